@@ -1,0 +1,1 @@
+"""The offline side: from a folder of good samples to a memory bank, and from a bank to figures."""

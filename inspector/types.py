@@ -1,0 +1,207 @@
+"""The contract in one file: the values that flow from payload bytes to a published verdict.
+
+    payload bytes -> FrameMessage -> Frame -> patch embeddings -> distances -> Inspection -> Verdict
+
+Values are frozen and checked at birth; nothing downstream checks again. Times are UTC, durations milliseconds,
+coordinates pixels of the original frame with the origin at the top left.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.errors import StationNameError
+
+UInt8Image = NDArray[np.uint8]
+Float32Array = NDArray[np.float32]
+
+_STATION_LEVEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class Decision(StrEnum):
+    """What the line is told about one frame. An error is never `ok`."""
+
+    OK = "ok"
+    NG = "ng"
+    UNCERTAIN = "uncertain"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class StationId:
+    """One camera position, `site/area/line/station`. Each level: letters, digits, `_`, `.`, `-`, at most 64."""
+
+    site: str
+    area: str
+    line: str
+    station: str
+
+    def __post_init__(self) -> None:
+        for level in (self.site, self.area, self.line, self.station):
+            if not _STATION_LEVEL.fullmatch(level) or ".." in level:
+                raise StationNameError(
+                    f"station {self!s}: level {level!r} is not allowed; expected 1 to 64 of letters, digits, "
+                    "'_', '.', '-', beginning with a letter or digit, without '..'"
+                )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From `site/area/line/station`.
+
+        Raises:
+            StationNameError: not four levels, or a level with a character that topics and paths must not carry.
+        """
+        levels = text.split("/")
+        if len(levels) != 4:
+            raise StationNameError(
+                f"station {text!r}: got {len(levels)} level(s), expected four: site/area/line/station, "
+                "as in plant/hall1/line1/cam1"
+            )
+        return cls(*levels)
+
+    def __str__(self) -> str:
+        return f"{self.site}/{self.area}/{self.line}/{self.station}"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A decoded picture.
+
+    pixels: uint8 (height, width, 3), RGB, upright (EXIF orientation applied).
+    """
+
+    pixels: UInt8Image
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
+            raise ValueError(
+                f"frame: got {self.pixels.dtype} {self.pixels.shape}, expected uint8 (height, width, 3)"
+            )
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMessage:
+    """What a camera station said: an image payload with its identity, before any decoding of pixels."""
+
+    station: StationId
+    frame_id: str
+    payload: bytes
+    sha256: str
+    seq: int | None = None
+    captured_at: datetime | None = None
+    part_id: str | None = None
+    lot: str | None = None
+    recipe: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Image scores at or below `ok` are ok, above `ng` are ng, between them uncertain.
+
+    `pixel` bounds the anomaly map: connected areas above it are regions.
+    """
+
+    ok: float
+    ng: float
+    pixel: float
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.ok, self.ng, self.pixel))) or self.ok > self.ng:
+            raise ValueError(f"thresholds: got {self}, expected finite numbers with ok <= ng")
+
+    def decide(self, score: float) -> Decision:
+        """The decision for a finite image score; a score that is no number is an error, never ok."""
+        if not math.isfinite(score):
+            return Decision.ERROR
+        if score <= self.ok:
+            return Decision.OK
+        return Decision.NG if score > self.ng else Decision.UNCERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A connected area of the anomaly map above the pixel threshold, in pixels of the original frame."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the pipeline says about one picture.
+
+    score: image score, >= 0. p_value: (0, 1], how often a normal sample scores at least this high.
+    anomaly_map: float32 (height, width) at the recipe's input size. stage_ms: milliseconds by stage.
+    """
+
+    decision: Decision
+    score: float
+    p_value: float
+    regions: tuple[Region, ...]
+    anomaly_map: Float32Array
+    size_wh: tuple[int, int]
+    stage_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class BankRef:
+    """Which bank decided: its id, and the sha256 of its manifest."""
+
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The durable outcome of one frame, as published. `reason` is set where the decision is not ok or ng."""
+
+    result_id: str
+    station: StationId
+    frame_id: str
+    seq: int | None
+    part_id: str | None
+    lot: str | None
+    recipe: str
+    decision: Decision
+    score: float
+    thresholds: Thresholds
+    p_value: float
+    regions: tuple[Region, ...]
+    bank: BankRef
+    captured_at: datetime | None
+    received_at: datetime
+    decided_at: datetime
+    stage_ms: Mapping[str, float] = field(default_factory=dict)
+    reason: str | None = None
+
+
+class Engine(Protocol):
+    """Runs a bank's exported graph: pooled, fused patch embeddings out of pictures."""
+
+    @property
+    def name(self) -> str:
+        """What ran, for records: engine, device, precision."""
+        ...
+
+    def embed(self, images: UInt8Image) -> Float32Array:
+        """uint8 (n, height, width, 3) RGB at the recipe's size -> float32 (n, grid_h, grid_w, dim).
+
+        The embedding of a picture does not depend on n or on the other pictures.
+        """
+        ...
