@@ -1,0 +1,88 @@
+"""A recipe: how a frame becomes a picture for the backbone, and how patches are compared."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from inspector.errors import RecipeError
+
+Side = Annotated[int, Field(ge=32, le=4096)]
+
+
+class Crop(BaseModel):
+    """A rectangle of the original frame, in pixels; what lies outside is neither banked nor scored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    x: int = Field(ge=0)
+    y: int = Field(ge=0)
+    width: int = Field(ge=8)
+    height: int = Field(ge=8)
+
+
+class Recipe(BaseModel):
+    """Everything that calibration and line must do alike.
+
+    size_wh: width and height of the picture that the backbone sees, pixels.
+    layers: names of the backbone's layers, finest first; empty takes the backbone's own (strides 8 and 16).
+    pooling: side of the neighbourhood that is averaged around each patch (PatchCore's locally aware features), odd.
+    neighbours: k of the k-NN distance; the patch score is the mean distance to the k nearest vectors.
+    vectors: the most vectors that the bank may hold: this bounds the cost of every frame.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    crop: Crop | None = None
+    size_wh: tuple[Side, Side] = (256, 256)
+    layers: tuple[str, ...] = ()
+    pooling: int = Field(default=3, ge=1, le=15)
+    neighbours: int = Field(default=1, ge=1, le=50)
+    vectors: int = Field(default=2048, ge=16, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.pooling % 2 == 0:
+            raise ValueError(f"pooling: got {self.pooling}, expected an odd number of patches")
+        if self.neighbours > self.vectors:
+            raise ValueError(f"neighbours: got {self.neighbours}, expected at most vectors = {self.vectors}")
+        if len(set(self.layers)) != len(self.layers):
+            raise ValueError(f"layers: got {list(self.layers)}, expected each layer once")
+        return self
+
+
+def load(path: Path) -> Recipe:
+    """The recipe in a YAML file.
+
+    Raises:
+        RecipeError: the file cannot be read, is no YAML mapping, or says something that cannot be.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"recipe {path}: cannot be read ({error.strerror}); expected a YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(data, dict):
+        raise RecipeError(
+            f"recipe {path}: got {type(data).__name__}, expected keys such as 'size_wh: [256, 256]'"
+        )
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise RecipeError(f"recipe {path}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """One line of what pydantic found: each key, what it got, what was expected."""
+    parts = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "recipe"
+        if item["type"] == "extra_forbidden":
+            known = ", ".join(Recipe.model_fields)
+            parts.append(f"{key}: no such key; known keys: {known}")
+        else:
+            parts.append(f"{key}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r})")
+    return "; ".join(parts)
