@@ -80,6 +80,8 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
             f"frame: {kind} header announces {width}x{height} = {width * height / 1e6:.0f} MP, "
             f"the limit is {max_pixels / 1e6:.0f} MP; nothing was decoded"
         )
+    if header.mode == "F":
+        raise FrameFormatError(f"frame: {kind} has floating-point samples, expected 8- or 16-bit integers")
     # libjpeg pads a truncated scan with grey and only warns: look for the end marker behind the headers.
     if kind == "JPEG" and payload.rfind(b"\xff\xd9", stream.tell()) < 0:
         raise FrameDamagedError(f"frame: JPEG of {len(payload)} bytes ends before its end marker: truncated")

@@ -1,0 +1,314 @@
+"""The memory bank on disk: arrays and text in one folder, refused whole when anything in it is wrong.
+
+    manifest.json            schema, recipe, backbone, thresholds and how they were set, sha256 of each file, lineage
+    graph.xml, graph.bin     the exported graph: pixels to patch embeddings
+    backbone.safetensors     the backbone's weights, for other engines and for fine-tuning
+    memory.safetensors       vectors float32 (n, dim); source int32 (n): which sample; position int32 (n, 2): row, column
+    calibration.safetensors  scores float32 (samples): cross-fitted image scores; peaks: of their anomaly maps; fold int32
+    samples/                 thumbnails of the normal samples
+
+A folder is written beside its place and moved there, so it is never half there. Nothing in it is a pickle.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+
+from inspector.errors import BankError
+from inspector.recipe import Recipe
+from inspector.types import BankRef, Float32Array, Thresholds
+
+SCHEMA = 1
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+
+class Backbone(BaseModel):
+    """Which network embeds: `builtin` or `timm:NAME`, its layers, and the channel statistics it was trained with.
+
+    weights_sha256: digest of the weights file that it was read from.
+    """
+
+    model_config = _FROZEN
+
+    name: str
+    layers: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    weights_sha256: str
+
+
+class Sample(BaseModel):
+    """One normal sample: its path below the samples folder, the digest of its bytes, its thumbnail's name."""
+
+    model_config = _FROZEN
+
+    path: str
+    sha256: str
+    thumbnail: str
+
+
+class Promise(BaseModel):
+    """What the thresholds promise, and on what grounds.
+
+    max_false_reject: the budget asked for, 0..1. expected_false_reject: the rate that `ng` stands for.
+    interval: where the true rate lies with 90 % confidence, given so many samples.
+    estimated: `ng` is extrapolated from the tail, as the samples are too few for the budget.
+    samples_needed: how many normal samples the budget needs without extrapolation.
+    """
+
+    model_config = _FROZEN
+
+    max_false_reject: float = Field(gt=0, lt=1)
+    expected_false_reject: float
+    interval: tuple[float, float]
+    estimated: bool
+    samples: int
+    samples_needed: int
+
+
+class Calibration(BaseModel):
+    """How the thresholds were set."""
+
+    model_config = _FROZEN
+
+    folds: int
+    fold_by: Literal["image", "block"]
+    ok: float
+    ng: float
+    pixel: float
+    promise: Promise
+
+
+class Lineage(BaseModel):
+    """Which bank this one came from (None: from samples alone), and by which operation."""
+
+    model_config = _FROZEN
+
+    parent: str | None
+    operation: str
+
+
+class Manifest(BaseModel):
+    """What manifest.json says. It carries no time and no absolute path: same samples and seed, same bytes."""
+
+    model_config = _FROZEN
+
+    schema_version: Literal[1] = Field(alias="schema")
+    id: str
+    recipe: Recipe
+    backbone: Backbone
+    seed: int
+    vectors: int
+    dim: int
+    grid_hw: tuple[int, int]
+    covering_radius: float
+    samples: tuple[Sample, ...]
+    calibration: Calibration
+    lineage: Lineage
+    files: dict[str, str]
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The thresholds as the core takes them."""
+        return Thresholds(self.calibration.ok, self.calibration.ng, self.calibration.pixel)
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """A bank whose every byte was verified.
+
+    vectors: float32 (n, dim). source: int32 (n), an index into manifest.samples. position: int32 (n, 2).
+    normal_scores: float32 (samples), ascending: the cross-fitted scores of the normals.
+    """
+
+    path: Path
+    manifest: Manifest
+    ref: BankRef
+    vectors: Float32Array
+    source: NDArray[np.int32]
+    position: NDArray[np.int32]
+    normal_scores: Float32Array
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that the bank was built with."""
+        return self.manifest.recipe
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The thresholds that calibration set."""
+        return self.manifest.thresholds
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Size of all files, bytes."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and verify a bank.
+
+        Raises:
+            BankError: it is missing, damaged, of another schema, or its numbers cannot be (dimension, NaN).
+        """
+        manifest = read_manifest(path)
+        verify_files(path, manifest)
+        memory = _arrays(path, "memory.safetensors", ("vectors", "source", "position"))
+        normals = _arrays(path, "calibration.safetensors", ("scores", "peaks", "fold"))
+        vectors, scores = memory["vectors"], normals["scores"]
+        expected = (manifest.vectors, manifest.dim)
+        if vectors.dtype != np.float32 or vectors.shape != expected:
+            raise BankError(f"bank {path}: vectors are {vectors.dtype} {vectors.shape}, expected float32 {expected}")
+        if memory["source"].shape != (len(vectors),) or memory["position"].shape != (len(vectors), 2):
+            raise BankError(f"bank {path}: source or position does not match {len(vectors)} vectors; calibrate again")
+        if not np.isfinite(vectors).all() or not np.isfinite(scores).all():
+            raise BankError(f"bank {path}: vectors or scores hold NaN or infinity; calibrate again")
+        if scores.ndim != 1 or len(scores) == 0:
+            raise BankError(f"bank {path}: got {scores.shape} normal scores, expected one for each sample")
+        digest = file_sha256(path / "manifest.json")
+        return cls(
+            path,
+            manifest,
+            BankRef(manifest.id, digest),
+            vectors,
+            memory["source"],
+            memory["position"],
+            np.sort(scores),
+        )
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest alone, its shape checked, the files not.
+
+    Raises:
+        BankError: no bank there, not JSON, another schema.
+    """
+    file = path / "manifest.json"
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BankError(
+            f"bank {path}: no manifest.json there; expected a folder made by `inspector calibrate`"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BankError(f"bank {path}: manifest.json cannot be read ({error})") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        got = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        raise BankError(f"bank {path}: schema {got!r}, this version reads schema {SCHEMA}; calibrate again")
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise BankError(f"bank {path}: manifest.json, {key}: {first['msg']}; got {first['input']!r}") from error
+
+
+def verify_files(path: Path, manifest: Manifest) -> None:
+    """Compare each file with its sha256 in the manifest.
+
+    Raises:
+        BankError: a file is missing, was changed, or is not listed.
+    """
+    for name, expected in manifest.files.items():
+        try:
+            got = file_sha256(path / name)
+        except OSError as error:
+            raise BankError(f"bank {path}: {name} cannot be read ({error.strerror}); restore the folder") from error
+        if got != expected:
+            raise BankError(
+                f"bank {path}: {name} has sha256 {got[:16]}…, the manifest says {expected[:16]}…; "
+                "restore the folder or calibrate again"
+            )
+    here = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+    if strays := sorted(here - manifest.files.keys() - {"manifest.json"}):
+        raise BankError(f"bank {path}: {strays[0]} is not in the manifest; remove it or calibrate again")
+
+
+@contextmanager
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A temporary folder beside `path`, moved to `path` when the block ends well, removed when it fails.
+
+    Raises:
+        BankError: `path` exists and replace is not set, or it cannot be written.
+    """
+    if path.exists() and not replace:
+        raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise BankError(f"bank {path}: cannot be written there ({error.strerror})") from error
+    try:
+        yield draft
+        draft.chmod(0o755)
+        _sync(draft)
+        if path.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+            path.rename(old / path.name)
+            draft.rename(path)
+            shutil.rmtree(old)
+        else:
+            draft.rename(path)
+        _sync_dir(path.parent)
+    except OSError as error:
+        raise BankError(f"bank {path}: cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write manifest.json into a folder: stable key order, one line a value."""
+    text = json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=1, sort_keys=True)
+    (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 of each file below a folder by relative path, sorted."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file_sha256(file) for file in files}
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _arrays(path: Path, name: str, keys: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
+    try:
+        arrays: dict[str, NDArray[np.generic]] = load_arrays((path / name).read_bytes())
+    except (OSError, SafetensorError, ValueError) as error:
+        raise BankError(f"bank {path}: {name} cannot be read ({error})") from error
+    if missing := [key for key in keys if key not in arrays]:
+        raise BankError(f"bank {path}: {name} lacks {', '.join(missing)}; calibrate again")
+    return arrays
+
+
+def _sync(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+    _sync_dir(folder)
+
+
+def _sync_dir(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

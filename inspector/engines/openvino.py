@@ -1,0 +1,70 @@
+"""The default engine: the bank's exported graph on the CPU through OpenVINO, in single precision."""
+
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import openvino.properties as props
+import openvino.properties.hint as hints
+
+from inspector.errors import EngineError, InferenceError
+from inspector.types import Float32Array, UInt8Image
+
+_CONFIG = {
+    hints.performance_mode: hints.PerformanceMode.LATENCY,
+    # CPUs with AMX would run bfloat16 unasked: scores must not depend on the box that computes them.
+    hints.inference_precision: ov.Type.f32,
+    props.num_streams: 1,
+}
+
+
+class OpenVinoEngine:
+    """Compiles `graph` (a path to IR, or a model in memory) and runs it picture by picture.
+
+    One picture at a time keeps a frame's score independent of its neighbours, and the latency hint gives each
+    picture all cores.
+
+    Raises:
+        EngineError: OpenVINO cannot read or compile the graph.
+    """
+
+    def __init__(self, graph: Path | ov.Model) -> None:
+        core = ov.Core()
+        try:
+            model = core.read_model(graph) if isinstance(graph, Path) else graph
+            compiled = core.compile_model(model, "CPU", _CONFIG)
+        except RuntimeError as error:
+            raise EngineError(f"openvino: cannot run {graph}: {str(error).strip().splitlines()[-1]}") from error
+        self._request = compiled.create_infer_request()
+        self._input_shape: tuple[int, ...] = tuple(compiled.input(0).shape)
+        self._output = compiled.output(0)
+
+    @property
+    def name(self) -> str:
+        """Engine, version, device, precision."""
+        return f"openvino {ov.__version__.split('-')[0]} cpu f32"
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Rows and columns of patches, and values of each embedding."""
+        _, rows, columns, dim = self._output.shape
+        return rows, columns, dim
+
+    def embed(self, images: UInt8Image) -> Float32Array:
+        """uint8 (n, height, width, 3) -> float32 (n, grid_h, grid_w, dim).
+
+        Raises:
+            InferenceError: the pictures are not of the graph's size, or OpenVINO fails.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != self._input_shape[1:]:
+            raise InferenceError(
+                f"openvino: got {images.dtype} {images.shape}, expected uint8 (n, {self._input_shape[1:]})"
+            )
+        embeddings = np.empty((len(images), *self.grid), np.float32)
+        try:
+            for index, image in enumerate(images):
+                self._request.infer([image[None]], share_inputs=True)
+                embeddings[index] = self._request.get_tensor(self._output).data[0]
+        except RuntimeError as error:
+            raise InferenceError(f"openvino: inference failed: {str(error).strip().splitlines()[-1]}") from error
+        return embeddings

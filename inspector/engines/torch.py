@@ -1,0 +1,91 @@
+"""The torch engine: the bank's backbone from its safetensors, for CUDA and as the reference that OpenVINO must match."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inspector.errors import EngineError, InferenceError
+from inspector.types import Float32Array, UInt8Image
+
+
+class PatchEmbedder(nn.Module):
+    """Normalise, backbone, pool, fuse: the arithmetic of the exported graph, written in torch."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        features: nn.Module,
+        *,
+        pooling: int,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.pooling = pooling
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (n, height, width, 3) -> float32 (n, grid_h, grid_w, dim)."""
+        values = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        maps = [
+            F.avg_pool2d(layer, self.pooling, 1, self.pooling // 2, count_include_pad=False)
+            for layer in self.features(values)
+        ]
+        finest = maps[0].shape[-2:]
+        resized = [maps[0], *(F.interpolate(layer, finest, mode="bilinear") for layer in maps[1:])]
+        return torch.cat(resized, 1).permute(0, 2, 3, 1)
+
+
+class TorchEngine:
+    """Runs a PatchEmbedder on a device; batches of pictures at a time."""
+
+    def __init__(self, embedder: PatchEmbedder, device: str) -> None:
+        self._device = torch.device(device)
+        self._embedder = embedder.eval().to(self._device)
+
+    @classmethod
+    def open(cls, bank_dir: Path, device: str | None = None) -> Self:
+        """The backbone of the bank in `bank_dir`, on `device` (default: CUDA where there is one).
+
+        Raises:
+            EngineError: CUDA was asked for and there is none, or the backbone cannot be rebuilt.
+        """
+        from calibration.backbone import open_banked
+        from inspector.bank import read_manifest
+
+        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if chosen == "cuda" and not torch.cuda.is_available():
+            raise EngineError("engine torch:cuda: this machine has no CUDA device; use openvino or torch:cpu")
+        manifest = read_manifest(bank_dir)
+        features = open_banked(manifest.backbone, bank_dir / "backbone.safetensors")
+        embedder = PatchEmbedder(
+            features, pooling=manifest.recipe.pooling, mean=manifest.backbone.mean, std=manifest.backbone.std
+        )
+        return cls(embedder, chosen)
+
+    @property
+    def name(self) -> str:
+        """Engine, version, device, precision."""
+        return f"torch {torch.__version__.split('+')[0]} {self._device.type} f32"
+
+    def embed(self, images: UInt8Image) -> Float32Array:
+        """uint8 (n, height, width, 3) -> float32 (n, grid_h, grid_w, dim).
+
+        Raises:
+            InferenceError: torch fails, for want of memory for example.
+        """
+        try:
+            with torch.inference_mode():
+                batch = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
+                embeddings: Float32Array = self._embedder(batch).float().cpu().numpy()
+        except RuntimeError as error:
+            raise InferenceError(f"torch: inference failed: {error}") from error
+        return embeddings

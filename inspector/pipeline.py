@@ -1,0 +1,82 @@
+"""One frame, end to end: payload bytes in, an Inspection out. No network, no database, and no clock but a stopwatch."""
+
+import math
+from pathlib import Path
+from time import perf_counter
+from typing import Self
+
+import numpy as np
+
+from inspector import frame as decoder
+from inspector.bank import Bank
+from inspector.engines import open_engine
+from inspector.errors import BankError, InferenceError
+from inspector.patches import picture_of
+from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_value, regions
+from inspector.types import Decision, Engine, Inspection
+
+STAGES = ("decode", "embed", "search", "map")
+"""Keys of Inspection.stage_ms, in order."""
+
+
+class Pipeline:
+    """A bank, its engine and its index, ready to inspect; used by one thread at a time."""
+
+    def __init__(self, bank: Bank, engine: Engine, *, max_pixels: int = decoder.MAX_PIXELS) -> None:
+        self.bank = bank
+        self.engine = engine
+        self._neighbours = NearestNeighbours(bank.vectors, bank.recipe.neighbours)
+        self._max_pixels = max_pixels
+
+    @classmethod
+    def open(cls, bank_dir: Path, *, max_pixels: int = decoder.MAX_PIXELS, engine: str = "auto") -> Self:
+        """Load and verify a bank, open its engine, and run it once, so that the first frame is as fast as the next.
+
+        Raises:
+            BankError: the bank is missing, damaged, or its graph does not fit its vectors.
+            EngineError: no such engine, or it refuses the graph.
+        """
+        bank = Bank.load(bank_dir)
+        engine_open = open_engine(engine, bank_dir)
+        width, height = bank.recipe.size_wh
+        expected = (1, *bank.manifest.grid_hw, bank.manifest.dim)
+        try:
+            got = engine_open.embed(np.zeros((1, height, width, 3), np.uint8)).shape
+        except InferenceError as error:
+            raise BankError(f"bank {bank_dir}: its graph does not fit its recipe ({error})") from error
+        if got != expected:
+            raise BankError(f"bank {bank_dir}: its graph gives embeddings {got}, its manifest says {expected}")
+        return cls(bank, engine_open, max_pixels=max_pixels)
+
+    def inspect(self, payload: bytes) -> Inspection:
+        """Decode, embed, search, map, decide.
+
+        Raises:
+            FrameError: the payload is no image that can be inspected; `reason` says why in one word.
+        """
+        recipe, thresholds = self.bank.recipe, self.bank.thresholds
+        start = perf_counter()
+        frame = decoder.decode(payload, max_pixels=self._max_pixels)
+        picture, view = picture_of(frame, recipe)
+        decoded = perf_counter()
+        embeddings = self.engine.embed(picture[None])[0]
+        embedded = perf_counter()
+        patch_scores = self._neighbours.patch_scores(embeddings)
+        score = image_score(patch_scores)
+        searched = perf_counter()
+        if not math.isfinite(score):
+            raise InferenceError(f"{self.engine.name}: got score {score}, expected a finite number")
+        heat = anomaly_map(patch_scores, recipe.size_wh)
+        decision = thresholds.decide(score)
+        found = () if decision is Decision.OK else regions(heat, thresholds.pixel, view)
+        mapped = perf_counter()
+        marks = (start, decoded, embedded, searched, mapped)
+        return Inspection(
+            decision=decision,
+            score=score,
+            p_value=p_value(score, self.bank.normal_scores),
+            regions=found,
+            anomaly_map=heat,
+            size_wh=frame.size_wh,
+            stage_ms={stage: (b - a) * 1e3 for stage, a, b in zip(STAGES, marks, marks[1:], strict=True)},
+        )

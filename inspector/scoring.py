@@ -1,0 +1,88 @@
+"""From patch embeddings to an anomaly map, an image score, a p-value and regions. Arrays in, arrays out.
+
+The patch score is the mean Euclidean distance to the k nearest vectors of the bank, the image score the largest patch
+score (PatchCore, Roth et al., CVPR 2022). The p-value is conformal (Vovk et al.): the share of normal samples, this one
+counted in, that score at least as high.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.patches import View
+from inspector.types import Float32Array, Region
+
+SMOOTHING = 4.0
+"""Standard deviation of the Gaussian over the anomaly map, pixels of the recipe's picture (PatchCore's figure)."""
+
+
+class NearestNeighbours:
+    """Exact k-NN over the vectors of a bank, float32 (n, dim), by Euclidean distance."""
+
+    def __init__(self, vectors: Float32Array, k: int = 1) -> None:
+        self.k = min(k, len(vectors))
+        self._index = faiss.IndexFlatL2(vectors.shape[1])
+        self._index.add(np.ascontiguousarray(vectors))
+
+    def search(self, queries: Float32Array) -> tuple[Float32Array, NDArray[np.int64]]:
+        """Distances float32 (m, k) ascending, and vector numbers int64 (m, k), for queries float32 (m, dim)."""
+        squared, numbers = self._index.search(queries, self.k)
+        return np.sqrt(np.maximum(squared, 0, out=squared), out=squared), numbers
+
+    def patch_scores(self, embeddings: Float32Array) -> Float32Array:
+        """float32 (grid_h, grid_w, dim) -> float32 (grid_h, grid_w), the mean distance to the k nearest."""
+        rows, columns, dim = embeddings.shape
+        distances, _ = self.search(embeddings.reshape(-1, dim))
+        scores: Float32Array = distances.mean(1).reshape(rows, columns)
+        return scores
+
+
+def image_score(patch_scores: Float32Array) -> float:
+    """The largest patch score."""
+    return float(patch_scores.max())
+
+
+def anomaly_map(patch_scores: Float32Array, size_wh: tuple[int, int]) -> Float32Array:
+    """float32 (grid_h, grid_w) -> float32 (height, width): bilinear, then Gaussian smoothing."""
+    enlarged = cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_LINEAR)
+    smoothed: Float32Array = cv2.GaussianBlur(enlarged, (0, 0), SMOOTHING, borderType=cv2.BORDER_REPLICATE)
+    return smoothed
+
+
+def p_value(score: float, normal_scores: Float32Array) -> float:
+    """(1 + how many normals score at least `score`) / (1 + normals); normal_scores ascending. Range (0, 1]."""
+    below = int(np.searchsorted(normal_scores, score, side="left"))
+    return (1 + len(normal_scores) - below) / (1 + len(normal_scores))
+
+
+def regions(heat: Float32Array, threshold: float, view: View) -> tuple[Region, ...]:
+    """Connected areas (8-neighbourhood) of the anomaly map above `threshold`, the highest score first.
+
+    heat: float32 (height, width) over the rectangle `view` of the original frame, in whose pixels the regions are.
+    """
+    above = (heat > threshold).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    found = [_region(heat, labels, stats[label], label, view) for label in range(1, count)]
+    return tuple(sorted(found, key=lambda region: -region.score))
+
+
+def _region(
+    heat: Float32Array, labels: NDArray[np.int32], stats: Sequence[int], label: int, view: View
+) -> Region:
+    left, top, wide, high, area = (int(value) for value in stats)
+    box = np.s_[top : top + high, left : left + wide]
+    peak = float(heat[box][labels[box] == label].max())
+    scale_x, scale_y = view.width / heat.shape[1], view.height / heat.shape[0]
+    x0, y0 = int(left * scale_x), int(top * scale_y)
+    x1, y1 = int(np.ceil((left + wide) * scale_x)), int(np.ceil((top + high) * scale_y))
+    return Region(
+        x=view.x + x0,
+        y=view.y + y0,
+        width=min(x1, view.width) - x0,
+        height=min(y1, view.height) - y0,
+        area=max(1, round(area * scale_x * scale_y)),
+        score=peak,
+    )
