@@ -1,0 +1,111 @@
+"""Real services that tests start: an own mosquitto on a free port, with its own configuration folder."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+DEADLINE_S = 60.0
+"""How long a test waits for something that should happen at once: generous, for busy two-core machines."""
+
+
+def mosquitto_program() -> str | None:
+    """Where Debian puts it, or anywhere on the path."""
+    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], object], what: str, *, deadline_s: float = DEADLINE_S) -> None:
+    """Polls until the condition holds; fails with `what` after the deadline."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"after {deadline_s:.0f} s still not: {what}")
+        time.sleep(0.02)
+
+
+def listening(port: int) -> bool:
+    """Whether something accepts connections on this port of the loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Mosquitto:
+    """A real broker; `stop` and `start` keep its port and its sessions, which live in `folder`."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, folder: Path, *, options: tuple[str, ...] = ()) -> None:
+        self.folder = folder
+        self.port = 0
+        self.log = folder / "mosquitto.log"
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _configure(self) -> Path:
+        lines = [
+            f"listener {self.port} {self.host}",
+            "allow_anonymous true",
+            "persistence true",
+            f"persistence_location {self.folder}/",
+            "autosave_interval 1",
+            "autosave_on_changes true",
+            "max_queued_messages 100000",
+            *self._options,
+        ]
+        if os.geteuid() == 0:
+            lines.insert(0, "user root")
+        path = self.folder / "mosquitto.conf"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def start(self) -> None:
+        """Starts it, on the port it had before or on a free one, and returns when it accepts connections."""
+        program = mosquitto_program()
+        if program is None:
+            raise AssertionError("mosquitto is not installed: apt-get install mosquitto, or make setup")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        keep_port = self.port != 0
+        for _ in range(5):
+            if not keep_port:
+                self.port = free_port()
+            configuration = self._configure()
+            with self.log.open("ab") as log:
+                process = subprocess.Popen([program, "-c", str(configuration)], stdout=log, stderr=log)
+            self._process = process
+            wait_until(
+                lambda process=process: listening(self.port) or process.poll() is not None,  # type: ignore[misc]
+                f"mosquitto listens on port {self.port}",
+            )
+            if process.poll() is None:
+                return
+        raise AssertionError(f"mosquitto does not start: {self.log.read_text()}")
+
+    def stop(self) -> None:
+        """Ends it cleanly, so that it writes its sessions to disk."""
+        self._end(kill=False)
+
+    def kill(self) -> None:
+        """Ends it without a word."""
+        self._end(kill=True)
+
+    def _end(self, *, kill: bool) -> None:
+        if self._process is None:
+            return
+        if kill:
+            self._process.kill()
+        else:
+            self._process.terminate()
+        self._process.wait(timeout=DEADLINE_S)
+        self._process = None
