@@ -1,0 +1,293 @@
+"""The configuration file: one YAML, read once, checked whole, frozen.
+
+Every mistake is one line: file, line, key, what was got, what was expected, and for a typo the key meant.
+Paths are relative to the file.
+"""
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from inspector.errors import SettingsError, StationNameError
+from inspector.types import StationId
+
+_LEVEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+
+
+def _below_file(path: Path, info: ValidationInfo) -> Path:
+    base: Path = info.context["base"] if info.context else Path.cwd()
+    return (base / path.expanduser()).absolute()
+
+
+def _secret_file(path: Path, info: ValidationInfo) -> Path:
+    located = _below_file(path, info)
+    try:
+        read_secret(located)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+    return located
+
+
+def _existing_file(path: Path, info: ValidationInfo) -> Path:
+    located = _below_file(path, info)
+    if not located.is_file():
+        raise ValueError(f"got {located}, which is no file")
+    return located
+
+
+def _station(value: object) -> StationId:
+    if not isinstance(value, str):
+        raise ValueError(f"got {value!r}, expected site/area/line/station")
+    try:
+        return StationId.parse(value)
+    except StationNameError as error:
+        raise ValueError(str(error)) from error
+
+
+FilePath = Annotated[Path, AfterValidator(_existing_file)]
+SecretPath = Annotated[Path, AfterValidator(_secret_file)]
+AnyPath = Annotated[Path, AfterValidator(_below_file)]
+StationField = Annotated[StationId, PlainValidator(_station), WithJsonSchema({"type": "string"})]
+
+
+Protocol = Annotated[Literal["auto", "5", "3.1.1"], BeforeValidator(lambda v: "5" if v == 5 else v)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TlsSettings(_Section):
+    """How the broker is verified, and with which certificate the daemon shows itself."""
+
+    ca_file: FilePath | None = Field(default=None, description="CA of the broker; the system's when not set")
+    cert_file: FilePath | None = Field(default=None, description="client certificate")
+    key_file: FilePath | None = Field(default=None, description="key of the client certificate")
+
+    @model_validator(mode="after")
+    def _paired(self) -> "TlsSettings":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("got one of cert_file and key_file, expected both or none")
+        return self
+
+
+class BrokerSettings(_Section):
+    """Where the MQTT broker is, and who the daemon is to it."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="name or address")
+    port: int = Field(default=1883, ge=1, le=65535)
+    protocol: Protocol = Field(default="auto", description="auto: 5, and 3.1.1 where the broker knows no 5")
+    username: str | None = Field(default=None, min_length=1)
+    password_file: SecretPath | None = Field(default=None, description="file that holds the password alone")
+    tls: TlsSettings | None = Field(default=None, description="{} verifies against the system's CAs")
+
+
+class MetricsSettings(_Section):
+    """Where /metrics, /healthz and /readyz are served."""
+
+    host: str = Field(default="127.0.0.1", description="any but a loopback address needs token_file")
+    port: int = Field(default=9108, ge=0, le=65535, description="0 takes a free one")
+    token_file: SecretPath | None = Field(
+        default=None, description="file with the bearer token of every request"
+    )
+
+    @model_validator(mode="after")
+    def _authenticated(self) -> "MetricsSettings":
+        if self.token_file is None and not _is_loopback(self.host):
+            raise ValueError(f"host: got {self.host} without token_file, expected 127.0.0.1 or a token_file")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class QueueSettings(_Section):
+    """What happens when frames come faster than they are inspected."""
+
+    policy: Literal["every_frame", "freshest"] = Field(
+        default="every_frame",
+        description="every_frame: the broker waits, nothing is dropped; freshest: the oldest is dropped",
+    )
+    capacity: int = Field(default=64, ge=1, le=10_000, description="frames that wait, at most")
+
+
+class StationSettings(_Section):
+    """One camera position."""
+
+    id: StationField = Field(description="site/area/line/station")
+    bank: AnyPath = Field(description="folder of the memory bank that inspects its frames")
+    queue: QueueSettings = QueueSettings()
+    heatmap: bool = Field(default=False, description="publish the anomaly map of each frame as PNG")
+
+
+class QuarantineSettings(_Section):
+    """How much of what could not be inspected is kept below data_dir/quarantine; the oldest goes first."""
+
+    max_mb: int = Field(default=512, ge=1, description="megabytes")
+    max_files: int = Field(default=10_000, ge=1)
+
+
+class Settings(_Section):
+    """Everything that the daemon is told."""
+
+    instance: str = Field(default="main", pattern=f"^{_LEVEL}$", description="unique at the broker")
+    broker: BrokerSettings = BrokerSettings()
+    data_dir: AnyPath = Field(description="ledger, outbox, quarantine")
+    database: str | None = Field(
+        default=None, min_length=1, description="SQLAlchemy URL; SQLite when not set"
+    )
+    metrics: MetricsSettings = MetricsSettings()
+    stations: tuple[StationSettings, ...] = Field(min_length=1)
+    report_unknown_stations: bool = Field(
+        default=True,
+        description="answer frames of stations that are not listed; false where daemons share a broker",
+    )
+    quarantine: QuarantineSettings = QuarantineSettings()
+    max_pixels: int = Field(default=64_000_000, ge=1, description="larger frames are refused by their header")
+    engine: str = Field(default="auto", min_length=1, description="inference engine")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Settings":
+        seen: set[StationId] = set()
+        for station in self.stations:
+            if station.id in seen:
+                raise ValueError(f"stations: {station.id} is listed twice")
+            seen.add(station.id)
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """The ledger's SQLAlchemy URL."""
+        return self.database or f"sqlite:///{self.data_dir / 'ledger.sqlite3'}"
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a secret's file.
+
+    Raises:
+        SettingsError: it cannot be read, or is empty.
+    """
+    try:
+        secret = path.read_text(encoding="utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}), expected a secret's file") from error
+    if not secret.strip():
+        raise SettingsError(f"{path}: is empty, expected a file that holds the secret")
+    return secret
+
+
+def load(path: Path) -> Settings:
+    """Reads and checks a configuration file.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML, or says something that cannot be.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path}: no such file, expected a configuration in YAML") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise SettingsError(f"{path}: got {type(content).__name__}, expected keys and values")
+    _refuse_repeated_keys(path, root)
+    try:
+        return Settings.model_validate(content, context={"base": path.absolute().parent})
+    except ValidationError as error:
+        raise SettingsError(_explain(path, root, error)) from error
+
+
+def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise SettingsError(f"{path}:{line}: {key.value}: given twice, expected once")
+            seen.add(key.value)
+            _refuse_repeated_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_keys(path, item)
+
+
+def _explain(path: Path, root: yaml.Node, error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    loc = [part for part in first["loc"] if not str(part).startswith("function-")]
+    where = f"{path}:{_line(root, loc)}: "
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    text = _problem(first["type"], first["msg"], first.get("input"), loc)
+    return f"{where}{key}: {text}{more}" if key else f"{where}{text}{more}"
+
+
+def _problem(kind: str, message: str, got: object, loc: Sequence[str | int]) -> str:
+    if kind == "extra_forbidden":
+        known = _known_keys(loc[:-1])
+        near = difflib.get_close_matches(str(loc[-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
+        return f"unknown key, {hint}"
+    if kind == "missing":
+        return "missing, expected a value"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    expected = re.sub(r"^(Input|String|List|Tuple|Value) should (be|have|match) ?", "", message)
+    return f"got {got!r}, expected {expected[:1].lower()}{expected[1:]}"
+
+
+def _known_keys(loc: Sequence[str | int]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in loc:
+        if isinstance(part, str):
+            model = _model_in(model.model_fields[part].annotation) or model
+    return sorted(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+def _line(node: yaml.Node, loc: Sequence[str | int]) -> int:
+    line: int = node.start_mark.line + 1
+    for part in loc:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+        elif isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == part), None)
+            if found is None:
+                break
+            key, node = found
+            line = key.start_mark.line + 1
+            continue
+        else:
+            break
+        line = node.start_mark.line + 1
+    return line

@@ -1,0 +1,115 @@
+"""The configuration file: the smallest works, and every mistake is told in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from inspector import settings
+from inspector.errors import SettingsError
+
+SMALLEST = """
+data_dir: ./data
+stations:
+  - id: plant/hall1/line1/cam1
+    bank: ./banks/tile
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "inspector.yaml"
+    path.write_text(text)
+    return path
+
+
+def complaint(folder: Path, text: str) -> str:
+    path = written(folder, text)
+    with pytest.raises(SettingsError) as caught:
+        settings.load(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(str(path))
+    return message.removeprefix(str(path))
+
+
+def test_the_smallest_file_works_alone(tmp_path: Path) -> None:
+    loaded = settings.load(written(tmp_path, SMALLEST))
+    assert loaded.data_dir == tmp_path / "data"
+    assert loaded.stations[0].bank == tmp_path / "banks/tile"
+    assert str(loaded.stations[0].id) == "plant/hall1/line1/cam1"
+    assert loaded.stations[0].queue.policy == "every_frame"
+    assert loaded.metrics.host == "127.0.0.1"
+    assert loaded.database_url == f"sqlite:///{tmp_path}/data/ledger.sqlite3"
+
+
+@pytest.mark.parametrize("name", ["inspector.yaml", "inspector-full.yaml"])
+def test_the_shipped_examples_are_read(name: str, tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "configs" / name).read_text()
+    for secret in ("mqtt-password", "metrics-token", "ca.pem", "daemon.pem", "daemon.key"):
+        (tmp_path / secret).write_text("kept apart\n")
+    assert settings.load(written(tmp_path, text)).stations
+
+
+def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
+    assert settings.load(written(tmp_path, SMALLEST + "broker: {protocol: 5}")).broker.protocol == "5"
+    assert settings.load(written(tmp_path, SMALLEST + "broker: {protocol: 3.1.1}")).broker.protocol == "3.1.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (SMALLEST + "brocker: {}\n", ":6: brocker: unknown key, did you mean broker?"),
+        (SMALLEST + "    qeue: {}\n", ":6: stations[0].qeue: unknown key, did you mean queue?"),
+        (
+            SMALLEST + "    queue: {polcy: freshest}\n",
+            ":6: stations[0].queue.polcy: unknown key, did you mean policy?",
+        ),
+        (SMALLEST + "broker: {xyz: 1}\n", ":6: broker.xyz: unknown key, expected one of host, password_file"),
+        (
+            SMALLEST + "    queue: {policy: all}\n",
+            ":6: stations[0].queue.policy: got 'all', expected 'every_frame' or 'freshest'",
+        ),
+        (
+            SMALLEST + "    queue: {capacity: 0}\n",
+            ":6: stations[0].queue.capacity: got 0, expected greater than or equal to 1",
+        ),
+        (SMALLEST + "broker: {port: many}\n", ":6: broker.port: got 'many', expected a valid integer"),
+        (SMALLEST + "broker: {protocol: 4}\n", ":6: broker.protocol: got 4, expected 'auto', '5' or '3.1.1'"),
+        (SMALLEST + "instance: a/b\n", ":6: instance: got 'a/b', expected"),
+        (SMALLEST + "data_dir: ./other\n", ":6: data_dir: given twice"),
+        ("data_dir: ./data\n", ":1: stations: missing"),
+        ("data_dir: ./data\nstations: []\n", ":2: stations: got [], expected"),
+        (SMALLEST.replace("cam1", "+"), ":4: stations[0].id: station plant/hall1/line1/+: level '+'"),
+        (SMALLEST.replace("plant", ".."), ":4: stations[0].id: station ../hall1/line1/cam1: level '..'"),
+        (SMALLEST.replace("/line1", ""), ":4: stations[0].id: station 'plant/hall1/cam1': got 3 level(s)"),
+        (
+            SMALLEST + "  - {id: plant/hall1/line1/cam1, bank: b}\n",
+            ":2: stations: plant/hall1/line1/cam1 is listed twice",
+        ),
+        (SMALLEST + "metrics: {host: 0.0.0.0}\n", ":6: metrics: host: got 0.0.0.0 without token_file"),
+        (SMALLEST + "broker: {password_file: nowhere}\n", ":6: broker.password_file: "),
+        (SMALLEST + "broker: {tls: {ca_file: nowhere}}\n", ":6: broker.tls.ca_file: got "),
+        ("data_dir: [\n", ": not valid YAML: "),
+        ("just a word", ": got str, expected keys and values"),
+        ("", ": got NoneType, expected keys and values"),
+    ],
+)
+def test_every_mistake_is_one_line_with_its_key(text: str, told: str, tmp_path: Path) -> None:
+    assert complaint(tmp_path, text).startswith(told)
+
+
+def test_several_mistakes_are_counted(tmp_path: Path) -> None:
+    assert complaint(tmp_path, SMALLEST + "a: 1\nb: 2\n").endswith("(and 1 more)")
+
+
+def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such file"):
+        settings.load(tmp_path / "none.yaml")
+
+
+def test_metrics_for_others_need_a_token(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a long secret\n")
+    loaded = settings.load(written(tmp_path, SMALLEST + "metrics: {host: 0.0.0.0, token_file: token}\n"))
+    assert loaded.metrics.token_file is not None
+    assert settings.read_secret(loaded.metrics.token_file) == "a long secret"
+    (tmp_path / "token").write_text("\n")
+    assert "is empty" in complaint(tmp_path, SMALLEST + "metrics: {token_file: token}\n")
