@@ -1,0 +1,96 @@
+"""Opening the database: SQLite that survives a power cut, or another by URL; migrated to the newest schema."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
+
+from inspector.errors import StoreError
+from inspector.store.tables import HEAD
+
+_BUSY_TIMEOUT_MS = 5_000
+
+
+@contextmanager
+def store_errors(what: str) -> Iterator[None]:
+    """Maps what the database driver raises.
+
+    Raises:
+        StoreError: the database cannot be reached, read or written.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreError(f"{what}: {error.orig}") from error
+    except TimeoutError as error:
+        raise StoreError(f"{what}: no connection to the database in time") from error
+
+
+@contextmanager
+def open_database(url: str) -> Iterator[Engine]:
+    """The database, migrated; closed at the end.
+
+    Raises:
+        StoreError: the URL is wrong, the database cannot be opened, or it was written by a newer version.
+    """
+    try:
+        parsed = make_url(url)
+        engine = create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise StoreError(f"database: got a URL that cannot be used ({error}), expected an SQLAlchemy URL") from error
+    if engine.dialect.name == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_durable(engine)
+    try:
+        with store_errors(f"database {parsed.render_as_string(hide_password=True)}"):
+            _migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _make_durable(engine: Engine) -> None:
+    """WAL with a sync at each commit; transactions begun by us, so that migrations are whole or not at all."""
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: SqliteConnection, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _migrate(engine: Engine) -> None:
+    with engine.begin() as connection:
+        current = _revision(connection)
+        if current == HEAD:
+            return
+        # Alembic is only imported where there is something to migrate: it would double the time to start.
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                f"database: got schema {current}, expected {HEAD} or older; was it written by a newer version?"
+            ) from error
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -1,0 +1,177 @@
+"""The ledger: one row for each outcome, written together with what is to be published about it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
+
+from inspector.store.database import store_errors
+from inspector.store.tables import attempts, frames, outbox
+
+Outcome = Literal["verdict", "error", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The outcome of one delivery.
+
+    word: the decision of a verdict, or the reason of an error or a drop. document: what is published, JSON.
+    topic: where it is published; None for what is only counted.
+    """
+
+    result_id: str
+    station: str
+    frame_id: str
+    outcome: Outcome
+    word: str
+    sha256: str
+    received_at: datetime
+    decided_at: datetime
+    captured_at: datetime | None = None
+    seq: int | None = None
+    part_id: str | None = None
+    lot: str | None = None
+    recipe: str | None = None
+    score: float | None = None
+    p_value: float | None = None
+    bank_id: str | None = None
+    bank_digest: str | None = None
+    quarantine_id: str | None = None
+    document: bytes | None = None
+    topic: str | None = None
+
+    @property
+    def key(self) -> "Key":
+        """What may be in the ledger once."""
+        return self.station, self.frame_id, self.sha256 if self.outcome == "error" else ""
+
+
+Key = tuple[str, str, str]
+"""Station, frame id, variant."""
+
+Known = Mapping[Key, str]
+"""Of frames that have an outcome, the sha256 by key."""
+
+_COLUMNS = tuple(column.name for column in frames.columns if column.name not in ("id", "variant", "duplicates"))
+
+_INSERT_FRAMES = insert(frames)
+_INSERT_OUTBOX = insert(outbox)
+_COUNT_DUPLICATE = (
+    update(frames)
+    .where(
+        frames.c.station == bindparam("of_station"),
+        frames.c.frame_id == bindparam("of_frame_id"),
+        frames.c.variant == bindparam("of_variant"),
+    )
+    .values(duplicates=frames.c.duplicates + 1)
+)
+_KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.sha256).where(
+    frames.c.station.in_(bindparam("stations", expanding=True)),
+    frames.c.frame_id.in_(bindparam("frame_ids", expanding=True)),
+)
+_CONFIRM = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
+_ATTEMPT = (
+    attempts.c.station == bindparam("of_station"),
+    attempts.c.frame_id == bindparam("of_frame_id"),
+    attempts.c.sha256 == bindparam("of_sha256"),
+)
+_COUNT_ATTEMPT = update(attempts).where(*_ATTEMPT).values(count=attempts.c.count + 1)
+_READ_ATTEMPT = select(attempts.c.count).where(*_ATTEMPT)
+_FORGET_ATTEMPT = delete(attempts).where(*_ATTEMPT)
+
+
+class Ledger:
+    """Reads and writes outcomes. One process writes; its threads may share this object."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def known(self, frame_ids: Iterable[tuple[str, str]]) -> dict[Key, str]:
+        """Which of these (station, frame id) have outcomes.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        asked = list(frame_ids)
+        wanted = {"stations": list({s for s, _ in asked}), "frame_ids": list({f for _, f in asked})}
+        with store_errors("ledger"), self._engine.connect() as connection:
+            return {(row[0], row[1], row[2]): row[3] for row in connection.execute(_KNOWN, wanted)}
+
+    def commit(
+        self,
+        entries: Sequence[Entry],
+        *,
+        duplicates: Sequence[Key] = (),
+        attempted: Sequence[tuple[str, str, str]] = (),
+        confirmed: Sequence[int] = (),
+    ) -> None:
+        """In one transaction: outcomes and what is to be published, further deliveries of frames that have an
+        outcome, the end of counting attempts at (station, frame id, sha256), and outbox rows that the broker has.
+
+        Raises:
+            StoreError: nothing was written.
+        """
+        with store_errors("ledger"), self._engine.begin() as connection:
+            if entries:
+                connection.execute(_INSERT_FRAMES, [_row(entry) for entry in entries])
+            if letters := [
+                {"topic": entry.topic, "payload": entry.document} for entry in entries if entry.topic is not None
+            ]:
+                connection.execute(_INSERT_OUTBOX, letters)
+            if duplicates:
+                connection.execute(
+                    _COUNT_DUPLICATE,
+                    [{"of_station": s, "of_frame_id": f, "of_variant": v} for s, f, v in duplicates],
+                )
+            for attempt in attempted:
+                connection.execute(_FORGET_ATTEMPT, _named(attempt))
+            if confirmed:
+                connection.execute(_CONFIRM, {"ids": list(confirmed)})
+
+    def attempt(self, station: str, frame_id: str, sha256: str) -> int:
+        """Counts that a redelivered frame is about to be inspected; returns how often that was counted.
+
+        Raises:
+            StoreError: the count could not be written.
+        """
+        frame = _named((station, frame_id, sha256))
+        with store_errors("ledger"), self._engine.begin() as connection:
+            if connection.execute(_COUNT_ATTEMPT, frame).rowcount:
+                return int(connection.execute(_READ_ATTEMPT, frame).scalar_one())
+            _begin_attempts(connection, station, frame_id, sha256)
+            return 1
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Deliveries by (station, outcome, word); those of frames that had an outcome count as drop, duplicate.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        groups = select(
+            frames.c.station, frames.c.outcome, frames.c.word, func.count(), func.sum(frames.c.duplicates)
+        ).group_by(frames.c.station, frames.c.outcome, frames.c.word)
+        totals: dict[tuple[str, str, str], int] = {}
+        with store_errors("ledger"), self._engine.connect() as connection:
+            for station, outcome, word, rows, repeated in connection.execute(groups):
+                totals[station, outcome, word] = totals.get((station, outcome, word), 0) + rows
+                if repeated:
+                    again = (station, "drop", "duplicate")
+                    totals[again] = totals.get(again, 0) + int(repeated)
+        return totals
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    row = {name: getattr(entry, name) for name in _COLUMNS}
+    row["variant"] = entry.key[2]
+    row["document"] = None if entry.document is None else entry.document.decode()
+    return row
+
+
+def _named(attempt: tuple[str, str, str]) -> dict[str, str]:
+    return dict(zip(("of_station", "of_frame_id", "of_sha256"), attempt, strict=True))
+
+
+def _begin_attempts(connection: Connection, station: str, frame_id: str, sha256: str) -> None:
+    connection.execute(insert(attempts), {"station": station, "frame_id": frame_id, "sha256": sha256, "count": 1})

@@ -1,0 +1,213 @@
+"""The ledger, the outbox and the quarantine, on a real SQLite and a real folder."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, select, text
+
+import inspector.store
+from inspector.errors import StoreError
+from inspector.store import Entry, Ledger, Outbox, Quarantine, open_database
+from inspector.store.tables import HEAD, frames, metadata
+from inspector.types import StationId
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CAM1 = "plant/hall1/line1/cam1"
+STATION = StationId.parse(CAM1)
+VERDICT = Entry(
+    result_id="r1",
+    station=CAM1,
+    frame_id="f1",
+    outcome="verdict",
+    word="ok",
+    sha256="a" * 64,
+    received_at=NOON,
+    decided_at=NOON,
+    score=1.5,
+    document=b'{"decision":"ok"}',
+    topic="t/verdict",
+)
+ERROR = replace(VERDICT, outcome="error", word="damaged", topic="t/error")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/data/ledger.sqlite3"
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Engine]:
+    with open_database(url) as engine:
+        yield engine
+
+
+@pytest.fixture
+def ledger(database: Engine) -> Ledger:
+    return Ledger(database)
+
+
+def test_the_migrations_lead_to_the_tables(database: Engine) -> None:
+    folder = Path(inspector.store.__file__).parent / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+    with database.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_sqlite_is_opened_to_survive_a_power_cut(database: Engine) -> None:
+    with database.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+
+
+def test_it_opens_again_with_what_was_written(url: str) -> None:
+    with open_database(url) as engine:
+        Ledger(engine).commit([VERDICT])
+    with open_database(url) as engine:
+        assert Ledger(engine).known([(CAM1, "f1")]) == {(CAM1, "f1", ""): "a" * 64}
+
+
+def test_a_half_done_migration_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alembic import op
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    real = op.create_table
+    monkeypatch.setattr(op, "create_table", lambda name, *a, **k: fail() if name == "attempts" else real(name, *a, **k))
+    with pytest.raises(KeyboardInterrupt), open_database(url):
+        pass
+    monkeypatch.undo()
+    with open_database(url) as engine:
+        assert set(inspect(engine).get_table_names()) >= {"frames", "outbox", "attempts"}
+
+
+def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
+    with open_database(url) as engine, engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match=r"got schema 9999, expected 0001 or older"), open_database(url):
+        pass
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite3").write_bytes(b"not a database, but long enough to be looked at" * 100)
+    with pytest.raises(StoreError, match="not a database"), open_database(f"sqlite:///{tmp_path}/x.sqlite3"):
+        pass
+
+
+def test_a_url_that_says_nothing_is_refused() -> None:
+    with pytest.raises(StoreError, match="expected an SQLAlchemy URL"), open_database("sqlite"):
+        pass
+
+
+def test_times_come_back_in_utc(ledger: Ledger, database: Engine) -> None:
+    ledger.commit([replace(VERDICT, captured_at=NOON - timedelta(seconds=1))])
+    with database.connect() as connection:
+        row = connection.execute(select(frames)).one()
+    assert row.captured_at == NOON - timedelta(seconds=1)
+    assert row.received_at.tzinfo is UTC
+
+
+def test_a_verdict_claims_its_frame_id_and_an_error_does_not(ledger: Ledger) -> None:
+    ledger.commit([ERROR, VERDICT])
+    assert set(ledger.known([(CAM1, "f1"), (CAM1, "f2")])) == {(CAM1, "f1", ""), (CAM1, "f1", "a" * 64)}
+    with pytest.raises(StoreError):
+        ledger.commit([replace(VERDICT, sha256="b" * 64)])
+
+
+def test_a_commit_is_whole_or_not_at_all(ledger: Ledger, database: Engine) -> None:
+    ledger.commit([VERDICT])
+    with pytest.raises(StoreError):
+        ledger.commit([replace(VERDICT, frame_id="f2"), VERDICT], confirmed=[1])
+    assert ledger.counts() == {(CAM1, "verdict", "ok"): 1}
+    assert Outbox(database).depth() == 1
+
+
+def test_counts_tell_every_delivery(ledger: Ledger) -> None:
+    ledger.commit([VERDICT, replace(ERROR, frame_id="f2")], duplicates=[VERDICT.key, VERDICT.key])
+    ledger.commit([replace(VERDICT, frame_id="f3", outcome="drop", word="superseded", document=None, topic=None)])
+    assert ledger.counts() == {
+        (CAM1, "verdict", "ok"): 1,
+        (CAM1, "error", "damaged"): 1,
+        (CAM1, "drop", "superseded"): 1,
+        (CAM1, "drop", "duplicate"): 2,
+    }
+
+
+def test_the_outbox_keeps_its_order_and_never_reuses_an_id(ledger: Ledger, database: Engine) -> None:
+    outbox = Outbox(database)
+    ledger.commit([replace(VERDICT, frame_id=f"f{i}", topic=f"t/{i % 2}") for i in range(6)])
+    assert [letter.topic for letter in outbox.waiting(most=3)] == ["t/0", "t/1", "t/0"]
+    assert [letter.id for letter in outbox.waiting(after=2, most=9, but=["t/0"])] == [4, 6]
+    ledger.commit([], confirmed=[letter.id for letter in outbox.waiting(most=9)])
+    assert outbox.depth() == 0
+    ledger.commit([replace(VERDICT, frame_id="f9")])
+    assert outbox.waiting(most=9)[0].id == 7
+
+
+def test_attempts_are_counted_until_the_outcome(ledger: Ledger) -> None:
+    frame = (CAM1, "f1", "a" * 64)
+    assert [ledger.attempt(*frame) for _ in range(3)] == [1, 2, 3]
+    ledger.commit([VERDICT], attempted=[frame])
+    assert ledger.attempt(*frame) == 1
+
+
+def test_a_locked_ledger_is_told_and_works_again(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.store.database._BUSY_TIMEOUT_MS", 50)
+    with open_database(url) as engine:
+        ledger = Ledger(engine)
+        other = sqlite3.connect(tmp_path / "data/ledger.sqlite3")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            ledger.commit([VERDICT])
+        other.rollback()
+        other.close()
+        ledger.commit([VERDICT])
+
+
+def quarantine(folder: Path, *, max_bytes: int = 1000, max_files: int = 3) -> Quarantine:
+    opened = Quarantine(folder, max_bytes=max_bytes, max_files=max_files)
+    opened.open()
+    return opened
+
+
+def test_the_quarantine_lets_the_oldest_go(tmp_path: Path) -> None:
+    kept = quarantine(tmp_path / "q")
+    names = [kept.keep(STATION, f"{i}" * 64, b"x", received_at=NOON + timedelta(seconds=i)) for i in range(5)]
+    assert sorted(path.name for path in (tmp_path / "q").iterdir()) == names[2:]
+    assert names[4] is not None
+    assert (tmp_path / "q" / names[4]).read_bytes() == b"x"
+
+
+def test_the_quarantine_is_bounded_in_bytes_also_after_a_restart(tmp_path: Path) -> None:
+    quarantine(tmp_path, max_files=99).keep(STATION, "a" * 64, b"x" * 600, received_at=NOON)
+    (tmp_path / "half.bin.tmp").write_bytes(b"half")
+    again = quarantine(tmp_path, max_files=99)
+    assert again.size_bytes == 600
+    again.keep(STATION, "b" * 64, b"x" * 600, received_at=NOON + timedelta(seconds=1))
+    assert again.size_bytes == 600
+    assert len(list(tmp_path.iterdir())) == 1
+    assert again.keep(STATION, "c" * 64, b"x" * 1001, received_at=NOON) is None
+    assert again.keep(STATION, "c" * 64, b"", received_at=NOON) is None
+
+
+def test_the_same_frame_is_kept_once(tmp_path: Path) -> None:
+    kept = quarantine(tmp_path)
+    first = kept.keep(STATION, "a" * 64, b"x", received_at=NOON)
+    assert kept.keep(STATION, "a" * 64, b"x", received_at=NOON) == first
+    assert kept.size_bytes == 1
+
+
+def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "q").write_text("a file")
+    with pytest.raises(StoreError, match="quarantine"):
+        quarantine(tmp_path / "q")
