@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -280,6 +280,12 @@ def digests(folder: Path) -> dict[str, str]:
     """sha256 of each file below a folder by relative path, sorted."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return {str(file.relative_to(folder)): file_sha256(file) for file in files}
+
+
+def identity(files: Mapping[str, str]) -> str:
+    """A bank's id: the first twelve digits of the digest of its files' digests. Same bytes, same id."""
+    listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
+    return hashlib.sha256(listing.encode()).hexdigest()[:12]
 
 
 def file_sha256(path: Path) -> str:

@@ -1,0 +1,184 @@
+"""Backbones: the built-in one, which needs no torch, and any timm CNN.
+
+`builtin`, or `timm:NAME`, or `timm:NAME@FILE` with weights from a local safetensors file under timm's key names. Without
+a file timm's hub is asked, and only then is anything fetched.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openvino as ov
+from safetensors import SafetensorError
+from safetensors.numpy import save
+
+from calibration import builtin
+from calibration.export import MEAN, STD, Features
+from inspector.bank import Backbone, file_sha256
+from inspector.errors import BackboneError
+from inspector.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+STRIDES = (8, 16)
+"""Where layers are taken when the recipe names none: fine enough to place a defect, deep enough to mean something."""
+
+
+@dataclass(frozen=True)
+class OpenBackbone:
+    """A backbone with its weights: what the graph is made of, and what the bank records.
+
+    weights: the bytes of `backbone.safetensors`.
+    """
+
+    info: Backbone
+    features: Features
+    weights: bytes
+
+
+def open_backbone(name: str, recipe: Recipe) -> OpenBackbone:
+    """The backbone called `name`, with the recipe's layers, for the recipe's size.
+
+    Raises:
+        BackboneError: no such backbone or layer; the weights are missing, damaged or of another network; torch or timm
+            is not installed.
+    """
+    if name == "builtin":
+        return _open_builtin(recipe)
+    family, _, rest = name.partition(":")
+    if family != "timm" or not rest:
+        raise BackboneError(f"backbone {name!r}: expected builtin, timm:NAME or timm:NAME@FILE")
+    model_name, _, file = rest.partition("@")
+    return _open_timm(model_name, Path(file) if file else None, recipe)
+
+
+def open_banked(info: Backbone, weights: Path) -> "nn.Module":
+    """A bank's backbone as a torch module: normalised float32 (n, 3, h, w) in, a list of maps out.
+
+    Raises:
+        BackboneError: the weights do not fit the backbone that the bank names.
+    """
+    if info.name == "builtin":
+        return builtin.torch_features(builtin.parse_weights(weights.read_bytes(), str(weights)), info.layers)
+    model = _timm_model(info.name.removeprefix("timm:"), info.layers)
+    _load_timm_weights(model, weights)
+    return model
+
+
+def _open_builtin(recipe: Recipe) -> OpenBackbone:
+    weights = builtin.load_weights()
+    layers = recipe.layers or tuple(f"stride{stride}" for stride in STRIDES)
+    if unknown := [layer for layer in layers if layer not in builtin.LAYERS]:
+        raise BackboneError(f"backbone builtin: no layer {unknown[0]!r}; it has {', '.join(builtin.LAYERS)}")
+
+    def features(image: ov.Output) -> Sequence[ov.Output]:
+        return builtin.openvino_features(image, weights, layers)
+
+    info = Backbone(name="builtin", layers=layers, mean=MEAN, std=STD, weights_sha256=weights.digest)
+    return OpenBackbone(info, features, builtin.default_weights_path().read_bytes())
+
+
+def _open_timm(name: str, file: Path | None, recipe: Recipe) -> OpenBackbone:
+    model = _timm_model(name, recipe.layers, pretrained=file is None)
+    if file is not None:
+        _load_timm_weights(model, file)
+    model.eval()
+    weights = save({key: value.numpy() for key, value in model.state_dict().items()})
+    config: dict[str, Any] = model.default_cfg  # type: ignore[assignment]
+    info = Backbone(
+        name=f"timm:{name}",
+        layers=tuple(model.feature_info.module_name()),  # type: ignore[union-attr, operator]
+        mean=config["mean"],
+        std=config["std"],
+        weights_sha256=file_sha256(file) if file else "hub",
+    )
+
+    def features(image: ov.Output) -> Sequence[ov.Output]:
+        return _splice(_convert(model, recipe), image)
+
+    return OpenBackbone(info, features, weights)
+
+
+def _timm_model(name: str, layers: Sequence[str], *, pretrained: bool = False) -> "nn.Module":
+    """A timm model cut to `layers` (default: those at STRIDES), random weights unless pretrained."""
+    try:
+        import timm
+    except ImportError as error:
+        raise BackboneError(
+            f"backbone timm:{name}: timm is not installed; install inspector[calibrate], or use builtin"
+        ) from error
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        raise BackboneError(f"backbone timm:{name}: timm has no such model; near it: {', '.join(near) or 'none'}")
+    try:
+        known = timm.create_model(name, features_only=True).feature_info
+        names, strides = known.module_name(), known.reduction()
+        wanted = layers or [n for n, stride in zip(names, strides, strict=True) if stride in STRIDES]
+        if unknown := [layer for layer in wanted if layer not in names]:
+            raise BackboneError(f"backbone timm:{name}: no layer {unknown[0]!r}; it has {', '.join(names)}")
+        indices = sorted(names.index(layer) for layer in wanted)
+        model: nn.Module = timm.create_model(
+            name, features_only=True, out_indices=indices, pretrained=pretrained
+        )
+    except (AttributeError, RuntimeError, OSError, ValueError) as error:
+        raise BackboneError(f"backbone timm:{name}: {error}") from error
+    return model
+
+
+def _load_timm_weights(model: "nn.Module", file: Path) -> None:
+    from safetensors.torch import load_file
+
+    try:
+        loaded = load_file(file)
+    except FileNotFoundError as error:
+        raise BackboneError(f"backbone weights {file}: no such file; expected a safetensors file") from error
+    except (OSError, SafetensorError) as error:
+        raise BackboneError(f"backbone weights {file}: not a readable safetensors file ({error})") from error
+    # timm joins the first names of some families with `_` in a features-only model: features_conv0 for features.conv0.
+    by_flat_name = {key.replace(".", "_"): value for key, value in loaded.items()}
+    own = model.state_dict()
+    fitting = {key: by_flat_name.get(key.replace(".", "_")) for key in own if not key.endswith("num_batches_tracked")}
+    if missing := [key for key, value in fitting.items() if value is None]:
+        raise BackboneError(
+            f"backbone weights {file}: lacks {len(missing)} of {len(fitting)} arrays, {missing[0]} first; "
+            "expected timm's key names for this model"
+        )
+    arrays = {key: value.float() for key, value in fitting.items() if value is not None}
+    if wrong := [key for key, value in arrays.items() if value.shape != own[key].shape]:
+        raise BackboneError(
+            f"backbone weights {file}: {wrong[0]} is {tuple(arrays[wrong[0]].shape)}, "
+            f"expected {tuple(own[wrong[0]].shape)}"
+        )
+    model.load_state_dict(arrays, strict=False)
+
+
+def _convert(model: "nn.Module", recipe: Recipe) -> ov.Model:
+    """The timm model as an OpenVINO graph for the recipe's size.
+
+    The front end is called directly: `openvino.convert_model` would report its use over the network unasked.
+    """
+    import torch
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    width, height = recipe.size_wh
+    example = torch.zeros(1, 3, height, width)
+    with torch.no_grad(), warnings.catch_warnings():
+        # Tracing is deprecated in torch and still what OpenVINO's front end reads best.
+        warnings.simplefilter("ignore", FutureWarning)
+        decoder = TorchScriptPythonDecoder(model, example_input=(example,))
+        front_end = FrontEndManager().load_by_framework("pytorch")
+        graph: ov.Model = front_end.convert(front_end.load(decoder))
+    graph.reshape([1, 3, height, width])
+    return graph
+
+
+def _splice(graph: ov.Model, image: ov.Output) -> list[ov.Output]:
+    """Feed `image` into the graph in place of its parameter; its outputs, finest first."""
+    for target in graph.input(0).get_target_inputs():
+        target.replace_source_output(image)
+    outputs = [result.input_value(0) for result in graph.get_results()]
+    return sorted(outputs, key=lambda output: -output.get_partial_shape()[2].get_length())

@@ -1,0 +1,228 @@
+"""Calibrate: from a folder of good samples to a bank with thresholds. No defect is needed.
+
+Patches of all samples are embedded through the line's own decoder and engine. Samples are split into folds; each is
+scored against a bank selected from the other folds, so that no sample is ever scored against itself, and these
+cross-fitted scores set the thresholds. The bank that is kept is selected from all samples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from calibration.backbone import OpenBackbone, open_backbone
+from calibration.coreset import greedy_k_center
+from calibration.export import embedding_graph
+from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
+from calibration.progress import Track, silent
+from calibration.samples import Samples, Skipped, read_samples
+from calibration.thresholds import Limits, limits
+from inspector import bank as bank_files
+from inspector import frame as decoder
+from inspector.bank import Calibration, Lineage, Manifest, Promise, Sample
+from inspector.engines.openvino import OpenVinoEngine
+from inspector.errors import UsageError
+from inspector.patches import picture_of
+from inspector.recipe import Recipe
+from inspector.scoring import NearestNeighbours, anomaly_map, image_score
+from inspector.types import Float32Array, Thresholds
+
+THUMBNAIL = 160
+"""Longer side of a sample's thumbnail, pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What calibration is told.
+
+    max_false_reject: the share of good parts that may be rejected, in (0, 1). folds: into how many parts the samples are
+    split for cross-fitting. blocks: folds of consecutive samples, for frames that follow one another and look alike.
+    limit: use only the first so many files.
+    """
+
+    recipe: Recipe = field(default_factory=Recipe)
+    backbone: str = "builtin"
+    max_false_reject: float = 0.005
+    folds: int = 5
+    blocks: bool = False
+    seed: int = 0
+    limit: int | None = None
+    replace: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_false_reject < 1:
+            raise UsageError(f"max false reject: got {self.max_false_reject}, expected a share between 0 and 1, as 0.005")
+        if not 2 <= self.folds <= 50:
+            raise UsageError(f"folds: got {self.folds}, expected 2 to 50")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What came of it. radius: the largest distance of a normal patch to the bank."""
+
+    path: Path
+    bank_id: str
+    samples: int
+    skipped: tuple[Skipped, ...]
+    vectors: int
+    dim: int
+    radius: float
+    thresholds: Thresholds
+    promise: Promise
+
+
+def calibrate(
+    good_dir: Path, out_dir: Path, options: Options | None = None, *, track: Track = silent
+) -> Calibrated:
+    """Build a bank from the good samples below `good_dir` and write it to the folder `out_dir`.
+
+    Raises:
+        SamplesError: no samples, or too few. BackboneError, RecipeError: see there.
+        BankError: `out_dir` exists (unless options.replace), or cannot be written.
+    """
+    options = options or Options()
+    with bank_files.new_folder(out_dir, replace=options.replace) as draft:
+        samples = read_samples(good_dir, options.recipe, limit=options.limit, track=track)
+        backbone = open_backbone(options.backbone, options.recipe)
+        recipe = options.recipe.model_copy(update={"layers": backbone.info.layers})
+        graph = embedding_graph(backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std)
+        engine = OpenVinoEngine(graph)
+        fold = assign_folds(len(samples.files), options)
+        pools = _embed(samples, recipe, engine, fold, options, track)
+        scores, peaks = _cross_fit(samples, recipe, engine, fold, pools, options, track)
+        image, pixel = limits(scores, options.max_false_reject), limits(peaks, options.max_false_reject)
+        memory, radius = _select(pools, recipe.vectors, options.seed)
+        ov.save_model(graph, draft / "graph.xml", compress_to_fp16=False)
+        (draft / "backbone.safetensors").write_bytes(backbone.weights)
+        save_file(
+            {"vectors": memory.vectors, "source": memory.source, "position": memory.position},
+            draft / "memory.safetensors",
+        )
+        save_file({"scores": scores, "peaks": peaks, "fold": fold}, draft / "calibration.safetensors")
+        listed = _write_thumbnails(samples, recipe, draft / "samples")
+        manifest = _manifest(draft, recipe, backbone, engine, memory, radius, listed, image, pixel, options)
+        bank_files.write_manifest(draft, manifest)
+    return Calibrated(
+        path=out_dir,
+        bank_id=manifest.id,
+        samples=len(samples.files),
+        skipped=samples.skipped,
+        vectors=manifest.vectors,
+        dim=manifest.dim,
+        radius=radius,
+        thresholds=manifest.thresholds,
+        promise=image.promise,
+    )
+
+
+def assign_folds(count: int, options: Options) -> NDArray[np.int32]:
+    """Each sample's fold, int32 (count,): shuffled by the seed, or blocks of consecutive samples."""
+    folds = min(options.folds, count)
+    fold = (np.arange(count) * folds // count).astype(np.int32)
+    return fold if options.blocks else np.random.default_rng(options.seed).permutation(fold)
+
+
+def _embed(
+    samples: Samples, recipe: Recipe, engine: OpenVinoEngine, fold: NDArray[np.int32], options: Options, track: Track
+) -> list[Pool]:
+    number = int(fold.max()) + 1
+    pools = [
+        Pool(MAX_BYTES // number, KEEP * recipe.vectors, np.random.default_rng([options.seed, index]))
+        for index in range(number)
+    ]
+    for index in track(range(len(samples.files)), "embedding patches"):
+        pools[fold[index]].add(patches_of(_embedding(samples, index, recipe, engine), index))
+    return pools
+
+
+def _cross_fit(
+    samples: Samples,
+    recipe: Recipe,
+    engine: OpenVinoEngine,
+    fold: NDArray[np.int32],
+    pools: Sequence[Pool],
+    options: Options,
+    track: Track,
+) -> tuple[Float32Array, Float32Array]:
+    """Image score and highest value of the anomaly map of each sample, against a bank of the other folds."""
+    scores = np.empty(len(fold), np.float32)
+    peaks = np.empty(len(fold), np.float32)
+    for held_out in track(range(len(pools)), "cross-fitting thresholds"):
+        others = [pool for index, pool in enumerate(pools) if index != held_out]
+        memory, _ = _select(others, recipe.vectors, options.seed)
+        neighbours = NearestNeighbours(memory.vectors, recipe.neighbours)
+        for index in np.flatnonzero(fold == held_out):
+            patch_scores = neighbours.patch_scores(_embedding(samples, int(index), recipe, engine))
+            scores[index] = image_score(patch_scores)
+            peaks[index] = anomaly_map(patch_scores, recipe.size_wh).max()
+    return scores, peaks
+
+
+def _embedding(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEngine) -> Float32Array:
+    picture, _ = picture_of(decoder.decode(samples.files[index].path.read_bytes()), recipe)
+    embedding: Float32Array = engine.embed(picture[None])[0]
+    return embedding
+
+
+def _select(pools: Sequence[Pool], count: int, seed: int) -> tuple[Patches, float]:
+    everything = join([pool.patches() for pool in pools])
+    rows, radius = greedy_k_center(everything.vectors, count, np.random.default_rng(seed))
+    return everything.take(rows), radius
+
+
+def _write_thumbnails(samples: Samples, recipe: Recipe, folder: Path) -> tuple[Sample, ...]:
+    """A small JPEG of what the backbone saw of each sample."""
+    folder.mkdir()
+    listed = []
+    for index, file in enumerate(samples.files):
+        picture, view = picture_of(decoder.decode(file.path.read_bytes()), recipe)
+        scale = THUMBNAIL / max(view.width, view.height)
+        size = (max(1, round(view.width * scale)), max(1, round(view.height * scale)))
+        small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), size, interpolation=cv2.INTER_AREA)
+        name = f"{index:06d}.jpg"
+        (folder / name).write_bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+        listed.append(Sample(path=samples.name(index), sha256=file.sha256, thumbnail=name))
+    return tuple(listed)
+
+
+def _manifest(
+    draft: Path,
+    recipe: Recipe,
+    backbone: OpenBackbone,
+    engine: OpenVinoEngine,
+    memory: Patches,
+    radius: float,
+    samples: tuple[Sample, ...],
+    image: Limits,
+    pixel: Limits,
+    options: Options,
+) -> Manifest:
+    files = bank_files.digests(draft)
+    rows, columns, dim = engine.grid
+    return Manifest(
+        schema=bank_files.SCHEMA,
+        id=bank_files.identity(files),
+        recipe=recipe,
+        backbone=backbone.info,
+        seed=options.seed,
+        vectors=len(memory.vectors),
+        dim=dim,
+        grid_hw=(rows, columns),
+        covering_radius=radius,
+        samples=samples,
+        calibration=Calibration(
+            folds=min(options.folds, len(samples)),
+            fold_by="block" if options.blocks else "image",
+            ok=image.ok,
+            ng=image.ng,
+            pixel=pixel.ng,
+            promise=image.promise,
+        ),
+        lineage=Lineage(parent=None, operation="calibrate"),
+        files=files,
+    )

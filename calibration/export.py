@@ -1,0 +1,63 @@
+"""Export: one OpenVINO graph from pixels to fused patch embeddings.
+
+    uint8 NHWC -> normalise -> backbone -> average each neighbourhood -> resize to the finest grid -> join -> NHWC
+
+Pooling and fusion are those of PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR
+2022), inside the graph, so that calibration and line cannot differ. Torch is needed only where the backbone is a timm
+model.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+from inspector.recipe import Recipe
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""ImageNet's channel statistics, of pixel values in 0..1, RGB."""
+
+Features = Callable[[ov.Output], Sequence[ov.Output]]
+"""From normalised float32 NCHW to one NCHW map a layer, finest first."""
+
+
+def embedding_graph(
+    features: Features,
+    recipe: Recipe,
+    *,
+    mean: tuple[float, float, float] = MEAN,
+    std: tuple[float, float, float] = STD,
+) -> ov.Model:
+    """The graph: uint8 (1, height, width, 3) RGB -> float32 (1, grid_h, grid_w, dim)."""
+    width, height = recipe.size_wh
+    image = ops.parameter([1, height, width, 3], np.uint8, name="image")
+    # A reshape, not a transpose of float data: OpenVINO folds this layout change into the first convolution.
+    values = ops.convert(ops.transpose(image, np.array([0, 3, 1, 2])), np.float32)
+    shift = np.array(mean, np.float32).reshape(1, 3, 1, 1) * 255
+    scale = 1 / (np.array(std, np.float32).reshape(1, 3, 1, 1) * 255)
+    normalised = ops.multiply(ops.subtract(values, shift), scale)
+    maps = [_pool(layer, recipe.pooling) for layer in features(normalised.output(0))]
+    grid_hw = list(maps[0].shape)[2:]
+    joined = [maps[0], *(_resize(layer, grid_hw) for layer in maps[1:])]
+    fused = ops.concat(joined, axis=1) if len(joined) > 1 else maps[0].node
+    result = ops.result(ops.transpose(fused, np.array([0, 2, 3, 1])), name="embeddings")
+    return ov.Model([result], [image], "patch_embeddings")
+
+
+def _pool(layer: ov.Output, side: int) -> ov.Output:
+    """Average over side x side neighbours; at the border over those that exist."""
+    if side == 1:
+        return layer
+    pad = [side // 2] * 2
+    pooled: ov.Output = ops.avg_pool(layer, [1, 1], pad, pad, [side, side], exclude_pad=True).output(0)
+    return pooled
+
+
+def _resize(layer: ov.Output, grid_hw: Sequence[int]) -> ov.Output:
+    """Bilinear, half-pixel centres: what torch does with align_corners=False."""
+    resized: ov.Output = ops.interpolate(
+        layer, np.array(grid_hw, np.int64), "linear_onnx", "sizes", axes=np.array([2, 3], np.int64)
+    ).output(0)
+    return resized

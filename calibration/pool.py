@@ -1,0 +1,77 @@
+"""The patches of the normal samples, kept by fold in bounded memory.
+
+A pool that would grow beyond its bound is replaced by its own greedy coreset. The union of such coresets is a coreset of
+the union (composable core-sets: Indyk et al. 2014; for k-center a constant factor, Malkomes et al. 2015), so the bank that
+is selected from the pools covers all patches, those that are gone included, nearly as well.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.coreset import greedy_k_center
+from inspector.types import Float32Array
+
+MAX_BYTES = 2 << 30
+"""Bound of all pools of a calibration together."""
+
+KEEP = 4
+"""A pool shrinks to so many times the bank's vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """vectors float32 (n, dim); source int32 (n), the sample's number; position int32 (n, 2), row and column."""
+
+    vectors: Float32Array
+    source: NDArray[np.int32]
+    position: NDArray[np.int32]
+
+    def take(self, rows: NDArray[np.int64]) -> "Patches":
+        """Some of the patches, in the order of `rows`."""
+        return Patches(self.vectors[rows], self.source[rows], self.position[rows])
+
+
+def join(parts: list[Patches]) -> Patches:
+    """All patches of several, in order."""
+    return Patches(
+        np.concatenate([part.vectors for part in parts]),
+        np.concatenate([part.source for part in parts]),
+        np.concatenate([part.position for part in parts]),
+    )
+
+
+def patches_of(embeddings: Float32Array, source: int) -> Patches:
+    """The patches of one sample: float32 (grid_h, grid_w, dim)."""
+    rows, columns, dim = embeddings.shape
+    position = np.stack(np.indices((rows, columns)), -1).reshape(-1, 2).astype(np.int32)
+    return Patches(embeddings.reshape(-1, dim), np.full(rows * columns, source, np.int32), position)
+
+
+class Pool:
+    """Collects patches, holding at most `max_bytes` of vectors.
+
+    keep: how many vectors remain when it shrinks. rng: chooses where the selection begins.
+    """
+
+    def __init__(self, max_bytes: int, keep: int, rng: np.random.Generator) -> None:
+        self._max_bytes = max_bytes
+        self._keep = keep
+        self._rng = rng
+        self._parts: list[Patches] = []
+        self._bytes = 0
+
+    def add(self, patches: Patches) -> None:
+        """Take patches in; shrink first where they would not fit."""
+        if self._parts and self._bytes + patches.vectors.nbytes > self._max_bytes:
+            whole = join(self._parts)
+            rows, _ = greedy_k_center(whole.vectors, self._keep, self._rng)
+            self._parts = [whole.take(np.sort(rows))]
+            self._bytes = self._parts[0].vectors.nbytes
+        self._parts.append(patches)
+        self._bytes += patches.vectors.nbytes
+
+    def patches(self) -> Patches:
+        """All that is held, in order of arrival."""
+        return join(self._parts)

@@ -1,0 +1,127 @@
+"""The folder of good samples: which files make the bank, and which are left out and why."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.progress import Track, silent
+from inspector import frame as decoder
+from inspector.errors import FrameError, SamplesError
+from inspector.patches import picture_of
+from inspector.recipe import Recipe
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+SAME_SIZE_SHARE = 0.9
+"""Where at least this share of the samples has one size, the others are odd; below it, sizes vary by nature."""
+
+MINIMUM = 4
+"""Fewer samples than this cannot be held against one another."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFile:
+    """A readable sample."""
+
+    path: Path
+    sha256: str
+    size_wh: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was left out, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The samples of a folder in order of their paths, and what was left out."""
+
+    folder: Path
+    files: tuple[SampleFile, ...]
+    skipped: tuple[Skipped, ...]
+
+    def name(self, index: int) -> str:
+        """The path of a sample below the folder."""
+        return self.files[index].path.relative_to(self.folder).as_posix()
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Files below `folder` that look like pictures by their suffix, hidden ones left out, sorted by path.
+
+    Raises:
+        SamplesError: no such folder.
+    """
+    if not folder.is_dir():
+        raise SamplesError(f"samples {folder}: no such folder; expected a folder of pictures")
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def read_samples(folder: Path, recipe: Recipe, *, limit: int | None = None, track: Track = silent) -> Samples:
+    """Find, decode and check the samples below a folder, recursively.
+
+    limit: take only the first so many files.
+
+    Raises:
+        SamplesError: no such folder, no picture in it, or fewer than MINIMUM that can be used.
+    """
+    paths = image_files(folder)[:limit]
+    if not paths:
+        raise SamplesError(
+            f"samples {folder}: no picture there; expected {', '.join(sorted(SUFFIXES))} files, at any depth"
+        )
+    found, skipped = _read(paths, recipe, track)
+    files, odd = _split_odd(found)
+    skipped += odd
+    if len(files) < MINIMUM:
+        why = f"; left out: {skipped[0].path.name} ({skipped[0].reason})" if skipped else ""
+        raise SamplesError(
+            f"samples {folder}: {len(files)} usable of {len(paths)}, expected at least {MINIMUM} different pictures{why}"
+        )
+    return Samples(folder, tuple(files), tuple(sorted(skipped, key=lambda item: item.path)))
+
+
+def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[SampleFile], list[Skipped]]:
+    found: list[SampleFile] = []
+    skipped: list[Skipped] = []
+    seen: dict[str, Path] = {}
+    for path in track(paths, "reading samples"):
+        try:
+            payload = path.read_bytes()
+            frame = decoder.decode(payload)
+            picture_of(frame, recipe)
+        except (OSError, FrameError) as error:
+            skipped.append(Skipped(path, str(error)))
+            continue
+        digest = hashlib.sha256(payload).hexdigest()
+        if digest in seen:
+            skipped.append(Skipped(path, f"the same bytes as {seen[digest].name}"))
+            continue
+        seen[digest] = path
+        found.append(SampleFile(path, digest, frame.size_wh))
+    return found, skipped
+
+
+def _split_odd(found: Iterable[SampleFile]) -> tuple[list[SampleFile], list[Skipped]]:
+    files = list(found)
+    if not files:
+        return files, []
+    (usual, count), *_ = Counter(file.size_wh for file in files).most_common(1)
+    if count < SAME_SIZE_SHARE * len(files):
+        return files, []
+    odd = [
+        Skipped(file.path, f"{file.size_wh[0]}x{file.size_wh[1]} pixels, the others are {usual[0]}x{usual[1]}")
+        for file in files
+        if file.size_wh != usual
+    ]
+    return [file for file in files if file.size_wh == usual], odd

@@ -1,0 +1,65 @@
+"""Thresholds from normal samples alone, and what they promise.
+
+Cross-fitted scores of n normal samples are exchangeable with the score of the next normal frame. So a threshold at the
+ceil((n + 1)(1 - a))-th smallest is exceeded by a normal frame with probability at most a (split conformal prediction:
+Vovk et al. 2005; cross-fitting makes it approximate: Barber et al. 2021), and given these samples the rate itself is
+Beta(n + 1 - rank, rank). Where n is too small for the budget, the largest score is as far as the promise reaches; beyond
+it an exponential tail is fitted to the highest scores (peaks over threshold, Pickands 1975) and marked as an estimate.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta
+
+from inspector.bank import Promise
+from inspector.types import Float32Array
+
+CONFIDENCE = 0.90
+TAIL_SHARE = 0.1
+TAIL_MINIMUM = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """ok: the last score that the samples vouch for. ng: beyond it a frame is rejected; above ok where extrapolated."""
+
+    ok: float
+    ng: float
+    promise: Promise
+
+
+def samples_needed(max_false_reject: float) -> int:
+    """How many normal samples a budget (0..1) needs so that nothing has to be extrapolated."""
+    return math.ceil(1 / max_false_reject - 1e-9) - 1
+
+
+def limits(scores: Float32Array, max_false_reject: float) -> Limits:
+    """Thresholds for cross-fitted scores of normal samples, float (n,), and a false-reject budget in (0, 1)."""
+    ordered = np.sort(scores.astype(np.float64))
+    n = len(ordered)
+    needed = samples_needed(max_false_reject)
+    estimated = n < needed
+    rank = n if estimated else min(n, math.ceil((n + 1) * (1 - max_false_reject) - 1e-9))
+    ok = float(ordered[rank - 1])
+    ng = max(ok, _extrapolate(ordered, max_false_reject)) if estimated else ok
+    tail = (1 - CONFIDENCE) / 2
+    rate = beta(n + 1 - rank, rank)
+    promise = Promise(
+        max_false_reject=max_false_reject,
+        expected_false_reject=max_false_reject if estimated else (n + 1 - rank) / (n + 1),
+        interval=(0.0, float(rate.ppf(CONFIDENCE))) if estimated else (float(rate.ppf(tail)), float(rate.ppf(1 - tail))),
+        estimated=estimated,
+        samples=n,
+        samples_needed=needed,
+    )
+    return Limits(ok, ng, promise)
+
+
+def _extrapolate(ordered: np.ndarray, rate: float) -> float:
+    """The score that a share `rate` exceeds if the tail is exponential beyond the highest few scores."""
+    count = min(len(ordered) - 1, max(TAIL_MINIMUM, round(TAIL_SHARE * len(ordered))))
+    start = ordered[-count - 1]
+    scale = float(np.mean(ordered[-count:] - start))
+    return float(start + scale * math.log(count / len(ordered) / rate))
