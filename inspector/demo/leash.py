@@ -1,0 +1,67 @@
+"""Child processes that do not outlive the demo, however it ends.
+
+A child is started through `python -m inspector.demo.leash PARENT COMMAND...`, which asks the kernel for SIGTERM when
+its parent dies and then becomes the command. Where the kernel cannot do that, the context alone ends children.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+
+
+@contextmanager
+def child(command: Sequence[str], log: Path, *, stop_within_s: float = 15.0) -> Iterator[subprocess.Popen[bytes]]:
+    """A running command, its output in `log`; ended with SIGTERM, then SIGKILL, when the context is left.
+
+    It has a session of its own, so that Ctrl-C reaches the demo alone and the order of stopping is the demo's.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "inspector.demo.leash", str(os.getpid()), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(stop_within_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def last_words(log: Path, lines: int = 1) -> str:
+    """The last lines of a child's output that say anything, in one line."""
+    try:
+        said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return "it said nothing"
+    return " / ".join(said[-lines:]) or "it said nothing"
+
+
+def main() -> None:
+    """Ties this process to the parent whose id is the first argument, then becomes the command that follows."""
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            sys.exit("the parent is gone")
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()
