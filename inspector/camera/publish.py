@@ -1,0 +1,170 @@
+"""Frames out of a source and up to the broker, at a rate, each with an identity of its own."""
+
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from inspector.camera.source import Shot, Source, open_source
+from inspector.camera.uplink import Tally, Uplink
+from inspector.contract import instance_topic
+from inspector.errors import UsageError
+from inspector.settings import BrokerSettings
+from inspector.types import FrameMessage, StationId
+
+DEFAULT_FPS = 2.0
+"""The rate of a source that has none of its own."""
+
+_ANNOUNCED_WITHIN_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class CameraOptions:
+    """What a camera station does.
+
+    fps: frames a second; 0 is as fast as the broker acknowledges; None is the source's own rate, or two.
+    count: stop after so many. loop: begin the source anew at its end. lot, recipe: said with every frame.
+    window: frames on their way at a time. ack_timeout_s: how long to wait for the broker's answer at the end.
+    seed, defect_rate: for the drawn product.
+    """
+
+    source: str
+    station: StationId
+    broker: BrokerSettings = field(default_factory=BrokerSettings)
+    fps: float | None = None
+    count: int | None = None
+    loop: bool = False
+    lot: str | None = None
+    recipe: str | None = None
+    window: int = 16
+    ack_timeout_s: float = 30.0
+    seed: int | None = None
+    defect_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 <= self.fps <= 10_000:
+            raise UsageError(f"fps: got {self.fps}, expected 0 (as fast as acknowledged) to 10000")
+        if self.count is not None and self.count < 1:
+            raise UsageError(f"count: got {self.count}, expected at least 1")
+        if not 1 <= self.window <= 65_535:
+            raise UsageError(f"window: got {self.window}, expected 1 to 65535 frames")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSummary:
+    """What a camera station did. fps: acknowledged frames a second, from the first to the last answer."""
+
+    station: StationId
+    protocol: str
+    published: int
+    acknowledged: int
+    refused: int
+    unheard: int
+    seconds: float
+
+    @property
+    def fps(self) -> float:
+        """Acknowledged frames a second."""
+        return self.acknowledged / self.seconds if self.seconds > 0 else 0.0
+
+
+def publish(
+    options: CameraOptions,
+    *,
+    stop: threading.Event | None = None,
+    on_frame: Callable[[FrameMessage, Shot], None] = lambda _message, _shot: None,
+    on_notice: Callable[[str], None] = lambda _: None,
+    on_tally: Callable[[Tally], None] = lambda _: None,
+) -> CameraSummary:
+    """Publishes until the source ends, `count` is reached or `stop` is set; then waits for every answer.
+
+    on_frame: called before each frame is sent. on_notice: a line worth telling a person. on_tally: after each frame.
+
+    Raises:
+        SourceError: the source cannot be opened. SourceLostError: it stopped to deliver.
+        BrokerError: the broker cannot be reached, refuses, or did not acknowledge every frame.
+    """
+    stop = stop if stop is not None else threading.Event()
+    run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    source = open_source(options.source, run=run, seed=options.seed, defect_rate=options.defect_rate)
+    client_id = f"camera-{str(options.station).replace('/', '-')[-80:]}-{secrets.token_hex(3)}"
+    uplink = Uplink(options.broker, client_id=client_id, window=options.window, on_notice=on_notice)
+    with source, uplink:
+        _warn_if_unannounced(uplink, options.station, on_notice)
+        pace = _Pace(_rate(options, source))
+        shots = _repeated(source, loop=options.loop)
+        started = time.monotonic()
+        seq = 0
+        while (options.count is None or seq < options.count) and pace.wait(seq, stop):
+            shot = next(shots, None)
+            if shot is None:
+                break
+            message = _message(options, shot, run, seq)
+            on_frame(message, shot)
+            if not uplink.send(message, shot.content_type, stop):
+                break
+            seq += 1
+            on_tally(uplink.tally)
+        tally = uplink.drain(options.ack_timeout_s)
+        on_tally(tally)
+        seconds = time.monotonic() - started
+    return CameraSummary(
+        options.station, uplink.protocol, tally.sent, tally.acknowledged, tally.refused, tally.unheard, seconds
+    )
+
+
+def _rate(options: CameraOptions, source: Source) -> float:
+    if options.fps is not None:
+        return options.fps
+    return DEFAULT_FPS if source.fps is None else source.fps
+
+
+def _repeated(source: Source, *, loop: bool) -> Iterator[Shot]:
+    yield from source.shots()
+    while loop:
+        yield from source.shots()
+
+
+def _message(options: CameraOptions, shot: Shot, run: str, seq: int) -> FrameMessage:
+    return FrameMessage(
+        station=options.station,
+        frame_id=f"{options.station.station}-{run}-{seq:06d}",
+        payload=shot.image,
+        sha256=hashlib.sha256(shot.image).hexdigest(),
+        seq=seq,
+        captured_at=datetime.now(UTC),
+        part_id=shot.part_id,
+        lot=options.lot,
+        recipe=options.recipe,
+    )
+
+
+class _Pace:
+    """When the next frame is due. A delay moves all later frames: lost time is not made up in a burst."""
+
+    def __init__(self, fps: float) -> None:
+        self._period = 1 / fps if fps > 0 else 0.0
+        self._start = time.monotonic()
+
+    def wait(self, seq: int, stop: threading.Event) -> bool:
+        """Waits for frame `seq`; False where `stop` was set."""
+        late = time.monotonic() - (self._start + seq * self._period)
+        if late > self._period:
+            self._start += late
+        return not stop.wait(max(0.0, -late)) if late < 0 else not stop.is_set()
+
+
+def _warn_if_unannounced(uplink: Uplink, station: StationId, on_notice: Callable[[str], None]) -> None:
+    """Tells where no daemon on this broker says that it watches the station."""
+    for payload in uplink.retained(instance_topic("+", "info"), _ANNOUNCED_WITHIN_S).values():
+        try:
+            stations = json.loads(payload)["stations"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        if str(station) in json.dumps(stations):
+            return
+    on_notice(f"no daemon on this broker announces station {station}; its frames may go unheard")

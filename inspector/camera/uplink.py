@@ -1,0 +1,251 @@
+"""The way to the broker: one connection that publishes frames at QoS 1 and counts what became of each.
+
+MQTT 5 where the broker speaks it, else 3.1.1 with the JSON envelope. At most `window` frames are on their way at a
+time; after a broken connection paho sends again what was not acknowledged.
+"""
+
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from inspector.contract import frame_envelope, frame_properties, station_topic
+from inspector.errors import BrokerError, SettingsError
+from inspector.settings import BrokerSettings, TlsSettings, read_secret
+from inspector.types import FrameMessage
+
+_CONNECT_S = 10.0
+_NO_MATCHING_SUBSCRIBERS = 0x10
+_UNSUPPORTED_VERSION = {0x01, 0x84}
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of frames. `unheard`: acknowledged by a broker that had no subscriber for them."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    refused: int = 0
+    unheard: int = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Sent, and neither acknowledged nor refused."""
+        return self.sent - self.acknowledged - self.refused
+
+
+class Uplink:
+    """A connection for frames. Entering it connects; leaving it disconnects without waiting.
+
+    Raises on entering:
+        BrokerError: nothing answers there, or it refuses the connection.
+        SettingsError: the password or the certificates cannot be read.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        *,
+        client_id: str,
+        window: int = 16,
+        on_notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._broker = broker
+        self._where = f"{broker.host}:{broker.port}"
+        self._client_id = client_id
+        self._window = window
+        self._on_notice = on_notice
+        self._changed = threading.Condition()
+        self._tally = Tally()
+        self._answer: ReasonCode | None = None
+        self._gone: str | None = None
+        self._max_packet: int | None = None
+        self._client: paho.Client | None = None
+        self.protocol: Literal["5", "3.1.1"] = "5"
+
+    def __enter__(self) -> Self:
+        if self._broker.protocol == "auto":
+            if not self._connected("5"):
+                self._connected("3.1.1")
+        else:
+            self._connected(self._broker.protocol)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._client is not None:
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._client = None
+
+    @property
+    def tally(self) -> Tally:
+        """The counts up to now."""
+        with self._changed:
+            return self._tally
+
+    def send(self, message: FrameMessage, content_type: str, stop: threading.Event) -> bool:
+        """Publishes when the window has room; waits for that, through broken connections as well.
+
+        Returns:
+            False where `stop` was set before there was room: nothing was published.
+
+        Raises:
+            BrokerError: the frame is larger than the broker takes.
+        """
+        assert self._client is not None, "enter the uplink first"
+        with self._changed:
+            while self._tally.in_flight >= self._window:
+                if stop.is_set():
+                    return False
+                self._changed.wait(0.2)
+            self._tally = _counted(self._tally, sent=1)
+        payload, properties = message.payload, None
+        if self.protocol == "5":
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.ContentType = content_type
+            properties.UserProperty = frame_properties(message)
+        else:
+            payload = frame_envelope(message)
+        if self._max_packet is not None and len(payload) + 1024 > self._max_packet:
+            raise BrokerError(
+                f"broker {self._where}: takes packets of at most {self._max_packet} bytes, frame "
+                f"{message.frame_id} has {len(payload)}; raise max_packet_size there or send smaller images"
+            )
+        self._client.publish(station_topic(message.station, "frame"), payload, qos=1, properties=properties)
+        return True
+
+    def drain(self, timeout_s: float) -> Tally:
+        """Waits until every frame is acknowledged or refused; the timeout begins anew with every answer.
+
+        Raises:
+            BrokerError: no answer for `timeout_s`.
+        """
+        with self._changed:
+            while self._tally.in_flight > 0:
+                before = self._tally
+                if not self._changed.wait_for(lambda before=before: self._tally != before, timeout_s):  # type: ignore[misc]
+                    raise BrokerError(
+                        f"broker {self._where}: {self._tally.in_flight} of {self._tally.sent} frames were not "
+                        f"acknowledged within {timeout_s:.0f} s; the line may not have got them"
+                    )
+            return self._tally
+
+    def retained(self, topic_filter: str, wait_s: float) -> dict[str, bytes]:
+        """Retained messages that match, by topic: all that arrive within `wait_s` of the subscription."""
+        assert self._client is not None, "enter the uplink first"
+        found: dict[str, bytes] = {}
+        subscribed = threading.Event()
+
+        def take(_client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+            if message.retain:
+                found[message.topic] = bytes(message.payload)
+
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.message_callback_add(topic_filter, take)
+        self._client.subscribe(topic_filter, qos=1)
+        subscribed.wait(wait_s)
+        threading.Event().wait(wait_s)
+        self._client.unsubscribe(topic_filter)
+        self._client.message_callback_remove(topic_filter)
+        return dict(found)
+
+    def _connected(self, protocol: Literal["5", "3.1.1"]) -> bool:
+        """Connects; False where the broker does not speak this version and another may be tried."""
+        self.protocol = protocol
+        self._answer = self._gone = None
+        client = self._client = self._new_client(protocol)
+        try:
+            client.connect(self._broker.host, self._broker.port, keepalive=30)
+        except (OSError, ValueError) as error:
+            self._client = None
+            raise BrokerError(
+                f"broker {self._where}: cannot be reached ({error}); is it running, and is the address right?"
+            ) from error
+        client.loop_start()
+        answer, gone = self._first_answer()
+        if answer is not None and not answer.is_failure:
+            return True
+        self.__exit__()
+        silent = answer is None
+        refused_version = answer is not None and answer.value in _UNSUPPORTED_VERSION
+        if self._broker.protocol == "auto" and protocol == "5" and (silent or refused_version):
+            return False
+        why = gone or "no answer to the connection request" if answer is None else str(answer)
+        raise BrokerError(f"broker {self._where}: refused the connection over MQTT {protocol}: {why}")
+
+    def _first_answer(self) -> tuple[ReasonCode | None, str | None]:
+        """What the broker said to the connection request, or how the connection ended without a word."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._answer is not None or self._gone is not None, _CONNECT_S)
+            return self._answer, self._gone
+
+    def _new_client(self, protocol: Literal["5", "3.1.1"]) -> paho.Client:
+        version = paho.MQTTv5 if protocol == "5" else paho.MQTTv311
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=version)
+        client.max_inflight_messages_set(self._window)
+        client.reconnect_delay_set(1, 15)
+        client.connect_timeout = _CONNECT_S
+        if self._broker.username is not None:
+            secret = self._broker.password_file
+            client.username_pw_set(self._broker.username, None if secret is None else read_secret(secret))
+        if self._broker.tls is not None:
+            client.tls_set_context(_tls_context(self._broker.tls))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        return client
+
+    def _on_connect(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        with self._changed:
+            again = self._answer is not None and not self._answer.is_failure
+            self._answer = reason
+            self._max_packet = getattr(properties, "MaximumPacketSize", None)
+            self._changed.notify_all()
+        if again:
+            self._on_notice(f"broker {self._where}: " + (str(reason) if reason.is_failure else "connected again"))
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        with self._changed:
+            lost = self._answer is not None and not self._answer.is_failure and reason.is_failure
+            self._gone = str(reason)
+            self._changed.notify_all()
+        if lost:
+            self._on_notice(f"broker {self._where}: connection lost ({reason}); connecting again")
+
+    def _on_publish(
+        self, _client: paho.Client, _data: Any, _mid: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        with self._changed:
+            if reason.is_failure:
+                self._tally = _counted(self._tally, refused=1)
+            else:
+                unheard = int(reason.value == _NO_MATCHING_SUBSCRIBERS)
+                self._tally = _counted(self._tally, acknowledged=1, unheard=unheard)
+            self._changed.notify_all()
+        if reason.is_failure:
+            self._on_notice(f"broker {self._where}: refused a frame ({reason})")
+
+
+def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+        if tls.cert_file is not None:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+    except OSError as error:
+        raise SettingsError(f"tls: the certificates cannot be used ({error})") from error
+    return context
+
+
+def _counted(tally: Tally, *, sent: int = 0, acknowledged: int = 0, refused: int = 0, unheard: int = 0) -> Tally:
+    return Tally(tally.sent + sent, tally.acknowledged + acknowledged, tally.refused + refused, tally.unheard + unheard)

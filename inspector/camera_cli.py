@@ -1,0 +1,147 @@
+"""`inspector camera`: the command around `inspector.camera.publish`."""
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from inspector.camera import CameraSummary, Tally
+    from inspector.settings import BrokerSettings
+
+
+@click.command()
+@click.argument("source")
+@click.option("--station", required=True, help="site/area/line/station, as in plant/hall1/line1/cam1.")
+@click.option("--fps", type=float, help="Frames a second; 0: as fast as acknowledged. [source's own, or 2]")
+@click.option("--count", type=int, help="Stop after so many frames.")
+@click.option("--loop", is_flag=True, help="Begin again at the source's end.")
+@click.option("--broker", default="127.0.0.1:1883", show_default=True, help="Host and port.")
+@click.option("--protocol", type=click.Choice(["auto", "5", "3.1.1"]), default="auto", show_default=True)
+@click.option("--username", help="Who the station is to the broker.")
+@click.option("--password-file", type=click.Path(path_type=Path), help="File that holds the password alone.")
+@click.option("--tls", is_flag=True, help="Encrypt; the broker is verified against the system's CAs.")
+@click.option("--ca-file", type=click.Path(path_type=Path), help="CA of the broker; implies --tls.")
+@click.option("--lot", help="Said with every frame.")
+@click.option("--recipe", help="Said with every frame.")
+@click.option("--seed", type=int, help="Synthetic parts: the same parts again.")
+@click.option("--defect-rate", type=float, default=0.1, show_default=True, help="Synthetic parts: share of defects.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+def camera(
+    source: str,
+    station: str,
+    fps: float | None,
+    count: int | None,
+    loop: bool,
+    broker: str,
+    protocol: str,
+    username: str | None,
+    password_file: Path | None,
+    tls: bool,
+    ca_file: Path | None,
+    lot: str | None,
+    recipe: str | None,
+    seed: int | None,
+    defect_rate: float,
+    as_json: bool,
+) -> None:
+    """Publish frames as a camera station.
+
+    SOURCE is a folder of images, an image, a video file, a stream (rtsp://...), a device number, or
+    synthetic[:plate|:cap].
+    """
+    from inspector.camera import CameraOptions, publish
+    from inspector.errors import BrokerError
+    from inspector.types import StationId
+
+    options = CameraOptions(
+        source=source,
+        station=StationId.parse(station),
+        broker=_broker(broker, protocol, username, password_file, tls=tls, ca_file=ca_file),
+        fps=fps,
+        count=count,
+        loop=loop,
+        lot=lot,
+        recipe=recipe,
+        seed=seed,
+        defect_rate=defect_rate,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    live = sys.stderr.isatty()
+    summary = publish(
+        options,
+        stop=stop,
+        on_notice=lambda line: click.echo(f"{chr(13) if live else ''}camera {station}: {line}", err=True),
+        on_tally=_live_line if live else lambda _: None,
+    )
+    if live:
+        click.echo("\r" + " " * 60 + "\r", nl=False, err=True)
+    click.echo(_as_json(summary) if as_json else _as_text(summary))
+    if summary.refused:
+        raise BrokerError(f"broker {broker}: refused {summary.refused} of {summary.published} frames of {station}")
+
+
+def _broker(
+    address: str,
+    protocol: str,
+    username: str | None,
+    password_file: Path | None,
+    *,
+    tls: bool,
+    ca_file: Path | None,
+) -> "BrokerSettings":
+    from pydantic import ValidationError
+
+    from inspector.errors import UsageError
+    from inspector.settings import BrokerSettings
+
+    host, _, port = address.rpartition(":") if ":" in address else (address, "", "1883")
+    given: dict[str, Any] = {"host": host, "port": port, "protocol": protocol, "username": username}
+    if password_file is not None:
+        given["password_file"] = password_file
+    if tls or ca_file is not None:
+        given["tls"] = {} if ca_file is None else {"ca_file": ca_file}
+    try:
+        return BrokerSettings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = ".".join(map(str, first["loc"]))
+        raise UsageError(f"broker {what}: {first['msg'].removeprefix('Value error, ')} (got {address!r})") from error
+
+
+def _live_line(tally: "Tally") -> None:
+    line = f"{tally.sent} frames, {tally.acknowledged} acknowledged"
+    click.echo(f"\r{line:<60}", nl=False, err=True)
+
+
+def _as_text(summary: "CameraSummary") -> str:
+    line = (
+        f"{summary.station}: {summary.published} frames published, {summary.acknowledged} acknowledged "
+        f"in {summary.seconds:.1f} s ({summary.fps:.1f} a second, MQTT {summary.protocol})"
+    )
+    if summary.refused:
+        line += f"; {summary.refused} REFUSED by the broker"
+    if summary.unheard:
+        line += f"; {summary.unheard} had no subscriber: no daemon listens to this station"
+    return line
+
+
+def _as_json(summary: "CameraSummary") -> str:
+    return json.dumps(
+        {
+            "station": str(summary.station),
+            "protocol": summary.protocol,
+            "published": summary.published,
+            "acknowledged": summary.acknowledged,
+            "refused": summary.refused,
+            "unheard": summary.unheard,
+            "seconds": round(summary.seconds, 3),
+            "fps": round(summary.fps, 3),
+        }
+    )

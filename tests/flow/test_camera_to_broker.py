@@ -1,0 +1,258 @@
+"""A camera station against real brokers: what arrives, how fast, and what happens when the broker goes away."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import paho.mqtt.client as paho
+import pytest
+from click.testing import CliRunner
+from paho.mqtt.enums import CallbackAPIVersion
+from services import DEADLINE_S, Mosquitto, wait_until
+
+from inspector.camera import CameraOptions, CameraSummary, publish
+from inspector.camera_cli import camera
+from inspector.contract import ALL_FRAMES, check, station_of, unpack
+from inspector.demo.broker import running_broker
+from inspector.errors import BrokerError, StationNameError
+from inspector.settings import BrokerSettings
+from inspector.types import FrameMessage, StationId
+
+STATION = StationId.parse("plant/hall1/line1/cam1")
+
+
+class Line:
+    """A subscriber in the daemon's place: every frame, checked against the contract."""
+
+    def __init__(self) -> None:
+        self.frames: list[FrameMessage] = []
+        self.content_types: list[str | None] = []
+        self.subscribed = threading.Event()
+
+    def take(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        properties = message.properties
+        content_type = getattr(properties, "ContentType", None)
+        raw = unpack(
+            bytes(message.payload), content_type=content_type, properties=getattr(properties, "UserProperty", [])
+        )
+        self.content_types.append(content_type)
+        self.frames.append(check(station_of(message.topic), raw))
+
+
+@contextmanager
+def listening_line(port: int, protocol: int = paho.MQTTv5) -> Iterator[Line]:
+    line = Line()
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"line-{port}", protocol=protocol)
+    client.on_connect = lambda *_: client.subscribe(ALL_FRAMES, qos=1)
+    client.on_subscribe = lambda *_: line.subscribed.set()
+    client.on_message = line.take
+    client.reconnect_delay_set(1, 1)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    try:
+        assert line.subscribed.wait(DEADLINE_S)
+        yield line
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    frames = tmp_path / "frames"
+    (frames / "good").mkdir(parents=True)
+    for number in range(6):
+        cv2.imwrite(str(frames / "good" / f"{number}.png"), np.full((20, 30, 3), number, np.uint8))
+    return frames
+
+
+def options(source: Path | str, port: int, **more: object) -> CameraOptions:
+    return CameraOptions(source=str(source), station=STATION, broker=BrokerSettings(port=port), **more)  # type: ignore[arg-type]
+
+
+def test_a_folder_arrives_whole_in_order_and_keeps_the_contract(mosquitto: Mosquitto, folder: Path) -> None:
+    with listening_line(mosquitto.port) as line:
+        summary = publish(options(folder, mosquitto.port, fps=0, lot="L7", recipe="plate"))
+        wait_until(lambda: len(line.frames) >= 6, "six frames arrive")
+    assert (summary.published, summary.acknowledged, summary.refused, summary.unheard) == (6, 6, 0, 0)
+    assert summary.protocol == "5"
+    assert [frame.seq for frame in line.frames] == list(range(6))
+    assert [frame.part_id for frame in line.frames] == [f"good/{number}.png" for number in range(6)]
+    assert [frame.payload for frame in line.frames] == [path.read_bytes() for path in sorted(folder.rglob("*.png"))]
+    assert {(frame.lot, frame.recipe, frame.station) for frame in line.frames} == {("L7", "plate", STATION)}
+    assert set(line.content_types) == {"image/png"}
+    moments = [frame.captured_at for frame in line.frames if frame.captured_at is not None]
+    assert len(moments) == 6
+    assert moments == sorted(moments)
+    assert abs(moments[0].timestamp() - time.time()) < DEADLINE_S
+
+
+def test_frame_ids_are_unique_across_restarts(mosquitto: Mosquitto, folder: Path) -> None:
+    with listening_line(mosquitto.port) as line:
+        for _ in range(2):
+            publish(options(folder, mosquitto.port, fps=0))
+        wait_until(lambda: len(line.frames) >= 12, "twelve frames arrive")
+    assert len({frame.frame_id for frame in line.frames}) == 12
+
+
+def test_rate_count_and_loop(mosquitto: Mosquitto, folder: Path) -> None:
+    with listening_line(mosquitto.port) as line:
+        paced = publish(options(folder, mosquitto.port, fps=10, count=11, loop=True))
+        fast = publish(options(folder, mosquitto.port, fps=0, count=200, loop=True))
+        wait_until(lambda: len(line.frames) >= 211, "all frames arrive")
+    assert paced.published == 11
+    assert paced.seconds >= 0.95
+    assert fast.published == fast.acknowledged == 200
+    assert fast.fps > paced.fps
+
+
+def test_drawn_parts_are_published_without_end_until_told_to_stop(mosquitto: Mosquitto) -> None:
+    stop = threading.Event()
+    summaries: list[CameraSummary] = []
+    with listening_line(mosquitto.port) as line:
+        work = threading.Thread(
+            target=lambda: summaries.append(publish(options("synthetic", mosquitto.port, fps=0), stop=stop))
+        )
+        work.start()
+        wait_until(lambda: len(line.frames) >= 5, "drawn frames arrive")
+        stop.set()
+        work.join(DEADLINE_S)
+        assert summaries[0].published == summaries[0].acknowledged >= 5
+        wait_until(lambda: len(line.frames) == summaries[0].published, "each published frame arrives")
+
+
+def test_over_mqtt_3_1_1_frames_travel_in_the_envelope(tmp_path: Path, folder: Path) -> None:
+    with running_broker(tmp_path, "amqtt") as broker, listening_line(broker.port, paho.MQTTv311) as line:
+        summary = publish(options(folder, broker.port, fps=0))
+        wait_until(lambda: len(line.frames) >= 6, "six frames arrive")
+        assert summary.protocol == "3.1.1"
+        assert summary.acknowledged == 6
+        assert [frame.part_id for frame in line.frames] == [f"good/{number}.png" for number in range(6)]
+        assert [frame.payload for frame in line.frames] == [path.read_bytes() for path in sorted(folder.rglob("*.png"))]
+        settings = BrokerSettings(port=broker.port, protocol="5")
+        with pytest.raises(BrokerError, match="refused the connection over MQTT 5"):
+            publish(CameraOptions(source=str(folder), station=STATION, broker=settings))
+
+
+def test_a_broker_that_goes_away_costs_no_frame(mosquitto: Mosquitto, folder: Path) -> None:
+    notices: list[str] = []
+    summaries: list[CameraSummary] = []
+    sent: list[str] = []
+    asked = options(folder, mosquitto.port, fps=100, count=300, loop=True)
+    with listening_line(mosquitto.port) as line:
+        work = threading.Thread(
+            target=lambda: summaries.append(
+                publish(asked, on_notice=notices.append, on_frame=lambda message, _: sent.append(message.frame_id))
+            )
+        )
+        work.start()
+        wait_until(lambda: len(line.frames) >= 30, "frames arrive")
+        mosquitto.kill()
+        line.subscribed.clear()
+        time.sleep(0.3)
+        mosquitto.start()
+        work.join(DEADLINE_S)
+        assert line.subscribed.wait(DEADLINE_S)
+    assert summaries[0].acknowledged == summaries[0].published == len(sent) == 300
+    assert any("connection lost" in notice for notice in notices)
+    assert any("connected again" in notice for notice in notices)
+    # The line itself keeps no session here: a few that were on their way to it went with the broker.
+    assert len({frame.frame_id for frame in line.frames}) + summaries[0].unheard >= 250
+
+
+def test_frames_that_nobody_listens_to_are_told(mosquitto: Mosquitto, folder: Path) -> None:
+    notices: list[str] = []
+    summary = publish(options(folder, mosquitto.port, fps=0), on_notice=notices.append)
+    assert summary.unheard == 6
+    assert notices == [f"no daemon on this broker announces station {STATION}; its frames may go unheard"]
+
+
+def test_an_announced_station_needs_no_notice(mosquitto: Mosquitto, folder: Path) -> None:
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.connect("127.0.0.1", mosquitto.port)
+    client.loop_start()
+    info = json.dumps({"stations": [str(STATION)]})
+    client.publish("inspector/v1/_inspector/main/info", info, qos=1, retain=True).wait_for_publish(DEADLINE_S)
+    notices: list[str] = []
+    with listening_line(mosquitto.port):
+        publish(options(folder, mosquitto.port, fps=0), on_notice=notices.append)
+    client.disconnect()
+    client.loop_stop()
+    assert notices == []
+
+
+def test_frames_that_the_broker_refuses_are_counted_and_fail_the_command(
+    start_mosquitto: Callable[..., Mosquitto], tmp_path: Path, folder: Path
+) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic read #\n")
+    rules.chmod(0o600)
+    broker = start_mosquitto(f"acl_file {rules}")
+    summary = publish(options(folder, broker.port, fps=0))
+    assert (summary.published, summary.acknowledged, summary.refused) == (6, 0, 6)
+    arguments = [str(folder), "--station", str(STATION), "--broker", f"127.0.0.1:{broker.port}", "--fps", "0"]
+    result = CliRunner().invoke(camera, arguments)
+    assert isinstance(result.exception, BrokerError)
+    assert "refused 6 of 6 frames" in str(result.exception)
+
+
+def test_a_frame_larger_than_the_broker_takes_is_a_clear_error(
+    start_mosquitto: Callable[..., Mosquitto], tmp_path: Path
+) -> None:
+    broker = start_mosquitto("max_packet_size 20000")
+    (tmp_path / "large.png").write_bytes(os.urandom(30_000))
+    with pytest.raises(BrokerError, match="at most 20000 bytes"):
+        publish(options(tmp_path / "large.png", broker.port, fps=0))
+
+
+def test_wrong_credentials_are_refused_with_the_reason(start_mosquitto: Callable[..., Mosquitto], folder: Path) -> None:
+    broker = start_mosquitto("allow_anonymous false")
+    with pytest.raises(BrokerError, match="refused the connection over MQTT 5: Not authorized"):
+        publish(options(folder, broker.port, fps=0))
+
+
+def test_the_command_prints_one_object(mosquitto: Mosquitto, folder: Path) -> None:
+    arguments = [
+        str(folder),
+        "--station",
+        str(STATION),
+        "--broker",
+        f"127.0.0.1:{mosquitto.port}",
+        "--fps",
+        "0",
+        "--json",
+    ]
+    with listening_line(mosquitto.port):
+        result = CliRunner().invoke(camera, arguments)
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert summary["station"] == str(STATION)
+    assert summary["published"] == summary["acknowledged"] == 6
+    assert summary["protocol"] == "5"
+
+
+def test_the_command_refuses_a_wrong_station_name(folder: Path) -> None:
+    result = CliRunner().invoke(camera, [str(folder), "--station", "../line1/cam1"])
+    assert isinstance(result.exception, StationNameError)
+
+
+def test_ctrl_c_ends_the_process_cleanly_with_its_summary(mosquitto: Mosquitto) -> None:
+    code = "from inspector.camera_cli import camera; camera()"
+    arguments = ["synthetic", "--station", str(STATION), "--broker", f"127.0.0.1:{mosquitto.port}", "--json"]
+    with listening_line(mosquitto.port) as line:
+        process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE)
+        wait_until(lambda: len(line.frames) >= 2, "frames arrive")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+    summary = json.loads(output)
+    assert summary["published"] == summary["acknowledged"] >= 2

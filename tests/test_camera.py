@@ -1,0 +1,140 @@
+"""Sources of frames, and what a camera station refuses before it connects."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from inspector.camera import CameraOptions, SourceError, SourceLostError, open_source, publish
+from inspector.camera.video import LiveSource
+from inspector.errors import BrokerError, UsageError
+from inspector.frame import decode
+from inspector.settings import BrokerSettings
+from inspector.types import StationId
+
+STATION = StationId.parse("plant/hall1/line1/cam1")
+
+
+def picture(path: Path, value: int = 90) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((20, 30, 3), value, np.uint8))
+    return path.read_bytes()
+
+
+def video(path: Path, frames: int = 5) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for number in range(frames):
+        writer.write(np.full((48, 64, 3), 40 * number, np.uint8))
+    writer.release()
+    return path
+
+
+def test_a_folder_is_read_recursively_in_order_and_as_it_is(tmp_path: Path) -> None:
+    expected = {
+        name: picture(tmp_path / name, index)
+        for index, name in enumerate(("a.png", "good/1.jpg", "good/2.JPEG", "good/3.tiff", "z/4.bmp"))
+    }
+    (tmp_path / "broken.png").write_bytes(b"not an image")
+    (tmp_path / "notes.txt").write_text("no image")
+    picture(tmp_path / ".cache" / "hidden.png")
+    picture(tmp_path / "ground_truth" / "scratch" / "mask.png")
+    with open_source(str(tmp_path)) as source:
+        shots = list(source.shots())
+        assert source.fps is None
+    assert [shot.part_id for shot in shots] == sorted([*expected, "broken.png"])
+    assert {shot.part_id: shot.image for shot in shots} == {**expected, "broken.png": b"not an image"}
+    assert [shot.content_type for shot in shots] == [
+        "image/png",
+        "image/png",
+        "image/jpeg",
+        "image/jpeg",
+        "image/tiff",
+        "image/bmp",
+    ]
+
+
+def test_a_single_image_is_a_source(tmp_path: Path) -> None:
+    image = picture(tmp_path / "one.png")
+    with open_source(str(tmp_path / "one.png")) as source:
+        assert [(shot.part_id, shot.image) for shot in source.shots()] == [("one.png", image)]
+
+
+def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:
+    picture(tmp_path / "one.png")
+    with open_source(str(tmp_path)) as source:
+        (tmp_path / "one.png").unlink()
+        with pytest.raises(SourceLostError, match=r"one\.png"):
+            list(source.shots())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("absent", "no such file or folder"), ("empty", "no image in this folder"), ("noise.mp4", "cannot be opened")],
+)
+def test_a_source_that_is_none_is_one_clear_error(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "noise.mp4").write_bytes(b"\x00" * 500)
+    with pytest.raises(SourceError, match=message) as caught, open_source(name) as source:
+        list(source.shots())
+    assert name in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(SourceError, match="'/dev/video97': cannot be opened"):
+        open_source("/dev/video97").__enter__()
+
+
+def test_a_video_gives_each_picture_and_its_own_rate(tmp_path: Path) -> None:
+    path = video(tmp_path / "clip.avi")
+    with open_source(str(path)) as source:
+        shots = list(source.shots())
+        assert source.fps == pytest.approx(10, rel=0.01)
+    assert [shot.part_id for shot in shots] == [f"clip-{number:06d}" for number in range(5)]
+    brightness = [decode(shot.image).pixels.mean() for shot in shots]
+    assert brightness == pytest.approx([0, 40, 80, 120, 160], abs=6)
+
+
+def test_a_live_source_tells_when_it_ends(tmp_path: Path) -> None:
+    source = LiveSource(str(video(tmp_path / "clip.avi")))
+    with source, pytest.raises(SourceLostError, match="the stream ended"):
+        list(source.shots())
+
+
+def test_drawn_parts_know_their_truth_and_repeat_with_a_seed() -> None:
+    def first(count: int) -> list[tuple[str | None, str | None, bytes]]:
+        with open_source("synthetic:cap", run="r1", seed=3, defect_rate=0.5) as source:
+            return [
+                (shot.part_id, shot.truth, shot.image) for shot, _ in zip(source.shots(), range(count), strict=False)
+            ]
+
+    shots = first(8)
+    assert shots == first(8)
+    assert [part_id for part_id, _, _ in shots] == [f"cap-r1-{number:06d}" for number in range(8)]
+    assert {"good"} < {truth for _, truth, _ in shots}
+    assert decode(shots[0][2]).size_wh == (384, 384)
+
+
+def test_an_unknown_product_is_refused() -> None:
+    with pytest.raises(UsageError, match="'gear': expected one of plate, cap"):
+        open_source("synthetic:gear")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"fps": -1.0}, {"fps": float("nan")}, {"count": 0}, {"window": 0}, {"source": "synthetic", "defect_rate": 2}],
+)
+def test_options_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        publish(CameraOptions(**{"source": "synthetic", "station": STATION, **wrong}))  # type: ignore[arg-type]
+
+
+def test_a_broker_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    picture(tmp_path / "one.png")
+    options = CameraOptions(source=str(tmp_path), station=STATION, broker=BrokerSettings(port=9))
+    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:9: cannot be reached"):
+        publish(options)
