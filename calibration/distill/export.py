@@ -1,0 +1,50 @@
+"""From a trained student to the file that the package carries: half-precision arrays, and text beside them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from calibration.builtin import NetSpec
+from inspector.errors import BackboneError
+from inspector.types import Float32Array
+
+MAX_PARAMETERS = 4_000_000
+MAX_BYTES = 6_000_000
+
+
+def export_weights(path: Path, spec: NetSpec, arrays: Mapping[str, Float32Array], notes: Mapping[str, object]) -> str:
+    """Writes `path` (safetensors, float16, architecture in its metadata) and the `.json` with its sha256 beside it.
+
+    notes: what else the JSON file says: recipe and measured figures. Returns the digest.
+
+    Raises:
+        BackboneError: a value beyond half precision, or a net over the size that the package carries.
+    """
+    halves = {name: np.ascontiguousarray(array.astype(np.float16)) for name, array in arrays.items()}
+    for name, half in halves.items():
+        if not np.isfinite(half).all():
+            raise BackboneError(f"backbone weights: array {name!r} does not fit half precision")
+    payload = save(halves, {"spec": spec.to_json()})
+    parameters = sum(half.size for half in halves.values())
+    if parameters > MAX_PARAMETERS or len(payload) > MAX_BYTES:
+        raise BackboneError(
+            f"backbone weights: got {parameters} parameters in {len(payload)} bytes, "
+            f"expected at most {MAX_PARAMETERS} in {MAX_BYTES}"
+        )
+    digest = hashlib.sha256(payload).hexdigest()
+    card = {"file": path.name, "sha256": digest, "bytes": len(payload), "parameters": parameters, **notes}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, payload)
+    _replace(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    return digest
+
+
+def _replace(path: Path, payload: bytes) -> None:
+    """Beside, then moved into place."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(payload)
+    beside.replace(path)

@@ -1,0 +1,81 @@
+"""How recipes are chosen without looking at a test set: do held-back normals separate from synthetic defects?
+
+A small PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022) on each folder: a
+bank of patches of its training pictures, held-back pictures as normals, the same pictures with drawn defects as the
+others.
+"""
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from calibration.distill.defects import add_defect
+from calibration.distill.pictures import PictureFolder
+from inspector.types import Float32Array, UInt8Image
+
+Embed = Callable[[UInt8Image], Sequence[Float32Array]]
+
+
+def separation(
+    embed: Embed, folder: PictureFolder, *, size: int, seed: int, normals: int = 40, vectors: int = 4096
+) -> float:
+    """Area under the ROC curve, [0, 1], of synthetic defects against held-back normals.
+
+    embed: uint8 (n, size, size, 3) to maps float32 (n, channels, h, w), the finest first. normals: how many held-back
+    pictures at most. vectors: size of the bank, drawn at random.
+    """
+    rng = np.random.default_rng(seed)
+    bank_pictures = folder.training[:: max(1, len(folder.training) // 60)]
+    bank = _embed_all(embed, [_fit(picture, size) for picture in bank_pictures])
+    flat = bank.reshape(-1, bank.shape[-1])
+    memory = flat[rng.permutation(len(flat))[:vectors]]
+    good = [_fit(picture, size) for picture in folder.held_back[:normals]]
+    repeats = max(1, 40 // len(good))
+    bad = [
+        add_defect(rng, picture, folder.training[int(rng.integers(len(folder.training)))])
+        for picture in good
+        for _ in range(repeats)
+    ]
+    return auroc(_scores(embed, good, memory), _scores(embed, bad, memory))
+
+
+def auroc(normal: Float32Array, abnormal: Float32Array) -> float:
+    """The chance that an abnormal score exceeds a normal one, ties counting half."""
+    above = (abnormal[:, None] > normal[None]).mean()
+    return float(above + (abnormal[:, None] == normal[None]).mean() / 2)
+
+
+def _fit(picture: UInt8Image, size: int) -> UInt8Image:
+    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def _embed_all(embed: Embed, pictures: Sequence[UInt8Image]) -> Float32Array:
+    """Pooled over 3x3 patches, repeated onto the finest grid, side by side: float32 (n, h, w, channels)."""
+    embedded = []
+    for start in range(0, len(pictures), 8):
+        maps = [_pooled(m.transpose(0, 2, 3, 1)) for m in embed(np.stack(pictures[start : start + 8]))]
+        factors = [maps[0].shape[1] // m.shape[1] for m in maps]
+        repeated = [m.repeat(f, axis=1).repeat(f, axis=2) for m, f in zip(maps, factors, strict=True)]
+        embedded.append(np.concatenate(repeated, axis=3))
+    return np.concatenate(embedded)
+
+
+def _pooled(maps: Float32Array) -> Float32Array:
+    """The mean of each 3x3 neighbourhood, edges repeated: float32 (n, h, w, channels)."""
+    height, width = maps.shape[1:3]
+    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    shifted = [padded[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    mean: Float32Array = (np.sum(shifted, axis=0) / 9).astype(np.float32)
+    return mean
+
+
+def _scores(embed: Embed, pictures: Sequence[UInt8Image], memory: Float32Array) -> Float32Array:
+    """The largest distance from a patch to its nearest vector in memory, for each picture: float32 (n,)."""
+    lengths = (memory**2).sum(axis=1)
+    scores = []
+    for patches in _embed_all(embed, pictures):
+        flat = patches.reshape(-1, patches.shape[-1])
+        squared = (flat**2).sum(axis=1) + (lengths - 2 * flat @ memory.T).min(axis=1)
+        scores.append(np.sqrt(max(float(squared.max()), 0.0)))
+    return np.array(scores, np.float32)
