@@ -10,7 +10,7 @@ from inspector.errors import UsageError
 from inspector.synthetic import PRODUCTS, Defect, DefectKind, draw_part
 
 _SIZE = 384
-_SEVERITY = (0.35, 1.0)
+_SEVERITY = (0.5, 1.0)
 _JPEG_QUALITY = 95
 
 

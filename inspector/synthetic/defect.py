@@ -73,7 +73,7 @@ def _scratch(rng: np.random.Generator, part: Product, severity: float) -> Marked
 def _dent(rng: np.random.Generator, part: Product, severity: float) -> Marked:
     size, scale = part.surface.size, part.surface.size / 384
     x, y = _spot(rng, part, 20)
-    long = (6 + 10 * severity) * scale
+    long = (7 + 11 * severity) * scale
     wide = long * rng.uniform(0.55, 1.0)
     turn = rng.uniform(0, np.pi)
     grid = np.arange(size, dtype=np.float32)
@@ -82,7 +82,7 @@ def _dent(rng: np.random.Generator, part: Product, severity: float) -> Marked:
     reach = np.sqrt((along / long) ** 2 + (across / wide) ** 2)
     hollow = np.asarray(np.exp(-2.0 * reach**2) * _on_metal(part), dtype=np.float32)
     surface = part.surface.copied()
-    surface.height[:] -= (2.0 + 4.5 * severity) * scale * hollow
+    surface.height[:] -= (3.0 + 6.0 * severity) * scale * hollow
     return Marked(surface, np.asarray(np.clip(hollow / 0.3, 0, 1), dtype=np.float32))
 
 
@@ -121,7 +121,7 @@ def _missing_hole(rng: np.random.Generator, part: Product, severity: float) -> M
 def _chip(rng: np.random.Generator, part: Product, severity: float) -> Marked:
     size, scale = part.surface.size, part.surface.size / 384
     x, y = part.outline_xy[int(rng.integers(len(part.outline_xy)))]
-    radius = (5 + 11 * severity) * scale
+    radius = (6 + 11 * severity) * scale
     turn = np.sort(rng.uniform(0, 2 * np.pi, 11))
     reach = radius * rng.uniform(0.6, 1.15, 11)
     points = np.stack([x + reach * np.cos(turn), y + reach * np.sin(turn)], axis=1) / size
@@ -137,10 +137,10 @@ def _chip(rng: np.random.Generator, part: Product, severity: float) -> Marked:
 def _burr(rng: np.random.Generator, part: Product, severity: float) -> Marked:
     size, scale = part.surface.size, part.surface.size / 384
     hole = part.holes[int(rng.integers(len(part.holes)))]
-    start, span = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 1.1) + 1.0 * severity
+    start, span = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.2) + 1.2 * severity
     turn = np.linspace(start, start + span, 24)
     lip = np.sin(np.linspace(0, np.pi, 24)) * rng.uniform(0.55, 1.0, 24)
-    inner = hole.radius - np.minimum((0.006 + 0.016 * severity) * lip, 0.7 * hole.radius)
+    inner = hole.radius - np.minimum((0.009 + 0.022 * severity) * lip, 0.75 * hole.radius)
     outer = np.full(24, hole.radius + 0.003)
     edge = np.concatenate([inner, outer[::-1]])
     angle = np.concatenate([turn, turn[::-1]])

@@ -81,7 +81,7 @@ def _plate(size: int) -> Product:
         holes=holes,
         outline_xy=_outline(outline),
         grains=tuple(texture.brushed(rng, (side, side), scale) for _ in range(3)),
-        ground=texture.cast(rng, (side, side), 1.3 * scale),
+        ground=0.4 * texture.cast(rng, (side, side), 0.7 * scale),
         noise=rng.standard_normal((3, side, side), dtype=np.float32),
         tint=np.array([0.97, 1.0, 1.03], dtype=np.float32),
         ground_tint=np.array([0.115, 0.135, 0.130], dtype=np.float32),
