@@ -24,10 +24,10 @@ def export_weights(path: Path, spec: NetSpec, arrays: Mapping[str, Float32Array]
     Raises:
         BackboneError: a value beyond half precision, or a net over the size that the package carries.
     """
-    halves = {name: np.ascontiguousarray(array.astype(np.float16)) for name, array in arrays.items()}
-    for name, half in halves.items():
-        if not np.isfinite(half).all():
+    for name, array in arrays.items():
+        if not np.all(np.abs(array) <= np.finfo(np.float16).max):
             raise BackboneError(f"backbone weights: array {name!r} does not fit half precision")
+    halves = {name: np.ascontiguousarray(array.astype(np.float16)) for name, array in arrays.items()}
     payload = save(halves, {"spec": spec.to_json()})
     parameters = sum(half.size for half in halves.values())
     if parameters > MAX_PARAMETERS or len(payload) > MAX_BYTES:

@@ -1,0 +1,197 @@
+"""Backbones side by side: the same PatchCore on the same pictures, only the network differs.
+
+    python -m benchmarks.backbones --data DIR --weights DIR [--json FILE] [--markdown FILE]
+
+--data holds folders in MVTec's layout. --weights holds `timm-NAME*.safetensors` of the teachers and of the peer. Recipe
+for all: 256x256, layers at strides 8 and 16, 3x3 pooling, 2,048 vectors by greedy k-center from the first 200 good
+samples, distance to the nearest. Times are of one picture from uint8 to fused embeddings, on two threads, in single
+precision; the backbones take turns, so that a busy moment hits them alike.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.properties as props
+import openvino.properties.hint as hints
+
+from calibration.backbone import open_backbone
+from calibration.builtin import load_weights, openvino_features
+from calibration.coreset import greedy_k_center
+from calibration.distill.student import random_weights
+from calibration.evaluation import GOOD, find_cases
+from calibration.export import Features, embedding_graph
+from calibration.metrics import image_auroc
+from inspector import frame as decoder
+from inspector.engines.openvino import OpenVinoEngine
+from inspector.folder import image_files
+from inspector.patches import picture_of
+from inspector.recipe import Recipe
+from inspector.scoring import NearestNeighbours, image_score
+from inspector.types import Float32Array, UInt8Image
+
+SAMPLES = 200
+TURNS = 60
+PEER = "mobilenetv2_100"
+TEACHERS = ("densenet201", "resnet18")
+BUILTIN, RANDOM = "builtin", "builtin, random initialisation"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One backbone: its time a picture, and its image AUROC on each set, 0..1."""
+
+    name: str
+    dim: int
+    fastest_ms: float
+    median_ms: float
+    image_auroc: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        """Over the sets."""
+        return float(np.mean(list(self.image_auroc.values())))
+
+
+def main() -> None:
+    """Measures, prints the table, writes what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folders in MVTec's layout")
+    parser.add_argument("--weights", type=Path, required=True, help="timm-NAME*.safetensors")
+    parser.add_argument("--only", action="append", help="names of backbones; all by default")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    arguments = parser.parse_args()
+    recipe = Recipe()
+    graphs = {
+        name: embedding_graph(features, recipe)
+        for name, features in backbones(arguments.weights, recipe)
+        if arguments.only is None or name in arguments.only
+    }
+    times = milliseconds(graphs)
+    sets = sorted(folder.parent for folder in arguments.data.glob("*/test"))
+    rows = []
+    for name, graph in graphs.items():
+        engine = OpenVinoEngine(graph)
+        scored = {folder.name: auroc(engine, folder, recipe, arguments.seed) for folder in sets}
+        rows.append(Row(name, engine.grid[2], *times[name], scored))
+        print(f"{name}: {rows[-1].mean:.4f}", flush=True)
+    table = markdown(rows)
+    print(table)
+    if arguments.markdown:
+        arguments.markdown.write_text(table + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(document(rows, arguments.seed), indent=2) + "\n", encoding="utf-8")
+
+
+def backbones(weights: Path, recipe: Recipe) -> Iterator[tuple[str, Features]]:
+    """The built-in one, the same untrained, the teachers, the peer."""
+    layers = ("stride8", "stride16")
+    trained = load_weights()
+    untrained = random_weights(trained.spec, seed=0)
+    yield BUILTIN, lambda image: openvino_features(image, trained, layers)
+    yield RANDOM, lambda image: openvino_features(image, untrained, layers)
+    for name in (*TEACHERS, PEER):
+        file = next(iter(sorted(weights.glob(f"timm-{name}*.safetensors"))), None)
+        if file is not None:
+            yield name, open_backbone(f"timm:{name}@{file}", recipe).features
+
+
+def milliseconds(graphs: Mapping[str, ov.Model]) -> dict[str, tuple[float, float]]:
+    """The fastest and the median time of each, ms a picture."""
+    config = {
+        hints.performance_mode: hints.PerformanceMode.LATENCY,
+        hints.inference_precision: ov.Type.f32,
+        props.inference_num_threads: 2,
+    }
+    core = ov.Core()
+    requests: dict[str, Any] = {
+        name: core.compile_model(graph, "CPU", config).create_infer_request() for name, graph in graphs.items()
+    }
+    picture = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+    taken: dict[str, list[float]] = {name: [] for name in graphs}
+    for turn in range(TURNS + 3):
+        for name, request in requests.items():
+            request.infer([picture], share_inputs=True, share_outputs=True)  # brings its weights into the cache
+            begin = time.perf_counter()
+            request.infer([picture], share_inputs=True, share_outputs=True)
+            if turn >= 3:
+                taken[name].append((time.perf_counter() - begin) * 1e3)
+    return {name: (min(values), float(np.median(values))) for name, values in taken.items()}
+
+
+def auroc(engine: OpenVinoEngine, folder: Path, recipe: Recipe, seed: int) -> float:
+    """Image AUROC on one set, 0..1, of a bank made of its first good samples."""
+    samples = [_picture(path, recipe) for path in image_files(folder / "train" / GOOD)[:SAMPLES]]
+    vectors = np.concatenate([engine.embed(picture[None]).reshape(-1, engine.grid[2]) for picture in samples])
+    chosen, _ = greedy_k_center(vectors, recipe.vectors, np.random.default_rng(seed))
+    neighbours = NearestNeighbours(vectors[chosen], recipe.neighbours)
+    del vectors
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    for case in find_cases(folder / "test"):
+        embedding = engine.embed(_picture(case.path, recipe)[None])[0]
+        scores[case.label == GOOD].append(image_score(neighbours.patch_scores(embedding)))
+    value = image_auroc(_array(scores[True]), _array(scores[False]))
+    if value is None:
+        raise SystemExit(f"{folder}: expected good and defective pictures below test/")
+    return value
+
+
+def _picture(path: Path, recipe: Recipe) -> UInt8Image:
+    picture, _ = picture_of(decoder.decode(path.read_bytes()), recipe)
+    return picture
+
+
+def _array(values: Sequence[float]) -> Float32Array:
+    return np.array(values, np.float32)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table, times also as a ratio to the peer's."""
+    sets = list(rows[0].image_auroc)
+    peer = next((row.fastest_ms for row in rows if row.name == PEER), None)
+    head = ["backbone", *sets, "mean", "ms (fastest / median)", f"time, {PEER} = 1", "dim"]
+    lines = [head, ["---"] * len(head)]
+    for row in rows:
+        lines.append(
+            [
+                row.name,
+                *(f"{row.image_auroc[name]:.3f}" for name in sets),
+                f"{row.mean:.4f}",
+                f"{row.fastest_ms:.2f} / {row.median_ms:.2f}",
+                "" if peer is None else f"{row.fastest_ms / peer:.2f}",
+                str(row.dim),
+            ]
+        )
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def document(rows: Sequence[Row], seed: int) -> dict[str, Any]:
+    """What --json writes."""
+    return {
+        "recipe": {"size": 256, "strides": [8, 16], "pooling": 3, "vectors": 2048, "samples": SAMPLES, "seed": seed},
+        "openvino": ov.__version__,
+        "weights_sha256": load_weights().digest,
+        "backbones": [
+            {
+                "name": row.name,
+                "dim": row.dim,
+                "fastest_ms": round(row.fastest_ms, 3),
+                "median_ms": round(row.median_ms, 3),
+                "image_auroc": {name: round(value, 4) for name, value in row.image_auroc.items()},
+                "mean_image_auroc": round(row.mean, 4),
+            }
+            for row in rows
+        ],
+    }
+
+
+if __name__ == "__main__":
+    main()
