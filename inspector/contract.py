@@ -92,9 +92,7 @@ class RawFrame:
         return value if isinstance(value, str) and _TEXT.fullmatch(value) else None
 
 
-def unpack(
-    payload: bytes, *, content_type: str | None = None, properties: Iterable[tuple[str, str]] = ()
-) -> RawFrame:
+def unpack(payload: bytes, *, content_type: str | None = None, properties: Iterable[tuple[str, str]] = ()) -> RawFrame:
     """Takes the image out of a message: raw bytes with v5 properties, or a JSON envelope with base64.
 
     Never raises: a fault in the wrapping is kept, so that the message can be told about.
@@ -209,8 +207,7 @@ def _check_crc32(station: StationId, raw: RawFrame) -> None:
     got = crc32_of(raw.image)
     if got != value.lower():
         raise FrameChecksumError(
-            f"{station}: crc32: the camera sent {value.lower()}, "
-            f"the {len(raw.image)} bytes that arrived have {got}"
+            f"{station}: crc32: the camera sent {value.lower()}, the {len(raw.image)} bytes that arrived have {got}"
         )
 
 

@@ -104,9 +104,7 @@ class MetricsSettings(_Section):
 
     host: str = Field(default="127.0.0.1", description="any but a loopback address needs token_file")
     port: int = Field(default=9108, ge=0, le=65535, description="0 takes a free one")
-    token_file: SecretPath | None = Field(
-        default=None, description="file with the bearer token of every request"
-    )
+    token_file: SecretPath | None = Field(default=None, description="file with the bearer token of every request")
 
     @model_validator(mode="after")
     def _authenticated(self) -> "MetricsSettings":
@@ -154,9 +152,7 @@ class Settings(_Section):
     instance: str = Field(default="main", pattern=f"^{_LEVEL}$", description="unique at the broker")
     broker: BrokerSettings = BrokerSettings()
     data_dir: AnyPath = Field(description="ledger, outbox, quarantine")
-    database: str | None = Field(
-        default=None, min_length=1, description="SQLAlchemy URL; SQLite when not set"
-    )
+    database: str | None = Field(default=None, min_length=1, description="SQLAlchemy URL; SQLite when not set")
     metrics: MetricsSettings = MetricsSettings()
     stations: tuple[StationSettings, ...] = Field(min_length=1)
     report_unknown_stations: bool = Field(

@@ -1,0 +1,139 @@
+"""The daemon's own place at the broker: its status, what it is, how it is, and commands to it."""
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from inspector import contract
+from inspector.contract import UnknownStationError
+from inspector.link import Arrival, Identity
+from inspector.logs import RateLimited
+from inspector.mqtt import Connection
+
+log = logging.getLogger(__name__)
+
+HEALTH_EVERY_S = 10.0
+
+Command = Callable[[], Mapping[str, Any]]
+
+
+def client_id(instance: str, role: str) -> str:
+    """The client id of one of the daemon's connections; stable, as the broker keeps sessions by it."""
+    return f"inspector:{instance}:{role.replace('/', ':')}"
+
+
+def control_identity(instance: str) -> Identity:
+    """Subscribes to commands; the broker says `offline` when the daemon is gone without a word."""
+    return Identity(
+        client_id(instance, "control"),
+        subscriptions=[(contract.instance_topic(instance, "cmd/+"), 1)],
+        will=(contract.instance_topic(instance, "status"), b"offline"),
+    )
+
+
+def watch_identity(instance: str) -> Identity:
+    """Sees the frames of all stations, to find those that nobody configured."""
+    return Identity(client_id(instance, "watch"), subscriptions=[(contract.ALL_FRAMES, 0)])
+
+
+class Control:
+    """Tells the broker about the daemon, and answers commands: `cmd/{name}` with Response Topic."""
+
+    def __init__(
+        self, instance: str, connection: Connection, *, info: Command, health: Command, commands: Mapping[str, Command]
+    ) -> None:
+        self._instance = instance
+        self._connection = connection
+        self._info = info
+        self._health = health
+        self._commands = commands
+        self._told: tuple[int, float, dict[str, Any]] | None = None
+        self._limited = RateLimited(log)
+
+    def tell(self) -> None:
+        """Publishes status and info over each new connection, health when it changed and every ten seconds."""
+        link = self._connection.link
+        if link is None:
+            return
+        health = dict(self._health())
+        now = time.monotonic()
+        if self._told is None or self._told[0] != link:
+            self._publish("status", b"online")
+            self._publish("info", _json(self._info()))
+        elif now - self._told[1] < HEALTH_EVERY_S and health == self._told[2]:
+            return
+        self._publish("health", _json({**health, "at": contract.timestamp(datetime.now(UTC))}))
+        self._told = (link, now, health)
+
+    def stopped(self) -> None:
+        """The last word: the daemon ends as it was told to."""
+        self._publish("status", b"stopped")
+
+    def failed(self) -> None:
+        """The last word: the daemon ends by a fault."""
+        self._publish("status", b"offline")
+
+    def command(self, arrival: Arrival) -> None:
+        """Answers one command. Retained ones, and those that ask to be answered in a place of ours, are ignored."""
+        name = arrival.topic.rsplit("/", 1)[-1]
+        answer_to = arrival.response_topic
+        self._connection.ack(arrival.link, arrival.mid)
+        if arrival.retain or answer_to is None or not _may_answer(answer_to, self._instance):
+            self._limited.warning(name, "command ignored", command=name, retained=arrival.retain, answer_to=answer_to)
+            return
+        command = self._commands.get(name)
+        if command is None:
+            known = ", ".join(sorted(self._commands))
+            answer: dict[str, Any] = {"ok": False, "error": f"command {name!r}: expected one of {known}"}
+        else:
+            answer = {"ok": True, **command()}
+        self._connection.publish(answer_to, _json(answer), qos=1, correlation=arrival.correlation)
+
+    def _publish(self, name: str, payload: bytes) -> None:
+        self._connection.publish(contract.instance_topic(self._instance, name), payload, retain=True)
+
+
+def _may_answer(topic: str, instance: str) -> bool:
+    if not topic or any(sign in topic for sign in "+#\0") or topic.startswith("$"):
+        return False
+    return not topic.startswith(f"{contract.ROOT}/") or topic.startswith(contract.instance_topic(instance, "reply/"))
+
+
+class Strangers:
+    """Answers frames of stations that are not in the configuration."""
+
+    def __init__(self, known: frozenset[str], connection: Connection, *, on_frame: Callable[[], None]) -> None:
+        self._known = known
+        self._connection = connection
+        self._on_frame = on_frame
+        self._limited = RateLimited(log)
+
+    def frame(self, arrival: Arrival) -> None:
+        """One frame of any station."""
+        station = "/".join(arrival.topic.split("/")[2:-1])
+        if station in self._known or arrival.retain:
+            return
+        self._on_frame()
+        self._limited.warning(station, "frame of an unknown station", station=station)
+        raw = contract.unpack(arrival.payload, content_type=arrival.content_type, properties=arrival.properties)
+        error = UnknownStationError(
+            f"{station}: is not in the configuration, expected one of {len(self._known)} stations"
+        )
+        document = contract.error_json(
+            error,
+            station,
+            raw,
+            result_id=str(uuid.uuid4()),
+            received_at=arrival.received_at,
+            decided_at=arrival.received_at,
+            quarantine_id=None,
+        )
+        self._connection.publish(f"{arrival.topic.removesuffix('/frame')}/error", document)
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

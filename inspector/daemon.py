@@ -1,0 +1,315 @@
+"""The line-side daemon: opens everything in order, runs until it is told to stop, closes everything in reverse."""
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from inspector import __version__, contract, logs
+from inspector.contract import UnknownStationError
+from inspector.control import Control, Strangers, control_identity, watch_identity
+from inspector.errors import InspectorError, StoreError
+from inspector.health import Health, serve
+from inspector.logs import RateLimited
+from inspector.metrics import UNKNOWN_STATION, Metrics
+from inspector.mqtt import Connection
+from inspector.pipeline import STAGES, Pipeline
+from inspector.publisher import CONDITION as OUTBOX
+from inspector.publisher import Publisher
+from inspector.reception import Reception, station_identity
+from inspector.recorder import CONDITION as LEDGER
+from inspector.recorder import Recorder
+from inspector.settings import Settings, StationSettings, read_secret
+from inspector.settlement import Settled
+from inspector.station import Intake
+from inspector.store import Ledger, Outbox, Quarantine, open_database
+from inspector.types import StationId
+from inspector.worker import Post, Worker
+
+log = logging.getLogger(__name__)
+
+STAGE_LABELS = ("queue", *STAGES)
+
+_BANKS = "banks"
+_BROKER = "broker"
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LOOK_EVERY_S = 0.5
+_FLUSH_S = 5.0
+
+Stop = SimpleQueue[str | BaseException]
+"""Anything put here ends the daemon: a word, or the exception that ended a thread."""
+
+
+def run(settings: Settings, *, stop: Stop | None = None) -> None:
+    """Runs the daemon until SIGTERM or SIGINT, then drains: what is in process is decided, recorded and published.
+
+    stop: ends it too, for those who run it in a thread.
+
+    Raises:
+        BankError, EngineError: a bank cannot be used.
+        StoreError: the data folder cannot be used, or another daemon uses it.
+        SettingsError: the metrics address cannot be listened on.
+        InspectorError: a thread failed; its trace is in the log.
+    """
+    logs.configure()
+    stop = SimpleQueue() if stop is None else stop
+    with _signals(stop):
+        _Daemon(settings, stop).run()
+
+
+class _Daemon:
+    """What is shared by the rooms that are wired here."""
+
+    def __init__(self, settings: Settings, stop: Stop) -> None:
+        stations = [str(station.id) for station in settings.stations]
+        self._settings = settings
+        self._stop = stop
+        self._started_at = datetime.now(UTC)
+        self._metrics = Metrics(stations, STAGE_LABELS)
+        self._health = Health(_BANKS, LEDGER, OUTBOX, _BROKER, *(f"{_BROKER} {name}" for name in stations))
+        self._limited = RateLimited(log)
+        self._posts: dict[StationId, Post] = {}
+        self._intake = Intake({station.id: station.queue for station in settings.stations})
+        self._receptions: dict[StationId, Reception] = {}
+
+    def run(self) -> None:
+        """Everything is closed in the reverse of the order in which it is opened here."""
+        settings = self._settings
+        with ExitStack() as opened:
+            opened.enter_context(_sole_user_of(settings.data_dir))
+            port = opened.enter_context(self._serve_http())
+            log.info("starting", extra={"version": __version__, "instance": settings.instance, "http_port": port})
+            database = opened.enter_context(open_database(settings.database_url))
+            ledger, outbox, quarantine = Ledger(database), Outbox(database), self._open_quarantine()
+            self._open_banks()
+            self._wire(ledger, outbox, quarantine)
+
+            opened.enter_context(self._control_connection)
+            opened.callback(self._control.stopped)
+            if settings.report_unknown_stations:
+                opened.enter_context(self._watch_connection)
+            for reception in self._receptions.values():
+                opened.enter_context(reception.connection)
+            opened.enter_context(self._recorder)
+            opened.enter_context(self._publisher)
+            opened.callback(self._recorder.flush, timeout_s=_FLUSH_S)
+            opened.enter_context(self._worker)
+            self._until_stopped()
+
+    def _wire(self, ledger: Ledger, outbox: Outbox, quarantine: Quarantine) -> None:
+        """Makes the rooms and joins them; nothing runs yet."""
+        settings = self._settings
+        self._control_connection = Connection(
+            settings.broker,
+            control_identity(settings.instance),
+            on_change=partial(self._health.set, _BROKER),
+            on_fault=self._fault,
+            on_message=lambda arrival: self._control.command(arrival),
+            on_published=lambda link, mid, refusal: self._publisher.answered(link, mid, refusal),
+        )
+        self._control = Control(
+            settings.instance,
+            self._control_connection,
+            info=self._info,
+            health=self._state,
+            commands={"ping": self._ping, "health": self._state},
+        )
+        strangers = Strangers(
+            frozenset(str(station) for station in self._posts),
+            self._control_connection,
+            on_frame=self._count_stranger,
+        )
+        self._watch_connection = Connection(
+            settings.broker,
+            watch_identity(settings.instance),
+            on_change=lambda _: None,
+            on_fault=self._fault,
+            on_message=strangers.frame,
+        )
+        self._publisher = Publisher(
+            outbox,
+            self._control_connection,
+            self._health,
+            confirm=lambda ids: self._recorder.confirm(ids),
+            on_fault=self._fault,
+        )
+        self._metrics.outbox_depth.set(outbox.depth())
+        self._recorder = Recorder(
+            ledger,
+            quarantine,
+            self._posts,
+            self._health,
+            on_recorded=self._recorded,
+            on_confirmed=self._confirmed,
+            on_failure=self._metrics.store_failures.inc,
+            on_fault=self._fault,
+        )
+        self._metrics.quarantine_bytes.set_function(lambda: quarantine.size_bytes)
+        self._worker = Worker(self._intake, self._posts, ledger, hand_on=self._recorder.record, on_fault=self._fault)
+        for station in settings.stations:
+            self._receptions[station.id] = self._receive(station)
+        self._metrics.observe_queues(self._depths)
+
+    def _receive(self, station: StationSettings) -> Reception:
+        reception = Reception(station, self._intake, self._metrics, self._limited, record=self._recorder.record)
+        reception.connection = Connection(
+            self._settings.broker,
+            station_identity(self._settings.instance, station),
+            on_change=partial(self._health.set, f"{_BROKER} {station.id}"),
+            on_fault=self._fault,
+            on_message=reception.arrived,
+        )
+        return reception
+
+    def _serve_http(self) -> AbstractContextManager[int]:
+        metrics = self._settings.metrics
+        token = None if metrics.token_file is None else read_secret(metrics.token_file)
+        return serve(self._health, self._metrics.registry, host=metrics.host, port=metrics.port, token=token)
+
+    def _open_quarantine(self) -> Quarantine:
+        bounds = self._settings.quarantine
+        quarantine = Quarantine(
+            self._settings.data_dir / "quarantine",
+            max_bytes=bounds.max_mb * 1_000_000,
+            max_files=bounds.max_files,
+        )
+        quarantine.open()
+        return quarantine
+
+    def _open_banks(self) -> None:
+        pipelines: dict[Path, Pipeline] = {}
+        for station in self._settings.stations:
+            folder = station.bank.resolve()
+            if folder not in pipelines:
+                pipelines[folder] = Pipeline.open(
+                    folder, max_pixels=self._settings.max_pixels, engine=self._settings.engine
+                )
+            pipeline = pipelines[folder]
+            bank = pipeline.bank
+            self._posts[station.id] = Post(
+                pipeline, bank.ref, bank.thresholds, bank.recipe.name, heatmap=station.heatmap
+            )
+            self._metrics.station_runs(
+                str(station.id), bank.ref, ng=bank.thresholds.ng, capacity=station.queue.capacity
+            )
+        self._health.set(_BANKS, None)
+
+    def _until_stopped(self) -> None:
+        told_ready = False
+        while True:
+            self._control.tell()
+            away = [name for name in self._health.faults() if name.startswith(_BROKER)]
+            self._metrics.broker_connected.set(not away)
+            if self._health.ready and not told_ready:
+                told_ready = True
+                log.info("ready", extra={"stations": len(self._posts)})
+            try:
+                word = self._stop.get(timeout=_LOOK_EVERY_S)
+            except Empty:
+                continue
+            if isinstance(word, BaseException):
+                self._control.failed()
+                raise InspectorError(f"daemon: stopped by a fault: {type(word).__name__}: {word}") from word
+            log.info("stopping", extra={"cause": word})
+            return
+
+    def _fault(self, error: BaseException) -> None:
+        """A thread ended by an exception: told with its trace, and the daemon ends for its supervisor."""
+        log.critical("fault", exc_info=error, extra={"thread": threading.current_thread().name})
+        self._health.fail(f"{type(error).__name__}: {error}")
+        self._stop.put(error)
+
+    def _recorded(self, settled: Sequence[Settled]) -> None:
+        """Outcomes are durable: counted, acknowledged, and on their way to be published."""
+        for one in settled:
+            delivery = one.outcome.delivery
+            self._metrics.count(one)
+            self._receptions[delivery.station].settled(delivery)
+            if one.outcome.heatmap is not None and not one.duplicate:
+                topic = contract.station_topic(delivery.station, "heatmap")
+                self._control_connection.publish(topic, one.outcome.heatmap, qos=0)
+        self._metrics.outbox_depth.inc(sum(1 for one in settled if one.published))
+        self._publisher.wake()
+
+    def _confirmed(self, ids: Sequence[int]) -> None:
+        self._metrics.outbox_depth.dec(len(ids))
+        self._publisher.removed(ids)
+
+    def _count_stranger(self) -> None:
+        self._metrics.received.labels(UNKNOWN_STATION).inc()
+        self._metrics.rejected.labels(UNKNOWN_STATION, UnknownStationError.reason).inc()
+
+    def _depths(self) -> dict[str, tuple[int, int]]:
+        waiting = self._intake.depths()
+        return {
+            reception.name: (waiting[station], reception.open_frames) for station, reception in self._receptions.items()
+        }
+
+    def _ping(self) -> dict[str, Any]:
+        return {"at": contract.timestamp(datetime.now(UTC))}
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "alive": self._health.alive,
+            "ready": self._health.ready,
+            "faults": self._health.faults(),
+            "queues": {name: depth for name, (depth, _) in self._depths().items()},
+        }
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "instance": self._settings.instance,
+            "host": socket.gethostname(),
+            "protocol": self._control_connection.protocol,
+            "started_at": contract.timestamp(self._started_at),
+            "stations": [
+                {"id": str(station), "recipe": post.recipe, "bank": post.bank.id, "digest": post.bank.digest}
+                for station, post in self._posts.items()
+            ],
+        }
+
+
+@contextmanager
+def _sole_user_of(data_dir: Path) -> Iterator[None]:
+    """Two daemons must not share a ledger.
+
+    Raises:
+        StoreError: the folder cannot be used, or another daemon uses it.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(data_dir / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StoreError(f"data_dir {data_dir}: {error.strerror}, expected a folder to write to") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(f"data_dir {data_dir}: is used by another daemon, expected one of its own") from error
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """SIGTERM and SIGINT end the daemon; the queue may be put to from a signal handler."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {sign: signal.signal(sign, lambda got, _: stop.put(signal.Signals(got).name)) for sign in _SIGNALS}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)

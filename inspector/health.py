@@ -1,0 +1,142 @@
+"""Is it alive, is it ready: named conditions, and one small HTTP server that tells them and the metrics."""
+
+import hmac
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from inspector.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+
+class Health:
+    """Named conditions; ready when none has a fault, alive until `fail`. Safe from any thread."""
+
+    def __init__(self, *conditions: str) -> None:
+        self._lock = threading.Lock()
+        self._faults: dict[str, str | None] = dict.fromkeys(conditions, "starting")
+        self._failed: str | None = None
+
+    def set(self, condition: str, fault: str | None) -> None:
+        """A condition holds (None) or has a fault, in words."""
+        with self._lock:
+            before = self._faults.get(condition)
+            self._faults[condition] = fault
+        if fault != before:
+            level = logging.INFO if fault is None or before == "starting" else logging.WARNING
+            log.log(level, "condition", extra={"condition": condition, "fault": fault})
+
+    def fail(self, fault: str) -> None:
+        """The process cannot go on; a supervisor should start it anew."""
+        with self._lock:
+            self._failed = fault
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process can go on."""
+        return self._failed is None
+
+    @property
+    def ready(self) -> bool:
+        """Whether frames are inspected and verdicts get out."""
+        return self.alive and not self.faults()
+
+    def faults(self) -> dict[str, str]:
+        """What is wrong, by condition."""
+        with self._lock:
+            wrong = {name: fault for name, fault in self._faults.items() if fault is not None}
+            return wrong if self._failed is None else {**wrong, "process": self._failed}
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """As in the base class, without asking a name server for our own name: the plant may have none."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _QuietHandler(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug(format, *args)
+
+
+@contextmanager
+def serve(health: Health, registry: CollectorRegistry, *, host: str, port: int, token: str | None) -> Iterator[int]:
+    """Serves /metrics, /healthz and /readyz until the end of the block; gives the port.
+
+    token: the bearer token that requests must carry; None asks for none.
+
+    Raises:
+        SettingsError: the address cannot be listened on.
+    """
+    app = _App(health, make_wsgi_app(registry), token)
+    try:
+        kind = _Server6 if ":" in host else _Server
+        server = make_server(host, port, app, server_class=kind, handler_class=_QuietHandler)
+    except OSError as error:
+        raise SettingsError(f"metrics: cannot listen on {host}:{port}: {error.strerror or error}") from error
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="http", daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _App:
+    def __init__(self, health: Health, metrics: Any, token: str | None) -> None:
+        self._health = health
+        self._metrics = metrics
+        self._token = token
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if not self._allowed(environ.get("HTTP_AUTHORIZATION", "")):
+            return _answer(start, "401 Unauthorized", {"error": "expected the header Authorization: Bearer TOKEN"})
+        if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
+            return _answer(start, "405 Method Not Allowed", {"error": "expected GET"})
+        if path == "/metrics":
+            exposed: Iterable[bytes] = self._metrics(environ, start)
+            return exposed
+        if path == "/healthz":
+            return _answer(start, _status(self._health.alive), {"alive": self._health.alive})
+        if path == "/readyz":
+            ready = self._health.ready
+            return _answer(start, _status(ready), {"ready": ready, "faults": self._health.faults()})
+        return _answer(start, "404 Not Found", {"error": "expected /metrics, /healthz or /readyz"})
+
+    def _allowed(self, authorization: str) -> bool:
+        if self._token is None:
+            return True
+        return hmac.compare_digest(authorization.encode(), f"Bearer {self._token}".encode())
+
+
+def _status(well: bool) -> str:
+    return "200 OK" if well else "503 Service Unavailable"
+
+
+def _answer(start: StartResponse, status: str, body: dict[str, object]) -> list[bytes]:
+    data = json.dumps(body).encode() + b"\n"
+    start(status, [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])
+    return [data]

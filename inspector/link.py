@@ -1,0 +1,284 @@
+"""One connection to the broker, from CONNECT to its end."""
+
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from inspector.errors import SettingsError
+from inspector.protocol import Version
+from inspector.settings import BrokerSettings, read_secret
+
+SESSION_EXPIRY_S = 7 * 24 * 3600
+"""How long the broker keeps frames for a daemon that is away."""
+
+MAX_INFLIGHT = 100
+"""Messages that are published ahead of the broker's confirmation; fewer where the broker says so."""
+
+_KEEPALIVE_S = 30
+_CONNACK_TIMEOUT_S = 10.0
+_WAKE_S = 0.5
+_RETAINED_AT_FIRST_SUBSCRIPTION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message as it came from the broker over the connection of number `link`.
+
+    clock: perf_counter at arrival, seconds.
+    """
+
+    link: int
+    mid: int
+    topic: str
+    payload: bytes
+    dup: bool = False
+    retain: bool = False
+    content_type: str | None = None
+    properties: Sequence[tuple[str, str]] = ()
+    response_topic: str | None = None
+    correlation: bytes | None = None
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a client is to the broker, and what it asks for.
+
+    subscriptions: topic filter and QoS. persistent: the broker keeps the session while the daemon is away.
+    receive_maximum: messages that the broker may send ahead of their acknowledgement (MQTT 5).
+    will: topic and payload, retained, that the broker publishes when the client is gone without a word.
+    """
+
+    client_id: str
+    subscriptions: Sequence[tuple[str, int]] = ()
+    persistent: bool = False
+    receive_maximum: int | None = None
+    will: tuple[str, bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Called in the network thread.
+
+    up: connected and subscribed; with whether the broker had kept the session. arrived: may block, which holds the
+    broker back. published: link, mid, and why the broker refused, or None. fault: an exception ended a handler.
+    """
+
+    up: Callable[[bool], None]
+    arrived: Callable[[Arrival], None]
+    published: Callable[[int, int, str | None], None]
+    fault: Callable[[BaseException], None]
+
+
+class Link:
+    """Connects once. `run` returns when the connection has ended; `trouble` says why."""
+
+    def __init__(
+        self,
+        number: int,
+        version: Version,
+        broker: BrokerSettings,
+        identity: Identity,
+        handlers: Handlers,
+        *,
+        probe: bool,
+    ) -> None:
+        self.number = number
+        self.version = version
+        self.up = False
+        self.was_up = False
+        self.accepted = False
+        self.wrong_version = False
+        self.silent = False
+        self.trouble: str | None = None
+        self._broker = broker
+        self._identity = identity
+        self._handlers = handlers
+        self._probe = probe
+        self._answered = False
+        self._ending = False
+        self._session_present = False
+        self._client = self._make_client()
+
+    def run(self) -> None:
+        """From CONNECT to the end of the connection, in this thread."""
+        where = f"broker {self._broker.host}:{self._broker.port}"
+        try:
+            self._show_credentials()
+            self._client.connect(self._broker.host, self._broker.port, _KEEPALIVE_S, **self._connect_options())
+        except (OSError, SettingsError) as error:
+            self.trouble = f"{where}: {error}"
+            return
+        if self._ending:
+            self._client.disconnect()
+        deadline = time.monotonic() + _CONNACK_TIMEOUT_S
+        while self._client.loop(_WAKE_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            if not self._answered and time.monotonic() > deadline:
+                self.trouble = f"{where}: no answer to CONNECT"
+                break
+        self.up = False
+        self.silent = not self._answered and self.trouble is None
+        self.trouble = self.trouble or f"{where}: connection closed"
+        self._client.disconnect()
+        self._client.loop_write()
+
+    def end(self) -> None:
+        """Disconnects when all that was handed over is sent; `run` returns. From any thread."""
+        self.up = False
+        self._ending = True
+        self._client.disconnect()
+
+    def ack(self, mid: int) -> None:
+        """Acknowledges a message of QoS 1. From any thread."""
+        self._client.ack(mid, 1)
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, correlation: bytes | None) -> int | None:
+        """Hands over a message; gives its mid, or None when the connection is not up. From any thread."""
+        if not self.up:
+            return None
+        properties = None
+        if self.version == "5":
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.ContentType = "image/png" if payload[:4] == b"\x89PNG" else "application/json"
+            if correlation is not None:
+                properties.CorrelationData = correlation
+        sent = self._client.publish(topic, payload, qos, retain, properties)
+        return sent.mid if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def _make_client(self) -> Client:
+        v5 = self.version == "5"
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._identity.client_id,
+            clean_session=None if v5 else not self._identity.persistent,
+            protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        if self._identity.will is not None:
+            client.will_set(*self._identity.will, qos=1, retain=True)
+        client.on_connect = self._guarded(self._connected)
+        client.on_subscribe = self._guarded(self._subscribed)
+        client.on_disconnect = self._guarded(self._disconnected)
+        client.on_message = self._guarded(self._arrived)
+        client.on_publish = self._guarded(self._published)
+        # With this set, only the thread in `run` writes to the socket; other threads wake it.
+        client.on_socket_register_write = _leave_writing_to_the_loop
+        return client
+
+    def _show_credentials(self) -> None:
+        if self._broker.username is not None:
+            secret = self._broker.password_file
+            self._client.username_pw_set(self._broker.username, None if secret is None else read_secret(secret))
+        tls = self._broker.tls
+        if tls is not None:
+            context = ssl.create_default_context(cafile=tls.ca_file)
+            if tls.cert_file is not None:
+                context.load_cert_chain(tls.cert_file, tls.key_file)
+            self._client.tls_set_context(context)
+
+    def _connect_options(self) -> dict[str, Any]:
+        if self.version != "5":
+            return {}
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        if self._identity.persistent:
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        if self._identity.receive_maximum is not None:
+            properties.ReceiveMaximum = self._identity.receive_maximum
+        return {"clean_start": not self._identity.persistent, "properties": properties}
+
+    def _connected(self, _c: Client, _u: Any, flags: Any, reason: ReasonCode, said: Properties | None) -> None:
+        self._answered = True
+        if reason.is_failure:
+            self.wrong_version = reason == "Unsupported protocol version"
+            self.trouble = f"broker refused {self._identity.client_id}: {reason}"
+        elif self._probe:
+            self.accepted = True
+            self.trouble = "MQTT 3.1.1 works, trying MQTT 5 once more"
+            self._client.disconnect()
+        else:
+            self.accepted = True
+            self._client.max_inflight_messages_set(min(MAX_INFLIGHT, getattr(said, "ReceiveMaximum", MAX_INFLIGHT)))
+            self._session_present = bool(flags.session_present)
+            self._subscribe()
+
+    def _subscribe(self) -> None:
+        wanted = self._identity.subscriptions
+        if not wanted:
+            self._is_up()
+        elif self.version == "5":
+            how = [
+                (topic, SubscribeOptions(qos=qos, retainHandling=_RETAINED_AT_FIRST_SUBSCRIPTION))
+                for topic, qos in wanted
+            ]
+            self._client.subscribe(how)
+        else:
+            self._client.subscribe(list(wanted))
+
+    def _subscribed(self, _c: Client, _u: Any, _m: int, reasons: list[ReasonCode], _p: Properties | None) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            topics = ", ".join(topic for topic, _ in self._identity.subscriptions)
+            self.trouble = f"broker refused the subscription to {topics}: {refused[0]}"
+            self._client.disconnect()
+        else:
+            self._is_up()
+
+    def _is_up(self) -> None:
+        self.up = self.was_up = True
+        self._handlers.up(self._session_present)
+
+    def _disconnected(self, _c: Client, _u: Any, flags: Any, reason: ReasonCode, _p: Properties | None) -> None:
+        self.up = False
+        if self._answered:
+            how = "broker ended the connection" if flags.is_disconnect_packet_from_server else "connection lost"
+            self.trouble = self.trouble or f"{how}: {reason}"
+
+    def _arrived(self, _c: Client, _u: Any, message: MQTTMessage) -> None:
+        if not self._probe:
+            self._handlers.arrived(_arrival(self.number, message))
+
+    def _published(self, _c: Client, _u: Any, mid: int, reason: ReasonCode, _p: Properties | None) -> None:
+        self._handlers.published(self.number, mid, str(reason) if reason.is_failure else None)
+
+    def _guarded(self, handler: Callable[..., None]) -> Callable[..., None]:
+        """No exception ends the network thread unseen."""
+
+        def call(*arguments: Any) -> None:
+            try:
+                handler(*arguments)
+            except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
+                self._handlers.fault(error)
+
+        return call
+
+
+def _leave_writing_to_the_loop(_client: Client, _userdata: Any, _socket: Any) -> None:
+    return
+
+
+def _arrival(link: int, message: MQTTMessage) -> Arrival:
+    said = message.properties
+    return Arrival(
+        link=link,
+        mid=message.mid,
+        topic=message.topic,
+        payload=bytes(message.payload),
+        dup=message.dup,
+        retain=message.retain,
+        content_type=getattr(said, "ContentType", None),
+        properties=getattr(said, "UserProperty", ()),
+        response_topic=getattr(said, "ResponseTopic", None),
+        correlation=getattr(said, "CorrelationData", None),
+    )

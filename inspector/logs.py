@@ -1,0 +1,44 @@
+"""JSON logs on stderr: one line for each event that matters, none for each frame."""
+
+import logging
+import sys
+import time
+from collections.abc import Hashable
+
+from pythonjsonlogger.json import JsonFormatter
+
+
+def configure(level: int = logging.INFO) -> None:
+    """All of the process's logs become JSON lines: timestamp, level, logger, message, and what `extra` adds."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter(
+            "%(asctime)s%(levelname)s%(name)s%(message)s",
+            rename_fields={"asctime": "timestamp", "levelname": "level", "name": "logger"},
+            datefmt="%Y-%m-%dT%H:%M:%S%z",
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+class RateLimited:
+    """A logger that tells an event of the same key once in a period, with how many it kept back."""
+
+    def __init__(self, logger: logging.Logger, *, period_s: float = 10.0, max_keys: int = 1000) -> None:
+        self._logger = logger
+        self._period_s = period_s
+        self._max_keys = max_keys
+        self._told: dict[Hashable, tuple[float, int]] = {}
+
+    def warning(self, key: Hashable, message: str, **extra: object) -> None:
+        """Logs a warning, unless this key was logged within the period."""
+        now = time.monotonic()
+        last, held = self._told.get(key, (-self._period_s, 0))
+        if now - last < self._period_s:
+            self._told[key] = (last, held + 1)
+            return
+        if key not in self._told and len(self._told) >= self._max_keys:
+            self._told.clear()
+        self._told[key] = (now, 0)
+        self._logger.warning(message, extra={**extra, "held_back": held} if held else extra)

@@ -1,0 +1,159 @@
+"""What Prometheus sees. One process, its own registry, every series at zero from the start.
+
+Labels are bounded by the configuration (stations, banks) and by the reasons in inspector.errors.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from inspector import __version__
+from inspector.errors import frame_error_reasons
+from inspector.settlement import Settled
+from inspector.types import BankRef, Decision, Inspection
+from inspector.worker import Outcome
+
+UNKNOWN_STATION = "_unknown"
+DROP_REASONS = ("duplicate", "retained", "superseded")
+DECISIONS = (Decision.OK, Decision.NG, Decision.UNCERTAIN)
+
+_LATENCY_BUCKETS = (0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+_STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1)
+_RATIO_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2, 3, 5, 10)
+
+
+class Metrics:
+    """All series of the daemon."""
+
+    def __init__(self, stations: Sequence[str], stages: Sequence[str]) -> None:
+        self.registry = CollectorRegistry()
+        self._ng: dict[str, float] = {}
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+        everywhere = (*stations, UNKNOWN_STATION)
+        self.received = self._counter("frames_received", "Frames that arrived.", everywhere)
+        self.dropped = self._counter("frames_dropped", "Frames left undecided.", stations, reason=DROP_REASONS)
+        self.rejected = self._counter(
+            "frames_rejected", "Frames that could not be inspected.", stations, reason=frame_error_reasons()
+        )
+        self.rejected.labels(UNKNOWN_STATION, "unknown_station")
+        self.verdicts = self._counter("verdicts", "Frames decided.", stations, decision=DECISIONS)
+        self.gaps = self._counter("sequence_gaps", "Frames missing between sequence numbers.", stations)
+        self.future = self._counter("frames_from_future", "Frames captured after they arrived.", stations)
+        self.latency = Histogram(
+            "inspector_frame_latency_seconds",
+            "From the arrival of a frame to its durable outcome.",
+            ["station"],
+            buckets=_LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.score_ratio = Histogram(
+            "inspector_score_ratio",
+            "Image score over the ng threshold.",
+            ["station"],
+            buckets=_RATIO_BUCKETS,
+            registry=self.registry,
+        )
+        self.stage_duration = Histogram(
+            "inspector_stage_duration_seconds",
+            "Time spent in a stage of the pipeline.",
+            ["stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.last_frame = self._gauge("last_frame_timestamp_seconds", "When the last frame arrived.", stations)
+        self.clock_skew = self._gauge(
+            "clock_skew_seconds", "Capture time minus arrival time of the last frame from the future.", stations
+        )
+        self.queue_capacity = self._gauge("queue_capacity", "Frames that may wait.", stations)
+        self.broker_connected = self._plain("broker_connected", "1 while all connections to the broker are up.")
+        self.outbox_depth = self._plain("outbox_depth", "Messages the broker has not confirmed.")
+        self.quarantine_bytes = self._plain("quarantine_bytes", "Bytes kept in quarantine.")
+        self.store_failures = Counter(
+            "inspector_store_failures", "Commits that failed and were tried again.", registry=self.registry
+        )
+        self.bank_info = Gauge(
+            "inspector_bank_info",
+            "The bank that a station runs.",
+            ["station", "bank", "digest"],
+            registry=self.registry,
+        )
+        build = Gauge("inspector_build_info", "The version that runs.", ["version"], registry=self.registry)
+        build.labels(__version__).set(1)
+        for station in stations:
+            self.latency.labels(station)
+            self.score_ratio.labels(station)
+        for stage in stages:
+            self.stage_duration.labels(stage)
+
+    def station_runs(self, station: str, bank: BankRef, *, ng: float, capacity: int) -> None:
+        """Tells which bank a station runs, above which score it rejects, and how many frames may wait for it."""
+        self._ng[station] = ng
+        self.bank_info.labels(station, bank.id, bank.digest).set(1)
+        self.queue_capacity.labels(station).set(capacity)
+
+    def count(self, settled: Settled) -> None:
+        """One delivery is settled: exactly one of verdict, error or drop."""
+        outcome = settled.outcome
+        station = str(outcome.delivery.station)
+        if settled.duplicate:
+            self.dropped.labels(station, "duplicate").inc()
+        elif settled.error is not None:
+            self.rejected.labels(station, settled.error.reason).inc()
+        elif outcome.inspection is not None:
+            self.verdicts.labels(station, outcome.inspection.decision).inc()
+            self._observe(station, outcome.inspection, outcome)
+        else:
+            self.dropped.labels(station, outcome.dropped).inc()
+
+    def _observe(self, station: str, inspection: Inspection, outcome: Outcome) -> None:
+        self.latency.labels(station).observe(time.perf_counter() - outcome.delivery.clock)
+        if (ng := self._ng[station]) > 0:
+            self.score_ratio.labels(station).observe(inspection.score / ng)
+        self.stage_duration.labels("queue").observe(outcome.queue_ms / 1e3)
+        for stage, duration_ms in inspection.stage_ms.items():
+            self.stage_duration.labels(stage).observe(duration_ms / 1e3)
+
+    def observe_queues(self, depths: Callable[[], Mapping[str, tuple[int, int]]]) -> None:
+        """Reads (waiting, not yet decided) frames by station whenever Prometheus asks."""
+        self.registry.register(_Queues(depths))
+
+    def _counter(self, name: str, text: str, stations: Sequence[str], **more: Iterable[str]) -> Counter:
+        counter = Counter(f"inspector_{name}", text, ["station", *more], registry=self.registry)
+        for station in stations:
+            for value in next(iter(more.values()), (None,)):
+                counter.labels(station, *([] if value is None else [value]))
+        return counter
+
+    def _gauge(self, name: str, text: str, stations: Sequence[str]) -> Gauge:
+        gauge = Gauge(f"inspector_{name}", text, ["station"], registry=self.registry)
+        for station in stations:
+            gauge.labels(station)
+        return gauge
+
+    def _plain(self, name: str, text: str) -> Gauge:
+        return Gauge(f"inspector_{name}", text, registry=self.registry)
+
+
+class _Queues(Collector):
+    def __init__(self, depths: Callable[[], Mapping[str, tuple[int, int]]]) -> None:
+        self._depths = depths
+
+    def collect(self) -> Iterable[Metric]:
+        waiting = GaugeMetricFamily("inspector_queue_depth", "Frames that wait.", labels=["station"])
+        undecided = GaugeMetricFamily(
+            "inspector_frames_in_flight", "Frames that arrived and have no durable outcome.", labels=["station"]
+        )
+        for station, (depth, open_frames) in self._depths().items():
+            waiting.add_metric([station], depth)
+            undecided.add_metric([station], open_frames)
+        yield waiting
+        yield undecided

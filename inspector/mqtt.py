@@ -1,0 +1,141 @@
+"""One client id at the broker, kept connected: MQTT 5, or 3.1.1 where the broker knows no 5.
+
+A connection that was lost is made anew with nothing of the old one left: what was not acknowledged comes again from
+the broker, what was not confirmed is published again from the outbox.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from inspector.link import Arrival, Handlers, Identity, Link
+from inspector.protocol import ProtocolChoice
+from inspector.settings import BrokerSettings
+
+log = logging.getLogger(__name__)
+
+_BACKOFF_S = (0.25, 30.0)
+
+
+def _ignore(*_: object) -> None:
+    return
+
+
+class Connection:
+    """Keeps one identity connected from `open` to `close`. All methods may be called from any thread.
+
+    on_change: called with None when connected and subscribed, else with what is wrong. on_message: called in the
+    network thread; may block, which holds the broker back. on_published: link, mid, and why the broker refused, or
+    None. on_fault: called with an exception that ended a handler; the process should not go on.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerSettings,
+        identity: Identity,
+        *,
+        on_change: Callable[[str | None], None],
+        on_fault: Callable[[BaseException], None],
+        on_message: Callable[[Arrival], None] = _ignore,
+        on_published: Callable[[int, int, str | None], None] = _ignore,
+    ) -> None:
+        self._broker = broker
+        self._identity = identity
+        self._on_change = on_change
+        self._on_fault = on_fault
+        self._handlers = Handlers(up=self._up, arrived=on_message, published=on_published, fault=on_fault)
+        self._choice = ProtocolChoice(broker.protocol)
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=identity.client_id, daemon=True)
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Begins to connect, in the background, until it succeeds."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Disconnects; the broker keeps a persistent session."""
+        with self._lock:
+            self._closing.set()
+            if self._link is not None:
+                self._link.end()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def link(self) -> int | None:
+        """The number of the present connection while it is up and subscribed."""
+        link = self._link
+        return link.number if link is not None and link.up else None
+
+    @property
+    def protocol(self) -> str:
+        """`5` or `3.1.1`: what is spoken."""
+        return self._choice.now
+
+    def ack(self, link: int, mid: int) -> None:
+        """Acknowledges a message of QoS 1, unless its connection is gone: then the broker sends it again."""
+        with self._lock:
+            if self._link is not None and self._link.number == link:
+                self._link.ack(mid)
+
+    def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, correlation: bytes | None = None
+    ) -> tuple[int, int] | None:
+        """Hands a message to the network thread; gives link and mid, or None while there is no connection."""
+        link = self._link
+        if link is None:
+            return None
+        mid = link.publish(topic, payload, qos=qos, retain=retain, correlation=correlation)
+        return None if mid is None else (link.number, mid)
+
+    def _run(self) -> None:
+        try:
+            self._keep_connected()
+        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
+            self._on_fault(error)
+
+    def _keep_connected(self) -> None:
+        number = failures = 0
+        while True:
+            number += 1
+            link = Link(
+                number, self._choice.now, self._broker, self._identity, self._handlers, probe=self._choice.in_doubt
+            )
+            with self._lock:
+                if self._closing.is_set():
+                    return
+                self._link = link
+            link.run()
+            with self._lock:
+                self._link = None
+            if self._closing.is_set():
+                return
+            self._on_change(link.trouble)
+            failures = 0 if link.was_up else failures + 1
+            again = self._choice.ended(accepted=link.accepted, wrong_version=link.wrong_version, silent=link.silent)
+            if not again:
+                self._wait(failures, link.trouble)
+
+    def _wait(self, failures: int, trouble: str | None) -> None:
+        first, most = _BACKOFF_S
+        delay = min(most, first * 2 ** min(failures, 16)) * random.uniform(0.5, 1.0)
+        told = {"client": self._identity.client_id, "fault": trouble, "retry_s": round(delay, 2)}
+        log.warning("broker away", extra=told)
+        self._closing.wait(delay)
+
+    def _up(self, session_present: bool) -> None:
+        told = {"client": self._identity.client_id, "protocol": self.protocol, "session_present": session_present}
+        log.info("broker connected", extra=told)
+        self._on_change(None)

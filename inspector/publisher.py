@@ -1,0 +1,168 @@
+"""Publishes the outbox, oldest first, a bounded number ahead of the broker's confirmations."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from inspector.errors import StoreError
+from inspector.health import Health
+from inspector.link import MAX_INFLIGHT
+from inspector.logs import RateLimited
+from inspector.mqtt import Connection
+from inspector.store import Outbox
+
+log = logging.getLogger(__name__)
+
+CONDITION = "outbox"
+
+_Item = TypeVar("_Item")
+
+_LOOK_EVERY_S = 0.5
+_REFUSED_WAIT_S = 10.0
+_DRAIN_S = 5.0
+
+
+class Publisher:
+    """One thread that sends what the ledger committed.
+
+    A message leaves the outbox when the broker has confirmed it; until then it is sent again over each new connection.
+    What the broker refuses is tried again later, and holds back its own topic alone.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        connection: Connection,
+        health: Health,
+        *,
+        confirm: Callable[[Sequence[int]], None],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        self._outbox = outbox
+        self._connection = connection
+        self._health = health
+        self._confirm = confirm
+        self._on_fault = on_fault
+        self._wake = threading.Event()
+        self._answers: SimpleQueue[tuple[int, int, str | None]] = SimpleQueue()
+        self._gone: SimpleQueue[Sequence[int]] = SimpleQueue()
+        self._link: int | None = None
+        self._after = 0
+        self._in_flight: dict[int, tuple[int, str]] = {}
+        self._confirmed: set[int] = set()
+        self._refused: dict[str, float] = {}
+        self._limited = RateLimited(log)
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    def __enter__(self) -> "Publisher":
+        self._health.set(CONDITION, None)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Gives the broker a few seconds to confirm what was sent; the rest is published at the next start."""
+        self._closing = True
+        self.wake()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """There is something to publish."""
+        self._wake.set()
+
+    def answered(self, link: int, mid: int, refusal: str | None) -> None:
+        """The broker confirmed a message, or refused it with a reason. Called in the network thread."""
+        self._answers.put((link, mid, refusal))
+        self._wake.set()
+
+    def removed(self, ids: Sequence[int]) -> None:
+        """These messages are no longer in the outbox."""
+        self._gone.put(ids)
+
+    def _run(self) -> None:
+        try:
+            give_up = None
+            while True:
+                self._wake.wait(_LOOK_EVERY_S)
+                self._wake.clear()
+                done = self._step()
+                if self._closing:
+                    give_up = give_up or time.monotonic() + _DRAIN_S
+                    if done or time.monotonic() > give_up:
+                        return
+        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
+            self._on_fault(error)
+
+    def _step(self) -> bool:
+        """Takes answers, sends what there is room for; returns whether nothing is left to send or to wait for."""
+        self._take_answers()
+        link = self._connection.link
+        if link is None:
+            return False
+        if link != self._link:
+            self._link, self._after = link, 0
+            self._in_flight.clear()
+        now = time.monotonic()
+        if any(until <= now for until in self._refused.values()):
+            self._refused = {topic: until for topic, until in self._refused.items() if until > now}
+            self._after = 0
+        try:
+            everything = self._send()
+        except StoreError as error:
+            self._health.set(CONDITION, str(error))
+            return False
+        self._tell_health()
+        return everything and not self._in_flight
+
+    def _take_answers(self) -> None:
+        confirmed = []
+        for link, mid, refusal in _drain(self._answers):
+            if link != self._link or mid not in self._in_flight:
+                continue
+            row, topic = self._in_flight.pop(mid)
+            if refusal is None:
+                confirmed.append(row)
+            else:
+                self._refused[topic] = time.monotonic() + _REFUSED_WAIT_S
+                self._limited.warning(topic, "broker refused a message", topic=topic, fault=refusal)
+        self._confirmed.update(confirmed)
+        self._confirm(confirmed)
+        for ids in _drain(self._gone):
+            self._confirmed.difference_update(ids)
+
+    def _send(self) -> bool:
+        """Returns whether all that waits was handed to the network thread."""
+        skip = {row for row, _ in self._in_flight.values()}
+        room = MAX_INFLIGHT - len(skip)
+        if room <= 0:
+            return False
+        if self._after == 0:
+            skip |= self._confirmed
+        most = room + len(skip)
+        letters = self._outbox.waiting(after=self._after, most=most, but=self._refused)
+        for letter in letters:
+            if letter.id not in skip:
+                if len(self._in_flight) >= MAX_INFLIGHT:
+                    return False
+                sent = self._connection.publish(letter.topic, letter.payload)
+                if sent is None or sent[0] != self._link:
+                    return False
+                self._in_flight[sent[1]] = (letter.id, letter.topic)
+            self._after = letter.id
+        return len(letters) < most
+
+    def _tell_health(self) -> None:
+        refused = ", ".join(sorted(self._refused)[:3])
+        self._health.set(CONDITION, f"the broker refuses {refused}" if refused else None)
+
+
+def _drain(queue: SimpleQueue[_Item]) -> list[_Item]:
+    taken = []
+    while True:
+        try:
+            taken.append(queue.get_nowait())
+        except Empty:
+            return taken

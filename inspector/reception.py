@@ -1,0 +1,102 @@
+"""Where the frames of one station come in, and where their acknowledgements go out."""
+
+from collections.abc import Callable
+
+from inspector import contract
+from inspector.control import client_id
+from inspector.link import Arrival, Identity
+from inspector.logs import RateLimited
+from inspector.metrics import Metrics
+from inspector.mqtt import Connection
+from inspector.settings import StationSettings
+from inspector.station import AckOrder, Delivery, Intake, SequenceGaps
+from inspector.worker import Outcome
+
+FUTURE_TOLERANCE_S = 2.0
+"""How far a capture time may lie ahead of our clock before it is counted."""
+
+_FRESHEST_AHEAD = 64
+
+
+def station_identity(instance: str, station: StationSettings) -> Identity:
+    """A session of its own for each station, so that a slow one holds back no other.
+
+    The broker may send as many frames ahead as the queue holds; with `freshest`, enough to always see the newest.
+    """
+    ahead = station.queue.capacity + (_FRESHEST_AHEAD if station.queue.policy == "freshest" else 0)
+    return Identity(
+        client_id(instance, str(station.id)),
+        subscriptions=[(contract.station_topic(station.id, "frame"), 1)],
+        persistent=True,
+        receive_maximum=ahead,
+    )
+
+
+class Reception:
+    """Counts each frame, lets it wait for its turn, and acknowledges it when its outcome is durable."""
+
+    def __init__(
+        self,
+        station: StationSettings,
+        intake: Intake,
+        metrics: Metrics,
+        limited: RateLimited,
+        *,
+        record: Callable[[Outcome], None],
+    ) -> None:
+        self.station = station
+        self.name = str(station.id)
+        self.connection: Connection
+        self._intake = intake
+        self._limited = limited
+        self._record = record
+        self._acks = AckOrder()
+        self._gaps = SequenceGaps()
+        self._received = metrics.received.labels(self.name)
+        self._missing = metrics.gaps.labels(self.name)
+        self._future = metrics.future.labels(self.name)
+        self._skew = metrics.clock_skew.labels(self.name)
+        self._last = metrics.last_frame.labels(self.name)
+        self._arrived = 0
+        self._settled = 0
+
+    @property
+    def open_frames(self) -> int:
+        """Frames that arrived and have no durable outcome."""
+        return max(0, self._arrived - self._settled)
+
+    def arrived(self, arrival: Arrival) -> None:
+        """A frame came; blocks while the queue is full and nothing may be dropped."""
+        delivery = Delivery.of(self.station.id, arrival)
+        self._arrived += 1
+        self._received.inc()
+        self._last.set(arrival.received_at.timestamp())
+        self._look_at_clock_and_sequence(delivery)
+        if arrival.mid:
+            self._acks.arrived(arrival.link, arrival.mid)
+        for displaced in self._intake.put(delivery) or ():
+            self._record(Outcome.drop(displaced, "superseded"))
+
+    def settled(self, delivery: Delivery) -> None:
+        """The outcome of a frame is durable."""
+        self._settled += 1
+        for mid in self._acks.settled(delivery.link, delivery.mid):
+            self.connection.ack(delivery.link, mid)
+
+    def _look_at_clock_and_sequence(self, delivery: Delivery) -> None:
+        message = delivery.message
+        if message is None:
+            return
+        if message.seq is not None and (missing := self._gaps.missing_before(message.seq)):
+            self._missing.inc(missing)
+            self._limited.warning(
+                ("gap", self.name), "frames missing", station=self.name, before_seq=message.seq, missing=missing
+            )
+        if message.captured_at is not None:
+            ahead_s = (message.captured_at - delivery.received_at).total_seconds()
+            self._skew.set(ahead_s)
+            if ahead_s > FUTURE_TOLERANCE_S:
+                self._future.inc()
+                self._limited.warning(
+                    ("future", self.name), "frame from the future", station=self.name, ahead_s=round(ahead_s, 3)
+                )

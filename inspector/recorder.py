@@ -1,0 +1,244 @@
+"""Makes outcomes durable, many in one transaction, and only then lets their frames be acknowledged."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from inspector import contract
+from inspector.errors import FrameError, StoreError
+from inspector.health import Health
+from inspector.settlement import Settled, settle
+from inspector.store import Entry, Ledger, Quarantine
+from inspector.types import Decision, Inspection, StationId, Verdict
+from inspector.worker import Outcome, Post
+
+log = logging.getLogger(__name__)
+
+CONDITION = "ledger"
+
+_MAX_WAITING = 256
+_MAX_BATCH = 64
+_CONFIRM_WITHIN_S = 0.25
+_RETRY_S = (0.1, 5.0)
+
+
+class Recorder:
+    """Takes outcomes from any thread; one thread of its own writes them, and tries again until they are written.
+
+    Quarantined bytes are on disk before the ledger says so, and the ledger before `on_recorded` is called. on_recorded:
+    what was committed, in order. on_confirmed: outbox ids that are gone. on_failure: a commit has to be tried again.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        quarantine: Quarantine,
+        posts: Mapping[StationId, Post],
+        health: Health,
+        *,
+        on_recorded: Callable[[Sequence[Settled]], None],
+        on_confirmed: Callable[[Sequence[int]], None],
+        on_failure: Callable[[], None],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        self._ledger = ledger
+        self._quarantine = quarantine
+        self._posts = posts
+        self._health = health
+        self._on_recorded = on_recorded
+        self._on_confirmed = on_confirmed
+        self._on_failure = on_failure
+        self._on_fault = on_fault
+        self._changed = threading.Condition()
+        self._waiting: deque[Outcome] = deque()
+        self._confirmed: list[int] = []
+        self._busy = False
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def __enter__(self) -> "Recorder":
+        self._health.set(CONDITION, None)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Writes what waits, or gives up at once where it cannot: the broker sends those frames again."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def record(self, outcome: Outcome) -> None:
+        """Hands over an outcome; blocks while many wait, which holds back the worker."""
+        with self._changed:
+            while len(self._waiting) >= _MAX_WAITING and not self._closing:
+                self._changed.wait()
+            self._waiting.append(outcome)
+            self._changed.notify_all()
+
+    def flush(self, *, timeout_s: float) -> None:
+        """Waits until all that was handed over is written, but not for ever."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
+
+    def confirm(self, ids: Sequence[int]) -> None:
+        """The broker has these messages of the outbox; they are removed with the next commit."""
+        with self._changed:
+            self._confirmed.extend(ids)
+
+    def _run(self) -> None:
+        try:
+            while self._step():
+                pass
+        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
+            self._on_fault(error)
+
+    def _step(self) -> bool:
+        with self._changed:
+            if not self._waiting and not self._closing:
+                self._changed.wait(_CONFIRM_WITHIN_S)
+            batch = [self._waiting.popleft() for _ in range(min(_MAX_BATCH, len(self._waiting)))]
+            confirmed, self._confirmed = self._confirmed, []
+            last = self._closing and not self._waiting
+            self._busy = bool(batch)
+            self._changed.notify_all()
+        if batch or confirmed:
+            self._write(batch, confirmed)
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+        return not last
+
+    def _write(self, batch: Sequence[Outcome], confirmed: Sequence[int]) -> None:
+        delay, most = _RETRY_S
+        while True:
+            try:
+                settled = self._commit(batch, confirmed)
+                break
+            except StoreError as error:
+                self._on_failure()
+                self._health.set(CONDITION, str(error))
+                if self._closing:
+                    log.error("outcomes not recorded", extra={"frames": len(batch), "fault": str(error)})
+                    return
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing, delay)
+            delay = min(most, delay * 2)
+        self._health.set(CONDITION, None)
+        self._on_recorded(settled)
+        self._on_confirmed(confirmed)
+
+    def _commit(self, batch: Sequence[Outcome], confirmed: Sequence[int]) -> list[Settled]:
+        frames = {(str(outcome.delivery.station), outcome.delivery.raw.frame_id) for outcome in batch}
+        settled = settle(batch, self._ledger.known(frames) if frames else {})
+        self._ledger.commit(
+            [self._entry(one) for one in settled if not one.duplicate],
+            duplicates=[one.key for one in settled if one.duplicate],
+            attempted=[
+                (str(one.delivery.station), one.delivery.raw.frame_id, one.delivery.raw.sha256)
+                for one in batch
+                if one.delivery.dup
+            ],
+            confirmed=confirmed,
+        )
+        return settled
+
+    def _entry(self, settled: Settled) -> Entry:
+        if settled.error is not None:
+            return self._error(settled.outcome, settled.error)
+        if settled.outcome.inspection is not None:
+            return self._verdict(settled.outcome, settled.outcome.inspection)
+        return _drop(settled.outcome)
+
+    def _verdict(self, outcome: Outcome, inspection: Inspection) -> Entry:
+        message = outcome.delivery.message
+        if message is None:
+            raise AssertionError("an inspection without a message")
+        post = self._posts[message.station]
+        uncertain = inspection.decision is Decision.UNCERTAIN
+        verdict = Verdict(
+            result_id=outcome.result_id,
+            station=message.station,
+            frame_id=message.frame_id,
+            seq=message.seq,
+            part_id=message.part_id,
+            lot=message.lot,
+            recipe=post.recipe,
+            decision=inspection.decision,
+            score=inspection.score,
+            thresholds=post.thresholds,
+            p_value=inspection.p_value,
+            regions=inspection.regions,
+            bank=post.bank,
+            captured_at=message.captured_at,
+            received_at=outcome.delivery.received_at,
+            decided_at=outcome.decided_at,
+            stage_ms={"queue": outcome.queue_ms, **inspection.stage_ms},
+            reason="the score is between the thresholds ok and ng" if uncertain else None,
+        )
+        return Entry(
+            result_id=verdict.result_id,
+            station=str(verdict.station),
+            frame_id=verdict.frame_id,
+            outcome="verdict",
+            word=verdict.decision.value,
+            sha256=message.sha256,
+            received_at=verdict.received_at,
+            decided_at=verdict.decided_at,
+            captured_at=verdict.captured_at,
+            seq=verdict.seq,
+            part_id=verdict.part_id,
+            lot=verdict.lot,
+            recipe=verdict.recipe,
+            score=verdict.score,
+            p_value=verdict.p_value,
+            bank_id=verdict.bank.id,
+            bank_digest=verdict.bank.digest,
+            document=contract.verdict_json(verdict),
+            topic=contract.station_topic(verdict.station, "verdict"),
+        )
+
+    def _error(self, outcome: Outcome, error: FrameError) -> Entry:
+        delivery, raw = outcome.delivery, outcome.delivery.raw
+        quarantine_id = self._quarantine.keep(delivery.station, raw.sha256, raw.image, received_at=delivery.received_at)
+        document = contract.error_json(
+            error,
+            str(delivery.station),
+            raw,
+            result_id=outcome.result_id,
+            received_at=delivery.received_at,
+            decided_at=outcome.decided_at,
+            quarantine_id=quarantine_id,
+        )
+        return Entry(
+            result_id=outcome.result_id,
+            station=str(delivery.station),
+            frame_id=raw.frame_id,
+            outcome="error",
+            word=error.reason,
+            sha256=raw.sha256,
+            received_at=delivery.received_at,
+            decided_at=outcome.decided_at,
+            part_id=raw.text("part_id"),
+            lot=raw.text("lot"),
+            quarantine_id=quarantine_id,
+            document=document,
+            topic=contract.station_topic(delivery.station, "error"),
+        )
+
+
+def _drop(outcome: Outcome) -> Entry:
+    delivery, raw = outcome.delivery, outcome.delivery.raw
+    return Entry(
+        result_id=outcome.result_id,
+        station=str(delivery.station),
+        frame_id=raw.frame_id,
+        outcome="drop",
+        word=outcome.dropped or "superseded",
+        sha256=raw.sha256,
+        received_at=delivery.received_at,
+        decided_at=outcome.decided_at,
+        part_id=raw.text("part_id"),
+        lot=raw.text("lot"),
+    )

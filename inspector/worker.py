@@ -1,0 +1,164 @@
+"""Inspects one frame after the other: the only thread that runs pipelines."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from inspector.errors import FrameError, FramePoisonError, RecipeMismatchError, StoreError
+from inspector.heatmap import render_png
+from inspector.station import Delivery, Intake
+from inspector.types import BankRef, FrameMessage, Inspection, StationId, Thresholds
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+"""How often a frame is begun, when the process ends under it each time, before it is given up."""
+
+_STORE_RETRY_S = 0.5
+_POISON = f"the process ended {MAX_ATTEMPTS} times while it inspected this frame; it is not decoded again"
+
+
+class Inspects(Protocol):
+    """What the worker needs of a pipeline."""
+
+    def inspect(self, payload: bytes) -> Inspection:
+        """Raises FrameError for a frame that cannot be inspected."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What runs at a station."""
+
+    pipeline: Inspects
+    bank: BankRef
+    thresholds: Thresholds
+    recipe: str
+    heatmap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a delivery: an inspection, an error, or the reason why it was left undecided."""
+
+    delivery: Delivery
+    decided_at: datetime
+    result_id: str
+    inspection: Inspection | None = None
+    error: FrameError | None = None
+    dropped: str | None = None
+    heatmap: bytes | None = None
+    queue_ms: float = 0.0
+
+    @classmethod
+    def drop(cls, delivery: Delivery, reason: str) -> "Outcome":
+        """Left undecided."""
+        return cls(delivery, datetime.now(UTC), str(uuid.uuid4()), dropped=reason)
+
+
+class Attempts(Protocol):
+    """What the worker needs of the ledger."""
+
+    def known(self, frame_ids: list[tuple[str, str]]) -> Mapping[tuple[str, str, str], str]:
+        """Outcomes of (station, frame id): sha256 by (station, frame id, variant)."""
+        ...
+
+    def attempt(self, station: str, frame_id: str, sha256: str) -> int:
+        """Counts an attempt; returns how many there were."""
+        ...
+
+
+class Worker:
+    """Takes from the intake until it is closed, and hands each outcome on."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        posts: Mapping[StationId, Post],
+        ledger: Attempts,
+        *,
+        hand_on: Callable[[Outcome], None],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        self._intake = intake
+        self._posts = posts
+        self._ledger = ledger
+        self._hand_on = hand_on
+        self._on_fault = on_fault
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def __enter__(self) -> "Worker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Finishes the frame in hand and takes no more."""
+        self._closing.set()
+        self._intake.close()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while (delivery := self._intake.take()) is not None:
+                outcome = self._outcome(delivery)
+                if outcome is not None:
+                    self._hand_on(outcome)
+        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
+            self._on_fault(error)
+
+    def _outcome(self, delivery: Delivery) -> Outcome | None:
+        queue_ms = (time.perf_counter() - delivery.clock) * 1e3
+        if delivery.retain:
+            return Outcome.drop(delivery, "retained")
+        inspection, error, heatmap = None, delivery.fault, None
+        if delivery.message is not None:
+            if delivery.dup:
+                seen = self._seen_before(delivery)
+                if seen is None:
+                    return None
+                if seen == "decided":
+                    return Outcome.drop(delivery, "duplicate")
+                error = FramePoisonError(f"{delivery.station}: {_POISON}") if seen == "poison" else None
+            if error is None:
+                try:
+                    inspection, heatmap = self._inspect(delivery.message)
+                except FrameError as fault:
+                    error = fault
+        return Outcome(
+            delivery=delivery,
+            decided_at=datetime.now(UTC),
+            result_id=str(uuid.uuid4()),
+            inspection=inspection,
+            error=error,
+            heatmap=heatmap,
+            queue_ms=queue_ms,
+        )
+
+    def _inspect(self, message: FrameMessage) -> tuple[Inspection, bytes | None]:
+        post = self._posts[message.station]
+        if message.recipe is not None and message.recipe != post.recipe:
+            raise RecipeMismatchError(
+                f"{message.station}: recipe: got {message.recipe!r}, the station runs {post.recipe!r}"
+            )
+        inspection = post.pipeline.inspect(message.payload)
+        heatmap = render_png(inspection.anomaly_map, post.thresholds.pixel) if post.heatmap else None
+        return inspection, heatmap
+
+    def _seen_before(self, delivery: Delivery) -> Literal["decided", "poison", "new"] | None:
+        """What the ledger knows of a frame that the broker sends again; None where the worker ends first."""
+        frame = (str(delivery.station), delivery.raw.frame_id, delivery.raw.sha256)
+        while not self._closing.is_set():
+            try:
+                if frame[2] in self._ledger.known([frame[:2]]).values():
+                    return "decided"
+                return "poison" if self._ledger.attempt(*frame) >= MAX_ATTEMPTS else "new"
+            except StoreError as error:
+                log.warning("ledger", extra={"fault": str(error), "retry_s": _STORE_RETRY_S})
+                self._closing.wait(_STORE_RETRY_S)
+        return None
