@@ -224,9 +224,9 @@ class _Daemon:
 
     def _fault(self, error: BaseException) -> None:
         """A thread ended by an exception: told with its trace, and the daemon ends for its supervisor."""
-        log.critical("fault", exc_info=error, extra={"thread": threading.current_thread().name})
         self._health.fail(f"{type(error).__name__}: {error}")
         self._stop.put(error)
+        log.critical("fault", exc_info=error, extra={"in_thread": threading.current_thread().name})
 
     def _recorded(self, settled: Sequence[Settled]) -> None:
         """Outcomes are durable: counted, acknowledged, and on their way to be published."""

@@ -21,8 +21,7 @@ from inspector.settings import BrokerSettings, read_secret
 SESSION_EXPIRY_S = 7 * 24 * 3600
 """How long the broker keeps frames for a daemon that is away."""
 
-MAX_INFLIGHT = 100
-"""Messages that are published ahead of the broker's confirmation; fewer where the broker says so."""
+_MAX_INFLIGHT = 10  # below any broker's receive maximum; the client queues what is above
 
 _KEEPALIVE_S = 30
 _CONNACK_TIMEOUT_S = 10.0
@@ -166,6 +165,7 @@ class Link:
             reconnect_on_failure=False,
             manual_ack=True,
         )
+        client.max_inflight_messages_set(_MAX_INFLIGHT)
         if self._identity.will is not None:
             client.will_set(*self._identity.will, qos=1, retain=True)
         client.on_connect = self._guarded(self._connected)
@@ -198,7 +198,7 @@ class Link:
             properties.ReceiveMaximum = self._identity.receive_maximum
         return {"clean_start": not self._identity.persistent, "properties": properties}
 
-    def _connected(self, _c: Client, _u: Any, flags: Any, reason: ReasonCode, said: Properties | None) -> None:
+    def _connected(self, _c: Client, _u: Any, flags: Any, reason: ReasonCode, _p: Properties | None) -> None:
         self._answered = True
         if reason.is_failure:
             self.wrong_version = reason == "Unsupported protocol version"
@@ -209,7 +209,6 @@ class Link:
             self._client.disconnect()
         else:
             self.accepted = True
-            self._client.max_inflight_messages_set(min(MAX_INFLIGHT, getattr(said, "ReceiveMaximum", MAX_INFLIGHT)))
             self._session_present = bool(flags.session_present)
             self._subscribe()
 

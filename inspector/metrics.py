@@ -6,7 +6,7 @@ Labels are bounded by the configuration (stations, banks) and by the reasons in 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -14,6 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from inspector import __version__
+from inspector.contract import UnknownStationError
 from inspector.errors import frame_error_reasons
 from inspector.settlement import Settled
 from inspector.types import BankRef, Decision, Inspection
@@ -21,6 +22,7 @@ from inspector.worker import Outcome
 
 UNKNOWN_STATION = "_unknown"
 DROP_REASONS = ("duplicate", "retained", "superseded")
+_REJECT_REASONS = tuple(reason for reason in frame_error_reasons() if reason != UnknownStationError.reason)
 DECISIONS = (Decision.OK, Decision.NG, Decision.UNCERTAIN)
 
 _LATENCY_BUCKETS = (0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
@@ -32,6 +34,7 @@ class Metrics:
     """All series of the daemon."""
 
     def __init__(self, stations: Sequence[str], stages: Sequence[str]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._ng: dict[str, float] = {}
         ProcessCollector(registry=self.registry)
@@ -42,9 +45,9 @@ class Metrics:
         self.received = self._counter("frames_received", "Frames that arrived.", everywhere)
         self.dropped = self._counter("frames_dropped", "Frames left undecided.", stations, reason=DROP_REASONS)
         self.rejected = self._counter(
-            "frames_rejected", "Frames that could not be inspected.", stations, reason=frame_error_reasons()
+            "frames_rejected", "Frames that could not be inspected.", stations, reason=_REJECT_REASONS
         )
-        self.rejected.labels(UNKNOWN_STATION, "unknown_station")
+        self.rejected.labels(UNKNOWN_STATION, UnknownStationError.reason)
         self.verdicts = self._counter("verdicts", "Frames decided.", stations, decision=DECISIONS)
         self.gaps = self._counter("sequence_gaps", "Frames missing between sequence numbers.", stations)
         self.future = self._counter("frames_from_future", "Frames captured after they arrived.", stations)

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from inspector.errors import StoreError
 from inspector.health import Health
-from inspector.link import MAX_INFLIGHT
 from inspector.logs import RateLimited
 from inspector.mqtt import Connection
 from inspector.store import Outbox
@@ -20,6 +19,7 @@ CONDITION = "outbox"
 
 _Item = TypeVar("_Item")
 
+_MAX_AHEAD = 100
 _LOOK_EVERY_S = 0.5
 _REFUSED_WAIT_S = 10.0
 _DRAIN_S = 5.0
@@ -136,7 +136,7 @@ class Publisher:
     def _send(self) -> bool:
         """Returns whether all that waits was handed to the network thread."""
         skip = {row for row, _ in self._in_flight.values()}
-        room = MAX_INFLIGHT - len(skip)
+        room = _MAX_AHEAD - len(skip)
         if room <= 0:
             return False
         if self._after == 0:
@@ -145,7 +145,7 @@ class Publisher:
         letters = self._outbox.waiting(after=self._after, most=most, but=self._refused)
         for letter in letters:
             if letter.id not in skip:
-                if len(self._in_flight) >= MAX_INFLIGHT:
+                if len(self._in_flight) >= _MAX_AHEAD:
                     return False
                 sent = self._connection.publish(letter.topic, letter.payload)
                 if sent is None or sent[0] != self._link:
