@@ -70,7 +70,7 @@ def _start(folder: Path, kind: Kind, stack: ExitStack) -> RunningBroker:
                     stack.push(attempt.pop_all())
                     return RunningBroker(kind, port, process)
                 time.sleep(0.03)
-    raise BrokerError(f"broker {kind}: does not start ({last_words(log)}; see {log})")
+    raise BrokerError(f"broker {kind}: does not start ({last_words(log)})")
 
 
 def _mosquitto(folder: Path, port: int) -> list[str]:

@@ -140,8 +140,8 @@ def _burr(rng: np.random.Generator, part: Product, severity: float) -> Marked:
     start, span = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.2) + 1.2 * severity
     turn = np.linspace(start, start + span, 24)
     lip = np.sin(np.linspace(0, np.pi, 24)) * rng.uniform(0.55, 1.0, 24)
-    inner = hole.radius - np.minimum((0.009 + 0.022 * severity) * lip, 0.75 * hole.radius)
-    outer = np.full(24, hole.radius + 0.003)
+    inner = hole.radius - np.minimum((0.010 + 0.024 * severity) * lip, 0.75 * hole.radius)
+    outer = hole.radius + 0.003 + (0.006 + 0.014 * severity) * lip[::-1]
     edge = np.concatenate([inner, outer[::-1]])
     angle = np.concatenate([turn, turn[::-1]])
     points = np.stack([hole.x + edge * np.cos(angle), hole.y + edge * np.sin(angle)], axis=1)

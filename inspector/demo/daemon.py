@@ -1,0 +1,78 @@
+"""The real daemon as a process of its own, up and ready."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.demo.broker import HOST, free_port
+from inspector.demo.leash import child, last_words
+from inspector.demo.machine import DemoError
+from inspector.demo.scene import Position, write_settings
+
+_READY_WITHIN_S = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDaemon:
+    """A daemon that inspects frames. seconds: how long it took to be ready."""
+
+    process: subprocess.Popen[bytes]
+    config: Path
+    url: str
+    log: Path
+    seconds: float
+
+    def check(self) -> None:
+        """Raises DemoError where it has ended."""
+        if self.process.poll() is not None:
+            raise DemoError(f"the daemon ended (exit code {self.process.returncode}): {last_words(self.log)}")
+
+
+@contextmanager
+def running_daemon(
+    folder: Path, positions: Sequence[Position], *, broker_port: int, metrics_port: int = 0
+) -> Iterator[RunningDaemon]:
+    """`inspector run` on a configuration written to `folder`. metrics_port: 0 takes a free one.
+
+    Raises:
+        DemoError: it ends, or is not ready within a minute and a half.
+    """
+    port = metrics_port or free_port()
+    config = write_settings(folder, positions, broker_port=broker_port, metrics_port=port)
+    log = folder / "daemon.log"
+    started = time.monotonic()
+    with child([sys.executable, "-m", "inspector", "run", "-c", str(config)], log) as process:
+        url = f"http://{HOST}:{port}"
+        while not _ready(url):
+            RunningDaemon(process, config, url, log, 0.0).check()
+            if time.monotonic() - started > _READY_WITHIN_S:
+                raise DemoError(f"the daemon is not ready after {_READY_WITHIN_S:.0f} s: {last_words(log)}")
+            time.sleep(0.05)
+        yield RunningDaemon(process, config, url, log, time.monotonic() - started)
+
+
+def check_port(port: int) -> None:
+    """Raises DemoError where something else listens on that port of the loopback; 0 is always well."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise DemoError(
+                f"metrics port {port}: {error.strerror}; choose another with --metrics-port, or leave it out"
+            ) from error
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
