@@ -64,6 +64,7 @@ def run(settings: Settings, *, stop: Stop | None = None) -> None:
     stop = SimpleQueue() if stop is None else stop
     with _signals(stop):
         _Daemon(settings, stop).run()
+    log.info("stopped")
 
 
 class _Daemon:

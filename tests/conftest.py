@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from line import Camera, Daemon, Plc, drawn_part
 from services import Mosquitto
+
+from calibration.calibrate import Options, calibrate
+from inspector.recipe import Recipe
 
 
 @pytest.fixture
@@ -27,3 +31,37 @@ def start_mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
 def mosquitto(start_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
     """A running broker with persistence, `.host`, `.port`, `.stop()`, `.kill()`, `.start()`."""
     return start_mosquitto()
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small real bank of drawn parts, calibrated once."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    good = folder / "good"
+    good.mkdir()
+    for seed in range(10):
+        (good / f"{seed}.png").write_bytes(drawn_part(1000 + seed))
+    recipe = Recipe(name="disc", size_wh=(64, 64), vectors=64)
+    calibrate(good, folder / "bank", Options(recipe=recipe, folds=2))
+    return folder / "bank"
+
+
+@pytest.fixture
+def daemon(mosquitto: Mosquitto, bank: Path, tmp_path: Path) -> Iterator[Daemon]:
+    """The daemon as a process, for cam1, not yet started: change its `settings`, then `start()`."""
+    with Daemon(tmp_path, port=mosquitto.port, bank=bank) as process:
+        yield process
+
+
+@pytest.fixture
+def plc(mosquitto: Mosquitto) -> Iterator[Plc]:
+    """Listens to verdicts and errors; each is checked against its schema."""
+    with Plc(mosquitto.port) as listener:
+        yield listener
+
+
+@pytest.fixture
+def camera(mosquitto: Mosquitto) -> Iterator[Camera]:
+    """Publishes frames over MQTT 5."""
+    with Camera(mosquitto.port) as publisher:
+        yield publisher
