@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 import torch
 
+from calibration.builtin import LAYERS
 from calibration.distill.augment import CropMix
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
-from calibration.distill.export import export_weights
+from calibration.distill.export import export_weights, scaled_taps
 from calibration.distill.pictures import read_folders
 from calibration.distill.student import plain_spec
 from calibration.distill.teachers import Teachers, TeacherSource
@@ -34,7 +35,8 @@ Triple = tuple[int, int, int]
 @click.option("--weight-decay", default=0.02)
 @click.option("--fit-crops", default=1024, help="Crops that the targets are fitted on.")
 @click.option("--whitening", default=0.5, help="Of the targets' components, 0 to 1.")
-@click.option("--layer-shares", type=(float, float, float), default=(0.5, 1.0, 1.0), help="Of the loss.")
+@click.option("--layer-shares", type=(float, float, float), default=(0.3, 1.0, 1.0), help="Of the loss.")
+@click.option("--gains", type=(float, float, float), default=(1.0, 1.0, 2.0), help="Of the exported maps.")
 @click.option("--crop", default=192, help="Side of a crop in pixels, a multiple of 16.")
 @click.option("--texture-share", default=0.2, help="Crops that begin as a drawn texture.")
 @click.option("--defect-share", default=0.3, help="Crops with a synthetic defect.")
@@ -63,6 +65,7 @@ def main(
     fit_crops: int,
     whitening: float,
     layer_shares: tuple[float, float, float],
+    gains: tuple[float, float, float],
     crop: int,
     texture_share: float,
     defect_share: float,
@@ -78,7 +81,7 @@ def main(
     """Distils the patch features of stronger CNNs into the built-in backbone.
 
     The weights are written after each round, so the run can be stopped at any time; with the same arguments it goes on
-    from the checkpoint, and with more --rounds it goes further.
+    from the checkpoint. --rounds, --decay-rounds and --passes may differ then: more rounds take it further.
     """
     shared = max(1, threads // 2) if device == "cpu" else threads  # teachers and student run side by side
     torch.set_num_threads(shared)
@@ -117,10 +120,11 @@ def main(
             "crops": after.round * pool,
             "teachers": [source.name for source in sources],
             "whitening": whitening,
+            "gains": dict(zip(LAYERS, gains, strict=True)),
             "target_variance_kept": {f"stride{s}": round(p.explained, 4) for s, p in run.projections.items()},
             "unexplained": {f"stride{s}": round(share, 4) for s, share in after.unexplained.items()},
         }
-        export_weights(output, run.student.spec, run.arrays(), notes)
+        export_weights(output, spec, scaled_taps(run.arrays(), dict(zip(LAYERS, gains, strict=True))), notes)
         lost = "  ".join(f"stride{stride} {share:.3f}" for stride, share in after.unexplained.items())
         click.echo(f"round {after.round}/{rounds}  unexplained: {lost}  {time.monotonic() - started:.0f} s")
 

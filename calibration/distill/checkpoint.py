@@ -1,7 +1,7 @@
 """A run on disk: arrays in safetensors, the plan in its metadata; written beside and moved into place, no pickle."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from calibration.distill.targets import Projection
 from calibration.distill.training import Run, TrainingPlan
 from inspector.errors import BackboneError
 
-_MAY_CHANGE = ("rounds", "decay_rounds")
+_MAY_CHANGE = ("rounds", "decay_rounds", "passes")
 
 
 def save_checkpoint(path: Path, run: Run) -> None:
@@ -53,8 +53,10 @@ def load_checkpoint(path: Path, run: Run) -> None:
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise BackboneError(f"checkpoint {path}: cannot be read: {error}") from error
     plan, spec = _fixed(run.plan), run.student.spec.to_json()
-    if note["plan"] != plan or note["spec"] != spec:
-        changed = sorted(key for key in plan if note["plan"].get(key) != plan[key]) or ["the architecture"]
+    changed = sorted(key for key in plan if note["plan"].get(key) != plan[key])
+    if note["spec"] != spec:
+        changed.append("the architecture")
+    if changed:
         raise BackboneError(
             f"checkpoint {path}: written by another run; {', '.join(changed)} differ(s). "
             "Give the same arguments, or name another checkpoint"
@@ -83,7 +85,6 @@ def _below(arrays: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tens
 
 
 def _fixed(plan: TrainingPlan) -> dict[str, object]:
-    """What must not change between two parts of a run."""
-    neutral = replace(plan, **dict.fromkeys(_MAY_CHANGE, 0))  # type: ignore[arg-type]
-    fixed: dict[str, object] = json.loads(json.dumps(asdict(neutral)))
-    return fixed
+    """The plan as JSON has it, less what may change between two parts of a run."""
+    fixed: dict[str, object] = json.loads(json.dumps(asdict(plan)))
+    return {key: value for key, value in fixed.items() if key not in _MAY_CHANGE}

@@ -43,6 +43,11 @@ def export_weights(path: Path, spec: NetSpec, arrays: Mapping[str, Float32Array]
     return digest
 
 
+def scaled_taps(arrays: Mapping[str, Float32Array], gains: Mapping[str, float]) -> dict[str, Float32Array]:
+    """The arrays with each tap's map multiplied by its gain: how much a layer counts in the distance of patches."""
+    return {name: array * np.float32(gains.get(name.partition(".")[0], 1.0)) for name, array in arrays.items()}
+
+
 def _replace(path: Path, payload: bytes) -> None:
     """Beside, then moved into place."""
     beside = path.with_name(path.name + ".part")

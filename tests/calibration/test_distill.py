@@ -16,8 +16,9 @@ from calibration.builtin import load_weights, torch_features
 from calibration.distill.__main__ import main
 from calibration.distill.augment import CropMix, draw_crop
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
+from calibration.distill.choose import main as choose
 from calibration.distill.defects import add_defect
-from calibration.distill.export import export_weights
+from calibration.distill.export import export_weights, scaled_taps
 from calibration.distill.pictures import PictureFolder, read_folder
 from calibration.distill.selection import auroc, separation
 from calibration.distill.student import Student, plain_spec, random_weights
@@ -115,6 +116,32 @@ def test_a_checkpoint_of_another_run_is_refused(teachers: Teachers, tmp_path: Pa
     path.write_bytes(b"nothing")
     with pytest.raises(BackboneError, match="cannot be read"):
         load_checkpoint(path, new_run(teachers))
+
+
+def test_a_run_may_go_further_than_planned(teachers: Teachers, tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    save_checkpoint(path, new_run(teachers))
+    longer = Run(replace(PLAN, rounds=9, passes=4), SPEC, teachers, [], "cpu")
+    load_checkpoint(path, longer)
+    assert longer.finished_rounds == 0
+
+
+def test_the_rate_warms_up_stays_and_falls() -> None:
+    plan = replace(PLAN, rounds=10, decay_rounds=5, warmup_steps=4)
+    steps = plan.steps_per_round()
+    assert plan.rate(0) == plan.learning_rate / 4
+    assert plan.rate(4) == plan.rate(5 * steps) == plan.learning_rate
+    assert plan.rate(10 * steps - 1) == pytest.approx(plan.learning_rate / (5 * steps))
+
+
+def test_a_gain_scales_one_map_alone() -> None:
+    weights = random_weights(SPEC, 0)
+    louder = type(weights)(SPEC, scaled_taps(weights.arrays, {"stride16": 2.0}), "louder")
+    layers, image = ("stride8", "stride16"), torch.randn(1, 3, 64, 64)
+    for gain, quiet, loud in zip(
+        (1, 2), torch_features(weights, layers)(image), torch_features(louder, layers)(image), strict=True
+    ):
+        torch.testing.assert_close(quiet * gain, loud)
 
 
 def test_folding_the_branches_changes_nothing() -> None:
@@ -247,7 +274,7 @@ def test_the_command_trains_goes_on_and_exports(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    for index in range(4):
+    for index in range(8):
         cv2.imwrite(str(pictures / f"{index}.png"), draw_texture(rng, 96))
     teacher = tmp_path / "teacher.safetensors"
     save_file(build_teacher(TeacherSource(TEACHER, None)).state_dict(), teacher)
@@ -261,4 +288,7 @@ def test_the_command_trains_goes_on_and_exports(tmp_path: Path) -> None:
         assert result.exit_code == 0, result.output
         assert said in result.output
     assert load_weights(output).spec.channels(("stride8",)) == (4,)
+    result = CliRunner().invoke(choose, f"{output} --pictures {pictures} --size 64 --gain 1 --gain 2".split())
+    assert result.exit_code == 0, result.output
+    assert [line.split("gain ")[1][0] for line in result.output.splitlines()] == ["1", "2"]
     assert json.loads(output.with_suffix(".json").read_text())["rounds"] == 2
