@@ -15,6 +15,7 @@ from typing import Literal
 
 from inspector.demo.leash import child, last_words
 from inspector.errors import BrokerError
+from inspector.settings import BrokerSettings
 
 HOST = "127.0.0.1"
 _STARTS_WITHIN_S = 30.0
@@ -32,8 +33,13 @@ class RunningBroker:
     port: int
     process: subprocess.Popen[bytes]
 
+    @property
+    def settings(self) -> BrokerSettings:
+        """How to reach it. The version is said, not sought: amqtt leaves a client that tries MQTT 5 waiting."""
+        return BrokerSettings(host=HOST, port=self.port, protocol="5" if self.kind == "mosquitto" else "3.1.1")
+
     def __str__(self) -> str:
-        return f"{self.kind} (MQTT {'5' if self.kind == 'mosquitto' else '3.1.1'}) on {HOST}:{self.port}"
+        return f"{self.kind} (MQTT {self.settings.protocol}) on {HOST}:{self.port}"
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from inspector.camera import CameraOptions, Shot, publish
-from inspector.demo.broker import HOST
 from inspector.demo.scene import Position
 from inspector.demo.score import GOOD, Book
 from inspector.settings import BrokerSettings
@@ -49,7 +48,7 @@ class Crew:
 
 @contextmanager
 def crew_at_work(
-    positions: Sequence[Position], book: Book, *, broker_port: int, fps: float, defect_rate: float, seed: int
+    positions: Sequence[Position], book: Book, *, broker: BrokerSettings, fps: float, defect_rate: float, seed: int
 ) -> Iterator[Crew]:
     """A camera at each position, until the end of the block."""
     crew = Crew()
@@ -62,7 +61,7 @@ def crew_at_work(
             options = CameraOptions(
                 source=f"synthetic:{position.product}",
                 station=position.station,
-                broker=BrokerSettings(host=HOST, port=broker_port),
+                broker=broker,
                 fps=fps,
                 seed=seed + 1000 + number,
                 defect_rate=defect_rate,

@@ -15,6 +15,7 @@ from inspector.demo.broker import HOST, free_port
 from inspector.demo.leash import child, last_words
 from inspector.demo.machine import DemoError
 from inspector.demo.scene import Position, write_settings
+from inspector.settings import BrokerSettings
 
 _READY_WITHIN_S = 90.0
 
@@ -37,7 +38,7 @@ class RunningDaemon:
 
 @contextmanager
 def running_daemon(
-    folder: Path, positions: Sequence[Position], *, broker_port: int, metrics_port: int = 0
+    folder: Path, positions: Sequence[Position], *, broker: BrokerSettings, metrics_port: int = 0
 ) -> Iterator[RunningDaemon]:
     """`inspector run` on a configuration written to `folder`. metrics_port: 0 takes a free one.
 
@@ -45,7 +46,7 @@ def running_daemon(
         DemoError: it ends, or is not ready within a minute and a half.
     """
     port = metrics_port or free_port()
-    config = write_settings(folder, positions, broker_port=broker_port, metrics_port=port)
+    config = write_settings(folder, positions, broker=broker, metrics_port=port)
     log = folder / "daemon.log"
     started = time.monotonic()
     with child([sys.executable, "-m", "inspector", "run", "-c", str(config)], log) as process:

@@ -79,7 +79,7 @@ def run_demo(options: DemoOptions, voice: Voice, interrupt: Interrupt) -> DemoSu
         voice.say(f"broker     {broker}, process {broker.process.pid}")
         positions = prepare(folder, samples=options.samples, seed=options.seed, say=voice.say, track=voice.track)
         daemon = stack.enter_context(
-            running_daemon(folder, positions, broker_port=broker.port, metrics_port=options.metrics_port)
+            running_daemon(folder, positions, broker=broker.settings, metrics_port=options.metrics_port)
         )
         voice.say(f"daemon     inspector run -c {daemon.config}")
         voice.say(f"           process {daemon.process.pid}, ready in {daemon.seconds:.1f} s, log {daemon.log}")
@@ -89,7 +89,7 @@ def run_demo(options: DemoOptions, voice: Voice, interrupt: Interrupt) -> DemoSu
         with crew_at_work(
             positions,
             book,
-            broker_port=broker.port,
+            broker=broker.settings,
             fps=options.fps,
             defect_rate=options.defect_rate,
             seed=options.seed,

@@ -11,6 +11,7 @@ from calibration.calibrate import Options, calibrate
 from calibration.progress import Track
 from inspector.demo.broker import HOST
 from inspector.recipe import Recipe
+from inspector.settings import BrokerSettings
 from inspector.synthetic import PRODUCTS, write_dataset
 from inspector.types import StationId
 
@@ -58,11 +59,11 @@ def _calibrated(folder: Path, product: str, samples: int, say: Callable[[str], N
     return Position(product, StationId("demo", "hall1", "line1", product), bank)
 
 
-def write_settings(folder: Path, positions: Sequence[Position], *, broker_port: int, metrics_port: int) -> Path:
+def write_settings(folder: Path, positions: Sequence[Position], *, broker: BrokerSettings, metrics_port: int) -> Path:
     """Writes the daemon's configuration; gives its path."""
     settings = {
         "instance": "demo",
-        "broker": {"host": HOST, "port": broker_port},
+        "broker": broker.model_dump(include={"host", "port", "protocol"}),
         "data_dir": "./data",
         "metrics": {"host": HOST, "port": metrics_port},
         "stations": [
