@@ -120,9 +120,7 @@ def _timm_model(name: str, layers: Sequence[str], *, pretrained: bool = False) -
         if unknown := [layer for layer in wanted if layer not in names]:
             raise BackboneError(f"backbone timm:{name}: no layer {unknown[0]!r}; it has {', '.join(names)}")
         indices = sorted(names.index(layer) for layer in wanted)
-        model: nn.Module = timm.create_model(
-            name, features_only=True, out_indices=indices, pretrained=pretrained
-        )
+        model: nn.Module = timm.create_model(name, features_only=True, out_indices=indices, pretrained=pretrained)
     except (AttributeError, RuntimeError, OSError, ValueError) as error:
         raise BackboneError(f"backbone timm:{name}: {error}") from error
     return model

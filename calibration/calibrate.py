@@ -56,7 +56,9 @@ class Options:
 
     def __post_init__(self) -> None:
         if not 0 < self.max_false_reject < 1:
-            raise UsageError(f"max false reject: got {self.max_false_reject}, expected a share between 0 and 1, as 0.005")
+            raise UsageError(
+                f"max false reject: got {self.max_false_reject}, expected a share between 0 and 1, as 0.005"
+            )
         if not 2 <= self.folds <= 50:
             raise UsageError(f"folds: got {self.folds}, expected 2 to 50")
 
@@ -76,9 +78,7 @@ class Calibrated:
     promise: Promise
 
 
-def calibrate(
-    good_dir: Path, out_dir: Path, options: Options | None = None, *, track: Track = silent
-) -> Calibrated:
+def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, track: Track = silent) -> Calibrated:
     """Build a bank from the good samples below `good_dir` and write it to the folder `out_dir`.
 
     Raises:

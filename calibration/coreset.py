@@ -19,9 +19,7 @@ _ROWS = 8192
 """Rows of one block of a pass: its products stay in the cache."""
 
 
-def greedy_k_center(
-    vectors: Float32Array, count: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], float]:
+def greedy_k_center(vectors: Float32Array, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], float]:
     """Select `count` of `vectors`, float32 (n, dim); the first by chance, each next the farthest from those selected.
 
     Returns:

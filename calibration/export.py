@@ -47,11 +47,11 @@ def embedding_graph(
 
 
 def _pool(layer: ov.Output, side: int) -> ov.Output:
-    """Average over side x side neighbours; at the border over those that exist."""
+    """Average over side x side neighbours, zeros beyond the border: border patches, noisy from padding, weigh less."""
     if side == 1:
         return layer
     pad = [side // 2] * 2
-    pooled: ov.Output = ops.avg_pool(layer, [1, 1], pad, pad, [side, side], exclude_pad=True).output(0)
+    pooled: ov.Output = ops.avg_pool(layer, [1, 1], pad, pad, [side, side], exclude_pad=False).output(0)
     return pooled
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from calibration.progress import Track, silent
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError
+from inspector.folder import CONTENT_TYPES, image_files
 from inspector.patches import picture_of
 from inspector.recipe import Recipe
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
 SAME_SIZE_SHARE = 0.9
 """Where at least this share of the samples has one size, the others are odd; below it, sizes vary by nature."""
 
@@ -50,23 +50,6 @@ class Samples:
         return self.files[index].path.relative_to(self.folder).as_posix()
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Files below `folder` that look like pictures by their suffix, hidden ones left out, sorted by path.
-
-    Raises:
-        SamplesError: no such folder.
-    """
-    if not folder.is_dir():
-        raise SamplesError(f"samples {folder}: no such folder; expected a folder of pictures")
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-
-
 def read_samples(folder: Path, recipe: Recipe, *, limit: int | None = None, track: Track = silent) -> Samples:
     """Find, decode and check the samples below a folder, recursively.
 
@@ -78,7 +61,7 @@ def read_samples(folder: Path, recipe: Recipe, *, limit: int | None = None, trac
     paths = image_files(folder)[:limit]
     if not paths:
         raise SamplesError(
-            f"samples {folder}: no picture there; expected {', '.join(sorted(SUFFIXES))} files, at any depth"
+            f"samples {folder}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"
         )
     found, skipped = _read(paths, recipe, track)
     files, odd = _split_odd(found)

@@ -49,7 +49,9 @@ def limits(scores: Float32Array, max_false_reject: float) -> Limits:
     promise = Promise(
         max_false_reject=max_false_reject,
         expected_false_reject=max_false_reject if estimated else (n + 1 - rank) / (n + 1),
-        interval=(0.0, float(rate.ppf(CONFIDENCE))) if estimated else (float(rate.ppf(tail)), float(rate.ppf(1 - tail))),
+        interval=(0.0, float(rate.ppf(CONFIDENCE)))
+        if estimated
+        else (float(rate.ppf(tail)), float(rate.ppf(1 - tail))),
         estimated=estimated,
         samples=n,
         samples_needed=needed,

@@ -44,9 +44,7 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
         raise FrameEmptyError("frame: got 0 bytes, expected a JPEG, PNG, TIFF or BMP image")
     kind = _check_header(payload, max_pixels)
     try:
-        pixels = cv2.imdecode(
-            np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH
-        )
+        pixels = cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
     except cv2.error as error:
         raise FrameDamagedError(f"frame: {kind} of {len(payload)} bytes does not decode ({error.err})") from error
     if pixels is None:

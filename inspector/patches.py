@@ -52,8 +52,10 @@ def picture_of(frame: Frame, recipe: Recipe) -> tuple[UInt8Image, View]:
     """
     view = view_of(frame, recipe)
     pixels = frame.pixels[view.y : view.y + view.height, view.x : view.x + view.width]
-    if (view.width, view.height) != recipe.size_wh:
-        shrinks = recipe.size_wh[0] <= view.width and recipe.size_wh[1] <= view.height
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        pixels = cv2.resize(pixels, recipe.size_wh, interpolation=how)
+    width, height = recipe.size_wh
+    shrunk_wh = min(width, view.width), min(height, view.height)
+    if shrunk_wh != (view.width, view.height):
+        pixels = cv2.resize(pixels, shrunk_wh, interpolation=cv2.INTER_AREA)
+    if shrunk_wh != recipe.size_wh:
+        pixels = cv2.resize(pixels, recipe.size_wh, interpolation=cv2.INTER_LINEAR)
     return pixels.copy() if not pixels.flags.c_contiguous else pixels, view

@@ -1,6 +1,7 @@
 """One frame, end to end: payload bytes in, an Inspection out. No network, no database, and no clock but a stopwatch."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Self
@@ -78,5 +79,5 @@ class Pipeline:
             regions=found,
             anomaly_map=heat,
             size_wh=frame.size_wh,
-            stage_ms={stage: (b - a) * 1e3 for stage, a, b in zip(STAGES, marks, marks[1:], strict=True)},
+            stage_ms={stage: (b - a) * 1e3 for stage, (a, b) in zip(STAGES, pairwise(marks), strict=True)},
         )

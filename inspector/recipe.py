@@ -66,9 +66,7 @@ def load(path: Path) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(data, dict):
-        raise RecipeError(
-            f"recipe {path}: got {type(data).__name__}, expected keys such as 'size_wh: [256, 256]'"
-        )
+        raise RecipeError(f"recipe {path}: got {type(data).__name__}, expected keys such as 'size_wh: [256, 256]'")
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:

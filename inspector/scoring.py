@@ -69,9 +69,7 @@ def regions(heat: Float32Array, threshold: float, view: View) -> tuple[Region, .
     return tuple(sorted(found, key=lambda region: -region.score))
 
 
-def _region(
-    heat: Float32Array, labels: NDArray[np.int32], stats: Sequence[int], label: int, view: View
-) -> Region:
+def _region(heat: Float32Array, labels: NDArray[np.int32], stats: Sequence[int], label: int, view: View) -> Region:
     left, top, wide, high, area = (int(value) for value in stats)
     box = np.s_[top : top + high, left : left + wide]
     peak = float(heat[box][labels[box] == label].max())

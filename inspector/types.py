@@ -81,9 +81,7 @@ class Frame:
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
-            raise ValueError(
-                f"frame: got {self.pixels.dtype} {self.pixels.shape}, expected uint8 (height, width, 3)"
-            )
+            raise ValueError(f"frame: got {self.pixels.dtype} {self.pixels.shape}, expected uint8 (height, width, 3)")
 
     @property
     def size_wh(self) -> tuple[int, int]:

@@ -36,7 +36,7 @@ class PatchEmbedder(nn.Module):
         """uint8 (n, height, width, 3) -> float32 (n, grid_h, grid_w, dim)."""
         values = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
         maps = [
-            F.avg_pool2d(layer, self.pooling, 1, self.pooling // 2, count_include_pad=False)
+            F.avg_pool2d(layer, self.pooling, 1, self.pooling // 2)
             for layer in self.features(values)
         ]
         finest = maps[0].shape[-2:]

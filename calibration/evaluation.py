@@ -1,0 +1,185 @@
+"""Evaluate a bank on a labelled folder in MVTec's layout, frame by frame, through the line's own pipeline.
+
+TEST_DIR/good/…  TEST_DIR/<defect>/…  TEST_DIR/../ground_truth/<defect>/<stem>_mask.png (or <stem>.png), where there is one
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.metrics import PixelFigures, f1_max, image_auroc
+from calibration.progress import Track, silent
+from inspector.errors import FrameError, SamplesError
+from inspector.folder import image_files
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+from inspector.types import Decision, Float32Array, Inspection
+
+GOOD = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One labelled frame: where it lies, `good` or the name of its defect, and its mask where there is one."""
+
+    path: Path
+    label: str
+    mask: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the pipeline said about a case; error is set where it could not be inspected."""
+
+    case: Case
+    decision: Decision
+    score: float
+    milliseconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Outcomes of all cases, and the figures of their anomaly maps (None without masks)."""
+
+    outcomes: tuple[Outcome, ...]
+    pixel_auroc: float | None
+    aupro: float | None
+    bank: dict[str, Any]
+    notes: tuple[str, ...]
+
+    def scores(self, *, good: bool) -> Float32Array:
+        """Image scores of the good or of the defective frames, those that could not be inspected left out."""
+        return np.array([o.score for o in self._readable() if (o.case.label == GOOD) == good], np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """The one object that `inspector evaluate --json` prints."""
+        good, defect = self.scores(good=True), self.scores(good=False)
+        latencies = [o.milliseconds for o in self._readable()]
+        labels = sorted({o.case.label for o in self.outcomes} - {GOOD})
+        return {
+            "image_auroc": image_auroc(good, defect),
+            "pixel_auroc": self.pixel_auroc,
+            "aupro": self.aupro,
+            "f1_max": f1_max(good, defect),
+            "false_reject_rate": self._share(Decision.NG, GOOD),
+            "escape_rate": self._share(Decision.OK, *labels),
+            "uncertain_rate": self._share(Decision.UNCERTAIN, GOOD, *labels),
+            "n_good": sum(o.case.label == GOOD for o in self.outcomes),
+            "n_defect": sum(o.case.label != GOOD for o in self.outcomes),
+            "n_error": sum(o.decision is Decision.ERROR for o in self.outcomes),
+            "latency_ms": {"p50": _quantile(latencies, 0.5), "p95": _quantile(latencies, 0.95)},
+            "bank": self.bank,
+            "per_defect": {label: self._per_defect(label, good) for label in labels},
+            "notes": list(self.notes),
+        }
+
+    def _readable(self) -> list[Outcome]:
+        return [o for o in self.outcomes if o.decision is not Decision.ERROR]
+
+    def _share(self, decision: Decision, *labels: str) -> float | None:
+        """Share of the labelled frames that got this decision; an error is neither passed nor rejected as a defect."""
+        among = [o for o in self.outcomes if o.case.label in labels]
+        return sum(o.decision is decision for o in among) / len(among) if among else None
+
+    def _per_defect(self, label: str, good: Float32Array) -> dict[str, Any]:
+        scores = np.array([o.score for o in self._readable() if o.case.label == label], np.float32)
+        return {
+            "image_auroc": image_auroc(good, scores),
+            "escape_rate": self._share(Decision.OK, label),
+            "n": sum(o.case.label == label for o in self.outcomes),
+        }
+
+
+def find_cases(test_dir: Path) -> list[Case]:
+    """The labelled frames below `test_dir`, by label and path.
+
+    Raises:
+        SamplesError: no such folder, or no picture in a folder named by its label.
+    """
+    truth = test_dir.parent / "ground_truth"
+    cases = []
+    for path in image_files(test_dir):
+        label = path.relative_to(test_dir).parts[0]
+        if label == path.name:
+            continue  # beside the label folders: no label, no case
+        names = (f"{path.stem}_mask.png", f"{path.stem}.png")
+        mask = next((file for name in names if (file := truth / label / name).is_file()), None)
+        cases.append(Case(path, label, mask if label != GOOD else None))
+    if not cases:
+        raise SamplesError(f"test folder {test_dir}: no picture in it; expected {GOOD}/ and one folder for each defect")
+    return cases
+
+
+def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Evaluation:
+    """Inspect every case and compare with its label and mask.
+
+    Raises:
+        SamplesError: no labelled picture below test_dir.
+    """
+    cases = find_cases(test_dir)
+    figures = PixelFigures()
+    outcomes, notes = [], []
+    for case in track(cases, "inspecting"):
+        try:
+            inspection = pipeline.inspect(case.path.read_bytes())
+        except (FrameError, OSError) as error:
+            outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, str(error)))
+            notes.append(f"{case.path.name}: {error}")
+            continue
+        outcomes.append(Outcome(case, inspection.decision, inspection.score, sum(inspection.stage_ms.values())))
+        mask, note = _mask(case, inspection, pipeline.bank.recipe)
+        if mask is not None:
+            figures.add(inspection.anomaly_map, mask)
+        if note:
+            notes.append(note)
+    manifest = pipeline.bank.manifest
+    return Evaluation(
+        outcomes=tuple(outcomes),
+        pixel_auroc=figures.auroc,
+        aupro=figures.aupro,
+        bank={
+            "id": manifest.id,
+            "vectors": manifest.vectors,
+            "dim": manifest.dim,
+            "bytes": pipeline.bank.bytes_on_disk,
+        },
+        notes=(*_missing(cases), *notes),
+    )
+
+
+def _missing(cases: Sequence[Case]) -> list[str]:
+    labels = {case.label for case in cases}
+    notes = []
+    if GOOD not in labels:
+        notes.append(f"no {GOOD}/ folder: AUROC and false-reject rate cannot be told")
+    if labels == {GOOD}:
+        notes.append("no defective frames: AUROC, F1 and escape rate cannot be told")
+    return notes
+
+
+def _mask(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray[np.bool_] | None, str | None]:
+    """The mask at the anomaly map's size; all False for a good frame; None, with a note, where it does not fit."""
+    height, width = inspection.anomaly_map.shape
+    if case.label == GOOD:
+        return np.zeros((height, width), bool), None
+    if case.mask is None:
+        return None, None
+    grey = cv2.imread(str(case.mask), cv2.IMREAD_GRAYSCALE)
+    if grey is None:
+        return None, f"{case.mask.name}: the mask does not decode; left out of the pixel figures"
+    if (grey.shape[1], grey.shape[0]) != inspection.size_wh:
+        got, expected = f"{grey.shape[1]}x{grey.shape[0]}", "{}x{}".format(*inspection.size_wh)
+        return None, f"{case.mask.name}: the mask is {got}, its frame {expected}; left out of the pixel figures"
+    if crop := recipe.crop:
+        grey = grey[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
+    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST) > 127, None
+
+
+def _quantile(values: Sequence[float], share: float) -> float | None:
+    return float(np.quantile(values, share)) if values else None

@@ -1,0 +1,66 @@
+"""The command line. Each command lives in its own module and is imported only when it is called or listed."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from inspector import __version__
+from inspector.errors import InspectorError
+
+_COMMANDS = {
+    "demo": ("inspector.demo.cli", "Everything on this machine: broker, cameras, calibration, daemon."),
+    "calibrate": ("inspector.cli.calibrate", "Build a bank from a folder of good samples."),
+    "inspect": ("inspector.cli.inspect", "Score pictures against a bank."),
+    "evaluate": ("inspector.cli.evaluate", "Measure a bank on a labelled test folder."),
+    "run": ("inspector.cli.run", "The daemon: frames in over MQTT, verdicts out."),
+    "camera": ("inspector.camera_cli", "Publish frames: a folder, a video, a camera, a drawn product."),
+    "bank": ("inspector.cli.bank", "List, show and verify banks."),
+}
+
+
+class _Commands(click.Group):
+    """Knows its commands by name and purpose without importing them: `--help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, purpose) for name, (_, purpose) in _COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="inspector")
+def cli() -> None:
+    """Inspect what a line makes: calibrate on good samples, then score every frame.
+
+    Begin with `inspector demo`, or with `inspector calibrate good_samples/`.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; exit with 0 done, 1 failed, 2 bad usage. A foreseen error is one line, without a trace."""
+    try:
+        code: Any = cli.main(arguments, prog_name="inspector", standalone_mode=False)
+    except InspectorError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,86 @@
+"""`inspector calibrate`."""
+
+import json
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inspector.cli.progress import track
+
+if TYPE_CHECKING:
+    from calibration.calibrate import Calibrated
+
+
+@click.command()
+@click.argument("good_dir", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The bank's folder  [banks/NAME OF GOOD_DIR]")
+@click.option("--recipe", type=click.Path(path_type=Path), help="A YAML file: crop, size, layers, vectors, ...")
+@click.option("--backbone", default="builtin", show_default=True, help="builtin, timm:NAME or timm:NAME@FILE")
+@click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
+@click.option("--folds", default=5, show_default=True, help="Parts the samples are split into to set the thresholds")
+@click.option("--blocks", is_flag=True, help="Folds of consecutive files: for frames that follow one another")
+@click.option("--limit", type=click.IntRange(min=1), help="Use only the first so many files")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--replace", is_flag=True, help="Replace the bank if it exists")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def calibrate(good_dir: Path, output: Path | None, recipe: Path | None, as_json: bool, **options: Any) -> None:
+    """Build a bank from the good samples below GOOD_DIR.
+
+    Reads all pictures below the folder, selects a memory bank of their patches, and sets the thresholds from the samples
+    alone: no defect is needed.
+    """
+    from calibration.calibrate import Options
+    from calibration.calibrate import calibrate as build
+    from inspector import recipe as recipes
+
+    name = good_dir.resolve().name
+    bank_dir = output or Path("banks") / (good_dir.resolve().parent.name if name in ("good", "") else name)
+    chosen = recipes.load(recipe) if recipe else recipes.Recipe()
+    start = perf_counter()
+    done = build(good_dir, bank_dir, Options(recipe=chosen, **options), track=track)
+    seconds = perf_counter() - start
+    click.echo(json.dumps(_object(done, seconds)) if as_json else _text(done, seconds))
+
+
+def _object(done: "Calibrated", seconds: float) -> dict[str, Any]:
+    return {
+        "path": str(done.path),
+        "bank": {"id": done.bank_id, "vectors": done.vectors, "dim": done.dim, "covering_radius": done.radius},
+        "samples": done.samples,
+        "skipped": [{"path": str(item.path), "reason": item.reason} for item in done.skipped],
+        "thresholds": {"ok": done.thresholds.ok, "ng": done.thresholds.ng, "pixel": done.thresholds.pixel},
+        "promise": done.promise.model_dump(mode="json"),
+        "seconds": round(seconds, 2),
+    }
+
+
+def _text(done: "Calibrated", seconds: float) -> str:
+    promise, thresholds = done.promise, done.thresholds
+    lines = [
+        f"bank       {done.path}  ({done.bank_id}): {done.vectors} vectors of {done.dim} from {done.samples} samples, "
+        f"in {seconds:.1f} s"
+    ]
+    if done.skipped:
+        lines.append(f"left out   {len(done.skipped)} file(s):")
+        lines += [f"             {item.path}: {item.reason}" for item in done.skipped[:10]]
+        if len(done.skipped) > 10:
+            lines.append(f"             … and {len(done.skipped) - 10} more (--json lists all)")
+    low, high = promise.interval
+    if promise.estimated:
+        lines += [
+            f"thresholds ok up to {thresholds.ok:.4g}, ng above {thresholds.ng:.4g}, uncertain between",
+            f"promise    {promise.samples} samples are too few for {promise.max_false_reject:.2%} false rejects: "
+            f"that needs {promise.samples_needed}.",
+            f"             ok is vouched for: at most {high:.2%} of good parts score higher (90 % confidence).",
+            "             ng is an ESTIMATE from the tail of the scores; frames between the two are uncertain.",
+        ]
+    else:
+        lines += [
+            f"thresholds ok up to {thresholds.ok:.4g}, ng above",
+            f"promise    {promise.expected_false_reject:.2%} false rejects expected of {promise.max_false_reject:.2%} "
+            f"allowed; 90 % interval {low:.2%} to {high:.2%}, from {promise.samples} samples",
+        ]
+    lines.append(f"next       inspector inspect {done.path} PICTURE...")
+    return "\n".join(lines)

@@ -1,0 +1,55 @@
+"""`inspector evaluate`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.cli.progress import track
+
+
+@click.command()
+@click.argument("bank", type=click.Path(path_type=Path))
+@click.argument("test_dir", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@click.option("--engine", default="auto", show_default=True, help="auto, openvino, torch, torch:cpu or torch:cuda")
+def evaluate(bank: Path, test_dir: Path, as_json: bool, engine: str) -> None:
+    """Measure BANK on TEST_DIR: good/, one folder for each defect, masks in ../ground_truth/<defect>/."""
+    from calibration.evaluation import evaluate as measure
+    from inspector.pipeline import Pipeline
+
+    figures = measure(Pipeline.open(bank, engine=engine), test_dir, track=track).to_json()
+    click.echo(json.dumps(figures) if as_json else _text(figures))
+
+
+def _text(figures: dict[str, Any]) -> str:
+    bank, latency = figures["bank"], figures["latency_ms"]
+    lines = [
+        f"bank               {bank['id']}: {bank['vectors']} vectors of {bank['dim']}, {bank['bytes'] / 1e6:.1f} MB",
+        f"frames             {figures['n_good']} good, {figures['n_defect']} defective, {figures['n_error']} in error",
+        f"image AUROC        {_number(figures['image_auroc'])}",
+        f"pixel AUROC        {_number(figures['pixel_auroc'])}",
+        f"AUPRO              {_number(figures['aupro'])}",
+        f"best F1            {_number(figures['f1_max'])}",
+        f"false-reject rate  {_share(figures['false_reject_rate'])}",
+        f"escape rate        {_share(figures['escape_rate'])}",
+        f"uncertain          {_share(figures['uncertain_rate'])}",
+        f"latency            {_number(latency['p50'], 1)} ms median, {_number(latency['p95'], 1)} ms at 95 %",
+    ]
+    if figures["per_defect"]:
+        wide = max(len("defect"), *map(len, figures["per_defect"]))
+        lines += ["", f"{'defect':<{wide}}  {'n':>5}  {'AUROC':>7}  {'escapes':>8}"]
+        lines += [
+            f"{name:<{wide}}  {row['n']:>5}  {_number(row['image_auroc']):>7}  {_share(row['escape_rate']):>8}"
+            for name, row in figures["per_defect"].items()
+        ]
+    return "\n".join(lines + [f"note: {note}" for note in figures["notes"]])
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2%}"

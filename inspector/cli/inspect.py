@@ -1,0 +1,92 @@
+"""`inspector inspect`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.cli.progress import track
+
+
+@click.command()
+@click.argument("bank", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line")
+@click.option(
+    "--heatmaps", type=click.Path(path_type=Path), help="Write the anomaly map over each picture into this folder"
+)
+@click.option("--engine", default="auto", show_default=True, help="auto, openvino, torch, torch:cpu or torch:cuda")
+def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path | None, engine: str) -> None:
+    """Score pictures, or all pictures below folders, against BANK.
+
+    Exits with 1 when a picture could not be inspected: an error is never ok.
+    """
+    from inspector.errors import FrameError
+    from inspector.pipeline import Pipeline
+
+    pipeline = Pipeline.open(bank, engine=engine)
+    failed = 0
+    if heatmaps:
+        heatmaps.mkdir(parents=True, exist_ok=True)
+    paths = list(_expand(images))
+    for number, path in enumerate(track(paths, "inspecting") if as_json or len(paths) > 1 else paths):
+        try:
+            payload = path.read_bytes()
+            inspection = pipeline.inspect(payload)
+        except (FrameError, OSError) as error:
+            failed += 1
+            reason = error.reason if isinstance(error, FrameError) else "unreadable"
+            outcome: dict[str, Any] = {
+                "path": str(path), "decision": "error", "score": None, "p_value": None, "regions": [],
+                "reason": reason, "message": str(error),
+            }  # fmt: skip
+        else:
+            outcome = {
+                "path": str(path),
+                "decision": str(inspection.decision),
+                "score": inspection.score,
+                "p_value": inspection.p_value,
+                "regions": [
+                    {"x": r.x, "y": r.y, "width": r.width, "height": r.height, "area": r.area, "score": r.score}
+                    for r in inspection.regions
+                ],
+            }
+            if heatmaps:
+                _write_heatmap(heatmaps / f"{number:06d}_{path.stem}.png", payload, inspection.anomaly_map, pipeline)
+        click.echo(json.dumps(outcome) if as_json else _line(outcome))
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
+    from inspector.folder import image_files
+
+    for image in images:
+        if image.is_dir():
+            yield from image_files(image)
+        else:
+            yield image
+
+
+def _line(outcome: dict[str, Any]) -> str:
+    if outcome["decision"] == "error":
+        return f"error      {outcome['path']}: {outcome['message']}"
+    regions = len(outcome["regions"])
+    where = f"  {regions} region{'s' if regions != 1 else ''}" if regions else ""
+    return f"{outcome['decision']:<10} {outcome['score']:8.4f}  p={outcome['p_value']:.4f}  {outcome['path']}{where}"
+
+
+def _write_heatmap(file: Path, payload: bytes, anomaly_map: Any, pipeline: Any) -> None:
+    import cv2
+
+    from inspector import frame, heatmap
+    from inspector.patches import picture_of
+
+    bank = pipeline.bank
+    pixels = frame.decode(payload).pixels
+    view = picture_of(frame.decode(payload), bank.recipe)[1]
+    seen = pixels[view.y : view.y + view.height, view.x : view.x + view.width]
+    over = heatmap.overlay(seen, anomaly_map, bank.thresholds.pixel)
+    file.write_bytes(cv2.imencode(".png", cv2.cvtColor(over, cv2.COLOR_RGB2BGR))[1].tobytes())

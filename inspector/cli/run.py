@@ -1,0 +1,19 @@
+"""`inspector run`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
+)
+def run(config: Path) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C: subscribe, inspect, publish, serve metrics.
+
+    What was received is finished before it stops; what was not acknowledged the broker delivers again.
+    """
+    from inspector import daemon, settings
+
+    daemon.run(settings.load(config))
