@@ -95,14 +95,14 @@ class _Daemon:
             self._wire(ledger, outbox, quarantine)
 
             opened.enter_context(self._control_connection)
-            opened.callback(self._control.stopped)
+            opened.callback(self._last_word)
             if settings.report_unknown_stations:
                 opened.enter_context(self._watch_connection)
             for reception in self._receptions.values():
                 opened.enter_context(reception.connection)
             opened.enter_context(self._recorder)
             opened.enter_context(self._publisher)
-            opened.callback(self._recorder.flush, timeout_s=_FLUSH_S)
+            opened.callback(self._recorder.flush, _FLUSH_S)
             opened.enter_context(self._worker)
             self._until_stopped()
 
@@ -155,7 +155,14 @@ class _Daemon:
             on_fault=self._fault,
         )
         self._metrics.quarantine_bytes.set_function(lambda: quarantine.size_bytes)
-        self._worker = Worker(self._intake, self._posts, ledger, hand_on=self._recorder.record, on_fault=self._fault)
+        self._worker = Worker(
+            self._intake,
+            self._posts,
+            ledger,
+            hand_on=self._recorder.record,
+            all_durable=self._recorder.flush,
+            on_fault=self._fault,
+        )
         for station in settings.stations:
             self._receptions[station.id] = self._receive(station)
         self._metrics.observe_queues(self._depths)
@@ -218,10 +225,15 @@ class _Daemon:
             except Empty:
                 continue
             if isinstance(word, BaseException):
-                self._control.failed()
                 raise InspectorError(f"daemon: stopped by a fault: {type(word).__name__}: {word}") from word
             log.info("stopping", extra={"cause": word})
             return
+
+    def _last_word(self) -> None:
+        if self._health.alive:
+            self._control.stopped()
+        else:
+            self._control.failed()
 
     def _fault(self, error: BaseException) -> None:
         """A thread ended by an exception: told with its trace, and the daemon ends for its supervisor."""

@@ -21,7 +21,8 @@ _FRESHEST_AHEAD = 64
 def station_identity(instance: str, station: StationSettings) -> Identity:
     """A session of its own for each station, so that a slow one holds back no other.
 
-    The broker may send as many frames ahead as the queue holds; with `freshest`, enough to always see the newest.
+    The broker may send as many frames ahead as the queue holds; with `freshest`, enough to always see the newest. A
+    broker that sends more (mosquitto 2.0.11 does) meets a queue that blocks.
     """
     ahead = station.queue.capacity + (_FRESHEST_AHEAD if station.queue.policy == "freshest" else 0)
     return Identity(

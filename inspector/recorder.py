@@ -77,10 +77,10 @@ class Recorder:
             self._waiting.append(outcome)
             self._changed.notify_all()
 
-    def flush(self, *, timeout_s: float) -> None:
-        """Waits until all that was handed over is written, but not for ever."""
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until all that was handed over is written, at most so long; returns whether it is."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
+            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
 
     def confirm(self, ids: Sequence[int]) -> None:
         """The broker has these messages of the outbox; they are removed with the next commit."""

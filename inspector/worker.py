@@ -74,7 +74,10 @@ class Attempts(Protocol):
 
 
 class Worker:
-    """Takes from the intake until it is closed, and hands each outcome on."""
+    """Takes from the intake until it is closed, and hands each outcome on.
+
+    all_durable: waits, at most so many seconds, until what was handed on is durable.
+    """
 
     def __init__(
         self,
@@ -83,12 +86,14 @@ class Worker:
         ledger: Attempts,
         *,
         hand_on: Callable[[Outcome], None],
+        all_durable: Callable[[float], bool],
         on_fault: Callable[[BaseException], None],
     ) -> None:
         self._intake = intake
         self._posts = posts
         self._ledger = ledger
         self._hand_on = hand_on
+        self._all_durable = all_durable
         self._on_fault = on_fault
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
@@ -151,9 +156,14 @@ class Worker:
         return inspection, heatmap
 
     def _seen_before(self, delivery: Delivery) -> Literal["decided", "poison", "new"] | None:
-        """What the ledger knows of a frame that the broker sends again; None where the worker ends first."""
+        """What the ledger knows of a frame that the broker sends again; None where the worker ends first.
+
+        Earlier frames are durable before this one is begun: it might end the process, and they are not to blame.
+        """
         frame = (str(delivery.station), delivery.raw.frame_id, delivery.raw.sha256)
         while not self._closing.is_set():
+            if not self._all_durable(_STORE_RETRY_S):
+                continue
             try:
                 if frame[2] in self._ledger.known([frame[:2]]).values():
                     return "decided"

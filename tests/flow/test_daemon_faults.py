@@ -1,0 +1,225 @@
+"""The daemon's bad days: kill -9, a broker that goes, a full disk, a frame that ends the process."""
+
+import json
+import resource
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import faulty_daemon
+import pytest
+from line import CAM1, CAM2, Camera, Daemon, Plc, agrees, drawn_part, frame
+from services import DEADLINE_S, Mosquitto, wait_until
+
+from inspector import contract
+
+SLOW = {"INSPECT_S": "0.03"}
+
+
+@pytest.fixture
+def faulty(mosquitto: Mosquitto, bank: Path, tmp_path: Path) -> Iterator[Daemon]:
+    """The daemon with a pipeline that can be slow or deadly."""
+    with Daemon(tmp_path, port=mosquitto.port, bank=bank, program=(faulty_daemon.__file__,)) as process:
+        yield process
+
+
+def test_kill_9_in_mid_stream_loses_and_doubles_nothing(faulty: Daemon, plc: Plc, camera: Camera) -> None:
+    published = 150
+    faulty.start(**SLOW)
+    sending = threading.Thread(target=lambda: camera.send(*(frame(i) for i in range(published))))
+    sending.start()
+    for until in (10, 40, 80):
+        wait_until(lambda until=until: len(plc.answered()) >= until, f"{until} verdicts")  # type: ignore[misc]
+        faulty.kill()
+        faulty.start(ready=False, **SLOW)
+    sending.join()
+    wait_until(lambda: len(plc.answered()) == published, "a verdict for each frame")
+    wait_until(lambda: faulty.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
+    wait_until(lambda: faulty.metric("inspector_frames_in_flight") == 0, "nothing is in flight")
+    verdicts = faulty.rows("SELECT frame_id, count(*) FROM frames WHERE outcome = 'verdict' GROUP BY frame_id")
+    assert sorted(verdicts) == sorted((f"f-{i}", 1) for i in range(published))
+    assert faulty.rows("SELECT count(*) FROM frames") == [(published,)]
+    results = {(d["frame_id"], d["result_id"]) for d in plc.documents("verdict")}
+    assert len(results) == published
+
+
+def test_a_broker_that_restarts_in_mid_stream(faulty: Daemon, mosquitto: Mosquitto, plc: Plc, camera: Camera) -> None:
+    faulty.start(**SLOW)
+    camera.send(*(frame(i) for i in range(60)))
+    wait_until(lambda: len(plc.answered()) >= 10, "10 verdicts")
+    mosquitto.stop()
+    wait_until(lambda: not faulty.ready(), "the daemon tells that the broker is away")
+    assert faulty.get("/healthz")[0] == 200
+    mosquitto.start()
+    wait_until(lambda: faulty.rows("SELECT count(*) FROM frames") == [(60,)], "every frame in the ledger")
+    wait_until(faulty.ready, "the daemon is ready again")
+    wait_until(lambda: faulty.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
+    with Camera(mosquitto.port) as again:
+        again.send(frame(60))
+        wait_until(lambda: faulty.rows("SELECT count(*) FROM frames") == [(61,)], "frames go on")
+    assert faulty.rows("SELECT DISTINCT outcome FROM frames") == [("verdict",)]
+    agrees(faulty)
+
+
+def test_it_waits_for_a_broker_that_is_not_up_yet(daemon: Daemon, mosquitto: Mosquitto) -> None:
+    mosquitto.stop()
+    daemon.start(ready=False)
+    wait_until(lambda: daemon.get("/readyz")[0] == 503, "an answer")
+    wait_until(lambda: set(daemon.faults()) == {"broker", f"broker {CAM1}"}, "all is up but the broker")
+    mosquitto.start()
+    wait_until(daemon.ready, "ready")
+
+
+def test_verdicts_wait_in_the_outbox_while_nobody_takes_them(
+    daemon: Daemon, mosquitto: Mosquitto, camera: Camera
+) -> None:
+    daemon.start()
+    camera.send(frame(0))
+    wait_until(lambda: daemon.rows("SELECT count(*) FROM frames") == [(1,)], "a verdict")
+    daemon.terminate()
+    document = daemon.rows("SELECT document FROM frames")[0][0]
+    with daemon.database() as connection:
+        insert = "INSERT INTO outbox (topic, payload) VALUES (?, ?)"
+        topic = contract.station_topic(CAM1, "verdict")
+        for i in range(250):
+            connection.execute(insert, (topic, document.replace("f-0", f"g-{i}").encode()))
+        connection.commit()
+    with Plc(mosquitto.port) as plc:
+        daemon.start()
+        wait_until(lambda: len(plc.documents("verdict")) == 250, "what waited is published")
+        assert [d["frame_id"] for d in plc.documents("verdict")] == [f"g-{i}" for i in range(250)]
+        wait_until(lambda: daemon.metric("inspector_outbox_depth") == 0, "the outbox is empty")
+        assert daemon.rows("SELECT count(*) FROM outbox") == [(0,)]
+
+
+def test_a_frame_that_ends_the_process_is_given_up(faulty: Daemon, plc: Plc, camera: Camera) -> None:
+    faulty.start()
+    camera.send(frame(0), frame(1, payload=drawn_part(1) + faulty_daemon.DEADLY), frame(2))
+    starts = 1
+    while not plc.documents("error"):
+        wait_until(lambda: not faulty.running or plc.documents("error"), "the process ended, or gave the frame up")
+        if not faulty.running:
+            starts += 1
+            faulty.start(ready=False)
+    assert starts == 4
+    error = plc.documents("error")[0]
+    assert (error["frame_id"], error["reason"]) == ("f-1", "poison")
+    assert (faulty.folder / "data/quarantine" / error["quarantine_id"]).read_bytes().endswith(faulty_daemon.DEADLY)
+    wait_until(lambda: len(plc.answered()) == 3, "the line goes on")
+    wait_until(lambda: faulty.rows("SELECT count(*) FROM attempts") == [(0,)], "nothing is left of the attempts")
+
+
+def test_a_full_disk_holds_frames_back_and_loses_none(daemon: Daemon, plc: Plc, camera: Camera) -> None:
+    daemon.start()
+    camera.send(*(frame(i) for i in range(5)))
+    wait_until(lambda: len(plc.answered()) == 5, "five verdicts")
+    wait_until(lambda: daemon.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
+    written = max(path.stat().st_size for path in (daemon.folder / "data").iterdir() if path.is_file())
+    _, hard = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (written, hard))
+    camera.send(*(frame(i) for i in range(5, 20)))
+    camera.send(frame(20, payload=b"no picture"))
+    wait_until(lambda: daemon.get("/readyz")[0] == 503, "not ready")
+    assert "ledger" in daemon.faults()
+    assert daemon.metric("inspector_store_failures_total") > 0
+    assert len(plc.answered()) == 5
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    wait_until(lambda: len(plc.answered()) == 21, "all are decided when there is space again")
+    wait_until(daemon.ready, "ready again")
+    agrees(daemon)
+
+
+def test_a_ledger_that_cannot_be_written_is_waited_for(daemon: Daemon, plc: Plc, camera: Camera) -> None:
+    daemon.start()
+    with daemon.database() as connection:
+        connection.execute("ALTER TABLE frames RENAME COLUMN word TO other")
+        connection.commit()
+    camera.send(frame(0))
+    wait_until(lambda: "ledger" in daemon.faults(), "the fault is told")
+    with daemon.database() as connection:
+        connection.execute("ALTER TABLE frames RENAME COLUMN other TO word")
+        connection.commit()
+    wait_until(lambda: plc.answered(), "the verdict")
+    wait_until(daemon.ready, "ready again")
+
+
+def test_a_bug_ends_the_process_for_its_supervisor(faulty: Daemon, plc: Plc, camera: Camera) -> None:
+    faulty.start()
+    camera.send(frame(0, payload=drawn_part(0) + faulty_daemon.BUGGY))
+    assert faulty.wait() != 0
+    fault = faulty.logged("fault")[0]
+    assert (fault["level"], fault["in_thread"]) == ("CRITICAL", "worker")
+    assert "RuntimeError: a bug" in fault["exc_info"]
+    wait_until(lambda: plc.last(contract.instance_topic("main", "status")) == b"offline", "status offline")
+
+
+def test_two_daemons_do_not_share_a_folder(daemon: Daemon) -> None:
+    daemon.start()
+    second = Daemon(daemon.folder, port=0, bank=Path())
+    second.settings = {**daemon.settings, "metrics": {"port": 0}}
+    second.start(ready=False)
+    assert second.wait() == 1
+    assert "is used by another daemon" in daemon.log.read_text()
+
+
+def test_every_frame_holds_the_broker_back_and_drops_nothing(faulty: Daemon, plc: Plc, camera: Camera) -> None:
+    faulty.settings["stations"][0]["queue"] = {"policy": "every_frame", "capacity": 4}
+    faulty.start(INSPECT_S="0.02")
+    camera.send(*(frame(i) for i in range(60)))
+    assert faulty.metric("inspector_queue_depth") <= 4
+    wait_until(lambda: len(plc.answered()) == 60, "a verdict for each")
+    agrees(faulty)
+    assert faulty.metric("inspector_frames_dropped_total") == 0
+
+
+def test_every_frame_holds_back_a_broker_without_receive_maximum(
+    faulty: Daemon, plc: Plc, mosquitto: Mosquitto
+) -> None:
+    faulty.settings["broker"]["protocol"] = "3.1.1"
+    faulty.settings["stations"][0]["queue"] = {"policy": "every_frame", "capacity": 2}
+    faulty.start(INSPECT_S="0.02")
+    with Camera(mosquitto.port, version="3.1.1") as camera:
+        camera.send(*(frame(i) for i in range(60)))
+    wait_until(lambda: len(plc.answered()) == 60, "a verdict for each")
+    agrees(faulty)
+    assert faulty.metric("inspector_frames_dropped_total") == 0
+
+
+def test_freshest_drops_the_oldest_and_counts_each(faulty: Daemon, plc: Plc, camera: Camera) -> None:
+    faulty.settings["stations"][0]["queue"] = {"policy": "freshest", "capacity": 1}
+    faulty.start(INSPECT_S="0.1")
+    camera.send(*(frame(i) for i in range(60)))
+    wait_until(lambda: plc.answered().get("f-59"), "a verdict for the newest frame")
+    agrees(faulty)
+    dropped = faulty.metric("inspector_frames_dropped_total", reason="superseded")
+    assert dropped > 30
+    assert faulty.rows("SELECT count(*) FROM frames WHERE outcome = 'drop' AND word = 'superseded'") == [(dropped,)]
+    assert faulty.metric("inspector_sequence_gaps_total") == 0
+
+
+def test_a_slow_station_does_not_hold_back_another(faulty: Daemon, plc: Plc, camera: Camera) -> None:
+    first = faulty.settings["stations"][0]
+    first["queue"] = {"policy": "every_frame", "capacity": 4}
+    faulty.settings["stations"].append({**first, "id": str(CAM2)})
+    faulty.start(INSPECT_S="0.05")
+    camera.send(*(frame(i) for i in range(100)))
+    camera.send(frame(0, station=CAM2))
+    wait_until(lambda: plc.documents("verdict", CAM2), "the verdict of the other station")
+    assert len(plc.documents("verdict", CAM1)) < 60
+
+
+def test_a_proxy_that_closes_connections_does_not_settle_the_protocol(
+    daemon: Daemon, plc: Plc, mosquitto: Mosquitto
+) -> None:
+    mosquitto.stop()
+    with socket.create_server(("127.0.0.1", mosquitto.port)) as proxy:
+        proxy.settimeout(DEADLINE_S)
+        daemon.start(ready=False)
+        for _ in range(5):
+            proxy.accept()[0].close()
+    mosquitto.start()
+    wait_until(daemon.ready, "ready")
+    info = contract.instance_topic("main", "info")
+    wait_until(lambda: plc.last(info), "the daemon tells about itself")
+    assert json.loads(plc.last(info) or b"")["protocol"] == "5"
