@@ -94,7 +94,7 @@ def publish(
     client_id = f"camera-{str(options.station).replace('/', '-')[-80:]}-{secrets.token_hex(3)}"
     uplink = Uplink(options.broker, client_id=client_id, window=options.window, on_notice=on_notice)
     with source, uplink:
-        _warn_if_unannounced(uplink, options.station, on_notice)
+        _warn_if_unwatched(uplink, options.station, on_notice)
         pace = _Pace(_rate(options, source))
         shots = _repeated(source, loop=options.loop)
         started = time.monotonic()
@@ -158,13 +158,24 @@ class _Pace:
         return not stop.wait(max(0.0, -late)) if late < 0 else not stop.is_set()
 
 
-def _warn_if_unannounced(uplink: Uplink, station: StationId, on_notice: Callable[[str], None]) -> None:
-    """Tells where no daemon on this broker says that it watches the station."""
-    for payload in uplink.retained(instance_topic("+", "info"), _ANNOUNCED_WITHIN_S).values():
-        try:
-            stations = json.loads(payload)["stations"]
-        except (ValueError, KeyError, TypeError):
-            continue
-        if str(station) in json.dumps(stations):
-            return
-    on_notice(f"no daemon on this broker announces station {station}; its frames may go unheard")
+def _warn_if_unwatched(uplink: Uplink, station: StationId, on_notice: Callable[[str], None]) -> None:
+    """Tells where no daemon on this broker says that it watches the station, or where it is away."""
+    told = uplink.retained(instance_topic("+", "+"), _ANNOUNCED_WITHIN_S)
+    daemons = [
+        topic.removesuffix("/info")
+        for topic, payload in told.items()
+        if topic.endswith("/info") and str(station) in _announced(payload)
+    ]
+    states = [told.get(f"{daemon}/status", b"online").decode(errors="replace") for daemon in daemons]
+    if not daemons:
+        on_notice(f"no daemon on this broker announces station {station}; its frames may go unheard")
+    elif "online" not in states:
+        on_notice(f"the daemon of station {station} is {states[0]}; the broker may keep the frames until it is back")
+
+
+def _announced(info: bytes) -> frozenset[str]:
+    """The stations in a daemon's `/info`; none where it is not of our making."""
+    try:
+        return frozenset(station["id"] for station in json.loads(info)["stations"])
+    except (ValueError, KeyError, TypeError):
+        return frozenset()

@@ -1,6 +1,7 @@
 """`inspector demo`: the command around `inspector.demo.run`."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def demo(seconds: float | None, as_json: bool, **options: Any) -> None:
         seconds = _SECONDS_WITHOUT_TERMINAL
     voice = Voice(
         say=lambda line: click.echo(line, err=as_json),
-        live=lambda line: click.echo(f"\r{line:<100}" if terminal else line, nl=not terminal, err=as_json),
+        live=lambda line: click.echo(_in_place(line) if terminal else line, nl=not terminal, err=as_json),
         live_every_s=_LIVE_EVERY_S_ON_TERMINAL if terminal else _LIVE_EVERY_S,
         track=track,
     )
@@ -50,3 +51,9 @@ def demo(seconds: float | None, as_json: bool, **options: Any) -> None:
     if terminal:
         click.echo("", err=as_json)
     click.echo(json.dumps(summary.to_json()) if as_json else summary_text(summary))
+
+
+def _in_place(line: str) -> str:
+    """Overwrites the terminal's present line."""
+    width = shutil.get_terminal_size().columns - 1
+    return f"\r{line[:width]:<{width}}"

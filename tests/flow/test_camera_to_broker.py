@@ -176,18 +176,29 @@ def test_frames_that_nobody_listens_to_are_told(mosquitto: Mosquitto, folder: Pa
     assert notices == [f"no daemon on this broker announces station {STATION}; its frames may go unheard"]
 
 
-def test_an_announced_station_needs_no_notice(mosquitto: Mosquitto, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("online", []), ("offline", [f"the daemon of station {STATION} is offline"])],
+)
+def test_an_announced_station_needs_no_notice_while_its_daemon_is_there(
+    mosquitto: Mosquitto, folder: Path, state: str, expected: list[str]
+) -> None:
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     client.connect("127.0.0.1", mosquitto.port)
     client.loop_start()
-    info = json.dumps({"stations": [str(STATION)]})
-    client.publish("inspector/v1/_inspector/main/info", info, qos=1, retain=True).wait_for_publish(DEADLINE_S)
+    for name, payload in (
+        ("main/status", state),
+        ("main/info", json.dumps({"stations": [{"id": str(STATION)}]})),
+        ("other/info", "not ours"),
+    ):
+        topic = f"inspector/v1/_inspector/{name}"
+        client.publish(topic, payload, qos=1, retain=True).wait_for_publish(DEADLINE_S)
     notices: list[str] = []
     with listening_line(mosquitto.port):
         publish(options(folder, mosquitto.port, fps=0), on_notice=notices.append)
     client.disconnect()
     client.loop_stop()
-    assert notices == []
+    assert [notice.partition(";")[0] for notice in notices] == expected
 
 
 def test_frames_that_the_broker_refuses_are_counted_and_fail_the_command(
