@@ -24,7 +24,7 @@ SESSION_EXPIRY_S = 7 * 24 * 3600
 _MAX_INFLIGHT = 10  # below any broker's receive maximum; the client queues what is above
 
 _KEEPALIVE_S = 30
-_CONNACK_TIMEOUT_S = 10.0
+_CONNACK_TIMEOUT_S = 5.0
 _WAKE_S = 0.5
 _RETAINED_AT_FIRST_SUBSCRIPTION = 1
 
@@ -124,11 +124,10 @@ class Link:
         deadline = time.monotonic() + _CONNACK_TIMEOUT_S
         while self._client.loop(_WAKE_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
             if not self._answered and time.monotonic() > deadline:
-                self.trouble = f"{where}: no answer to CONNECT"
                 break
         self.up = False
-        self.silent = not self._answered and self.trouble is None
-        self.trouble = self.trouble or f"{where}: connection closed"
+        self.silent = not self._answered
+        self.trouble = self.trouble or f"{where}: {'no answer to CONNECT' if self.silent else 'connection closed'}"
         self._client.disconnect()
         self._client.loop_write()
 

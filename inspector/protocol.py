@@ -6,10 +6,10 @@ Version = Literal["5", "3.1.1"]
 
 
 class ProtocolChoice:
-    """A broker that knows no MQTT 5 says so, or just closes the connection; then 3.1.1 is spoken.
+    """A broker that knows no MQTT 5 says so, closes the connection, or never answers; then 3.1.1 is spoken.
 
-    A broker that is starting, or a proxy before it, closes connections too. So a success with 3.1.1 after a silent
-    close is `in_doubt`: it is given up at once for one more try with MQTT 5.
+    A broker that is starting, or a proxy before it, is as silent. So a success with 3.1.1 after silence is `in_doubt`:
+    it is given up at once for one more try with MQTT 5.
     """
 
     def __init__(self, protocol: Literal["auto", "5", "3.1.1"]) -> None:
@@ -21,8 +21,8 @@ class ProtocolChoice:
     def ended(self, *, accepted: bool, wrong_version: bool, silent: bool) -> bool:
         """Learns from a connection that ended; returns whether to connect again at once.
 
-        accepted: the broker accepted CONNECT. wrong_version: it refused the version. silent: it closed the connection
-        without an answer.
+        accepted: the broker accepted CONNECT. wrong_version: it refused the version. silent: it took the connection and
+        did not answer.
         """
         if self._fixed:
             return False

@@ -13,6 +13,7 @@ from line import CAM1, CAM2, Camera, Daemon, Plc, agrees, drawn_part, frame
 from services import DEADLINE_S, Mosquitto, wait_until
 
 from inspector import contract
+from inspector.demo.broker import running_broker
 
 SLOW = {"INSPECT_S": "0.03"}
 
@@ -223,3 +224,15 @@ def test_a_proxy_that_closes_connections_does_not_settle_the_protocol(
     info = contract.instance_topic("main", "info")
     wait_until(lambda: plc.last(info), "the daemon tells about itself")
     assert json.loads(plc.last(info) or b"")["protocol"] == "5"
+
+
+def test_a_broker_that_knows_no_mqtt_5_is_spoken_to_in_3_1_1(daemon: Daemon, tmp_path: Path) -> None:
+    pytest.importorskip("amqtt", reason="amqtt stands for brokers without MQTT 5")
+    with running_broker(tmp_path, "amqtt") as broker:
+        daemon.settings["broker"] = {"port": broker.port}
+        daemon.start()
+        with Plc(broker.port, version="3.1.1") as plc, Camera(broker.port, version="3.1.1") as camera:
+            camera.send(*(frame(i) for i in range(5)))
+            wait_until(lambda: len(plc.answered()) == 5, "five verdicts")
+        agrees(daemon)
+        assert daemon.logged("broker connected")[-1]["protocol"] == "3.1.1"

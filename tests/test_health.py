@@ -1,0 +1,78 @@
+"""Readiness, and the HTTP server that tells it."""
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry
+from services import listening
+
+from inspector.errors import SettingsError
+from inspector.health import Health, serve
+
+
+def get(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_it_is_ready_when_no_condition_has_a_fault() -> None:
+    health = Health("ledger", "broker")
+    assert health.faults() == {"ledger": "starting", "broker": "starting"}
+    health.set("ledger", None)
+    health.set("broker", None)
+    assert health.ready
+    health.set("ledger", "disk full")
+    assert (health.ready, health.alive) == (False, True)
+    health.set("ledger", None)
+    health.fail("a bug")
+    assert (health.ready, health.alive) == (False, False)
+    assert health.faults() == {"process": "a bug"}
+
+
+def test_what_is_served() -> None:
+    health = Health("ledger")
+    with serve(health, CollectorRegistry(), host="127.0.0.1", port=0, token=None) as port:
+        assert get(port, "/readyz") == (503, '{"ready": false, "faults": {"ledger": "starting"}}\n')
+        health.set("ledger", None)
+        assert get(port, "/readyz")[0] == 200
+        assert get(port, "/healthz")[0] == 200
+        assert get(port, "/metrics")[0] == 200
+        assert get(port, "/")[0] == 404
+        assert get(port, "/metrics", "POST")[0] == 405
+        health.fail("a bug")
+        assert get(port, "/healthz")[0] == 503
+    assert not listening(port)
+
+
+def test_with_a_token_nothing_is_served_without_it() -> None:
+    with serve(Health(), CollectorRegistry(), host="127.0.0.1", port=0, token="s3cret") as port:
+        for path in ("/metrics", "/healthz", "/readyz"):
+            status, body = get(port, path)
+            assert status == 401
+            assert "Bearer" in json.loads(body)["error"]
+            assert get(port, path, Authorization="Bearer wrong")[0] == 401
+            assert get(port, path, Authorization="Bearer s3cret")[0] == 200
+
+
+def test_it_listens_on_ipv6_too() -> None:
+    with (
+        serve(Health(), CollectorRegistry(), host="::1", port=0, token=None) as port,
+        urllib.request.urlopen(f"http://[::1]:{port}/readyz", timeout=10) as answer,
+    ):
+        assert answer.status == 200
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with (
+        serve(Health(), CollectorRegistry(), host="127.0.0.1", port=0, token=None) as port,
+        pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1:{port}"),
+        serve(Health(), CollectorRegistry(), host="127.0.0.1", port=port, token=None),
+    ):
+        pass

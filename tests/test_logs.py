@@ -1,0 +1,42 @@
+"""JSON log lines."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from inspector import logs
+
+
+@pytest.fixture(autouse=True)
+def _own_handlers() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before, level
+
+
+def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    try:
+        raise ValueError("of\ntwo lines")
+    except ValueError:
+        logging.getLogger("a").exception("it broke", extra={"station": "x"})
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["level"], said["logger"], said["message"], said["station"]) == ("ERROR", "a", "it broke", "x")
+    assert "ValueError" in said["exc_info"]
+
+
+def test_an_event_is_told_once_in_a_period_with_what_was_kept_back(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    limited = logs.RateLimited(logging.getLogger("a"), period_s=3600)
+    for _ in range(5):
+        limited.warning("x", "again")
+    limited.warning("y", "other")
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["again", "other"]
+    at_once = logs.RateLimited(logging.getLogger("a"), period_s=0)
+    at_once.warning("x", "again")
+    at_once.warning("x", "again")
+    assert len(capsys.readouterr().err.splitlines()) == 2
