@@ -1,12 +1,15 @@
 """A camera station against real brokers: what arrives, how fast, and what happens when the broker goes away."""
 
+import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +26,7 @@ from inspector.camera import CameraOptions, CameraSummary, publish
 from inspector.camera_cli import camera
 from inspector.contract import ALL_FRAMES, check, station_of, unpack
 from inspector.demo.broker import running_broker
-from inspector.errors import BrokerError, StationNameError
+from inspector.errors import BrokerError, StationNameError, UsageError
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage, StationId
 
@@ -229,6 +232,51 @@ def test_wrong_credentials_are_refused_with_the_reason(start_mosquitto: Callable
     broker = start_mosquitto("allow_anonymous false")
     with pytest.raises(BrokerError, match="refused the connection over MQTT 5: Not authorized"):
         publish(options(folder, broker.port, fps=0))
+
+
+def test_a_password_from_a_file_lets_the_station_in(
+    start_mosquitto: Callable[..., Mosquitto], tmp_path: Path, folder: Path
+) -> None:
+    program = shutil.which("mosquitto_passwd")
+    if program is None:
+        pytest.skip("mosquitto_passwd is not installed: apt-get install mosquitto")
+    users, secret = tmp_path / "users", tmp_path / "secret"
+    subprocess.run([program, "-b", "-c", str(users), "cam1", "s3cret"], check=True)
+    users.chmod(0o600)
+    secret.write_text("s3cret\n")
+    broker = start_mosquitto("allow_anonymous false", f"password_file {users}")
+    arguments = [str(folder), "--station", str(STATION), "--broker", f"127.0.0.1:{broker.port}", "--fps", "0"]
+    arguments += ["--username", "cam1", "--password-file", str(secret)]
+    result = CliRunner().invoke(camera, arguments)
+    assert result.exit_code == 0, result.output
+    assert "6 frames published, 6 acknowledged" in result.stdout
+    secret.write_text("wrong\n")
+    assert "Not authorized" in str(CliRunner().invoke(camera, arguments).exception)
+    assert isinstance(CliRunner().invoke(camera, [*arguments[:-1], str(tmp_path / "absent")]).exception, UsageError)
+
+
+def test_a_broker_is_verified_against_the_given_ca(
+    start_mosquitto: Callable[..., Mosquitto], tmp_path: Path, folder: Path
+) -> None:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl is not installed: apt-get install openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate)]
+    made += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(made, check=True, capture_output=True)
+    key.chmod(0o644)
+    broker = start_mosquitto(f"certfile {certificate}", f"keyfile {key}")
+    arguments = [str(folder), "--station", str(STATION), "--broker", f"127.0.0.1:{broker.port}", "--fps", "0"]
+    result = CliRunner().invoke(camera, [*arguments, "--ca-file", str(certificate)])
+    assert result.exit_code == 0, result.output
+    assert "6 frames published, 6 acknowledged" in result.stdout
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # paho leaves a socket whose handshake failed to the collector
+        message = str(CliRunner().invoke(camera, [*arguments, "--tls"]).exception)
+        gc.collect()
+    assert "cannot be reached" in message
+    assert "certificate verify failed" in message
 
 
 def test_the_command_prints_one_object(mosquitto: Mosquitto, folder: Path) -> None:
