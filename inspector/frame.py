@@ -1,10 +1,12 @@
 """The one decoder, for calibration and line alike: payload bytes in, an upright RGB frame out.
 
 The header is read first and the size it announces is checked before any pixel is allocated. OpenCV decodes: it applies
-EXIF orientation, converts CMYK, expands grey and palettes, drops alpha, and keeps 16 bits, which are scaled here to 8.
+EXIF orientation, converts CMYK, expands grey and palettes, drops alpha (from 8-bit TIFFs: onto black), and keeps 16
+bits, which are scaled here to 8.
 """
 
 import io
+import warnings
 from collections.abc import Callable
 
 import cv2
@@ -12,7 +14,7 @@ import numpy as np
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from inspector.errors import FrameDamagedError, FrameEmptyError, FrameFormatError, FrameTooLargeError
-from inspector.types import Frame
+from inspector.types import Frame, UInt8Image
 
 MAX_PIXELS = 64_000_000
 """Default limit of width x height; 64 MP is 192 MB once decoded."""
@@ -25,6 +27,17 @@ _HEADERS: dict[bytes, tuple[str, Callable[[io.BytesIO], ImageFile.ImageFile]]] =
     b"BM": ("BMP", BmpImagePlugin.BmpImageFile),
 }
 
+_FLAGS = {
+    "JPEG": cv2.IMREAD_COLOR_RGB,
+    "PNG": cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH,
+    "BMP": cv2.IMREAD_COLOR_RGB,
+    # Asked for RGB, OpenCV 5.0 gives arbitrary values for 16-bit colour TIFFs: these are swapped afterwards.
+    "TIFF": cv2.IMREAD_COLOR_BGR | cv2.IMREAD_ANYDEPTH,
+}
+
+_TIFF_COMPRESSION_UNKNOWN = ("lzma", "webp", "zstd")
+"""What Pillow's header reader may name and OpenCV's libtiff does not unpack."""
+
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -36,7 +49,8 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
 
     Raises:
         FrameEmptyError: no bytes.
-        FrameFormatError: not one of the four formats, or samples that are no 8- or 16-bit integers.
+        FrameFormatError: not one of the four formats, samples that are no 8- or 16-bit unsigned integers, or a
+            compression that is not read.
         FrameTooLargeError: the header announces more than max_pixels.
         FrameDamagedError: it begins like an image and does not decode to its end.
     """
@@ -44,33 +58,34 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
         raise FrameEmptyError("frame: got 0 bytes, expected a JPEG, PNG, TIFF or BMP image")
     kind = _check_header(payload, max_pixels)
     try:
-        pixels = cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+        decoded = cv2.imdecode(np.frombuffer(payload, np.uint8), _FLAGS[kind])
     except cv2.error as error:
         raise FrameDamagedError(f"frame: {kind} of {len(payload)} bytes does not decode ({error.err})") from error
-    if pixels is None:
-        raise FrameDamagedError(
-            f"frame: {kind} of {len(payload)} bytes does not decode; expected an undamaged 8- or 16-bit image"
-        )
-    if pixels.dtype == np.uint16:
-        pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
-    if pixels.dtype != np.uint8:
-        raise FrameFormatError(f"frame: {kind} has {pixels.dtype} samples, expected 8- or 16-bit integers")
+    if decoded is None:
+        raise FrameDamagedError(f"frame: {kind} of {len(payload)} bytes does not decode; expected an undamaged image")
+    if decoded.dtype not in (np.uint8, np.uint16):
+        raise FrameFormatError(f"frame: {kind} has {decoded.dtype} samples, expected 8- or 16-bit unsigned integers")
+    if decoded.dtype == np.uint16:
+        decoded = cv2.convertScaleAbs(decoded, alpha=1 / 257)
+    if not _FLAGS[kind] & cv2.IMREAD_COLOR_RGB:
+        decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+    pixels: UInt8Image = np.asarray(decoded, np.uint8)
     return Frame(pixels)
 
 
 def _check_header(payload: bytes, max_pixels: int) -> str:
     """The format's name, once the header is sound and its size within the limit."""
-    for magic, (kind, open_header) in _HEADERS.items():
-        if payload.startswith(magic):
-            break
-    else:
-        raise FrameFormatError(
-            f"frame: {len(payload)} bytes beginning with {payload[:8].hex(' ')}, expected a JPEG, PNG, TIFF or BMP image"
-        )
+    kind, open_header = _reader_of(payload)
     stream = io.BytesIO(payload)
     try:
-        header = open_header(stream)
+        with warnings.catch_warnings(record=True) as oddities:  # a header that Pillow finds odd may well decode
+            warnings.simplefilter("always")
+            header = open_header(stream)
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers; each means the same here
+        if str(error) == "unknown pixel mode" and not oddities:
+            raise FrameFormatError(
+                f"frame: {kind} has samples of a kind that is not read, expected 8- or 16-bit unsigned integers"
+            ) from error
         raise FrameDamagedError(f"frame: {kind} of {len(payload)} bytes has a damaged header ({error})") from error
     width, height = header.size
     if width * height > max_pixels:
@@ -78,9 +93,24 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
             f"frame: {kind} header announces {width}x{height} = {width * height / 1e6:.0f} MP, "
             f"the limit is {max_pixels / 1e6:.0f} MP; nothing was decoded"
         )
-    if header.mode == "F":
-        raise FrameFormatError(f"frame: {kind} has floating-point samples, expected 8- or 16-bit integers")
+    if kind == "TIFF" and header.mode in ("F", "I"):
+        samples = "floating-point" if header.mode == "F" else "signed or 32-bit"
+        raise FrameFormatError(f"frame: TIFF has {samples} samples, expected 8- or 16-bit unsigned integers")
+    if kind == "TIFF" and header.info.get("compression") in _TIFF_COMPRESSION_UNKNOWN:
+        raise FrameFormatError(
+            f"frame: TIFF is compressed with {header.info['compression']}, expected none, LZW, deflate, PackBits or JPEG"
+        )
     # libjpeg pads a truncated scan with grey and only warns: look for the end marker behind the headers.
     if kind == "JPEG" and payload.rfind(b"\xff\xd9", stream.tell()) < 0:
         raise FrameDamagedError(f"frame: JPEG of {len(payload)} bytes ends before its end marker: truncated")
     return kind
+
+
+def _reader_of(payload: bytes) -> tuple[str, Callable[[io.BytesIO], ImageFile.ImageFile]]:
+    """The format's name and its header reader, by the first bytes."""
+    for magic, reader in _HEADERS.items():
+        if payload.startswith(magic):
+            return reader
+    raise FrameFormatError(
+        f"frame: {len(payload)} bytes beginning with {payload[:8].hex(' ')}, expected a JPEG, PNG, TIFF or BMP image"
+    )
