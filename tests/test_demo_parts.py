@@ -137,6 +137,15 @@ def test_a_broker_runs_beside_others_and_ends_with_its_block(tmp_path: Path, kin
     assert not any(process.is_running() for process in processes)
 
 
+def test_a_broker_that_ends_is_told(tmp_path: Path) -> None:
+    with running_broker(tmp_path) as broker:
+        broker.check()
+        broker.process.kill()
+        broker.process.wait(DEADLINE_S)
+        with pytest.raises(BrokerError, match=r"mosquitto ended \(exit code -9\)"):
+            broker.check()
+
+
 def failing_mosquitto(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = folder / "bin" / "mosquitto"
     program.parent.mkdir()

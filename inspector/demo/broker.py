@@ -32,11 +32,17 @@ class RunningBroker:
     kind: Kind
     port: int
     process: subprocess.Popen[bytes]
+    log: Path
 
     @property
     def settings(self) -> BrokerSettings:
         """How to reach it. The version is said, not sought: amqtt leaves a client that tries MQTT 5 waiting."""
         return BrokerSettings(host=HOST, port=self.port, protocol="5" if self.kind == "mosquitto" else "3.1.1")
+
+    def check(self) -> None:
+        """Raises BrokerError where it has ended."""
+        if self.process.poll() is not None:
+            raise BrokerError(f"broker {self.kind} ended (exit code {self.process.returncode}): {last_words(self.log)}")
 
     def __str__(self) -> str:
         return f"{self.kind} (MQTT {self.settings.protocol}) on {HOST}:{self.port}"
@@ -74,7 +80,7 @@ def _start(folder: Path, kind: Kind, stack: ExitStack) -> RunningBroker:
             while process.poll() is None and time.monotonic() < end:
                 if _listens(port):
                     stack.push(attempt.pop_all())
-                    return RunningBroker(kind, port, process)
+                    return RunningBroker(kind, port, process, log)
                 time.sleep(0.03)
     raise BrokerError(f"broker {kind}: does not start ({last_words(log)})")
 

@@ -29,13 +29,17 @@ def demo(seconds: float | None, as_json: bool, **options: Any) -> None:
 
     Draws good parts, calibrates on them, starts a broker, the daemon and two synthetic cameras; ends with a summary.
     """
-    from inspector.demo.machine import check_cpu
+    from inspector.demo.machine import DemoError, check_cpu
 
     check_cpu()
     from inspector.cli.progress import track
     from inspector.demo.interrupt import interruptible
     from inspector.demo.report import summary_text
-    from inspector.demo.run import DemoOptions, Voice, run_demo
+
+    try:
+        from inspector.demo.run import DemoOptions, Voice, run_demo
+    except ModuleNotFoundError as error:
+        raise DemoError(f"demo: {error.name} is not installed; pip install 'inspector[demo]'") from error
 
     terminal = sys.stderr.isatty() if as_json else sys.stdout.isatty()
     if seconds is None and not terminal:

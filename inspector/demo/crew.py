@@ -11,7 +11,8 @@ from inspector.demo.score import GOOD, Book
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
 
-_WITHIN_S = 60.0
+_ENDS_WITHIN_S = 60.0
+_ACKNOWLEDGED_WITHIN_S = 10.0
 
 
 class Crew:
@@ -37,7 +38,7 @@ class Crew:
         """No frame more; returns when the broker has acknowledged all."""
         self.stop.set()
         for thread in self._threads:
-            thread.join(_WITHIN_S)
+            thread.join(_ENDS_WITHIN_S)
 
     def _work(self, options: CameraOptions, on_frame: Callable[[FrameMessage, Shot], None]) -> None:
         try:
@@ -65,6 +66,7 @@ def crew_at_work(
                 fps=fps,
                 seed=seed + 1000 + number,
                 defect_rate=defect_rate,
+                ack_timeout_s=_ACKNOWLEDGED_WITHIN_S,
             )
             crew.start(options, note)
         yield crew

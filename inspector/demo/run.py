@@ -103,6 +103,7 @@ def run_demo(options: DemoOptions, voice: Voice, interrupt: Interrupt) -> DemoSu
             end = None if options.seconds is None else time.monotonic() + options.seconds
             shown = time.monotonic()
             while not interrupt.seen(0.1) and (end is None or time.monotonic() < end):
+                broker.check()
                 daemon.check()
                 crew.check()
                 if time.monotonic() - shown >= voice.live_every_s:
