@@ -1,0 +1,61 @@
+# Everything a newcomer needs: `make demo` shows the product, `make test` proves it. Each target works alone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+export PATH := $(PATH):/usr/sbin
+
+# The light installation runs the line, calibrates and demonstrates; the full one adds torch, the tests and the linters.
+LIGHT := $(VENV)/.light
+FULL := $(VENV)/.full
+
+.PHONY: help setup system demo test faults lint format bench clean
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+setup: $(FULL) system  ## .venv with everything, and the Debian packages that tests use
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is $$($(PYTHON) --version), expected 3.11 or newer; call make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(LIGHT): $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
+$(FULL): $(LIGHT)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[calibrate,demo,dev]'
+	@touch $@
+
+system:
+	@command -v mosquitto >/dev/null || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends mosquitto; }
+
+demo: $(LIGHT)  ## the whole product on this machine: broker, cameras, calibration, daemon
+	$(BIN)/inspector demo $(DEMO)
+
+test: setup  ## all tests: real broker, real database, real processes
+	$(BIN)/python -m pytest
+
+faults: setup  ## only the tests that kill, cut off, fill up and corrupt
+	$(BIN)/python -m pytest -m faults
+
+lint: $(FULL)  ## style, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(FULL)  ## apply the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## what README claims, measured: make bench DATA=... WEIGHTS=... [PEER_PYTHON=...]
+	$(BIN)/python -m benchmarks.accuracy --data $(DATA) --weights $(WEIGHTS) $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
+	$(BIN)/python -m benchmarks.line --data $(DATA) --weights $(WEIGHTS) $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
+	$(BIN)/python -m benchmarks.backbones --data $(DATA) --weights $(WEIGHTS)
+
+clean:  ## remove what make made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
