@@ -18,6 +18,9 @@ CANDIDATES = 2048
 _ROWS = 8192
 """Rows of one block of a pass: its products stay in the cache."""
 
+RESOLUTION = 4e-6
+"""Squared distances below this share of the squared length are rounding of single precision, and count as none."""
+
 
 def greedy_k_center(vectors: Float32Array, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], float]:
     """Select `count` of `vectors`, float32 (n, dim); the first by chance, each next the farthest from those selected.
@@ -48,6 +51,7 @@ def _choose(nearest: Float32Array, vectors: Float32Array, norms: Float32Array, l
     away, near, lengths = vectors[candidates], nearest[candidates], norms[candidates]
     # One product for all pairs: many small ones wait on threads where the cores are shared with a running daemon.
     apart = lengths[:, None] + lengths - 2 * (away @ away.T)
+    apart[apart <= RESOLUTION * lengths] = 0
     outside = near.min() if len(nearest) > CANDIDATES else 0.0
     chosen: list[int] = []
     while len(chosen) < limit:
@@ -61,7 +65,7 @@ def _choose(nearest: Float32Array, vectors: Float32Array, norms: Float32Array, l
 
 
 def _update(nearest: Float32Array, vectors: Float32Array, norms: Float32Array, centers: list[int]) -> None:
-    """Lower `nearest` to the squared distance to any of `centers`; the centers themselves get exactly 0."""
+    """Lower `nearest` to the squared distance to any of `centers`; the centers and their equals get exactly 0."""
     points = vectors[centers].T
     for start in range(0, len(vectors), _ROWS):
         block = slice(start, start + _ROWS)
@@ -69,5 +73,5 @@ def _update(nearest: Float32Array, vectors: Float32Array, norms: Float32Array, c
         squared *= -2
         squared += norms[centers]
         np.minimum(nearest[block], squared.min(1) + norms[block], out=nearest[block])
-    np.maximum(nearest, 0, out=nearest)
+    nearest[nearest <= RESOLUTION * norms] = 0
     nearest[centers] = 0

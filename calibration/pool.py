@@ -1,8 +1,8 @@
 """The patches of the normal samples, kept by fold in bounded memory.
 
-A pool that would grow beyond its bound is replaced by its own greedy coreset. The union of such coresets is a coreset of
-the union (composable core-sets: Indyk et al. 2014; for k-center a constant factor, Malkomes et al. 2015), so the bank that
-is selected from the pools covers all patches, those that are gone included, nearly as well.
+A pool that would grow beyond its bound is replaced by its own greedy coreset. The union of such coresets is a coreset
+of the union (composable core-sets: Indyk et al. 2014; for k-center a constant factor, Malkomes et al. 2015), so the
+bank that is selected from the pools covers all patches, those that are gone included, nearly as well.
 """
 
 from dataclasses import dataclass
@@ -45,14 +45,14 @@ def join(parts: list[Patches]) -> Patches:
 def patches_of(embeddings: Float32Array, source: int) -> Patches:
     """The patches of one sample: float32 (grid_h, grid_w, dim)."""
     rows, columns, dim = embeddings.shape
-    position = np.stack(np.indices((rows, columns)), -1).reshape(-1, 2).astype(np.int32)
+    position = np.indices((rows, columns), np.int32).reshape(2, -1).T.copy()
     return Patches(embeddings.reshape(-1, dim), np.full(rows * columns, source, np.int32), position)
 
 
 class Pool:
     """Collects patches, holding at most `max_bytes` of vectors.
 
-    keep: how many vectors remain when it shrinks. rng: chooses where the selection begins.
+    keep: how many vectors remain when it shrinks, or as many as fill half of it. rng: chooses where to begin.
     """
 
     def __init__(self, max_bytes: int, keep: int, rng: np.random.Generator) -> None:
@@ -66,7 +66,8 @@ class Pool:
         """Take patches in; shrink first where they would not fit."""
         if self._parts and self._bytes + patches.vectors.nbytes > self._max_bytes:
             whole = join(self._parts)
-            rows, _ = greedy_k_center(whole.vectors, self._keep, self._rng)
+            room = max(1, self._max_bytes // 2 // whole.vectors[0].nbytes)
+            rows, _ = greedy_k_center(whole.vectors, min(self._keep, room), self._rng)
             self._parts = [whole.take(np.sort(rows))]
             self._bytes = self._parts[0].vectors.nbytes
         self._parts.append(patches)
