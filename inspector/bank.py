@@ -3,8 +3,10 @@
     manifest.json            schema, recipe, backbone, thresholds and how they were set, sha256 of each file, lineage
     graph.xml, graph.bin     the exported graph: pixels to patch embeddings
     backbone.safetensors     the backbone's weights, for other engines and for fine-tuning
-    memory.safetensors       vectors float32 (n, dim); source int32 (n): which sample; position int32 (n, 2): row, column
-    calibration.safetensors  scores float32 (samples): cross-fitted image scores; peaks: of their anomaly maps; fold int32
+    memory.safetensors       vectors float32 (n, dim); source int32 (n): which sample; position int32 (n, 2): row and
+                             column of the patch
+    calibration.safetensors  scores float32 (samples): cross-fitted image scores; peaks float32 (samples): the highest
+                             values of their anomaly maps; fold int32 (samples)
     samples/                 thumbnails of the normal samples
 
 A folder is written beside its place and moved there, so it is never half there. Nothing in it is a pickle.
@@ -19,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +33,7 @@ from inspector.errors import BankError
 from inspector.recipe import Recipe
 from inspector.types import BankRef, Float32Array, Thresholds
 
-SCHEMA = 1
+SCHEMA: Final = 1
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
@@ -112,8 +114,8 @@ class Manifest(BaseModel):
     recipe: Recipe
     backbone: Backbone
     seed: int
-    vectors: int
-    dim: int
+    vectors: int = Field(ge=1)
+    dim: int = Field(ge=1)
     grid_hw: tuple[int, int]
     covering_radius: float
     samples: tuple[Sample, ...]
@@ -175,6 +177,8 @@ class Bank:
             raise BankError(f"bank {path}: vectors are {vectors.dtype} {vectors.shape}, expected float32 {expected}")
         if memory["source"].shape != (len(vectors),) or memory["position"].shape != (len(vectors), 2):
             raise BankError(f"bank {path}: source or position does not match {len(vectors)} vectors; calibrate again")
+        if not np.isin(memory["source"], range(len(manifest.samples))).all():
+            raise BankError(f"bank {path}: source names samples that the manifest does not list; calibrate again")
         if not np.isfinite(vectors).all() or not np.isfinite(scores).all():
             raise BankError(f"bank {path}: vectors or scores hold NaN or infinity; calibrate again")
         if scores.ndim != 1 or len(scores) == 0:
@@ -184,10 +188,10 @@ class Bank:
             path,
             manifest,
             BankRef(manifest.id, digest),
-            vectors,
-            memory["source"],
-            memory["position"],
-            np.sort(scores),
+            vectors.astype(np.float32, copy=False),
+            memory["source"].astype(np.int32, copy=False),
+            memory["position"].astype(np.int32, copy=False),
+            np.sort(scores.astype(np.float32, copy=False)),
         )
 
 
@@ -210,11 +214,16 @@ def read_manifest(path: Path) -> Manifest:
         got = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise BankError(f"bank {path}: schema {got!r}, this version reads schema {SCHEMA}; calibrate again")
     try:
-        return Manifest.model_validate(data)
+        manifest = Manifest.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise BankError(f"bank {path}: manifest.json, {key}: {first['msg']}; got {first['input']!r}") from error
+    try:
+        _ = manifest.thresholds
+    except ValueError as error:
+        raise BankError(f"bank {path}: manifest.json, calibration: {error}; calibrate again") from error
+    return manifest
 
 
 def verify_files(path: Path, manifest: Manifest) -> None:
@@ -259,7 +268,12 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
             path.rename(old / path.name)
-            draft.rename(path)
+            try:
+                draft.rename(path)
+            except OSError:
+                (old / path.name).rename(path)
+                old.rmdir()
+                raise
             shutil.rmtree(old)
         else:
             draft.rename(path)
@@ -294,9 +308,9 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _arrays(path: Path, name: str, keys: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
+def _arrays(path: Path, name: str, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     try:
-        arrays: dict[str, NDArray[np.generic]] = load_arrays((path / name).read_bytes())
+        arrays: dict[str, NDArray[Any]] = load_arrays((path / name).read_bytes())
     except (OSError, SafetensorError, ValueError) as error:
         raise BankError(f"bank {path}: {name} cannot be read ({error})") from error
     if missing := [key for key in keys if key not in arrays]:

@@ -21,7 +21,7 @@ def list_banks(folder: Path, as_json: bool) -> None:
 
     if not folder.is_dir():
         raise BankError(f"banks {folder}: no such folder; expected a folder of banks")
-    for path in sorted(file.parent for file in folder.glob("*/manifest.json")):
+    for path in sorted(file.parent for file in folder.glob("[!.]*/manifest.json")):
         try:
             manifest = read_manifest(path)
         except BankError as error:
@@ -58,7 +58,8 @@ def show(path: Path, as_json: bool) -> None:
         "\n".join(
             (
                 f"id          {manifest.id}",
-                f"memory      {manifest.vectors} vectors of {manifest.dim}, covering radius {manifest.covering_radius:.4g}",
+                f"memory      {manifest.vectors} vectors of {manifest.dim}, "
+                f"covering radius {manifest.covering_radius:.4g}",
                 f"backbone    {manifest.backbone.name}, layers {', '.join(manifest.backbone.layers)}",
                 f"recipe      {recipe.name}: {width}x{height}, pooling {recipe.pooling}, {recipe.neighbours}-NN",
                 f"samples     {len(manifest.samples)}, {calibration.folds} folds by {calibration.fold_by}, "
@@ -75,9 +76,13 @@ def show(path: Path, as_json: bool) -> None:
 
 @bank.command()
 @click.argument("path", type=click.Path(path_type=Path))
-def verify(path: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def verify(path: Path, as_json: bool) -> None:
     """Check every byte and number of the bank at PATH, and run its graph once."""
     from inspector.pipeline import Pipeline
 
-    pipeline = Pipeline.open(path)
-    click.echo(f"{path}: sound; {pipeline.bank.ref.id}, manifest sha256 {pipeline.bank.ref.digest}")
+    ref = Pipeline.open(path).bank.ref
+    if as_json:
+        click.echo(json.dumps({"path": str(path), "id": ref.id, "digest": ref.digest}))
+        return
+    click.echo(f"{path}: sound; {ref.id}, manifest sha256 {ref.digest}")
