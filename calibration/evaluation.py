@@ -1,6 +1,6 @@
 """Evaluate a bank on a labelled folder in MVTec's layout, frame by frame, through the line's own pipeline.
 
-TEST_DIR/good/…  TEST_DIR/<defect>/…  TEST_DIR/../ground_truth/<defect>/<stem>_mask.png (or <stem>.png), where there is one
+TEST_DIR/good/…  TEST_DIR/<defect>/…  TEST_DIR/../ground_truth/<defect>/<stem>_mask.png (or <stem>.png), if there is one
 """
 
 from collections.abc import Sequence
@@ -102,7 +102,7 @@ def find_cases(test_dir: Path) -> list[Case]:
     Raises:
         SamplesError: no such folder, or no picture in a folder named by its label.
     """
-    truth = test_dir.parent / "ground_truth"
+    truth = test_dir.resolve().parent / "ground_truth"
     cases = []
     for path in image_files(test_dir):
         label = path.relative_to(test_dir).parts[0]

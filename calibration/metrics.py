@@ -19,6 +19,8 @@ FPR_LIMIT = 0.3
 _CODES = 0x7C01
 """Half-precision codes of 0 to infinity."""
 
+_HIGHEST = float(np.finfo(np.float16).max)
+
 
 def image_auroc(good: Float32Array, defect: Float32Array) -> float | None:
     """Area under the ROC curve of image scores; None without good or without defective frames."""
@@ -29,8 +31,8 @@ def image_auroc(good: Float32Array, defect: Float32Array) -> float | None:
 
 
 def f1_max(good: Float32Array, defect: Float32Array) -> float | None:
-    """The best F1 that any threshold reaches; None without defective frames."""
-    if not len(defect):
+    """The best F1 that any threshold reaches; None without good or without defective frames."""
+    if not len(good) or not len(defect):
         return None
     labels = np.repeat([0, 1], [len(good), len(defect)])
     precision, recall, _ = precision_recall_curve(labels, np.concatenate([good, defect]))
@@ -48,7 +50,8 @@ class PixelFigures:
 
     def add(self, anomaly_map: Float32Array, mask: NDArray[np.bool_]) -> None:
         """anomaly_map: float32 (height, width), >= 0. mask: bool of the same shape, True where defective."""
-        codes = anomaly_map.astype(np.float16).view(np.uint16)
+        # Beyond half precision all values are as high as can be; a negative zero has a code of its own.
+        codes = np.abs(np.minimum(anomaly_map, _HIGHEST)).astype(np.float16).view(np.uint16)
         self._normal += _count(codes[~mask])
         self._defect += _count(codes[mask])
         number, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
