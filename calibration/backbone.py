@@ -1,7 +1,7 @@
 """Backbones: the built-in one, which needs no torch, and any timm CNN.
 
-`builtin`, or `timm:NAME`, or `timm:NAME@FILE` with weights from a local safetensors file under timm's key names. Without
-a file timm's hub is asked, and only then is anything fetched.
+`builtin`, or `timm:NAME`, or `timm:NAME@FILE` with weights from a local safetensors file under timm's key names.
+Without a file timm's hub is asked, and only then is anything fetched.
 """
 
 import warnings
@@ -97,7 +97,7 @@ def _open_timm(name: str, file: Path | None, recipe: Recipe) -> OpenBackbone:
     )
 
     def features(image: ov.Output) -> Sequence[ov.Output]:
-        return _splice(_convert(model, recipe), image)
+        return _splice(_convert(model, name, recipe), image)
 
     return OpenBackbone(info, features, weights)
 
@@ -114,11 +114,13 @@ def _timm_model(name: str, layers: Sequence[str], *, pretrained: bool = False) -
         near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
         raise BackboneError(f"backbone timm:{name}: timm has no such model; near it: {', '.join(near) or 'none'}")
     try:
-        known = timm.create_model(name, features_only=True).feature_info
+        known: Any = timm.create_model(name, features_only=True).feature_info
         names, strides = known.module_name(), known.reduction()
         wanted = layers or [n for n, stride in zip(names, strides, strict=True) if stride in STRIDES]
         if unknown := [layer for layer in wanted if layer not in names]:
             raise BackboneError(f"backbone timm:{name}: no layer {unknown[0]!r}; it has {', '.join(names)}")
+        if not wanted:
+            raise BackboneError(f"backbone timm:{name}: no layer of stride 8 or 16; name some: {', '.join(names)}")
         indices = sorted(names.index(layer) for layer in wanted)
         model: nn.Module = timm.create_model(name, features_only=True, out_indices=indices, pretrained=pretrained)
     except (AttributeError, RuntimeError, OSError, ValueError) as error:
@@ -153,24 +155,31 @@ def _load_timm_weights(model: "nn.Module", file: Path) -> None:
     model.load_state_dict(arrays, strict=False)
 
 
-def _convert(model: "nn.Module", recipe: Recipe) -> ov.Model:
+def _convert(model: "nn.Module", name: str, recipe: Recipe) -> ov.Model:
     """The timm model as an OpenVINO graph for the recipe's size.
 
     The front end is called directly: `openvino.convert_model` would report its use over the network unasked.
     """
     import torch
-    from openvino.frontend import FrontEndManager
+    from openvino.frontend import FrontEndManager, GeneralFailure, NotImplementedFailure, OpConversionFailure
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     width, height = recipe.size_wh
     example = torch.zeros(1, 3, height, width)
     with torch.no_grad(), warnings.catch_warnings():
         # Tracing is deprecated in torch and still what OpenVINO's front end reads best.
-        warnings.simplefilter("ignore", FutureWarning)
-        decoder = TorchScriptPythonDecoder(model, example_input=(example,))
-        front_end = FrontEndManager().load_by_framework("pytorch")
-        graph: ov.Model = front_end.convert(front_end.load(decoder))
-    graph.reshape([1, 3, height, width])
+        warnings.simplefilter("ignore")
+        try:
+            decoder = TorchScriptPythonDecoder(model, example_input=(example,))
+            front_end = FrontEndManager().load_by_framework("pytorch")
+            graph: ov.Model = front_end.convert(front_end.load(decoder))
+            graph.reshape([1, 3, height, width])
+        except (RuntimeError, GeneralFailure, NotImplementedFailure, OpConversionFailure) as error:
+            why = " ".join(str(error).partition("Please check")[0].split())
+            raise BackboneError(
+                f"backbone timm:{name}: cannot be exported for {width}x{height} pictures ({why}); "
+                "expected a convolutional network of any input size"
+            ) from error
     return graph
 
 

@@ -26,7 +26,7 @@ from inspector import bank as bank_files
 from inspector import frame as decoder
 from inspector.bank import Calibration, Lineage, Manifest, Promise, Sample
 from inspector.engines.openvino import OpenVinoEngine
-from inspector.errors import UsageError
+from inspector.errors import BackboneError, UsageError
 from inspector.patches import picture_of
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours, anomaly_map, image_score
@@ -40,8 +40,8 @@ THUMBNAIL = 160
 class Options:
     """What calibration is told.
 
-    max_false_reject: the share of good parts that may be rejected, in (0, 1). folds: into how many parts the samples are
-    split for cross-fitting. blocks: folds of consecutive samples, for frames that follow one another and look alike.
+    max_false_reject: the share of good parts that may be rejected, in (0, 1). folds: into how many parts the samples
+    are split for cross-fitting. blocks: folds of consecutive samples, for frames that follow one another, much alike.
     limit: use only the first so many files.
     """
 
@@ -166,6 +166,11 @@ def _cross_fit(
 def _embedding(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEngine) -> Float32Array:
     picture, _ = picture_of(decoder.decode(samples.files[index].path.read_bytes()), recipe)
     embedding: Float32Array = engine.embed(picture[None])[0]
+    if not np.isfinite(embedding).all():
+        raise BackboneError(
+            f"backbone: embeds {samples.name(index)} as NaN or infinity, expected finite numbers; "
+            "are these weights of this network?"
+        )
     return embedding
 
 
