@@ -11,7 +11,7 @@ def colour(anomaly_map: Float32Array, pixel_threshold: float) -> UInt8Image:
 
     The palette (cividis) reads the same to colour-blind eyes; opacity grows from half the threshold on.
     """
-    level = np.clip(anomaly_map / (2 * pixel_threshold), 0, 1)
+    level = np.clip(anomaly_map / max(2 * pixel_threshold, 1e-9), 0, 1)
     palette = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)
     opacity = np.clip((level - 0.25) * 2, 0, 1) * 200
     rgba: UInt8Image = np.dstack([palette[..., ::-1], opacity.astype(np.uint8)])

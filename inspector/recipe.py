@@ -79,7 +79,7 @@ def explain(error: ValidationError) -> str:
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "recipe"
         if item["type"] == "extra_forbidden":
-            known = ", ".join(Recipe.model_fields)
+            known = ", ".join((Crop if item["loc"][0] == "crop" else Recipe).model_fields)
             parts.append(f"{key}: no such key; known keys: {known}")
         else:
             parts.append(f"{key}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r})")

@@ -23,7 +23,8 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
 
     Exits with 1 when a picture could not be inspected: an error is never ok.
     """
-    from inspector.errors import FrameError
+    from inspector.errors import FrameError, SamplesError
+    from inspector.folder import CONTENT_TYPES
     from inspector.pipeline import Pipeline
 
     pipeline = Pipeline.open(bank, engine=engine)
@@ -31,6 +32,8 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
     if heatmaps:
         heatmaps.mkdir(parents=True, exist_ok=True)
     paths = list(_expand(images))
+    if not paths:
+        raise SamplesError(f"{images[0]}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth")
     for number, path in enumerate(track(paths, "inspecting") if as_json or len(paths) > 1 else paths):
         try:
             payload = path.read_bytes()
