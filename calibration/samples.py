@@ -68,9 +68,8 @@ def read_samples(folder: Path, recipe: Recipe, *, limit: int | None = None, trac
     skipped += odd
     if len(files) < MINIMUM:
         why = f"; left out: {skipped[0].path.name} ({skipped[0].reason})" if skipped else ""
-        raise SamplesError(
-            f"samples {folder}: {len(files)} usable of {len(paths)}, expected at least {MINIMUM} different pictures{why}"
-        )
+        expected = f"expected at least {MINIMUM} different pictures"
+        raise SamplesError(f"samples {folder}: {len(files)} usable of {len(paths)}, {expected}{why}")
     return Samples(folder, tuple(files), tuple(sorted(skipped, key=lambda item: item.path)))
 
 

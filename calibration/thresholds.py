@@ -3,8 +3,9 @@
 Cross-fitted scores of n normal samples are exchangeable with the score of the next normal frame. So a threshold at the
 ceil((n + 1)(1 - a))-th smallest is exceeded by a normal frame with probability at most a (split conformal prediction:
 Vovk et al. 2005; cross-fitting makes it approximate: Barber et al. 2021), and given these samples the rate itself is
-Beta(n + 1 - rank, rank). Where n is too small for the budget, the largest score is as far as the promise reaches; beyond
-it an exponential tail is fitted to the highest scores (peaks over threshold, Pickands 1975) and marked as an estimate.
+Beta(n + 1 - rank, rank). Where n is too small for the budget, the largest score is as far as the promise reaches;
+beyond it an exponential tail is fitted to the highest scores (peaks over threshold, Pickands 1975) and marked as an
+estimate.
 """
 
 import math

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import cv2
+import numpy as np
 
 from inspector.errors import FrameSizeError
 from inspector.recipe import Recipe
@@ -51,11 +52,11 @@ def picture_of(frame: Frame, recipe: Recipe) -> tuple[UInt8Image, View]:
         FrameSizeError: the frame does not contain the crop.
     """
     view = view_of(frame, recipe)
-    pixels = frame.pixels[view.y : view.y + view.height, view.x : view.x + view.width]
+    pixels: UInt8Image = frame.pixels[view.y : view.y + view.height, view.x : view.x + view.width]
     width, height = recipe.size_wh
     shrunk_wh = min(width, view.width), min(height, view.height)
     if shrunk_wh != (view.width, view.height):
-        pixels = cv2.resize(pixels, shrunk_wh, interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(cv2.resize(pixels, shrunk_wh, interpolation=cv2.INTER_AREA), np.uint8)
     if shrunk_wh != recipe.size_wh:
-        pixels = cv2.resize(pixels, recipe.size_wh, interpolation=cv2.INTER_LINEAR)
+        pixels = np.asarray(cv2.resize(pixels, recipe.size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
     return pixels.copy() if not pixels.flags.c_contiguous else pixels, view

@@ -48,8 +48,7 @@ def image_score(patch_scores: Float32Array) -> float:
 def anomaly_map(patch_scores: Float32Array, size_wh: tuple[int, int]) -> Float32Array:
     """float32 (grid_h, grid_w) -> float32 (height, width): bilinear, then Gaussian smoothing."""
     enlarged = cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_LINEAR)
-    smoothed: Float32Array = cv2.GaussianBlur(enlarged, (0, 0), SMOOTHING, borderType=cv2.BORDER_REPLICATE)
-    return smoothed
+    return np.asarray(cv2.GaussianBlur(enlarged, (0, 0), SMOOTHING, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def p_value(score: float, normal_scores: Float32Array) -> float:
@@ -65,7 +64,8 @@ def regions(heat: Float32Array, threshold: float, view: View) -> tuple[Region, .
     """
     above = (heat > threshold).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    found = [_region(heat, labels, stats[label], label, view) for label in range(1, count)]
+    numbered = np.asarray(labels, np.int32)
+    found = [_region(heat, numbered, stats[label], label, view) for label in range(1, count)]
     return tuple(sorted(found, key=lambda region: -region.score))
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def calibrate(good_dir: Path, output: Path | None, recipe: Path | None, as_json: bool, **options: Any) -> None:
     """Build a bank from the good samples below GOOD_DIR.
 
-    Reads all pictures below the folder, selects a memory bank of their patches, and sets the thresholds from the samples
-    alone: no defect is needed.
+    Reads all pictures below the folder, selects a memory bank of their patches, and sets the thresholds from the
+    samples alone: no defect is needed.
     """
     from calibration.calibrate import Options
     from calibration.calibrate import calibrate as build

@@ -58,7 +58,7 @@ class OpenVinoEngine:
         """
         if images.dtype != np.uint8 or images.shape[1:] != self._input_shape[1:]:
             raise InferenceError(
-                f"openvino: got {images.dtype} {images.shape}, expected uint8 (n, {self._input_shape[1:]})"
+                f"openvino: got {images.dtype} {images.shape}, expected uint8 {('n', *self._input_shape[1:])}"
             )
         embeddings = np.empty((len(images), *self.grid), np.float32)
         try:

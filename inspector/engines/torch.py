@@ -1,4 +1,4 @@
-"""The torch engine: the bank's backbone from its safetensors, for CUDA and as the reference that OpenVINO must match."""
+"""The torch engine: the bank's backbone from its safetensors, for CUDA and as the reference for OpenVINO."""
 
 from pathlib import Path
 from typing import Self
@@ -35,10 +35,7 @@ class PatchEmbedder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (n, height, width, 3) -> float32 (n, grid_h, grid_w, dim)."""
         values = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        maps = [
-            F.avg_pool2d(layer, self.pooling, 1, self.pooling // 2)
-            for layer in self.features(values)
-        ]
+        maps = [F.avg_pool2d(layer, self.pooling, 1, self.pooling // 2) for layer in self.features(values)]
         finest = maps[0].shape[-2:]
         resized = [maps[0], *(F.interpolate(layer, finest, mode="bilinear") for layer in maps[1:])]
         return torch.cat(resized, 1).permute(0, 2, 3, 1)
