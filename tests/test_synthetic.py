@@ -35,9 +35,7 @@ def test_the_same_seed_gives_the_same_frame_and_another_seed_another(name: str) 
 
 @pytest.mark.parametrize("name", PRODUCTS)
 @pytest.mark.parametrize("kind", list(DefectKind))
-def test_a_defect_changes_the_picture_under_its_mask_and_hardly_elsewhere(
-    kind: DefectKind, name: str
-) -> None:
+def test_a_defect_changes_the_picture_under_its_mask_and_hardly_elsewhere(kind: DefectKind, name: str) -> None:
     contrast = []
     for seed in range(4):
         bad = draw_part(np.random.default_rng(seed), name=name, defect=Defect(kind, 0.8))
@@ -66,9 +64,7 @@ def test_a_severe_defect_is_plainer_than_a_slight_one(kind: DefectKind) -> None:
 
 
 def test_good_parts_vary_in_pose_and_light() -> None:
-    frames = np.stack([draw_part(np.random.default_rng(seed), size=192).pixels for seed in range(12)]).astype(
-        float
-    )
+    frames = np.stack([draw_part(np.random.default_rng(seed), size=192).pixels for seed in range(12)]).astype(float)
     assert frames.mean(axis=(1, 2, 3)).std() > 1
     assert np.median(frames.std(axis=0)) > 2
 
@@ -101,9 +97,7 @@ def test_a_data_set_has_the_layout_that_calibration_and_evaluation_read(tmp_path
     assert {path.name for path in written.test_dir.iterdir()} == {"good", *DefectKind}
     for kind in DefectKind:
         picture = cv2.imread(str(written.test_dir / kind / "000.png"))
-        mask = cv2.imread(
-            str(tmp_path / "set" / "ground_truth" / kind / "000_mask.png"), cv2.IMREAD_UNCHANGED
-        )
+        mask = cv2.imread(str(tmp_path / "set" / "ground_truth" / kind / "000_mask.png"), cv2.IMREAD_UNCHANGED)
         assert picture is not None
         assert mask is not None
         assert mask.shape == picture.shape[:2]

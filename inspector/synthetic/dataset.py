@@ -77,6 +77,4 @@ def _write(path: Path, bgr_or_grey: UInt8Image) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded.tobytes())
     except OSError as error:
-        raise SamplesError(
-            f"cannot write {path}: {error.strerror}; choose a folder that can be written"
-        ) from error
+        raise SamplesError(f"cannot write {path}: {error.strerror}; choose a folder that can be written") from error

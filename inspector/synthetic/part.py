@@ -24,9 +24,7 @@ class Drawn:
     defect: Defect | None
 
 
-def draw_part(
-    rng: np.random.Generator, *, name: str = "plate", defect: Defect | None = None, size: int = 384
-) -> Drawn:
+def draw_part(rng: np.random.Generator, *, name: str = "plate", defect: Defect | None = None, size: int = 384) -> Drawn:
     """A frame of the product `name`. Equal generator states give equal frames.
 
     Raises:

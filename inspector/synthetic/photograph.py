@@ -62,9 +62,7 @@ def photograph(part: Product, marked: Marked, light: Conditions) -> tuple[UInt8I
     )
     grain = _grain(part, cut, pose, size)
     across = np.linspace(-1, 1, size, dtype=np.float32)
-    field = light.brightness * (
-        1 + light.gradient_xy[0] * across[None, :] + light.gradient_xy[1] * across[:, None]
-    )
+    field = light.brightness * (1 + light.gradient_xy[0] * across[None, :] + light.gradient_xy[1] * across[:, None])
     field = field * (1 + 0.03 * _cloud(cut, size))
     metal = _metal(albedo, height, grain, _gloss(part, light, size), light) * field
     mat = (1 + 0.16 * _window(cut, part.ground, size)) * (1 - 0.62 * _shadow(cover, size)) * field
@@ -158,9 +156,7 @@ def _shadow(cover: Float32Array, size: int) -> Float32Array:
     return np.asarray(cv2.resize(soft, (size, size)), dtype=np.float32)
 
 
-def _exposed(
-    planes: list[Float32Array], part: Product, cut: np.random.Generator, light: Conditions
-) -> UInt8Image:
+def _exposed(planes: list[Float32Array], part: Product, cut: np.random.Generator, light: Conditions) -> UInt8Image:
     """Lens blur, vignette, tone curve, noise, eight bits: three planes (size, size) in, RGB out."""
     size = planes[0].shape[0]
     grid = np.linspace(-1, 1, size, dtype=np.float32) ** 2

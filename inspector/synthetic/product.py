@@ -99,9 +99,7 @@ def _cap(size: int) -> Product:
     base = blank(outline, chamfer=0.020, chamfer_px=5.0 * scale, albedo=0.66)
     base = base.raised(ring(size, 0.5, 0.5, 0, 0.355), -2.4 * scale, soft_px=1.5 * scale, tone=0.96)
     for inner in (0.318, 0.332):
-        base = base.raised(
-            ring(size, 0.5, 0.5, inner, inner + 0.005), -1.2 * scale, soft_px=0.6 * scale, tone=0.8
-        )
+        base = base.raised(ring(size, 0.5, 0.5, inner, inner + 0.005), -1.2 * scale, soft_px=0.6 * scale, tone=0.8)
     base = base.raised(ring(size, 0.5, 0.5, 0, 0.125), 3.0 * scale, soft_px=1.4 * scale, tone=1.04)
     angle = np.deg2rad(np.arange(6) * 60 + 12)
     socket = polygon(
@@ -112,9 +110,7 @@ def _cap(size: int) -> Product:
         letters = arc_text(size, words, 0.375, 0.026, start)
         base = base.raised(letters, -1.2 * scale, soft_px=0.5 * scale, tone=0.55)
     places = np.deg2rad(np.arange(6) * 60)
-    holes = tuple(
-        Hole(0.5 + 0.225 * float(np.cos(a)), 0.5 + 0.225 * float(np.sin(a)), 0.027, 0.040) for a in places
-    )
+    holes = tuple(Hole(0.5 + 0.225 * float(np.cos(a)), 0.5 + 0.225 * float(np.sin(a)), 0.027, 0.040) for a in places)
     side = int(size * 1.35)
     return Product(
         name="cap",

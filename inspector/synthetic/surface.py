@@ -79,9 +79,7 @@ def blank(outline: Float32Array, *, chamfer: float, chamfer_px: float, albedo: f
     depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5).astype(np.float32)
     slope = np.clip(depth / (chamfer * size), 0, 1)
     height = cv2.GaussianBlur(np.asarray(slope * chamfer_px, dtype=np.float32), (0, 0), 0.7)
-    return Surface(
-        outline, np.asarray(height, dtype=np.float32), np.full((size, size), albedo, dtype=np.float32)
-    )
+    return Surface(outline, np.asarray(height, dtype=np.float32), np.full((size, size), albedo, dtype=np.float32))
 
 
 def distance_from(size: int, x: float, y: float) -> Float32Array:
@@ -106,9 +104,7 @@ def polygon(size: int, points_xy: Float32Array) -> Float32Array:
     return _averaged(canvas, size)
 
 
-def rounded_box(
-    size: int, left: float, top: float, right: float, bottom: float, radius: float
-) -> Float32Array:
+def rounded_box(size: int, left: float, top: float, right: float, bottom: float, radius: float) -> Float32Array:
     """A rectangle with round corners: 0..1."""
     arcs = []
     for x, y, start in (

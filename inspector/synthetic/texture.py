@@ -9,15 +9,11 @@ import numpy as np
 from inspector.types import Float32Array
 
 
-def smooth(
-    rng: np.random.Generator, shape_hw: tuple[int, int], sigma_xy: tuple[float, float]
-) -> Float32Array:
+def smooth(rng: np.random.Generator, shape_hw: tuple[int, int], sigma_xy: tuple[float, float]) -> Float32Array:
     """White noise blurred by `sigma_xy` pixels, wrapped at the borders so that it can be rolled."""
     height, width = shape_hw
     noise = rng.standard_normal(shape_hw, dtype=np.float32)
-    pad_x, pad_y = (
-        min(int(4 * sigma) + 1, side) for sigma, side in ((sigma_xy[0], width), (sigma_xy[1], height))
-    )
+    pad_x, pad_y = (min(int(4 * sigma) + 1, side) for sigma, side in ((sigma_xy[0], width), (sigma_xy[1], height)))
     wrapped = np.pad(noise, ((pad_y, pad_y), (pad_x, pad_x)), mode="wrap")
     kernel_wh = (2 * int(3 * sigma_xy[0]) + 1, 2 * int(3 * sigma_xy[1]) + 1)
     blurred = cv2.GaussianBlur(wrapped, kernel_wh, sigmaX=max(sigma_xy[0], 0.1), sigmaY=max(sigma_xy[1], 0.1))
