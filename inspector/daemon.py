@@ -31,7 +31,7 @@ from inspector.recorder import Recorder
 from inspector.settings import Settings, StationSettings, read_secret
 from inspector.settlement import Settled
 from inspector.station import Intake
-from inspector.store import Ledger, Outbox, Quarantine, open_database
+from inspector.store import Ledger, Outbox, Quarantine, Waiting, open_database
 from inspector.types import StationId
 from inspector.worker import Post, Worker
 
@@ -241,8 +241,9 @@ class _Daemon:
         self._stop.put(error)
         log.critical("fault", exc_info=error, extra={"in_thread": threading.current_thread().name})
 
-    def _recorded(self, settled: Sequence[Settled]) -> None:
-        """Outcomes are durable: counted, acknowledged, and on their way to be published."""
+    def _recorded(self, settled: Sequence[Settled], letters: Sequence[Waiting]) -> None:
+        """Outcomes are durable: published, counted, acknowledged."""
+        self._publisher.publish(letters)
         for one in settled:
             delivery = one.outcome.delivery
             self._metrics.count(one)
@@ -250,8 +251,7 @@ class _Daemon:
             if one.outcome.heatmap is not None and not one.duplicate:
                 topic = contract.station_topic(delivery.station, "heatmap")
                 self._control_connection.publish(topic, one.outcome.heatmap, qos=0)
-        self._metrics.outbox_depth.inc(sum(1 for one in settled if one.published))
-        self._publisher.wake()
+        self._metrics.outbox_depth.inc(len(letters))
 
     def _confirmed(self, ids: Sequence[int]) -> None:
         self._metrics.outbox_depth.dec(len(ids))

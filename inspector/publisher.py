@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -11,7 +12,7 @@ from inspector.errors import StoreError
 from inspector.health import Health
 from inspector.logs import RateLimited
 from inspector.mqtt import Connection
-from inspector.store import Outbox
+from inspector.store import Outbox, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,7 @@ CONDITION = "outbox"
 _Item = TypeVar("_Item")
 
 _MAX_AHEAD = 100
+_MAX_FRESH = 1000
 _LOOK_EVERY_S = 0.5
 _REFUSED_WAIT_S = 10.0
 _DRAIN_S = 5.0
@@ -28,8 +30,9 @@ _DRAIN_S = 5.0
 class Publisher:
     """One thread that sends what the ledger committed.
 
-    A message leaves the outbox when the broker has confirmed it; until then it is sent again over each new connection.
-    What the broker refuses is tried again later, and holds back its own topic alone.
+    New messages are handed to it and, while it keeps up, sent without reading them back. A message leaves the outbox
+    when the broker has confirmed it; until then it is sent again over each new connection. What the broker refuses is
+    tried again later, and holds back its own topic alone.
     """
 
     def __init__(
@@ -51,6 +54,9 @@ class Publisher:
         self._gone: SimpleQueue[Sequence[int]] = SimpleQueue()
         self._link: int | None = None
         self._after = 0
+        self._keeps_up = False
+        self._fell_behind = False
+        self._fresh: deque[Waiting] = deque(maxlen=_MAX_FRESH)
         self._in_flight: dict[int, tuple[int, str]] = {}
         self._confirmed: set[int] = set()
         self._refused: dict[str, float] = {}
@@ -66,11 +72,14 @@ class Publisher:
     def __exit__(self, *_: object) -> None:
         """Gives the broker a few seconds to confirm what was sent; the rest is published at the next start."""
         self._closing = True
-        self.wake()
+        self._wake.set()
         self._thread.join()
 
-    def wake(self) -> None:
-        """There is something to publish."""
+    def publish(self, letters: Sequence[Waiting]) -> None:
+        """These were just committed to the outbox. Called by one thread, in the order of commits."""
+        if len(self._fresh) + len(letters) > _MAX_FRESH:
+            self._fell_behind = True
+        self._fresh.extend(letters)
         self._wake.set()
 
     def answered(self, link: int, mid: int, refusal: str | None) -> None:
@@ -103,12 +112,13 @@ class Publisher:
         if link is None:
             return False
         if link != self._link:
-            self._link, self._after = link, 0
+            self._link = link
             self._in_flight.clear()
+            self._begin_anew()
         now = time.monotonic()
         if any(until <= now for until in self._refused.values()):
             self._refused = {topic: until for topic, until in self._refused.items() if until > now}
-            self._after = 0
+            self._begin_anew()
         try:
             everything = self._send()
         except StoreError as error:
@@ -133,26 +143,53 @@ class Publisher:
         for ids in _drain(self._gone):
             self._confirmed.difference_update(ids)
 
+    def _begin_anew(self) -> None:
+        """From the oldest message of the outbox."""
+        self._after, self._keeps_up = 0, False
+
     def _send(self) -> bool:
         """Returns whether all that waits was handed to the network thread."""
-        skip = {row for row, _ in self._in_flight.values()}
-        room = _MAX_AHEAD - len(skip)
-        if room <= 0:
-            return False
-        if self._after == 0:
-            skip |= self._confirmed
-        most = room + len(skip)
+        if self._fell_behind:
+            self._fell_behind = False
+            self._begin_anew()
+        if not self._keeps_up:
+            self._keeps_up = self._send_from_outbox()
+        return self._keeps_up and self._send_fresh()
+
+    def _send_from_outbox(self) -> bool:
+        """Returns whether all of the outbox is on its way."""
+        newest = self._fresh[-1].id if self._fresh else 0
+        skip = {row for row, _ in self._in_flight.values()} | self._confirmed
+        most = _MAX_AHEAD + len(skip)
         letters = self._outbox.waiting(after=self._after, most=most, but=self._refused)
         for letter in letters:
-            if letter.id not in skip:
-                if len(self._in_flight) >= _MAX_AHEAD:
-                    return False
-                sent = self._connection.publish(letter.topic, letter.payload)
-                if sent is None or sent[0] != self._link:
-                    return False
-                self._in_flight[sent[1]] = (letter.id, letter.topic)
+            if letter.id not in skip and not self._hand_over(letter):
+                return False
             self._after = letter.id
-        return len(letters) < most
+        if len(letters) == most:
+            return False
+        # What was handed to us before we read was in the outbox, or is confirmed already.
+        self._after = max(self._after, newest)
+        return True
+
+    def _send_fresh(self) -> bool:
+        while self._fresh:
+            letter = self._fresh[0]
+            if letter.id > self._after and letter.topic not in self._refused:
+                if not self._hand_over(letter):
+                    return False
+                self._after = letter.id
+            self._fresh.popleft()
+        return True
+
+    def _hand_over(self, letter: Waiting) -> bool:
+        if len(self._in_flight) >= _MAX_AHEAD:
+            return False
+        sent = self._connection.publish(letter.topic, letter.payload)
+        if sent is None or sent[0] != self._link:
+            return False
+        self._in_flight[sent[1]] = (letter.id, letter.topic)
+        return True
 
     def _tell_health(self) -> None:
         refused = ", ".join(sorted(self._refused)[:3])

@@ -9,7 +9,7 @@ from inspector import contract
 from inspector.errors import FrameError, StoreError
 from inspector.health import Health
 from inspector.settlement import Settled, settle
-from inspector.store import Entry, Ledger, Quarantine
+from inspector.store import ConflictError, Entry, Known, Ledger, Quarantine, Waiting
 from inspector.types import Decision, Inspection, StationId, Verdict
 from inspector.worker import Outcome, Post
 
@@ -27,7 +27,8 @@ class Recorder:
     """Takes outcomes from any thread; one thread of its own writes them, and tries again until they are written.
 
     Quarantined bytes are on disk before the ledger says so, and the ledger before `on_recorded` is called. on_recorded:
-    what was committed, in order. on_confirmed: outbox ids that are gone. on_failure: a commit has to be tried again.
+    what was committed, in order, and what is to be published. on_confirmed: outbox ids that are gone. on_failure: a
+    commit has to be tried again.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Recorder:
         posts: Mapping[StationId, Post],
         health: Health,
         *,
-        on_recorded: Callable[[Sequence[Settled]], None],
+        on_recorded: Callable[[Sequence[Settled], Sequence[Waiting]], None],
         on_confirmed: Callable[[Sequence[int]], None],
         on_failure: Callable[[], None],
         on_fault: Callable[[BaseException], None],
@@ -114,7 +115,7 @@ class Recorder:
         delay, most = _RETRY_S
         while True:
             try:
-                settled = self._commit(batch, confirmed)
+                settled, letters = self._commit(batch, confirmed)
                 break
             except StoreError as error:
                 self._on_failure()
@@ -126,13 +127,24 @@ class Recorder:
                 self._changed.wait_for(lambda: self._closing, delay)
             delay = min(most, delay * 2)
         self._health.set(CONDITION, None)
-        self._on_recorded(settled)
+        self._on_recorded(settled, letters)
         self._on_confirmed(confirmed)
 
-    def _commit(self, batch: Sequence[Outcome], confirmed: Sequence[int]) -> list[Settled]:
+    def _commit(self, batch: Sequence[Outcome], confirmed: Sequence[int]) -> tuple[list[Settled], list[Waiting]]:
+        """Most frames are new: so they are written unasked, and the ledger is only asked when it knows one."""
+        if all(outcome.error is None and not outcome.delivery.dup for outcome in batch):
+            try:
+                return self._commit_knowing(batch, confirmed, {})
+            except ConflictError:
+                pass
         frames = {(str(outcome.delivery.station), outcome.delivery.raw.frame_id) for outcome in batch}
-        settled = settle(batch, self._ledger.known(frames) if frames else {})
-        self._ledger.commit(
+        return self._commit_knowing(batch, confirmed, self._ledger.known(frames))
+
+    def _commit_knowing(
+        self, batch: Sequence[Outcome], confirmed: Sequence[int], known: Known
+    ) -> tuple[list[Settled], list[Waiting]]:
+        settled = settle(batch, known)
+        letters = self._ledger.commit(
             [self._entry(one) for one in settled if not one.duplicate],
             duplicates=[one.key for one in settled if one.duplicate],
             attempted=[
@@ -142,7 +154,7 @@ class Recorder:
             ],
             confirmed=confirmed,
         )
-        return settled
+        return settled, letters
 
     def _entry(self, settled: Settled) -> Entry:
         if settled.error is not None:

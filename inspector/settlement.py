@@ -24,11 +24,6 @@ class Settled:
     error: FrameError | None = None
     duplicate: bool = False
 
-    @property
-    def published(self) -> bool:
-        """Whether the outbox has a message about it."""
-        return not self.duplicate and (self.error is not None or self.outcome.inspection is not None)
-
 
 def settle(outcomes: Iterable[Outcome], known: Mapping[Key, str]) -> list[Settled]:
     """In order; earlier outcomes are known to later ones. known: sha256 by key, for the frame ids that occur."""

@@ -66,9 +66,3 @@ def test_a_camera_may_try_again_after_an_error() -> None:
 def test_what_was_dropped_is_not_decided_later() -> None:
     dropped = Outcome.drop(verdict().delivery, "superseded")
     assert words(settle([dropped, verdict()], {})) == ["superseded", "duplicate"]
-
-
-def test_only_verdicts_and_errors_are_published() -> None:
-    dropped = Outcome.drop(verdict("d").delivery, "retained")
-    settled = settle([verdict(), verdict(), error("e"), dropped], {})
-    assert [one.published for one in settled] == [True, False, True, False]

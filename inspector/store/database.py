@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, TimeoutError
 
 from inspector.errors import StoreError
 from inspector.store.tables import HEAD
@@ -16,15 +16,22 @@ from inspector.store.tables import HEAD
 _BUSY_TIMEOUT_MS = 5_000
 
 
+class ConflictError(StoreError):
+    """A row with this key is there already."""
+
+
 @contextmanager
 def store_errors(what: str) -> Iterator[None]:
     """Maps what the database driver raises.
 
     Raises:
+        ConflictError: a row with this key is there already.
         StoreError: the database cannot be reached, read or written.
     """
     try:
         yield
+    except IntegrityError as error:
+        raise ConflictError(f"{what}: {error.orig}") from error
     except DBAPIError as error:
         raise StoreError(f"{what}: {error.orig}") from error
     except TimeoutError as error:

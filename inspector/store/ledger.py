@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 
 from inspector.store.database import store_errors
+from inspector.store.outbox import Waiting
 from inspector.store.tables import attempts, frames, outbox
 
 Outcome = Literal["verdict", "error", "drop"]
@@ -71,6 +72,7 @@ _KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.
     frames.c.station.in_(bindparam("stations", expanding=True)),
     frames.c.frame_id.in_(bindparam("frame_ids", expanding=True)),
 )
+_LAST_LETTER = select(func.coalesce(func.max(outbox.c.id), 0))
 _CONFIRM = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 _ATTEMPT = (
     attempts.c.station == bindparam("of_station"),
@@ -87,6 +89,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._last_letter: int | None = None
 
     def known(self, frame_ids: Iterable[tuple[str, str]]) -> dict[Key, str]:
         """Which of these (station, frame id) have outcomes.
@@ -106,20 +109,22 @@ class Ledger:
         duplicates: Sequence[Key] = (),
         attempted: Sequence[tuple[str, str, str]] = (),
         confirmed: Sequence[int] = (),
-    ) -> None:
+    ) -> list[Waiting]:
         """In one transaction: outcomes and what is to be published, further deliveries of frames that have an
         outcome, the end of counting attempts at (station, frame id, sha256), and outbox rows that the broker has.
+        Returns what is to be published.
 
         Raises:
+            ConflictError: one of the frames has an outcome; nothing was written.
             StoreError: nothing was written.
         """
         with store_errors("ledger"), self._engine.begin() as connection:
+            letters = self._letters(connection, entries)
             if entries:
                 connection.execute(_INSERT_FRAMES, [_row(entry) for entry in entries])
-            if letters := [
-                {"topic": entry.topic, "payload": entry.document} for entry in entries if entry.topic is not None
-            ]:
-                connection.execute(_INSERT_OUTBOX, letters)
+            if letters:
+                rows = [{"id": one.id, "topic": one.topic, "payload": one.payload} for one in letters]
+                connection.execute(_INSERT_OUTBOX, rows)
             if duplicates:
                 connection.execute(
                     _COUNT_DUPLICATE,
@@ -129,6 +134,17 @@ class Ledger:
                 connection.execute(_FORGET_ATTEMPT, _named(attempt))
             if confirmed:
                 connection.execute(_CONFIRM, {"ids": list(confirmed)})
+        if letters:
+            self._last_letter = letters[-1].id
+        return letters
+
+    def _letters(self, connection: Connection, entries: Sequence[Entry]) -> list[Waiting]:
+        """Ids rise in the order of commits, and none is used twice by one process."""
+        if self._last_letter is None:
+            self._last_letter = int(connection.execute(_LAST_LETTER).scalar_one())
+        written = [(entry.topic, entry.document) for entry in entries]
+        wanted = [(topic, document) for topic, document in written if topic is not None and document is not None]
+        return [Waiting(i, topic, document) for i, (topic, document) in enumerate(wanted, self._last_letter + 1)]
 
     def attempt(self, station: str, frame_id: str, sha256: str) -> int:
         """Counts that a redelivered frame is about to be inspected; returns how often that was counted.
