@@ -98,7 +98,7 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
         raise FrameFormatError(f"frame: TIFF has {samples} samples, expected 8- or 16-bit unsigned integers")
     if kind == "TIFF" and header.info.get("compression") in _TIFF_COMPRESSION_UNKNOWN:
         raise FrameFormatError(
-            f"frame: TIFF is compressed with {header.info['compression']}, expected none, LZW, deflate, PackBits or JPEG"
+            f"frame: TIFF is compressed by {header.info['compression']}, expected none, LZW, deflate, PackBits or JPEG"
         )
     # libjpeg pads a truncated scan with grey and only warns: look for the end marker behind the headers.
     if kind == "JPEG" and payload.rfind(b"\xff\xd9", stream.tell()) < 0:

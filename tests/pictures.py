@@ -1,0 +1,48 @@
+"""Encoded pictures for tests: every format and pixel type that a camera may send."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from inspector.types import UInt8Image
+
+
+def smooth_picture(height: int = 40, width: int = 60, seed: int = 0) -> UInt8Image:
+    """uint8 (height, width, 3) RGB, without detail that JPEG would lose, and without symmetry."""
+    noise = np.random.default_rng(seed).random((height, width, 3), dtype=np.float32)
+    blurred = np.asarray(cv2.GaussianBlur(noise, (0, 0), 6))
+    return ((blurred - blurred.min()) / np.ptp(blurred) * 255).astype(np.uint8)
+
+
+def with_pillow(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    """Encoded by Pillow."""
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def with_opencv(picture_bgr: np.ndarray, suffix: str, *options: int) -> bytes:
+    """Encoded by OpenCV, which takes BGR."""
+    return bytes(cv2.imencode(suffix, picture_bgr, options)[1])
+
+
+def png(width: int, height: int, data: bytes, *, depth: int = 8, colour: int = 0) -> bytes:
+    """A PNG with any header and any compressed data."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def bomb(side: int = 13_000) -> bytes:
+    """A sound, black PNG of side x side pixels in less than a megabyte."""
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(side + 1)) for _ in range(side))
+    return png(side, side, rows + packer.flush())

@@ -1,0 +1,273 @@
+"""The one decoder: what cameras send becomes upright RGB; everything else is an error of its own kind."""
+
+import struct
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pictures import bomb, png, smooth_picture, with_opencv, with_pillow
+
+from inspector import errors, frame
+from inspector.errors import (
+    FrameDamagedError,
+    FrameEmptyError,
+    FrameError,
+    FrameFormatError,
+    FrameTooLargeError,
+)
+
+PICTURE = smooth_picture()
+RGB = Image.fromarray(PICTURE)
+LOSSLESS = ("PNG", "TIFF", "BMP")
+MAGICS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"BM")
+
+INTACT = {
+    "jpeg": with_pillow(RGB, "JPEG", quality=95),
+    "jpeg progressive": with_pillow(RGB, "JPEG", progressive=True),
+    "jpeg with thumbnail": with_pillow(RGB, "JPEG", exif=b"Exif\0\0" + with_pillow(RGB.resize((8, 8)), "JPEG")),
+    "png": with_pillow(RGB, "PNG"),
+    "png 16 bit": with_opencv(PICTURE.astype(np.uint16) * 257, ".png"),
+    "tiff": with_pillow(RGB, "TIFF"),
+    "tiff lzw": with_opencv(PICTURE, ".tiff"),
+    "tiff deflate": with_pillow(RGB, "TIFF", compression="tiff_adobe_deflate"),
+    "bmp": with_pillow(RGB, "BMP"),
+    "bmp grey": with_pillow(RGB.convert("L"), "BMP"),
+}
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_colours_arrive_as_they_were(kind: str) -> None:
+    decoded = frame.decode(with_pillow(RGB, kind))
+    assert decoded.size_wh == (60, 40)
+    np.testing.assert_array_equal(decoded.pixels, PICTURE)
+
+
+def test_jpeg_arrives_nearly_as_it_was() -> None:
+    decoded = frame.decode(INTACT["jpeg"]).pixels.astype(int)
+    assert np.abs(decoded - PICTURE).mean() < 3
+
+
+@pytest.mark.parametrize("kind", [*LOSSLESS, "JPEG"])
+def test_grey_becomes_three_equal_channels(kind: str) -> None:
+    grey = RGB.convert("L")
+    decoded = frame.decode(with_pillow(grey, kind)).pixels
+    assert (decoded == decoded[..., :1]).all()
+    assert np.abs(decoded[..., 0].astype(int) - np.asarray(grey)).max() <= (6 if kind == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_a_palette_is_looked_up(kind: str) -> None:
+    indexed = RGB.quantize(16)
+    np.testing.assert_array_equal(frame.decode(with_pillow(indexed, kind)).pixels, np.asarray(indexed.convert("RGB")))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP"])
+def test_alpha_is_dropped(kind: str) -> None:
+    seen_through = RGB.copy()
+    seen_through.putalpha(100)
+    np.testing.assert_array_equal(frame.decode(with_pillow(seen_through, kind)).pixels, PICTURE)
+
+
+def test_opaque_tiffs_with_alpha_lose_nothing() -> None:
+    opaque = RGB.copy()
+    opaque.putalpha(255)
+    np.testing.assert_array_equal(frame.decode(with_pillow(opaque, "TIFF")).pixels, PICTURE)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk_is_converted(kind: str) -> None:
+    decoded = frame.decode(with_pillow(RGB.convert("CMYK"), kind)).pixels.astype(int)
+    assert np.abs(decoded - PICTURE).mean() < 4
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bits_are_scaled_and_never_clipped(suffix: str, channels: int) -> None:
+    deep = np.random.default_rng(1).integers(0, 65536, (20, 30, channels), dtype=np.uint16)
+    deep[0, 0], deep[0, 1] = 0, 65535
+    decoded = frame.decode(with_opencv(deep, suffix)).pixels
+    expected = np.rint(deep[..., 2::-1] / 257) if channels > 1 else np.repeat(np.rint(deep / 257), 3, 2)
+    assert np.abs(decoded - expected).max() == 0
+    assert decoded.max() == 255
+    assert decoded.min() == 0
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_sixteen_bit_tiffs_of_either_byte_order(byteorder: str) -> None:
+    deep = np.random.default_rng(2).integers(0, 65536, (20, 30), dtype=np.uint16)
+    header = b"II*\0" if byteorder == "<" else b"MM\0*"
+    tags = [(256, 30), (257, 20), (258, 16), (259, 1), (262, 1), (273, 122), (277, 1), (278, 20), (279, deep.nbytes)]
+    directory = struct.pack(byteorder + "H", len(tags))
+    directory += b"".join(struct.pack(byteorder + "HHII", tag, 4, 1, value) for tag, value in tags)
+    payload = header + struct.pack(byteorder + "I", 8) + directory + bytes(4)
+    assert len(payload) == 122
+    decoded = frame.decode(payload + deep.astype(byteorder + "u2").tobytes()).pixels
+    np.testing.assert_array_equal(decoded[..., 1], np.rint(deep / 257))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
+    turns = {
+        1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a, -1), 7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90,
+    }  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = frame.decode(with_pillow(RGB, kind, exif=exif)).pixels
+    expected = turns[orientation](PICTURE)
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded.astype(int) - expected).mean() < 4
+
+
+def test_only_the_first_page_of_a_tiff_is_read() -> None:
+    pages = with_pillow(RGB, "TIFF", save_all=True, append_images=[Image.new("RGB", (5, 5))])
+    np.testing.assert_array_equal(frame.decode(pages).pixels, PICTURE)
+
+
+def test_no_bytes() -> None:
+    with pytest.raises(FrameEmptyError, match="0 bytes"):
+        frame.decode(b"")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"hello", b"\0" * 1000, b"{}", with_pillow(RGB, "GIF"), with_pillow(RGB, "WEBP"), b"B", b"\xff\xd8"],
+    ids=["text", "zeros", "json", "gif", "webp", "one byte", "two bytes"],
+)
+def test_other_formats_are_named_as_such(payload: bytes) -> None:
+    with pytest.raises(FrameFormatError, match="expected a JPEG, PNG, TIFF or BMP"):
+        frame.decode(payload)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int16", "int8"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiffs_of_other_samples_are_refused_as_a_format(dtype: str, channels: int) -> None:
+    payload = with_opencv(np.ones((20, 30, channels), dtype), ".tiff")
+    with pytest.raises(FrameFormatError, match="expected 8- or 16-bit unsigned integers"):
+        frame.decode(payload)
+
+
+@pytest.mark.parametrize("magic", MAGICS)
+def test_a_bare_beginning_is_damaged(magic: bytes) -> None:
+    with pytest.raises(FrameDamagedError):
+        frame.decode(magic)
+
+
+@pytest.mark.parametrize("name", INTACT)
+def test_a_truncated_frame_is_damaged_wherever_it_ends(name: str) -> None:
+    payload = INTACT[name]
+    frame.decode(payload)
+    shortest = max(len(magic) for magic in MAGICS if payload.startswith(magic))
+    ends = {shortest, len(payload) - 1, len(payload) - 2, *range(shortest, len(payload), max(1, len(payload) // 60))}
+    for end in sorted(ends - {len(payload)}):
+        with pytest.raises(FrameDamagedError):
+            frame.decode(payload[:end])
+
+
+def test_a_frame_with_a_wrong_byte_inside_is_damaged_where_the_format_can_tell() -> None:
+    payload = bytearray(INTACT["png"])
+    payload[len(payload) // 2] ^= 0xFF
+    with pytest.raises(FrameDamagedError):
+        frame.decode(bytes(payload))
+
+
+def test_a_bomb_is_refused_by_its_header_alone() -> None:
+    payload = bomb()
+    assert len(payload) < 1_000_000
+    tracemalloc.start()
+    with pytest.raises(FrameTooLargeError, match="13000x13000 = 169 MP, the limit is 64 MP"):
+        frame.decode(payload)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(payload) + 1_000_000
+
+
+def test_a_bomb_does_not_grow_the_process() -> None:
+    """OpenCV's own memory too: a process that decodes the bomb stays as large as one that decodes a tiny picture."""
+    program = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from pictures import bomb, png
+from inspector import errors, frame
+payload = bomb()
+frame.decode(png(1, 1, __import__("zlib").compress(b"\\0\\0")))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    frame.decode(payload)
+except errors.FrameTooLargeError:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    command = [sys.executable, "-c", program, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert int(done.stdout) < 20_000  # kB; the bomb's pixels would be 500 MB
+
+
+@pytest.mark.parametrize("side", [30_000, 2**31 - 1])
+def test_a_header_of_impossible_size(side: int) -> None:
+    with pytest.raises(FrameTooLargeError):
+        frame.decode(png(side, side, b""))
+
+
+def test_the_limit_is_the_callers() -> None:
+    with pytest.raises(FrameTooLargeError):
+        frame.decode(INTACT["jpeg"], max_pixels=60 * 40 - 1)
+    assert frame.decode(INTACT["jpeg"], max_pixels=60 * 40).size_wh == (60, 40)
+
+
+def test_an_odd_header_makes_no_noise() -> None:
+    """A directory cut short is an error of ours; Pillow's own warning about it would litter the daemon's log."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with pytest.raises(FrameDamagedError):
+            frame.decode(INTACT["tiff"][:100])
+    assert seen == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(magic=st.sampled_from(MAGICS), rest=st.binary(max_size=300))
+def test_random_bytes_behind_a_magic_are_never_worse_than_a_frame_error(magic: bytes, rest: bytes) -> None:
+    try:
+        frame.decode(magic + rest)
+    except FrameError as error:
+        assert "\n" not in str(error)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    payload=st.sampled_from(sorted(INTACT.values())),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8),
+    front=st.booleans(),
+)
+def test_changed_bytes_are_never_worse_than_a_frame_error(
+    payload: bytes, changes: list[tuple[float, int]], front: bool
+) -> None:
+    damaged = bytearray(payload)
+    for place, value in changes:
+        damaged[int(place * ((200 if front else len(damaged)) - 1))] = value
+    try:
+        pixels = frame.decode(bytes(damaged)).pixels
+    except FrameError as error:
+        assert "\n" not in str(error)
+    else:
+        assert pixels.dtype == np.uint8
+        assert pixels.shape[2] == 3
+
+
+def test_opencv_is_silent() -> None:
+    assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_SILENT
+
+
+def test_each_refusal_has_a_word_of_its_own() -> None:
+    kinds = (FrameEmptyError, FrameFormatError, FrameDamagedError, FrameTooLargeError)
+    assert len({kind.reason for kind in kinds}) == 4
+    assert {kind.reason for kind in kinds} < set(errors.frame_error_reasons())
