@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from pictures import bomb, png, smooth_picture, with_opencv, with_pillow
+from PIL import Image
 
 from inspector import errors, frame
 from inspector.errors import (
@@ -233,13 +233,22 @@ def test_an_odd_header_makes_no_noise() -> None:
     assert seen == []
 
 
+def decoded_or_refused(payload: bytes) -> None:
+    """Anything but a sound frame or a frame error of one line fails the test."""
+    try:
+        pixels = frame.decode(payload).pixels
+    except FrameError as error:
+        said = str(error)
+        assert said.count("\n") == 0
+    else:
+        assert pixels.dtype == np.uint8
+        assert pixels.shape[2] == 3
+
+
 @settings(max_examples=300, deadline=None)
 @given(magic=st.sampled_from(MAGICS), rest=st.binary(max_size=300))
 def test_random_bytes_behind_a_magic_are_never_worse_than_a_frame_error(magic: bytes, rest: bytes) -> None:
-    try:
-        frame.decode(magic + rest)
-    except FrameError as error:
-        assert "\n" not in str(error)
+    decoded_or_refused(magic + rest)
 
 
 @settings(max_examples=300, deadline=None)
@@ -254,13 +263,7 @@ def test_changed_bytes_are_never_worse_than_a_frame_error(
     damaged = bytearray(payload)
     for place, value in changes:
         damaged[int(place * ((200 if front else len(damaged)) - 1))] = value
-    try:
-        pixels = frame.decode(bytes(damaged)).pixels
-    except FrameError as error:
-        assert "\n" not in str(error)
-    else:
-        assert pixels.dtype == np.uint8
-        assert pixels.shape[2] == 3
+    decoded_or_refused(bytes(damaged))
 
 
 def test_opencv_is_silent() -> None:

@@ -1,0 +1,96 @@
+"""Recipes: what a YAML file may say, and one line about what it may not."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from inspector.errors import RecipeError
+from inspector.recipe import Crop, Recipe, load
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "recipe.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_an_empty_mapping_is_the_default_recipe(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "{}")) == Recipe()
+    assert Recipe().size_wh == (256, 256)
+
+
+def test_everything_that_can_be_said(tmp_path: Path) -> None:
+    text = """
+name: tile
+crop: {x: 10, y: 20, width: 300, height: 200}
+size_wh: [320, 192]
+layers: [layer2, layer3]
+pooling: 5
+neighbours: 3
+vectors: 4096
+"""
+    crop = Crop(x=10, y=20, width=300, height=200)
+    assert load(written(tmp_path, text)) == Recipe(
+        name="tile", crop=crop, size_wh=(320, 192), layers=("layer2", "layer3"), pooling=5, neighbours=3, vectors=4096
+    )
+
+
+def test_a_recipe_survives_being_written(tmp_path: Path) -> None:
+    recipe = Recipe(name="x", crop=Crop(x=0, y=1, width=8, height=9), pooling=1)
+    assert load(written(tmp_path, yaml.safe_dump(recipe.model_dump(mode="json")))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pooling: 4", "pooling: got 4, expected an odd number"),
+        ("{neighbours: 20, vectors: 16}", "neighbours: got 20, expected at most vectors = 16"),
+        ("layers: [a, b, a]", "layers: got ['a', 'b', 'a'], expected each layer once"),
+        ("size: [256, 256]", "size: no such key; known keys: name, crop, size_wh"),
+        ("crop: {x: 1, y: 1, width: 100, height: 100, z: 3}", "crop.z: no such key; known keys: x, y, width, height"),
+        ("crop: {x: -1, y: 1, width: 100, height: 100}", "crop.x: Input should be greater than or equal to 0 (got -1)"),
+        ("size_wh: [16, 256]", "size_wh.0: Input should be greater than or equal to 32 (got 16)"),
+        ("size_wh: [256]", "size_wh.1: Field required"),
+        ("size_wh: 256", "size_wh: "),
+        ("vectors: many", "vectors: "),
+        ("name: ../x", "name: "),
+        ("- a\n- b", "got list, expected keys"),
+        ("", "got NoneType, expected keys"),
+        ("a: [1", "not YAML"),
+        ("!!python/object/apply:os.system [ls]", "not YAML"),
+        ("1: 2", "recipe"),
+    ],
+)
+def test_one_line_names_the_key_what_was_got_and_what_was_expected(tmp_path: Path, text: str, said: str) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(RecipeError) as caught:
+        load(file)
+    assert said in str(caught.value)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_several_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"pooling: .*; vectors: "):
+        load(written(tmp_path, "{pooling: 99, vectors: 1}"))
+
+
+@pytest.mark.parametrize("make", [lambda p: p / "none.yaml", lambda p: p], ids=["missing", "folder"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, make: object) -> None:
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load(make(tmp_path))  # type: ignore[operator]
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_bytes(b"\xff\xfe\xfa\x00")
+    with pytest.raises(RecipeError, match="not YAML"):
+        load(file)
+
+
+def test_a_recipe_does_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Recipe().pooling = 5
