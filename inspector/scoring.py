@@ -1,8 +1,9 @@
 """From patch embeddings to an anomaly map, an image score, a p-value and regions. Arrays in, arrays out.
 
-The patch score is the mean Euclidean distance to the k nearest vectors of the bank, the image score the largest patch
-score (PatchCore, Roth et al., CVPR 2022). The p-value is conformal (Vovk et al.): the share of normal samples, this one
-counted in, that score at least as high.
+The patch score is the mean Euclidean distance to the k nearest vectors of the bank (PatchCore, Roth et al., CVPR 2022),
+smoothed over neighbouring patches: a defect spans several, noise does not. The image score is the largest patch score.
+The p-value is conformal (Vovk et al., 2005): the share of normal samples, this one counted in, that score at least as
+high.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,11 @@ from numpy.typing import NDArray
 from inspector.patches import View
 from inspector.types import Float32Array, Region
 
-SMOOTHING = 4.0
-"""Standard deviation of the Gaussian over the anomaly map, pixels of the recipe's picture (PatchCore's figure)."""
+SMOOTHING = 0.75
+"""Standard deviation of the Gaussian over patch scores, in patches.
+
+Chosen by separation of held-back normals from synthetic defects: 0.5 to 1 are alike, and half a point of AUROC above none.
+"""
 
 
 class NearestNeighbours:
@@ -33,11 +37,16 @@ class NearestNeighbours:
         return np.sqrt(np.maximum(squared, 0, out=squared), out=squared), numbers
 
     def patch_scores(self, embeddings: Float32Array) -> Float32Array:
-        """float32 (grid_h, grid_w, dim) -> float32 (grid_h, grid_w), the mean distance to the k nearest."""
+        """float32 (grid_h, grid_w, dim) -> float32 (grid_h, grid_w), the mean distance to the k nearest, smoothed."""
         rows, columns, dim = embeddings.shape
         distances, _ = self.search(embeddings.reshape(-1, dim))
-        scores: Float32Array = distances.mean(1).reshape(rows, columns)
-        return scores
+        return smooth(distances.mean(1).reshape(rows, columns))
+
+
+def smooth(patch_scores: Float32Array) -> Float32Array:
+    """Gaussian smoothing over neighbouring patches, float32 (grid_h, grid_w)."""
+    smoothed: Float32Array = cv2.GaussianBlur(patch_scores, (0, 0), SMOOTHING, borderType=cv2.BORDER_REPLICATE)
+    return smoothed
 
 
 def image_score(patch_scores: Float32Array) -> float:
@@ -46,9 +55,9 @@ def image_score(patch_scores: Float32Array) -> float:
 
 
 def anomaly_map(patch_scores: Float32Array, size_wh: tuple[int, int]) -> Float32Array:
-    """float32 (grid_h, grid_w) -> float32 (height, width): bilinear, then Gaussian smoothing."""
-    enlarged = cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.GaussianBlur(enlarged, (0, 0), SMOOTHING, borderType=cv2.BORDER_REPLICATE), np.float32)
+    """float32 (grid_h, grid_w) -> float32 (height, width), bilinear; nowhere above the image score."""
+    enlarged: Float32Array = cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_LINEAR)
+    return enlarged
 
 
 def p_value(score: float, normal_scores: Float32Array) -> float:

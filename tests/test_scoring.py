@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from inspector import heatmap
 from inspector.patches import View
-from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_value, regions
+from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_value, regions, smooth
 
 
 def brute_force(bank: np.ndarray, embeddings: np.ndarray, k: int) -> np.ndarray:
@@ -17,13 +17,13 @@ def brute_force(bank: np.ndarray, embeddings: np.ndarray, k: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("k", [1, 3, 9])
-def test_patch_scores_are_mean_distances_to_the_k_nearest(k: int) -> None:
+def test_patch_scores_are_smoothed_mean_distances_to_the_k_nearest(k: int) -> None:
     rng = np.random.default_rng(0)
     bank = rng.normal(size=(50, 12)).astype(np.float32)
     embeddings = rng.normal(size=(5, 7, 12)).astype(np.float32)
     got = NearestNeighbours(bank, k).patch_scores(embeddings)
     assert got.dtype == np.float32
-    np.testing.assert_allclose(got, brute_force(bank, embeddings, k), rtol=1e-4)
+    np.testing.assert_allclose(got, smooth(brute_force(bank, embeddings, k).astype(np.float32)), rtol=1e-4)
 
 
 def test_a_search_says_which_vectors_are_nearest() -> None:
@@ -43,6 +43,15 @@ def test_a_patch_of_the_bank_has_no_distance() -> None:
     scores = NearestNeighbours(bank).patch_scores(bank.reshape(8, 8, 8))
     assert np.isfinite(scores).all()
     assert scores.max() < 1e-2
+
+
+def test_smoothing_favours_what_spans_several_patches() -> None:
+    spike, patch = np.zeros((9, 9), np.float32), np.zeros((9, 9), np.float32)
+    spike[4, 4] = 1
+    patch[3:6, 3:6] = 1
+    assert smooth(spike).max() < 0.5
+    assert smooth(patch).max() > 0.8
+    assert smooth(spike).sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_the_image_score_is_the_largest_patch_score() -> None:
