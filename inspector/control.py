@@ -51,11 +51,11 @@ class Control:
         self._info = info
         self._health = health
         self._commands = commands
-        self._told: tuple[int, float, dict[str, Any]] | None = None
+        self._told: tuple[int, float, object] | None = None
         self._limited = RateLimited(log)
 
     def tell(self) -> None:
-        """Publishes status and info over each new connection, health when it changed and every ten seconds."""
+        """Publishes status and info over each new connection, health when its faults change and every ten seconds."""
         link = self._connection.link
         if link is None:
             return
@@ -64,10 +64,10 @@ class Control:
         if self._told is None or self._told[0] != link:
             self._publish("status", b"online")
             self._publish("info", _json(self._info()))
-        elif now - self._told[1] < HEALTH_EVERY_S and health == self._told[2]:
+        elif now - self._told[1] < HEALTH_EVERY_S and health.get("faults") == self._told[2]:
             return
         self._publish("health", _json({**health, "at": contract.timestamp(datetime.now(UTC))}))
-        self._told = (link, now, health)
+        self._told = (link, now, health.get("faults"))
 
     def stopped(self) -> None:
         """The last word: the daemon ends as it was told to."""

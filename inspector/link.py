@@ -148,7 +148,7 @@ class Link:
         properties = None
         if self.version == "5":
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.ContentType = "image/png" if payload[:4] == b"\x89PNG" else "application/json"
+            properties.ContentType = _content_type(payload)
             if correlation is not None:
                 properties.CorrelationData = correlation
         sent = self._client.publish(topic, payload, qos, retain, properties)
@@ -260,6 +260,12 @@ class Link:
                 self._handlers.fault(error)
 
         return call
+
+
+def _content_type(payload: bytes) -> str:
+    if payload.startswith(b"\x89PNG"):
+        return "image/png"
+    return "application/json" if payload.startswith(b"{") else "text/plain"
 
 
 def _leave_writing_to_the_loop(_client: Client, _userdata: Any, _socket: Any) -> None:

@@ -7,6 +7,7 @@ the broker, what was not confirmed is published again from the outbox.
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,8 @@ from inspector.settings import BrokerSettings
 log = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.25, 30.0)
+_LASTING_S = 10.0
+_SUSPICIOUS = 3
 
 
 def _ignore(*_: object) -> None:
@@ -107,7 +110,7 @@ class Connection:
             self._on_fault(error)
 
     def _keep_connected(self) -> None:
-        number = failures = 0
+        number = failures = brief = 0
         while True:
             number += 1
             link = Link(
@@ -117,18 +120,24 @@ class Connection:
                 if self._closing.is_set():
                     return
                 self._link = link
+            began = time.monotonic()
             link.run()
+            lasted = time.monotonic() - began > _LASTING_S
             with self._lock:
                 self._link = None
             if self._closing.is_set():
                 return
-            self._on_change(link.trouble)
-            failures = 0 if link.was_up else failures + 1
+            failures = 0 if link.was_up and lasted else failures + 1
+            brief = brief + 1 if link.was_up and not lasted else 0
+            trouble = link.trouble or "connection closed"
+            if brief >= _SUSPICIOUS:
+                trouble += f"; does another client use the id {self._identity.client_id}?"
+            self._on_change(trouble)
             again = self._choice.ended(accepted=link.accepted, wrong_version=link.wrong_version, silent=link.silent)
             if not again:
-                self._wait(failures, link.trouble)
+                self._wait(failures, trouble)
 
-    def _wait(self, failures: int, trouble: str | None) -> None:
+    def _wait(self, failures: int, trouble: str) -> None:
         first, most = _BACKOFF_S
         delay = min(most, first * 2 ** min(failures, 16)) * random.uniform(0.5, 1.0)
         told = {"client": self._identity.client_id, "fault": trouble, "retry_s": round(delay, 2)}

@@ -100,7 +100,7 @@ class Publisher:
                 done = self._step()
                 if self._closing:
                     give_up = give_up or time.monotonic() + _DRAIN_S
-                    if done or time.monotonic() > give_up:
+                    if done or self._connection.link is None or time.monotonic() > give_up:
                         return
         except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
             self._on_fault(error)

@@ -10,7 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -64,9 +64,9 @@ def frame(seed: int, *, station: StationId = CAM1, prefix: str = "f", **changes:
 class Camera:
     """Publishes with QoS 1, and waits until the broker has it. MQTT 5, or 3.1.1 with envelopes."""
 
-    def __init__(self, port: int, *, version: str = "5") -> None:
+    def __init__(self, port: int, *, version: str = "5", prepare: Callable[[Client], None] | None = None) -> None:
         self._v5 = version == "5"
-        self._client = _client(self._v5)
+        self._client = _client(self._v5, prepare)
         self._client.max_queued_messages_set(0)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
@@ -112,10 +112,10 @@ class Camera:
 class Plc:
     """Listens to everything below the root except frames, and checks it against the schemas."""
 
-    def __init__(self, port: int, *, version: str = "5") -> None:
+    def __init__(self, port: int, *, version: str = "5", prepare: Callable[[Client], None] | None = None) -> None:
         self.messages: list[tuple[str, bytes, bool]] = []
         self.unschematic: list[str] = []
-        self._client = _client(version == "5")
+        self._client = _client(version == "5", prepare)
         self._client.on_connect = lambda client, *_: client.subscribe(
             [(f"{contract.ROOT}/+/+/+/+/{kind}", 1) for kind in ("verdict", "error", "heatmap")]
             + [(f"{contract.ROOT}/_inspector/#", 1)]
@@ -173,9 +173,12 @@ _VALIDATORS = {
 }
 
 
-def _client(v5: bool) -> Client:
+def _client(v5: bool, prepare: Callable[[Client], None] | None) -> Client:
     protocol = MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
-    return Client(CallbackAPIVersion.VERSION2, protocol=protocol)
+    client = Client(CallbackAPIVersion.VERSION2, protocol=protocol)
+    if prepare is not None:
+        prepare(client)
+    return client
 
 
 class Daemon:

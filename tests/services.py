@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -46,14 +47,21 @@ class Mosquitto:
 
     host = "127.0.0.1"
 
-    def __init__(self, folder: Path, *, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, *, options: tuple[str, ...] = (), configuration: str | None = None) -> None:
+        """options: lines added to the configuration. configuration: used instead, `{port}` filled in."""
         self.folder = folder
+        self._own = configuration
         self.port = 0
         self.log = folder / "mosquitto.log"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     def _configure(self) -> Path:
+        path = self.folder / "mosquitto.conf"
+        path.write_text(self._lines() if self._own is None else self._own.replace("{port}", str(self.port)))
+        return path
+
+    def _lines(self) -> str:
         lines = [
             f"listener {self.port} {self.host}",
             "allow_anonymous true",
@@ -66,9 +74,7 @@ class Mosquitto:
         ]
         if os.geteuid() == 0:
             lines.insert(0, "user root")
-        path = self.folder / "mosquitto.conf"
-        path.write_text("\n".join(lines) + "\n")
-        return path
+        return "\n".join(lines) + "\n"
 
     def start(self) -> None:
         """Starts it, on the port it had before or on a free one, and returns when it accepts connections."""
@@ -95,6 +101,11 @@ class Mosquitto:
     def stop(self) -> None:
         """Ends it cleanly, so that it writes its sessions to disk."""
         self._end(kill=False)
+
+    def reload(self) -> None:
+        """Reads passwords and access lists anew."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         """Ends it without a word."""

@@ -1,0 +1,139 @@
+"""The shipped broker configuration: TLS, passwords, access lists, with the daemon behind them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from line import CAM1, Camera, Daemon, Plc, frame
+from paho.mqtt.client import Client
+from services import Mosquitto, wait_until
+
+from inspector import contract
+
+CONFIGS = Path(__file__).parent.parent.parent / "configs"
+USERS = ("inspector", "cam1", "plc")
+
+
+def openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA of the plant and a certificate for the broker."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificates")
+    folder = tmp_path_factory.mktemp("certificates")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    openssl(folder, "req", "-x509", *key, "-subj", "/CN=plant ca", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl(folder, "req", *key[:-2], "-subj", "/CN=127.0.0.1", "-keyout", "broker.key", "-out", "broker.csr")
+    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san")
+    openssl(folder, "x509", "-req", "-in", "broker.csr", *signed, "-out", "broker.pem")
+    return folder
+
+
+@pytest.fixture
+def guarded(certificates: Path, tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker with configs/mosquitto.conf and configs/mosquitto.acl, at its own port and paths."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    passwords = folder / "passwords"
+    passwords.touch()
+    for user in USERS:
+        subprocess.run(["mosquitto_passwd", "-b", str(passwords), user, f"secret of {user}"], check=True)
+    shutil.copy(CONFIGS / "mosquitto.acl", folder / "acl")
+    text = (CONFIGS / "mosquitto.conf").read_text()
+    for theirs, ours in (
+        ("listener 8883", "listener {port} 127.0.0.1"),
+        ("/etc/mosquitto/certs", str(certificates)),
+        ("/var/lib/mosquitto/", f"{folder}/"),
+        ("/etc/mosquitto", str(folder)),
+    ):
+        text = text.replace(theirs, ours)
+    if os.geteuid() == 0:
+        text = f"user root\n{text}"
+    broker = Mosquitto(folder, configuration=text)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+class As:
+    """A user of the broker."""
+
+    def __init__(self, user: str, certificates: Path) -> None:
+        self._user = user
+        self._ca = certificates / "ca.pem"
+
+    def __call__(self, client: Client) -> None:
+        client.tls_set(str(self._ca))
+        client.username_pw_set(self._user, f"secret of {self._user}")
+
+
+@pytest.fixture
+def guarded_daemon(guarded: Mosquitto, certificates: Path, bank: Path, tmp_path: Path) -> Iterator[Daemon]:
+    (tmp_path / "password").write_text("secret of inspector\n")
+    with Daemon(tmp_path, port=guarded.port, bank=bank) as daemon:
+        daemon.settings["broker"].update(
+            {"username": "inspector", "password_file": "password", "tls": {"ca_file": str(certificates / "ca.pem")}}
+        )
+        yield daemon
+
+
+def test_frames_and_verdicts_pass_through_the_shipped_configuration(
+    guarded_daemon: Daemon, guarded: Mosquitto, certificates: Path
+) -> None:
+    guarded_daemon.start()
+    with (
+        Plc(guarded.port, prepare=As("plc", certificates)) as plc,
+        Camera(guarded.port, prepare=As("cam1", certificates)) as camera,
+    ):
+        forged = contract.station_topic(CAM1, "verdict")
+        camera.send_raw(forged, b"{}")
+        camera.send(*(frame(i) for i in range(5)))
+        wait_until(lambda: len(plc.answered()) == 5, "five verdicts, and none that the camera forged")
+
+
+def test_a_wrong_password_is_told_and_a_right_one_is_taken_without_a_restart(guarded_daemon: Daemon) -> None:
+    password = guarded_daemon.folder / "password"
+    password.write_text("wrong\n")
+    guarded_daemon.start(ready=False)
+    wait_until(lambda: guarded_daemon.get("/readyz")[0] == 503, "an answer")
+    wait_until(lambda: "Not authorized" in guarded_daemon.faults().get("broker", ""), "the broker's refusal")
+    assert "secret" not in guarded_daemon.log.read_text()
+    password.write_text("secret of inspector\n")
+    wait_until(guarded_daemon.ready, "ready")
+
+
+def test_a_broker_that_nobody_vouches_for_is_not_trusted(guarded_daemon: Daemon) -> None:
+    guarded_daemon.settings["broker"]["tls"] = {}
+    guarded_daemon.start(ready=False)
+    wait_until(lambda: guarded_daemon.get("/readyz")[0] == 503, "an answer")
+    wait_until(lambda: "CERTIFICATE_VERIFY_FAILED" in guarded_daemon.faults().get("broker", ""), "the refusal")
+
+
+def test_what_the_broker_refuses_waits_until_it_is_allowed(
+    guarded_daemon: Daemon, guarded: Mosquitto, certificates: Path
+) -> None:
+    acl = guarded.folder / "acl"
+    allowed = acl.read_text()
+    acl.write_text(allowed.replace("topic write inspector/v1/+/+/+/+/verdict", ""))
+    guarded.reload()
+    guarded_daemon.start()
+    with (
+        Plc(guarded.port, prepare=As("plc", certificates)) as plc,
+        Camera(guarded.port, prepare=As("cam1", certificates)) as camera,
+    ):
+        camera.send(frame(0), frame(1, payload=b"no picture"), frame(2))
+        wait_until(lambda: plc.documents("error"), "the error, which is allowed")
+        wait_until(lambda: "the broker refuses" in guarded_daemon.faults().get("outbox", ""), "the refusal is told")
+        assert guarded_daemon.rows("SELECT count(*) FROM outbox WHERE topic LIKE '%/verdict'") == [(2,)]
+        acl.write_text(allowed)
+        guarded.reload()
+        wait_until(lambda: len(plc.documents("verdict")) == 2, "the verdicts")
+        assert [v["frame_id"] for v in plc.documents("verdict")] == ["f-0", "f-2"]
+        wait_until(guarded_daemon.ready, "ready again")

@@ -1,0 +1,145 @@
+"""A connection to the broker: kept, made anew, and what ends it."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from queue import SimpleQueue
+
+import pytest
+from services import DEADLINE_S, Mosquitto, wait_until
+
+from inspector.link import Arrival, Identity
+from inspector.mqtt import Connection
+from inspector.settings import BrokerSettings
+
+
+class Seen:
+    """What a connection told."""
+
+    def __init__(self) -> None:
+        self.changes: list[str | None] = []
+        self.faults: list[BaseException] = []
+        self.messages: SimpleQueue[Arrival] = SimpleQueue()
+        self.published: SimpleQueue[tuple[int, int, str | None]] = SimpleQueue()
+
+
+Connect = Callable[..., tuple[Connection, Seen]]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Opens connections that are closed at the end."""
+    with ExitStack() as opened:
+
+        def open_one(
+            port: int,
+            identity: Identity,
+            on_message: Callable[[Arrival], None] | None = None,
+            **broker: str,
+        ) -> tuple[Connection, Seen]:
+            seen = Seen()
+            connection = Connection(
+                BrokerSettings.model_validate({"port": port, **broker}),
+                identity,
+                on_change=seen.changes.append,
+                on_fault=seen.faults.append,
+                on_message=on_message or seen.messages.put,
+                on_published=lambda *answer: seen.published.put(answer),
+            )
+            opened.enter_context(connection)
+            return connection, seen
+
+        yield open_one
+
+
+def up(connection: Connection) -> int:
+    wait_until(lambda: connection.link is not None, "the connection is up")
+    assert connection.link is not None
+    return connection.link
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_what_is_not_acknowledged_comes_again(version: str, mosquitto: Mosquitto, connect: Connect) -> None:
+    reader = Identity("reader", subscriptions=[("t", 1)], persistent=True, receive_maximum=10)
+    first, seen = connect(mosquitto.port, reader, protocol=version)
+    up(first)
+    writer, told = connect(mosquitto.port, Identity("writer"), protocol=version)
+    up(writer)
+    for word in (b"one", b"two"):
+        assert writer.publish("t", word) is not None
+        assert told.published.get(timeout=DEADLINE_S)[2] is None
+    one, two = (seen.messages.get(timeout=DEADLINE_S) for _ in range(2))
+    assert (one.payload, one.dup, one.retain) == (b"one", False, False)
+    first.ack(one.link, one.mid)
+    first.ack(two.link + 1, two.mid)
+    first.close()
+    _, seen = connect(mosquitto.port, reader, protocol=version)
+    again = seen.messages.get(timeout=DEADLINE_S)
+    assert (again.payload, again.dup) == (b"two", True)
+
+
+def test_a_lost_connection_is_made_anew_with_another_number(mosquitto: Mosquitto, connect: Connect) -> None:
+    connection, seen = connect(mosquitto.port, Identity("c"))
+    before = up(connection)
+    mosquitto.kill()
+    wait_until(lambda: connection.link is None, "the loss is seen")
+    assert connection.publish("t", b"x") is None
+    mosquitto.start()
+    assert up(connection) > before
+    assert seen.changes[0] is None
+    assert seen.changes[-1] is None
+    assert any(change is not None for change in seen.changes)
+    assert seen.faults == []
+
+
+def test_an_exception_in_a_handler_is_told(mosquitto: Mosquitto, connect: Connect) -> None:
+    def fail(_: Arrival) -> None:
+        raise RuntimeError("a bug")
+
+    connection, seen = connect(mosquitto.port, Identity("c", subscriptions=[("t", 1)]), fail)
+    up(connection)
+    connection.publish("t", b"x")
+    wait_until(lambda: seen.faults, "the fault")
+    assert str(seen.faults[0]) == "a bug"
+
+
+def test_two_clients_with_one_id_are_told_so(mosquitto: Mosquitto, connect: Connect) -> None:
+    first, seen = connect(mosquitto.port, Identity("same"))
+    up(first)
+    second, _ = connect(mosquitto.port, Identity("same"))
+    up(second)
+    hint = "does another client use the id same?"
+    wait_until(lambda: any(change and hint in change for change in seen.changes), "the hint")
+
+
+def test_closing_does_not_wait_for_a_broker_that_is_away(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connection, _ = connect(silent.getsockname()[1], Identity("c"))
+        connection.close()
+
+
+def test_a_broker_that_refuses_the_version_is_spoken_to_in_the_other(connect: Connect) -> None:
+    levels: list[int] = []
+
+    def serve(server: socket.socket) -> None:
+        for _ in range(2):
+            peer, _ = server.accept()
+            with peer:
+                packet = peer.recv(1000)
+                levels.append(packet[packet.index(b"MQTT") + 4])
+                refuse = levels[-1] == 5
+                peer.sendall(bytes([0x20, 2, 0, 1 if refuse else 0]))
+                if not refuse:
+                    peer.recv(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(DEADLINE_S)
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        connection, _ = connect(server.getsockname()[1], Identity("c"))
+        up(connection)
+        assert levels == [5, 4]
+        assert connection.protocol == "3.1.1"
+        connection.close()
+        thread.join(DEADLINE_S)
