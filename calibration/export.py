@@ -43,7 +43,11 @@ def embedding_graph(
     joined = [maps[0], *(_resize(layer, grid_hw) for layer in maps[1:])]
     fused = ops.concat(joined, axis=1) if len(joined) > 1 else maps[0].node
     result = ops.result(ops.transpose(fused, np.array([0, 2, 3, 1])), name="embeddings")
-    return ov.Model([result], [image], "patch_embeddings")
+    graph = ov.Model([result], [image], "patch_embeddings")
+    # OpenVINO numbers nodes through the whole process: numbered by their place, the same graph has the same bytes.
+    for number, node in enumerate(graph.get_ordered_ops()):
+        node.set_friendly_name(f"{node.get_type_name()}_{number}")
+    return graph
 
 
 def _pool(layer: ov.Output, side: int) -> ov.Output:

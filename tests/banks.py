@@ -1,0 +1,49 @@
+"""Banks for tests: copies that may be damaged, and signed again so that the damage is met by the later checks."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from line import drawn_part
+from safetensors.numpy import load_file, save_file
+
+from inspector.bank import digests
+
+
+def copy_of(bank: Path, folder: Path) -> Path:
+    """A copy of the bank, to be damaged."""
+    return Path(shutil.copytree(bank, folder / "copied"))
+
+
+def change_manifest(bank: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Edit manifest.json as a hand would."""
+    file = bank / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    change(manifest)
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def sign(bank: Path) -> None:
+    """Write the digests that the files now have into the manifest."""
+    files = digests(bank)
+    del files["manifest.json"]
+    change_manifest(bank, lambda manifest: manifest.update(files=files))
+
+
+def change_arrays(file: Path, change: Callable[[dict[str, np.ndarray]], Any]) -> None:
+    """Edit the arrays in a safetensors file of a bank, and sign the bank again."""
+    arrays = dict(load_file(file))
+    change(arrays)
+    save_file(arrays, file)
+    sign(file.parent)
+
+
+def write_good(folder: Path, count: int, *, first_seed: int = 0) -> Path:
+    """A folder with so many different drawn parts."""
+    folder.mkdir(parents=True)
+    for seed in range(count):
+        (folder / f"{seed:03d}.png").write_bytes(drawn_part(first_seed + seed))
+    return folder
