@@ -45,8 +45,7 @@ class NearestNeighbours:
 
 def smooth(patch_scores: Float32Array) -> Float32Array:
     """Gaussian smoothing over neighbouring patches, float32 (grid_h, grid_w)."""
-    smoothed: Float32Array = cv2.GaussianBlur(patch_scores, (0, 0), SMOOTHING, borderType=cv2.BORDER_REPLICATE)
-    return smoothed
+    return np.asarray(cv2.GaussianBlur(patch_scores, (0, 0), SMOOTHING, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def image_score(patch_scores: Float32Array) -> float:
@@ -56,8 +55,7 @@ def image_score(patch_scores: Float32Array) -> float:
 
 def anomaly_map(patch_scores: Float32Array, size_wh: tuple[int, int]) -> Float32Array:
     """float32 (grid_h, grid_w) -> float32 (height, width), bilinear; nowhere above the image score."""
-    enlarged: Float32Array = cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_LINEAR)
-    return enlarged
+    return np.asarray(cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def p_value(score: float, normal_scores: Float32Array) -> float:
