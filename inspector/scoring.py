@@ -19,7 +19,7 @@ from inspector.types import Float32Array, Region
 SMOOTHING = 0.75
 """Standard deviation of the Gaussian over patch scores, in patches.
 
-Chosen by separation of held-back normals from synthetic defects: 0.5 to 1 are alike, and half a point of AUROC above none.
+Chosen by separation of held-back normals from synthetic defects: 0.5 to 1 are alike, half a point of AUROC above none.
 """
 
 
