@@ -1,0 +1,106 @@
+"""Our side of a comparison: the real commands as processes of their own, and the peer's view of the same data."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from calibration.evaluation import GOOD, Case
+from calibration.metrics import PixelFigures
+from inspector import frame as decoder
+from inspector.folder import image_files
+from inspector.patches import picture_of
+from inspector.recipe import Recipe
+from inspector.types import UInt8Image
+
+SAMPLES = 200
+"""How many good samples both sides get, first by path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command printed as JSON, and the most memory it had, MB."""
+
+    document: dict[str, Any]
+    peak_mb: float
+
+
+def command(*arguments: object) -> Said:
+    """`inspector ARGUMENTS --json`, as a process.
+
+    Raises:
+        RuntimeError: it failed; what it said is in the message.
+    """
+    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complaint:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "inspector", *map(str, arguments), "--json"], stdout=printed, stderr=complaint
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        printed.seek(0)
+        complaint.seek(0)
+        if process.returncode != 0:
+            said = complaint.read().decode(errors="replace").strip()[-400:]
+            raise RuntimeError(f"inspector {arguments[0]}: exit code {process.returncode}: {said}")
+        return Said(json.load(printed), usage.ru_maxrss / 1024)
+
+
+def data_sets(folder: Path, only: Sequence[str] | None = None) -> list[Path]:
+    """Folders in MVTec's layout below `folder`, in order of their names.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    found = [path.parent for path in sorted(folder.glob("*/test")) if (path.parent / "train" / GOOD).is_dir()]
+    chosen = [path for path in found if only is None or path.name in only]
+    if not chosen:
+        raise SystemExit(f"{folder}: no data set in MVTec's layout there (NAME/train/{GOOD}, NAME/test/...)")
+    return chosen
+
+
+def weights_file(folder: Path, arch: str) -> Path:
+    """`timm-ARCH*.safetensors` in the folder.
+
+    Raises:
+        SystemExit: it is not there.
+    """
+    found = sorted(folder.glob(f"timm-{arch}*.safetensors"))
+    if not found:
+        raise SystemExit(f"{folder}: no timm-{arch}*.safetensors there")
+    return found[0]
+
+
+def good_files(data: Path, limit: int | None = SAMPLES) -> list[Path]:
+    """The first good samples."""
+    return image_files(data / "train" / GOOD)[:limit]
+
+
+def picture(path: Path, recipe: Recipe) -> UInt8Image:
+    """What the backbone sees of a file."""
+    return picture_of(decoder.decode(path.read_bytes()), recipe)[0]
+
+
+def save_pictures(paths: Iterable[Path], recipe: Recipe, file: Path) -> None:
+    """What the recipe makes of pictures, for the peer: uint8 (n, height, width, 3) in a .npy file."""
+    np.save(file, np.stack([picture(path, recipe) for path in paths]))
+
+
+def pixel_auroc(maps: np.ndarray, cases: Sequence[Case]) -> float | None:
+    """Of the peer's anomaly maps (n, height, width), by the same rules as `inspector evaluate`."""
+    figures = PixelFigures()
+    for heat, case in zip(maps, cases, strict=True):
+        height, width = heat.shape
+        if case.label == GOOD:
+            figures.add(heat.astype(np.float32), np.zeros((height, width), bool))
+        elif case.mask is not None and (grey := cv2.imread(str(case.mask), cv2.IMREAD_GRAYSCALE)) is not None:
+            mask = cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST) > 127
+            figures.add(heat.astype(np.float32), mask)
+    return figures.auroc
