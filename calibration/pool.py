@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from calibration.coreset import greedy_k_center
 from inspector.types import Float32Array
 
-MAX_BYTES = 2 << 30
+MAX_BYTES = 1 << 30
 """Bound of all pools of a calibration together."""
 
 KEEP = 4
