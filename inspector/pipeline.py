@@ -1,6 +1,5 @@
 """One frame, end to end: payload bytes in, an Inspection out. No network, no database, and no clock but a stopwatch."""
 
-import math
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -61,12 +60,12 @@ class Pipeline:
         picture, view = picture_of(frame, recipe)
         decoded = perf_counter()
         embeddings = self.engine.embed(picture[None])[0]
+        if not np.isfinite(embeddings).all():
+            raise InferenceError(f"{self.engine.name}: got NaN or infinity in the embeddings, expected finite numbers")
         embedded = perf_counter()
         patch_scores = self._neighbours.patch_scores(embeddings)
         score = image_score(patch_scores)
         searched = perf_counter()
-        if not math.isfinite(score):
-            raise InferenceError(f"{self.engine.name}: got score {score}, expected a finite number")
         heat = anomaly_map(patch_scores, recipe.size_wh)
         decision = thresholds.decide(score)
         found = () if decision is Decision.OK else regions(heat, thresholds.pixel, view)

@@ -1,0 +1,147 @@
+"""Engines agree, and what they say of a picture depends on that picture alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from banks import write_good
+from line import drawn_part
+from safetensors.numpy import save_file
+
+from calibration.calibrate import Options, calibrate
+from inspector import engines, frame
+from inspector.bank import Bank
+from inspector.engines import TOLERANCE, open_engine
+from inspector.engines.openvino import OpenVinoEngine
+from inspector.errors import EngineError, InferenceError
+from inspector.patches import picture_of
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+from inspector.types import UInt8Image
+
+
+@pytest.fixture(scope="module")
+def timm_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank of a timm network with random weights from a file; wider than high, so that axes cannot be swapped."""
+    timm = pytest.importorskip("timm")
+    torch = pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("timm")
+    torch.manual_seed(0)
+    model = timm.create_model("resnet10t")
+    save_file({key: value.numpy() for key, value in model.state_dict().items()}, folder / "weights.safetensors")
+    recipe = Recipe(name="wide", size_wh=(96, 64), vectors=16, pooling=5)
+    options = Options(recipe=recipe, backbone=f"timm:resnet10t@{folder / 'weights.safetensors'}", folds=2)
+    calibrate(write_good(folder / "good", 4), folder / "bank", options)
+    return folder / "bank"
+
+
+@pytest.fixture(params=["builtin", "timm"])
+def either_bank(request: pytest.FixtureRequest, bank: Path) -> Path:
+    return bank if request.param == "builtin" else request.getfixturevalue("timm_bank")
+
+
+def pictures(bank: Path, count: int = 5) -> UInt8Image:
+    """Good and scratched parts, noise and black, at the size of the bank's recipe."""
+    recipe = Bank.load(bank).recipe
+    width, height = recipe.size_wh
+    drawn = [
+        picture_of(frame.decode(drawn_part(seed, scratched=seed % 2 == 1)), recipe)[0] for seed in range(count - 2)
+    ]
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return np.stack([*drawn, noise, np.zeros((height, width, 3), np.uint8)])
+
+
+def test_torch_and_openvino_agree_within_the_stated_tolerance(either_bank: Path) -> None:
+    images = pictures(either_bank)
+    plain = open_engine("openvino", either_bank).embed(images)
+    reference = open_engine("torch:cpu", either_bank).embed(images)
+    manifest = Bank.load(either_bank).manifest
+    assert plain.shape == reference.shape == (5, *manifest.grid_hw, manifest.dim)
+    assert plain.dtype == reference.dtype == np.float32
+    for one, other in zip(plain, reference, strict=True):
+        assert np.abs(one - other).max() <= TOLERANCE * np.abs(other).max()
+
+
+def test_engines_that_agree_decide_alike(either_bank: Path) -> None:
+    plain, reference = (Pipeline.open(either_bank, engine=name) for name in ("openvino", "torch:cpu"))
+    for seed in range(4):
+        payload = drawn_part(seed, scratched=True)
+        one, other = plain.inspect(payload), reference.inspect(payload)
+        assert one.score == pytest.approx(other.score, rel=5e-3)
+        assert one.decision is other.decision
+
+
+def test_openvino_embeds_a_picture_the_same_in_any_company(either_bank: Path) -> None:
+    images = pictures(either_bank)
+    engine = open_engine("auto", either_bank)
+    together = engine.embed(images)
+    for index in reversed(range(len(images))):
+        np.testing.assert_array_equal(engine.embed(images[index : index + 1])[0], together[index])
+    np.testing.assert_array_equal(engine.embed(images[::-1])[::-1], together)
+
+
+def test_torch_embeds_a_picture_the_same_in_any_company(either_bank: Path) -> None:
+    images = pictures(either_bank)
+    engine = open_engine("torch:cpu", either_bank)
+    together = engine.embed(images)
+    for index, image in enumerate(images):
+        np.testing.assert_allclose(
+            engine.embed(image[None])[0], together[index], atol=TOLERANCE / 10 * np.abs(together).max()
+        )
+
+
+def test_an_embedding_is_the_callers_to_keep(bank: Path) -> None:
+    images = pictures(bank)
+    engine = open_engine("auto", bank)
+    first = engine.embed(images[:1])
+    kept = first.copy()
+    engine.embed(images[1:2])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_no_pictures_no_embeddings(bank: Path) -> None:
+    assert open_engine("auto", bank).embed(np.zeros((0, 64, 64, 3), np.uint8)).shape[0] == 0
+
+
+@pytest.mark.parametrize(
+    "images",
+    [np.zeros((1, 32, 64, 3), np.uint8), np.zeros((1, 64, 64, 3), np.float32), np.zeros((1, 64, 64, 4), np.uint8)],
+    ids=["size", "type", "channels"],
+)
+def test_openvino_refuses_pictures_of_another_shape(bank: Path, images: np.ndarray) -> None:
+    with pytest.raises(InferenceError, match=r"expected uint8 \('n', 64, 64, 3\)"):
+        open_engine("openvino", bank).embed(images)
+
+
+def test_engines_say_what_ran(bank: Path) -> None:
+    assert open_engine("auto", bank).name.startswith("openvino 20")
+    assert open_engine("torch:cpu", bank).name.endswith("cpu f32")
+
+
+def test_a_graph_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="openvino: cannot run") as caught:
+        OpenVinoEngine(tmp_path / "graph.xml")
+    assert "\n" not in str(caught.value)
+
+
+def test_cuda_where_there_is_none(bank: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(EngineError, match="no CUDA device; use openvino or torch:cpu"):
+        open_engine("torch:cuda", bank)
+    assert "cpu" in open_engine("torch", bank).name
+
+
+@pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="this machine has no CUDA device")
+def test_cuda_agrees_with_openvino(either_bank: Path) -> None:
+    images = pictures(either_bank)
+    plain = open_engine("openvino", either_bank).embed(images)
+    cuda = open_engine("torch:cuda", either_bank).embed(images)
+    assert np.abs(plain - cuda).max() <= TOLERANCE * np.abs(plain).max()
+
+
+def test_without_torch_the_error_says_what_to_install(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(EngineError, match=r"torch is not installed; use engine openvino, or install inspector\[cal"):
+        open_engine("torch", bank)

@@ -1,0 +1,130 @@
+"""What a process loads, and that it talks to nobody: each claim in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from banks import write_good
+from line import drawn_part
+from safetensors.numpy import save_file
+
+HEAVY = {"torch", "torchvision", "timm", "sklearn", "scipy", "pandas", "matplotlib"}
+
+NO_NETWORK = """
+import socket, sys
+def refuse(*args, **kwargs):
+    print("network:", args, file=sys.stderr, flush=True)
+    raise OSError("no network here")
+socket.getaddrinfo = socket.gethostbyname = socket.create_connection = refuse
+socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = refuse
+"""
+
+NO_TORCH = """
+import sys
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision", "timm"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, NotInstalled())
+"""
+
+
+def run(program: str, *arguments: object) -> str:
+    """What a program printed, run by a fresh interpreter; a failure shows its trace."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "network:" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def loaded_by(program: str, *arguments: object) -> set[str]:
+    """The top-level modules that are loaded when `program` has run."""
+    ending = "\nimport json as _j, sys as _s; print('\\n' + _j.dumps(sorted({n.split('.')[0] for n in _s.modules})))"
+    return set(json.loads(run(program + ending, *arguments).splitlines()[-1]))
+
+
+def cli(*arguments: str) -> str:
+    return f"""
+from inspector.cli import main
+try:
+    main({list(arguments)!r})
+except SystemExit as left:
+    assert left.code == 0, left.code
+"""
+
+
+def test_the_daemons_path_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import inspector.daemon, inspector.pipeline, inspector.engines.openvino")
+    assert {"openvino", "faiss", "cv2"} <= loaded
+    assert not loaded & (HEAVY | {"calibration"})
+
+
+def test_help_loads_next_to_nothing() -> None:
+    loaded = loaded_by(cli("--help"))
+    assert not loaded & (HEAVY | {"calibration", "numpy", "cv2", "openvino", "faiss", "sqlalchemy", "pydantic", "paho"})
+
+
+def test_inspecting_loads_nothing_heavy(bank: Path, tmp_path: Path) -> None:
+    (tmp_path / "part.png").write_bytes(drawn_part(1))
+    loaded = loaded_by(cli("inspect", str(bank), str(tmp_path / "part.png"), "--json"))
+    assert not loaded & (HEAVY | {"calibration"})
+
+
+def test_calibrate_and_evaluate_need_no_torch_and_no_network(tmp_path: Path) -> None:
+    write_good(tmp_path / "train" / "good", 6)
+    write_good(tmp_path / "test" / "good", 2, first_seed=50)
+    (tmp_path / "test" / "scratch").mkdir()
+    (tmp_path / "test" / "scratch" / "0.png").write_bytes(drawn_part(60, scratched=True))
+    (tmp_path / "recipe.yaml").write_text("{size_wh: [64, 64], vectors: 32}")
+    recipe = str(tmp_path / "recipe.yaml")
+    calibrate = cli("calibrate", str(tmp_path / "train" / "good"), "-o", str(tmp_path / "bank"), "--recipe", recipe)
+    evaluate = cli("evaluate", str(tmp_path / "bank"), str(tmp_path / "test"), "--json")
+    printed = run(NO_TORCH + NO_NETWORK + calibrate + evaluate)
+    assert json.loads(printed.splitlines()[-1])["image_auroc"] == 1.0
+
+
+def test_exporting_a_timm_model_talks_to_nobody(tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm")
+    weights = tmp_path / "weights.safetensors"
+    save_file({key: value.numpy() for key, value in timm.create_model("resnet10t").state_dict().items()}, weights)
+    program = """
+import sys
+from calibration.backbone import open_backbone
+from calibration.export import embedding_graph
+from inspector.recipe import Recipe
+recipe = Recipe(size_wh=(64, 64))
+backbone = open_backbone("timm:resnet10t@" + sys.argv[1], recipe)
+print(list(embedding_graph(backbone.features, recipe).output(0).shape))
+"""
+    assert run(NO_NETWORK + program, weights).startswith("[1, 8, 8, ")
+
+
+def test_without_torch_a_timm_backbone_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 4)
+    program = f"""
+from inspector.cli import main
+main(["calibrate", {str(good)!r}, "-o", {str(tmp_path / "bank")!r}, "--backbone", "timm:resnet18@w.safetensors"])
+"""
+    command = [sys.executable, "-c", NO_TORCH + program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    expected = "timm is not installed; install inspector[calibrate], or use builtin"
+    assert (done.returncode, done.stderr) == (1, f"error: backbone timm:resnet18: {expected}\n")
+    assert not (tmp_path / "bank").exists()
+
+
+def test_opening_a_bank_talks_to_nobody(bank: Path) -> None:
+    program = "import sys, pathlib; from inspector.pipeline import Pipeline; Pipeline.open(pathlib.Path(sys.argv[1]))"
+    run(NO_NETWORK + program, bank)
+
+
+@pytest.mark.parametrize("first", ["inspector", "calibration", "calibration.export", "inspector.engines.openvino"])
+def test_openvino_is_kept_from_reporting_whatever_is_imported_first(first: str) -> None:
+    run(NO_NETWORK + f"import {first}; import openvino; import sys; assert sys.modules['openvino_telemetry'] is None")
+
+
+def test_the_guard_against_the_network_can_fail() -> None:
+    with pytest.raises(AssertionError, match="network:"):
+        run(NO_NETWORK + "import socket\ntry: socket.create_connection(('example.com', 80))\nexcept OSError: pass")
