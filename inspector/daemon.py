@@ -140,7 +140,7 @@ class _Daemon:
             outbox,
             self._control_connection,
             self._health,
-            confirm=lambda ids: self._recorder.confirm(ids),
+            confirm=self._confirmed,
             on_fault=self._fault,
         )
         self._metrics.outbox_depth.set(outbox.depth())
@@ -150,7 +150,7 @@ class _Daemon:
             self._posts,
             self._health,
             on_recorded=self._recorded,
-            on_confirmed=self._confirmed,
+            on_confirmed=self._publisher.removed,
             on_failure=self._metrics.store_failures.inc,
             on_fault=self._fault,
         )
@@ -254,8 +254,9 @@ class _Daemon:
         self._metrics.outbox_depth.inc(len(letters))
 
     def _confirmed(self, ids: Sequence[int]) -> None:
+        """The broker has these messages."""
         self._metrics.outbox_depth.dec(len(ids))
-        self._publisher.removed(ids)
+        self._recorder.confirm(ids)
 
     def _count_stranger(self) -> None:
         self._metrics.received.labels(UNKNOWN_STATION).inc()

@@ -19,7 +19,8 @@ CONDITION = "ledger"
 
 _MAX_WAITING = 256
 _MAX_BATCH = 64
-_CONFIRM_WITHIN_S = 0.25
+_CONFIRM_TOGETHER = 50
+_IDLE_S = 0.25
 _RETRY_S = (0.1, 5.0)
 
 
@@ -84,7 +85,9 @@ class Recorder:
             return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
 
     def confirm(self, ids: Sequence[int]) -> None:
-        """The broker has these messages of the outbox; they are removed with the next commit."""
+        """The broker has these messages of the outbox; they are removed together, when there are many or little else
+        to write.
+        """
         with self._changed:
             self._confirmed.extend(ids)
 
@@ -98,10 +101,12 @@ class Recorder:
     def _step(self) -> bool:
         with self._changed:
             if not self._waiting and not self._closing:
-                self._changed.wait(_CONFIRM_WITHIN_S)
+                self._changed.wait(_IDLE_S)
             batch = [self._waiting.popleft() for _ in range(min(_MAX_BATCH, len(self._waiting)))]
-            confirmed, self._confirmed = self._confirmed, []
-            last = self._closing and not self._waiting
+            confirmed: list[int] = []
+            if not batch or len(self._confirmed) >= _CONFIRM_TOGETHER:
+                confirmed, self._confirmed = self._confirmed, []
+            last = self._closing and not self._waiting and not self._confirmed
             self._busy = bool(batch)
             self._changed.notify_all()
         if batch or confirmed:
