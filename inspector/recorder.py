@@ -97,6 +97,10 @@ class Recorder:
                 pass
         except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
             self._on_fault(error)
+        finally:
+            with self._changed:
+                self._closing = True
+                self._changed.notify_all()
 
     def _step(self) -> bool:
         with self._changed:

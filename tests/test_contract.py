@@ -52,9 +52,7 @@ def raw(**properties: str) -> contract.RawFrame:
 
 def test_a_raw_image_with_properties_and_an_envelope_say_the_same() -> None:
     sent = message()
-    plain = contract.unpack(
-        sent.payload, content_type="image/jpeg", properties=contract.frame_properties(sent)
-    )
+    plain = contract.unpack(sent.payload, content_type="image/jpeg", properties=contract.frame_properties(sent))
     envelope = contract.frame_envelope(sent)
     conforms("frame", envelope)
     assert contract.check(STATION, plain) == sent

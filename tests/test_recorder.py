@@ -1,0 +1,133 @@
+"""The recorder on a real ledger and quarantine; and with a ledger that has a bug, which no real one shows."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from services import wait_until
+
+from inspector.errors import FrameDamagedError
+from inspector.health import Health
+from inspector.link import Arrival
+from inspector.recorder import Recorder
+from inspector.settlement import Settled
+from inspector.station import Delivery
+from inspector.store import Ledger, Outbox, Quarantine, Waiting, open_database
+from inspector.types import BankRef, Decision, Inspection, Region, StationId, Thresholds
+from inspector.worker import Outcome, Post
+
+CAM1 = StationId.parse("plant/hall1/line1/cam1")
+INSPECTION = Inspection(
+    Decision.UNCERTAIN, 1.5, 0.1, (Region(1, 2, 3, 4, 5, 1.4),), np.zeros((1, 1), np.float32), (9, 9), {}
+)
+
+
+class _NoPipeline:
+    def inspect(self, payload: bytes) -> Inspection:
+        raise NotImplementedError
+
+
+def outcome(frame_id: str, *, payload: bytes = b"x", error: bool = False) -> Outcome:
+    arrival = Arrival(1, 1, "t", payload, properties=[("frame_id", frame_id)])
+    decided = Outcome(Delivery.of(CAM1, arrival), datetime.now(UTC), frame_id, inspection=INSPECTION)
+    return replace(decided, inspection=None, error=FrameDamagedError("broken")) if error else decided
+
+
+class Told:
+    def __init__(self) -> None:
+        self.settled: list[Settled] = []
+        self.letters: list[Waiting] = []
+        self.removed: list[int] = []
+        self.failures = 0
+        self.faults: list[BaseException] = []
+
+    def recorded(self, settled: Sequence[Settled], letters: Sequence[Waiting]) -> None:
+        self.settled += settled
+        self.letters += letters
+
+    def failed(self) -> None:
+        self.failures += 1
+
+
+def recorder(ledger: Any, folder: Path, told: Told, health: Health) -> Recorder:
+    quarantine = Quarantine(folder / "quarantine", max_bytes=1000, max_files=10)
+    quarantine.open()
+    post = Post(_NoPipeline(), BankRef("b", "0" * 64), Thresholds(1.0, 2.0, 1.0), "disc")
+    return Recorder(
+        ledger,
+        quarantine,
+        {CAM1: post},
+        health,
+        on_recorded=told.recorded,
+        on_confirmed=told.removed.extend,
+        on_failure=told.failed,
+        on_fault=told.faults.append,
+    )
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    with open_database(url) as engine:
+        yield Ledger(engine)
+
+
+def test_what_is_handed_over_is_written_before_it_is_told(ledger: Ledger, url: str, tmp_path: Path) -> None:
+    told = Told()
+    with recorder(ledger, tmp_path, told, Health()) as writer:
+        for i in range(200):
+            writer.record(outcome(f"f{i}"))
+        writer.record(outcome("f0"))
+        writer.record(outcome("bad", error=True))
+        assert writer.flush(60)
+        assert len(told.settled) == 202
+        assert [letter.id for letter in told.letters] == list(range(1, 202))
+        writer.confirm([letter.id for letter in told.letters])
+        wait_until(lambda: len(told.removed) == 201, "the outbox is emptied")
+    assert ledger.counts() == {
+        (str(CAM1), "verdict", "uncertain"): 200,
+        (str(CAM1), "error", "damaged"): 1,
+        (str(CAM1), "drop", "duplicate"): 1,
+    }
+    with open_database(url) as engine:
+        assert Outbox(engine).depth() == 0
+    assert len(list((tmp_path / "quarantine").iterdir())) == 1
+
+
+def test_a_quarantine_that_cannot_be_written_is_waited_for(ledger: Ledger, tmp_path: Path) -> None:
+    told, health = Told(), Health()
+    with recorder(ledger, tmp_path, told, health) as writer:
+        folder = tmp_path / "quarantine"
+        folder.rmdir()
+        folder.write_text("in the way")
+        writer.record(outcome("bad", error=True))
+        wait_until(lambda: "quarantine" in health.faults().get("ledger", ""), "the fault is told")
+        assert told.settled == []
+        folder.unlink()
+        folder.mkdir()
+        wait_until(lambda: told.settled, "it is recorded")
+        assert health.ready
+        assert told.failures > 0
+
+
+def test_a_bug_releases_who_waits(tmp_path: Path) -> None:
+    class Buggy:
+        def commit(self, *_: object, **__: object) -> None:
+            raise RuntimeError("a bug")
+
+    told = Told()
+    with recorder(Buggy(), tmp_path, told, Health()) as writer:
+        handing_over = threading.Thread(target=lambda: [writer.record(outcome(f"f{i}")) for i in range(1000)])
+        handing_over.start()
+        handing_over.join(60)
+        assert not handing_over.is_alive()
+    assert [str(fault) for fault in told.faults] == ["a bug"]
