@@ -1,6 +1,7 @@
 """The peer's other end: starts `peer.py` under the interpreter that has anomalib, asks it, and ends it."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ ARCH = "mobilenetv2_100"
 LAYERS = ("blocks.2", "blocks.4")
 """Strides 8 and 16: where our own recipe takes a timm network when it names no layers."""
 
-THREADS = 2
+THREADS = os.cpu_count() or 1
+"""All cores: what ours takes too."""
 
 
 class RivalError(RuntimeError):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import number, ratio, spread
-from benchmarks.rival import Rival, RivalError
+from benchmarks.rival import THREADS, Rival, RivalError
 from inspector.pipeline import STAGES, Pipeline
 
 ROUNDS = 12
@@ -51,7 +51,7 @@ def latency(
 def with_openvino(rival: Rival, size_wh: tuple[int, int]) -> bool:
     """Whether the peer's Python has OpenVINO; its model is then converted."""
     try:
-        rival.ask("openvino", size_wh=size_wh)
+        rival.ask("openvino", size_wh=size_wh, threads=THREADS)
     except RivalError as error:
         print(f"the peer in OpenVINO is left out: {error}", flush=True)
         return False
