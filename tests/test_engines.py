@@ -133,8 +133,9 @@ def test_cuda_where_there_is_none(bank: Path) -> None:
     assert "cpu" in open_engine("torch", bank).name
 
 
-@pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="this machine has no CUDA device")
 def test_cuda_agrees_with_openvino(either_bank: Path) -> None:
+    if not pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("this machine has no CUDA device")
     images = pictures(either_bank)
     plain = open_engine("openvino", either_bank).embed(images)
     cuda = open_engine("torch:cuda", either_bank).embed(images)

@@ -1,0 +1,155 @@
+"""Which files make the bank, and which are left out and why."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from banks import write_good
+from line import drawn_part
+from pictures import bomb, smooth_picture, with_opencv
+
+from calibration.samples import MINIMUM, Samples, read_samples
+from inspector.errors import SamplesError
+from inspector.recipe import Crop, Recipe
+
+RECIPE = Recipe(size_wh=(64, 64))
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    return write_good(tmp_path / "good", 12)
+
+
+def left_out(samples: Samples) -> dict[str, str]:
+    assert all("\n" not in item.reason for item in samples.skipped)
+    return {item.path.name: item.reason for item in samples.skipped}
+
+
+def test_all_that_is_good_is_taken_in_order_of_its_path(good: Path) -> None:
+    samples = read_samples(good, RECIPE)
+    assert [samples.name(index) for index in range(12)] == [f"{number:03d}.png" for number in range(12)]
+    assert samples.skipped == ()
+    assert {file.size_wh for file in samples.files} == {(96, 96)}
+    assert len({file.sha256 for file in samples.files}) == 12
+
+
+def test_folders_are_read_at_any_depth_and_suffixes_in_any_case(good: Path) -> None:
+    (good / "deep" / "er").mkdir(parents=True)
+    (good / "deep" / "er" / "A.PNG").write_bytes(drawn_part(100))
+    (good / "deep" / "b.TIF").write_bytes(with_opencv(smooth_picture(96, 96), ".tiff"))
+    names = [read_samples(good, RECIPE).name(index) for index in range(14)]
+    assert names[-2:] == ["deep/b.TIF", "deep/er/A.PNG"]
+
+
+def test_unreadable_files_are_listed_with_the_reason(good: Path) -> None:
+    (good / "empty.png").write_bytes(b"")
+    (good / "text.jpg").write_text("hello")
+    (good / "half.png").write_bytes(drawn_part(200)[:500])
+    (good / "bomb.png").write_bytes(bomb())
+    (good / "gone.png").symlink_to(good / "nowhere")
+    (good / "folder.png").mkdir()
+    samples = read_samples(good, RECIPE)
+    assert len(samples.files) == 12
+    reasons = left_out(samples)
+    assert set(reasons) == {"empty.png", "text.jpg", "half.png", "bomb.png"}
+    assert "0 bytes" in reasons["empty.png"]
+    assert "expected a JPEG, PNG, TIFF or BMP" in reasons["text.jpg"]
+    assert "damaged" in reasons["half.png"] or "does not decode" in reasons["half.png"]
+    assert "the limit is 64 MP" in reasons["bomb.png"]
+
+
+def test_hidden_files_and_other_suffixes_do_not_count(good: Path) -> None:
+    (good / ".hidden.png").write_bytes(drawn_part(300))
+    (good / ".cache").mkdir()
+    (good / ".cache" / "a.png").write_bytes(drawn_part(301))
+    (good / "notes.txt").write_text("x")
+    (good / "Thumbs.db").write_bytes(b"x")
+    samples = read_samples(good, RECIPE)
+    assert (len(samples.files), samples.skipped) == (12, ())
+
+
+def test_the_same_bytes_count_once(good: Path) -> None:
+    (good / "zz_copy.png").write_bytes((good / "003.png").read_bytes())
+    samples = read_samples(good, RECIPE)
+    assert len(samples.files) == 12
+    assert left_out(samples) == {"zz_copy.png": "the same bytes as 003.png"}
+
+
+def test_an_odd_size_among_equals_is_left_out(good: Path) -> None:
+    (good / "odd.png").write_bytes(with_opencv(smooth_picture(50, 96), ".png"))
+    samples = read_samples(good, RECIPE)
+    assert left_out(samples) == {"odd.png": "96x50 pixels, the others are 96x96"}
+
+
+def test_where_sizes_vary_by_nature_all_are_taken(good: Path) -> None:
+    for side in range(60, 66):
+        (good / f"odd{side}.png").write_bytes(with_opencv(smooth_picture(side, side, seed=side), ".png"))
+    samples = read_samples(good, RECIPE)
+    assert (len(samples.files), samples.skipped) == (18, ())
+
+
+def test_a_sample_that_does_not_contain_the_crop_is_left_out(good: Path) -> None:
+    (good / "small.png").write_bytes(with_opencv(smooth_picture(40, 96), ".png"))
+    recipe = Recipe(size_wh=(64, 64), crop=Crop(x=0, y=0, width=90, height=90))
+    assert "expected at least 90x90" in left_out(read_samples(good, recipe))["small.png"]
+
+
+def test_a_limit_takes_the_first_files(good: Path) -> None:
+    samples = read_samples(good, RECIPE, limit=5)
+    assert [samples.name(index) for index in range(5)] == [f"{number:03d}.png" for number in range(5)]
+    assert len(samples.files) == 5
+
+
+def test_progress_is_told_file_by_file(good: Path) -> None:
+    seen = []
+
+    def track(items: list[Path], label: str) -> list[Path]:
+        seen.append((len(items), label))
+        return items
+
+    read_samples(good, RECIPE, track=track)  # type: ignore[arg-type]
+    assert seen == [(12, "reading samples")]
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(SamplesError, match="no such folder; expected a folder of pictures"):
+        read_samples(tmp_path / "none", RECIPE)
+
+
+def test_a_file_is_no_folder(good: Path) -> None:
+    with pytest.raises(SamplesError, match="no such folder"):
+        read_samples(good / "000.png", RECIPE)
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(SamplesError, match=r"no picture there; expected \.bmp, \.jpeg"):
+        read_samples(tmp_path, RECIPE)
+
+
+def test_too_few_that_can_be_used(tmp_path: Path) -> None:
+    folder = write_good(tmp_path / "few", MINIMUM - 1)
+    (folder / "aaa.png").write_bytes(b"x")
+    with pytest.raises(
+        SamplesError, match=r"3 usable of 4, expected at least 4 different pictures; left out: aaa\.png"
+    ):
+        read_samples(folder, RECIPE)
+
+
+def test_copies_do_not_make_up_the_number(tmp_path: Path) -> None:
+    folder = write_good(tmp_path / "one", 1)
+    for number in range(10):
+        (folder / f"copy{number}.png").write_bytes((folder / "000.png").read_bytes())
+    with pytest.raises(SamplesError, match="1 usable of 11"):
+        read_samples(folder, RECIPE)
+
+
+def test_exif_decides_the_size(good: Path) -> None:
+    """A sample is as large as the line would see it."""
+    from pictures import with_pillow
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.fromarray(np.zeros((96, 60, 3), np.uint8))
+    (good / "turned.jpg").write_bytes(with_pillow(turned, "JPEG", exif=exif))
+    assert left_out(read_samples(good, RECIPE)) == {"turned.jpg": "96x60 pixels, the others are 96x96"}
