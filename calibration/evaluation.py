@@ -133,7 +133,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             notes.append(f"{case.path.name}: {error}")
             continue
         outcomes.append(Outcome(case, inspection.decision, inspection.score, sum(inspection.stage_ms.values())))
-        mask, note = _mask(case, inspection, pipeline.bank.recipe)
+        mask, note = mask_of(case, inspection, pipeline.bank.recipe)
         if mask is not None:
             figures.add(inspection.anomaly_map, mask)
         if note:
@@ -163,7 +163,7 @@ def _missing(cases: Sequence[Case]) -> list[str]:
     return notes
 
 
-def _mask(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray[np.bool_] | None, str | None]:
+def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray[np.bool_] | None, str | None]:
     """The mask at the anomaly map's size; all False for a good frame; None, with a note, where it does not fit."""
     height, width = inspection.anomaly_map.shape
     if case.label == GOOD:

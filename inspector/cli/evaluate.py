@@ -13,14 +13,22 @@ from inspector.cli.progress import track
 @click.argument("bank", type=click.Path(path_type=Path))
 @click.argument("test_dir", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@click.option("--report", type=click.Path(path_type=Path), help="Write one HTML page into this folder")
 @click.option("--engine", default="auto", show_default=True, help="auto, openvino, torch, torch:cpu or torch:cuda")
-def evaluate(bank: Path, test_dir: Path, as_json: bool, engine: str) -> None:
+def evaluate(bank: Path, test_dir: Path, as_json: bool, report: Path | None, engine: str) -> None:
     """Measure BANK on TEST_DIR: good/, one folder for each defect, masks in ../ground_truth/<defect>/."""
     from calibration.evaluation import evaluate as measure
+    from calibration.report import write_evaluation
     from inspector.pipeline import Pipeline
 
-    figures = measure(Pipeline.open(bank, engine=engine), test_dir, track=track).to_json()
-    click.echo(json.dumps(figures) if as_json else _text(figures))
+    pipeline = Pipeline.open(bank, engine=engine)
+    evaluation = measure(pipeline, test_dir, track=track)
+    figures = evaluation.to_json()
+    page = write_evaluation(evaluation, pipeline, test_dir, report) if report else None
+    if as_json:
+        click.echo(json.dumps(figures | ({"report": str(page)} if page else {})))
+    else:
+        click.echo(_text(figures) + (f"\nreport             {page}" if page else ""))
 
 
 def _text(figures: dict[str, Any]) -> str:

@@ -1,0 +1,5 @@
+"""Reports for people: one self-contained HTML page each, that needs no network and no script."""
+
+from calibration.report.evaluation import write_evaluation
+
+__all__ = ["write_evaluation"]

@@ -1,0 +1,56 @@
+"""Pictures inside the page: small JPEGs as data URIs, with the anomaly map over them and the mask's outline."""
+
+from base64 import b64encode
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector import frame as decoder
+from inspector.heatmap import overlay
+from inspector.patches import view_of
+from inspector.recipe import Recipe
+from inspector.types import Float32Array, UInt8Image
+
+LONGER_SIDE = 320
+"""Of a picture in the page, pixels."""
+
+QUALITY = 80
+"""Of its JPEG; a picture of nothing but noise then has about 60 kB."""
+
+
+def small_view(payload: bytes, recipe: Recipe) -> UInt8Image:
+    """What the recipe inspects of an encoded picture, undistorted: uint8 (height, width, 3) RGB, at most LONGER_SIDE.
+
+    Raises:
+        FrameError: the payload is no picture that can be inspected.
+    """
+    frame = decoder.decode(payload)
+    view = view_of(frame, recipe)
+    pixels: UInt8Image = frame.pixels[view.y : view.y + view.height, view.x : view.x + view.width]
+    scale = LONGER_SIDE / max(view.width, view.height)
+    if scale >= 1:
+        return pixels
+    size = max(1, round(view.width * scale)), max(1, round(view.height * scale))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def with_map(
+    pixels: UInt8Image, anomaly_map: Float32Array, pixel_threshold: float, mask: NDArray[np.bool_] | None = None
+) -> UInt8Image:
+    """The anomaly map, float32 (h, w), over the picture, and where there is a mask, bool (h, w), its outline."""
+    drawn = overlay(pixels, anomaly_map, pixel_threshold)
+    if mask is None or not mask.any():
+        return drawn
+    height, width = pixels.shape[:2]
+    large = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    outlines, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.drawContours(drawn, outlines, -1, colour, thickness, cv2.LINE_AA)
+    return drawn
+
+
+def data_uri(pixels: UInt8Image) -> str:
+    """A JPEG of uint8 (height, width, 3) RGB, as a data URI."""
+    jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    return "data:image/jpeg;base64," + b64encode(jpeg.tobytes()).decode()

@@ -1,0 +1,21 @@
+"""Numbers and counts as the reports write them."""
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure of merit with so many digits after the point; a dash where it could not be told."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """A share (0..1) as a percentage; a dash where it could not be told."""
+    return "–" if value is None else f"{value:.1%}"
+
+
+def score(value: float) -> str:
+    """A score or threshold, to three significant digits, without an exponent."""
+    return f"{value:#.3g}".rstrip(".") if 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def count(number_of: int, one: str, many: str | None = None) -> str:
+    """`1 frame`, `2 frames`."""
+    return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
