@@ -6,15 +6,20 @@ The p-value is conformal (Vovk et al., 2005): the share of normal samples, this 
 high.
 """
 
+import os
 from collections.abc import Sequence
 
 import cv2
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.patches import View
 from inspector.types import Float32Array, Region
+
+# Read by faiss's OpenMP when it is loaded: threads that spin while they wait take four times the processor time, and on a
+# busy box four times the time, of threads that sleep.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import faiss  # noqa: E402
 
 SMOOTHING = 0.75
 """Standard deviation of the Gaussian over patch scores, in patches.
