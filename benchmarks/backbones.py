@@ -4,7 +4,7 @@
 
 --data holds folders in MVTec's layout. --weights holds `timm-NAME*.safetensors` of the teachers and of the peer. Recipe
 for all: 256x256, layers at strides 8 and 16, 3x3 pooling, 2,048 vectors by greedy k-center from the first 200 good
-samples, distance to the nearest. Times are of one picture from uint8 to fused embeddings, on two threads, in single
+samples, the product's score. Times are of one picture from uint8 to fused embeddings, on two threads, in single
 precision; the backbones take turns, so that a busy moment hits them alike.
 """
 
@@ -38,6 +38,9 @@ from inspector.types import Float32Array, UInt8Image
 
 SAMPLES = 200
 TURNS = 60
+PAUSE_S = 0.02
+"""Between networks: idle threads of the one before may spin for a while."""
+
 PEER = "mobilenetv2_100"
 TEACHERS = ("densenet201", "resnet18")
 BUILTIN, RANDOM = "builtin", "builtin, random initialisation"
@@ -119,6 +122,7 @@ def milliseconds(graphs: Mapping[str, ov.Model]) -> dict[str, tuple[float, float
     taken: dict[str, list[float]] = {name: [] for name in graphs}
     for turn in range(TURNS + 3):
         for name, request in requests.items():
+            time.sleep(PAUSE_S)
             request.infer([picture], share_inputs=True, share_outputs=True)  # brings its weights into the cache
             begin = time.perf_counter()
             request.infer([picture], share_inputs=True, share_outputs=True)
