@@ -20,7 +20,7 @@ def roc(good: Float32Array, defect: Float32Array, thresholds: Thresholds) -> Mar
     good, defect: image scores, float32 (n,), neither empty. A frame is flagged that scores above the threshold.
     """
     width, height = 460.0, 400.0
-    x, y = svg.Scale(0, 1, 56, width - 16), svg.Scale(0, 1, height - 48, 16)
+    x, y = svg.Scale(0, 1, 56, width - 24), svg.Scale(0, 1, height - 48, 16)
     parts = [svg.rect(x.start, y.end, x.end - x.start, y.start - y.end, "#fff", stroke=svg.FAINT)]
     for tick in svg.ticks(0, 1):
         parts += [

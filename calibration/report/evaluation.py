@@ -1,25 +1,22 @@
 """The page of an evaluation: what the bank gets right and wrong on labelled frames, misses first."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from scipy.stats import beta
 
-from calibration.evaluation import GOOD, Evaluation, Outcome, mask_of
+from calibration.evaluation import GOOD, Evaluation, Outcome
 from calibration.report import charts, svg
+from calibration.report.examples import examples
 from calibration.report.markup import Child, Markup, el
-from calibration.report.page import card, cards, document, legend, map_scale, notes, section, table, tiles, write
-from calibration.report.pictures import small_view, with_map
+from calibration.report.page import document, legend, notes, section, table, tiles, write
 from calibration.report.wording import count, number, percent, score
 from calibration.thresholds import CONFIDENCE
 from inspector.pipeline import Pipeline
 from inspector.types import Decision
 
 NAME = "evaluation.html"
-
-ESCAPES, FALSE_REJECTS, CATCHES = 12, 8, 6
-"""Examples of each kind at most: with pictures of nothing but noise the page still stays below 5 MB."""
 
 
 def write_evaluation(evaluation: Evaluation, pipeline: Pipeline, test_dir: Path, folder: Path) -> Path:
@@ -37,17 +34,21 @@ def write_evaluation(evaluation: Evaluation, pipeline: Pipeline, test_dir: Path,
         title,
         headline(figures),
         _decisions(evaluation, figures),
-        section("Figures", "Each of them with what it means.", tiles(_figures(evaluation, figures, pipeline))),
+        section(
+            "Figures",
+            f"From {count(figures['n_good'], 'good frame')} and {count(figures['n_defect'], 'defective frame')}.",
+            tiles(_figures(evaluation, figures, pipeline)),
+        ),
         _scores(evaluation, pipeline),
-        *_examples(evaluation, pipeline),
+        *examples(evaluation, pipeline),
         _facts(pipeline),
         notes(evaluation.notes),
     )
     return write(folder, NAME, page)
 
 
-def headline(figures: dict[str, Any]) -> str:
-    """The result in a sentence or two."""
+def headline(figures: dict[str, Any]) -> list[str]:
+    """The result in a sentence or two, each for a line of its own."""
     said = []
     if figures["n_defect"]:
         escaped = round(figures["escape_rate"] * figures["n_defect"])
@@ -59,16 +60,19 @@ def headline(figures: dict[str, Any]) -> str:
         rejected = round(figures["false_reject_rate"] * figures["n_good"])
         share = f"{rejected:,} of {count(figures['n_good'], 'good frame')} ({percent(figures['false_reject_rate'])})"
         said.append(f"{share} rejected." if rejected else f"None of {figures['n_good']:,} good frames rejected.")
-    return " ".join(said)
+    return said
 
 
 def _decisions(evaluation: Evaluation, figures: dict[str, Any]) -> Markup:
     """One row for good frames, one for each defect: how they were decided."""
     rows: list[list[Child]] = []
     if figures["n_good"]:
-        rows.append(_row(GOOD, figures["n_good"], None, None, evaluation.outcomes))
+        rows.append(_row(GOOD, [o for o in evaluation.outcomes if o.case.label == GOOD], None, None))
+    defects = [o for o in evaluation.outcomes if o.case.label != GOOD]
+    if len(figures["per_defect"]) > 1:
+        rows.append(_row("all defects", defects, figures["image_auroc"], figures["escape_rate"]))
     for name, row in figures["per_defect"].items():
-        rows.append(_row(name, row["n"], row["image_auroc"], row["escape_rate"], evaluation.outcomes))
+        rows.append(_row(name, [o for o in defects if o.case.label == name], row["image_auroc"], row["escape_rate"]))
     return section(
         "Decisions",
         "Every kind of frame at the bank's own thresholds. Good frames should be all blue, defects all vermilion.",
@@ -79,16 +83,14 @@ def _decisions(evaluation: Evaluation, figures: dict[str, Any]) -> Markup:
     )  # fmt: skip
 
 
-def _row(
-    label: str, total: int, auroc: float | None, escapes: float | None, outcomes: Iterable[Outcome]
-) -> list[Child]:
-    decided = [o.decision for o in outcomes if o.case.label == label]
+def _row(name: str, outcomes: Sequence[Outcome], auroc: float | None, escapes: float | None) -> list[Child]:
+    decided = [o.decision for o in outcomes]
     ok, uncertain, ng, error = (
         decided.count(kind) for kind in (Decision.OK, Decision.UNCERTAIN, Decision.NG, Decision.ERROR)
     )
     bar = charts.decisions_bar((ok, uncertain, ng, error))
-    last = [Markup(""), Markup("")] if label == GOOD else [number(auroc), percent(escapes)]
-    return [el("b", label), f"{total:,}", bar, f"{ok:,}", f"{uncertain:,}", f"{ng:,}", *last]
+    last = ["", ""] if name == GOOD else [number(auroc), percent(escapes)]
+    return [el("b", name), f"{len(decided):,}", bar, f"{ok:,}", f"{uncertain:,}", f"{ng:,}", *last]
 
 
 def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline) -> list[tuple[str, str, str]]:
@@ -130,12 +132,12 @@ def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline
         (
             "AUPRO",
             number(figures["aupro"]),
-            "Overlap of map and mask, each defect counting the same, small or large, up to 30 % false pixels.",
+            "Overlap of map and mask, each defect counting the same, small or large, up to 30% false pixels.",
         ),
         (
             "Milliseconds a frame",
             number(latency["p50"], 1),
-            f"Median from encoded picture to decision on this machine; 95 % take at most {number(latency['p95'], 1)}.",
+            f"Median from encoded picture to decision on this machine; 95% take at most {number(latency['p95'], 1)}.",
         ),
     ]
 
@@ -171,70 +173,11 @@ def _scores(evaluation: Evaluation, pipeline: Pipeline) -> Markup:
             el(
                 "figure",
                 charts.roc(good, defect, thresholds),
-                el("figcaption", "What any threshold would flag. The nearer to the upper left corner, the better; the "
-                   "two points are the bank's thresholds."),
+                el("figcaption", "What any threshold would flag: the nearer to the upper left corner, the better. "
+                   "Marked: the bank's own."),
             )
         )  # fmt: skip
     return section("Scores", "How far good and defective frames lie apart.", el("div", figures, class_="charts"))
-
-
-def _examples(evaluation: Evaluation, pipeline: Pipeline) -> list[Markup]:
-    outcomes, thresholds = evaluation.outcomes, pipeline.bank.thresholds
-    defects = evaluation.scores(good=False).size
-    escapes = sorted((o for o in outcomes if o.case.label != GOOD and o.decision is Decision.OK), key=_by_score)
-    rejects = sorted((o for o in outcomes if o.case.label == GOOD and o.decision is Decision.NG), key=_by_score)[::-1]
-    catches = sorted((o for o in outcomes if o.case.label != GOOD and o.decision is Decision.NG), key=_by_score)[::-1]
-    kinds = [
-        (
-            "Misses: defective, but passed",
-            escapes,
-            ESCAPES,
-            f"The lowest scores first; ok is up to {score(thresholds.ok)}. Each picture beside its anomaly map.",
-            "No defective frame passed." if defects else "There was no defective frame.",
-        ),
-        (
-            "False rejects: good, but rejected",
-            rejects,
-            FALSE_REJECTS,
-            f"The highest scores first; ng is above {score(thresholds.ng)}. The map shows what was held against them: "
-            "is it a defect that the label missed?",
-            "No good frame was rejected." if evaluation.scores(good=True).size else "There was no good frame.",
-        ),
-        (
-            "Catches: defective and rejected",
-            catches,
-            CATCHES,
-            "The highest scores first.",
-            "No defective frame was rejected."
-            if evaluation.scores(good=False).size
-            else "There was no defective frame.",
-        ),
-    ]
-    parts = []
-    for heading, chosen, most, lead, none in kinds:
-        if not chosen:
-            parts.append(section(heading, none))
-            continue
-        shown = f"{lead} {most} of {len(chosen):,} shown." if len(chosen) > most else lead
-        figures = [_card(outcome, pipeline) for outcome in chosen[:most]]
-        parts.append(section(f"{heading} ({len(chosen):,})", shown, map_scale(), cards(figures)))
-    return parts
-
-
-def _by_score(outcome: Outcome) -> float:
-    return outcome.score
-
-
-def _card(outcome: Outcome, pipeline: Pipeline) -> Markup:
-    case, recipe, thresholds = outcome.case, pipeline.bank.recipe, pipeline.bank.thresholds
-    payload = case.path.read_bytes()
-    inspection = pipeline.inspect(payload)
-    mask, _ = mask_of(case, inspection, recipe)
-    before = small_view(payload, recipe)
-    after = with_map(before, inspection.anomaly_map, thresholds.pixel, mask)
-    outlined = " · white outline: the mask" if mask is not None and mask.any() else ""
-    said = f"score {score(outcome.score)} · {outcome.decision}{outlined}"
-    return card(before, after, case.path.name, el("b", case.label), f" {case.path.name}", el("br"), said)
 
 
 def _facts(pipeline: Pipeline) -> Markup:

@@ -13,13 +13,13 @@ from inspector.types import UInt8Image
 NOTES = 30
 """Notes that are written out; the others are counted."""
 
-LONG = 2.2
+LONG = 1.6
 """A picture at least so many times as wide as high is shown above its map, not beside it."""
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def document(title: str, headline: str, *sections: Child) -> str:
+def document(title: str, headline: Sequence[str], *sections: Child) -> str:
     """The whole page. Its policy forbids the browser to load anything from anywhere, or to run anything."""
     style = files("calibration.report").joinpath("report.css").read_text(encoding="utf-8")
     head = el(
@@ -30,7 +30,7 @@ def document(title: str, headline: str, *sections: Child) -> str:
         el("title", title),
         el("style", Markup(style)),
     )
-    body = el("main", el("header", el("h1", title), el("p", headline, class_="headline")), *sections)
+    body = el("main", el("header", el("h1", title), [el("p", line, class_="headline") for line in headline]), *sections)
     return "<!doctype html>\n" + el("html", head, el("body", body), lang="en") + "\n"
 
 
@@ -108,15 +108,12 @@ def legend(*items: tuple[str, str]) -> Markup:
               class_="legend")  # fmt: skip
 
 
-def map_scale() -> Markup:
-    """How the anomaly map is coloured, in a line."""
-    return el(
-        "p",
-        "Anomaly map: normal",
-        el("span", "", class_="scale"),
-        "twice the bank's pixel threshold and above.",
-        class_="note",
+def map_scale(stretched: bool = False) -> Markup:
+    """How the anomaly map is coloured, in a line: by the bank's pixel threshold, or stretched to each map's own."""
+    low, high = (
+        ("its median", "its highest value") if stretched else ("normal", "twice the bank's pixel threshold and above")
     )
+    return el("p", f"Anomaly map: {low}", el("span", "", class_="scale"), high, class_="note")
 
 
 def notes(items: Sequence[str]) -> Markup:

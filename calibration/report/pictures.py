@@ -50,6 +50,15 @@ def with_map(
     return drawn
 
 
+def stretch(anomaly_map: Float32Array) -> tuple[Float32Array, float]:
+    """A map, float32 (h, w), and the threshold by which its colours run from its own median to its own highest value.
+
+    It shows where a map is highest although all of it is below the bank's threshold.
+    """
+    median = float(np.median(anomaly_map))
+    return np.maximum(anomaly_map - median, 0), (float(anomaly_map.max()) - median) / 2
+
+
 def data_uri(pixels: UInt8Image) -> str:
     """A JPEG of uint8 (height, width, 3) RGB, as a data URI."""
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]

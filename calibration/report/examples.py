@@ -1,0 +1,92 @@
+"""Frames that a person should see: misses first, then false rejects, then the most certain catches."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from calibration.evaluation import GOOD, Evaluation, Outcome, mask_of
+from calibration.report.markup import Markup, el
+from calibration.report.page import card, cards, map_scale, section
+from calibration.report.pictures import small_view, stretch, with_map
+from calibration.report.wording import score
+from inspector.pipeline import Pipeline
+from inspector.types import Decision
+
+MISSES, FALSE_REJECTS, CATCHES = 12, 8, 6
+"""Examples of each kind at most: with pictures of nothing but noise the page still stays below 5 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Examples of one kind, the most telling first; at most `most` are shown.
+
+    none: what is said where there are none. stretched: colour each map by its own values, not by the bank's threshold.
+    """
+
+    heading: str
+    lead: str
+    none: str
+    chosen: tuple[Outcome, ...]
+    most: int
+    stretched: bool = False
+
+
+def examples(evaluation: Evaluation, pipeline: Pipeline) -> list[Markup]:
+    """A section for each kind of example."""
+    return [_section(kind, pipeline) for kind in _kinds(evaluation, pipeline)]
+
+
+def _kinds(evaluation: Evaluation, pipeline: Pipeline) -> Iterable[Kind]:
+    thresholds = pipeline.bank.thresholds
+    good = [o for o in evaluation.outcomes if o.case.label == GOOD]
+    defective = [o for o in evaluation.outcomes if o.case.label != GOOD]
+    yield Kind(
+        "Misses: defective, but passed",
+        f"The lowest scores first; ok is up to {score(thresholds.ok)}. Does the map point at the defect, but too "
+        "weakly? To tell, its colours are stretched here, from its own median to its own highest value.",
+        "No defective frame passed." if defective else "There was no defective frame.",
+        _decided(defective, Decision.OK),
+        MISSES,
+        stretched=True,
+    )
+    yield Kind(
+        "False rejects: good, but rejected",
+        f"The highest scores first; ng is above {score(thresholds.ng)}. The map shows what was held against them: "
+        "is it a defect that the label missed?",
+        "No good frame was rejected." if good else "There was no good frame.",
+        _decided(good, Decision.NG)[::-1],
+        FALSE_REJECTS,
+    )
+    yield Kind(
+        "Catches: defective and rejected",
+        "The highest scores first.",
+        "No defective frame was rejected." if defective else "There was no defective frame.",
+        _decided(defective, Decision.NG)[::-1],
+        CATCHES,
+    )
+
+
+def _decided(outcomes: Iterable[Outcome], decision: Decision) -> tuple[Outcome, ...]:
+    """Those with this decision, the lowest score first."""
+    return tuple(sorted((o for o in outcomes if o.decision is decision), key=lambda o: o.score))
+
+
+def _section(kind: Kind, pipeline: Pipeline) -> Markup:
+    if not kind.chosen:
+        return section(kind.heading, kind.none)
+    number = len(kind.chosen)
+    lead = f"{kind.lead} {kind.most} of {number:,} are shown." if number > kind.most else kind.lead
+    shown = [_card(outcome, pipeline, kind.stretched) for outcome in kind.chosen[: kind.most]]
+    return section(f"{kind.heading} ({number:,})", lead, map_scale(kind.stretched), cards(shown))
+
+
+def _card(outcome: Outcome, pipeline: Pipeline, stretched: bool) -> Markup:
+    case, recipe, threshold = outcome.case, pipeline.bank.recipe, pipeline.bank.thresholds.pixel
+    payload = case.path.read_bytes()
+    inspection = pipeline.inspect(payload)
+    mask, _ = mask_of(case, inspection, recipe)
+    heat = inspection.anomaly_map
+    before = small_view(payload, recipe)
+    after = with_map(before, *(stretch(heat) if stretched else (heat, threshold)), mask)
+    outlined = " · white outline: the mask" if mask is not None and mask.any() else ""
+    said = f"score {score(outcome.score)} · {outcome.decision}{outlined}"
+    return card(before, after, case.path.name, el("b", case.label), f" {case.path.name}", el("br"), said)
