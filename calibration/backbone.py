@@ -7,6 +7,7 @@ Without a file timm's hub is asked, and only then is anything fetched.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ def _timm_model(name: str, layers: Sequence[str], *, pretrained: bool = False) -
             f"backbone timm:{name}: timm is not installed; install inspector[calibrate], or use builtin"
         ) from error
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        near = get_close_matches(name, timm.list_models(), 5)
         raise BackboneError(f"backbone timm:{name}: timm has no such model; near it: {', '.join(near) or 'none'}")
     try:
         known: Any = timm.create_model(name, features_only=True).feature_info

@@ -1,0 +1,206 @@
+"""A bank against a labelled folder: figures from known frames, notes where a figure cannot be told."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from line import drawn_part
+from pictures import smooth_picture, with_opencv
+
+from calibration.calibrate import Options, calibrate
+from calibration.evaluation import Evaluation, evaluate, find_cases
+from inspector.errors import SamplesError
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+from inspector.synthetic.dataset import write_dataset
+from inspector.synthetic.defect import DefectKind
+
+SHARED = Path(os.environ.get("INSPECTOR_SHARED", Path(__file__).parents[3] / "shared"))
+
+
+@pytest.fixture(scope="module")
+def pipeline(bank: Path) -> Pipeline:
+    return Pipeline.open(bank)
+
+
+def mask_of_the_scratch(side: int = 96) -> bytes:
+    mask = np.zeros((96, 96), np.uint8)
+    cv2.line(mask, (30, 30), (66, 60), 255, 4)
+    return with_opencv(cv2.resize(mask, (side, side), interpolation=cv2.INTER_NEAREST), ".png")
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Four good, three scratched with masks, two odd pictures without."""
+    for name in ("test/good", "test/scratch", "test/odd", "ground_truth/scratch"):
+        (tmp_path / name).mkdir(parents=True)
+    for seed in range(4):
+        (tmp_path / "test" / "good" / f"{seed}.png").write_bytes(drawn_part(seed))
+    for seed in range(3):
+        (tmp_path / "test" / "scratch" / f"{seed}.png").write_bytes(drawn_part(seed, scratched=True))
+        name = f"{seed}_mask.png" if seed else "0.png"
+        (tmp_path / "ground_truth" / "scratch" / name).write_bytes(mask_of_the_scratch())
+    for seed in range(2):
+        (tmp_path / "test" / "odd" / f"{seed}.png").write_bytes(with_opencv(smooth_picture(96, 96, seed), ".png"))
+    return tmp_path / "test"
+
+
+def test_labels_and_masks_are_found(labelled: Path) -> None:
+    (labelled / "readme.png").write_bytes(drawn_part(9))  # beside the label folders: no label
+    cases = find_cases(labelled)
+    assert [case.label for case in cases] == ["good"] * 4 + ["odd"] * 2 + ["scratch"] * 3
+    assert [case.mask.name if case.mask else None for case in cases[4:]] == [
+        None, None, "0.png", "1_mask.png", "2_mask.png"
+    ]  # fmt: skip
+
+
+def test_masks_are_found_from_inside_the_folder(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(labelled)
+    assert sum(case.mask is not None for case in find_cases(Path())) == 3
+
+
+def test_the_figures_of_a_bank_that_tells_all_apart(pipeline: Pipeline, labelled: Path) -> None:
+    evaluation = evaluate(pipeline, labelled)
+    figures = evaluation.to_json()
+    assert figures["image_auroc"] == figures["f1_max"] == 1
+    assert figures["pixel_auroc"] > 0.8
+    assert figures["aupro"] > 0.3
+    assert (figures["n_good"], figures["n_defect"], figures["n_error"]) == (4, 5, 0)
+    assert figures["escape_rate"] == 0
+    assert figures["per_defect"] == {
+        "odd": {"image_auroc": 1, "escape_rate": 0, "n": 2},
+        "scratch": {"image_auroc": 1, "escape_rate": 0, "n": 3},
+    }
+    assert 0 < figures["latency_ms"]["p50"] <= figures["latency_ms"]["p95"]
+    manifest = pipeline.bank.manifest
+    assert figures["bank"] == {
+        "id": manifest.id, "vectors": 64, "dim": manifest.dim, "bytes": pipeline.bank.bytes_on_disk
+    }  # fmt: skip
+    assert figures["notes"] == []
+
+
+def test_rates_are_shares_of_decisions(pipeline: Pipeline, labelled: Path) -> None:
+    """A defect that is a good part escapes; a good part that is scratched is rejected."""
+    (labelled / "scratch" / "hidden.png").write_bytes(drawn_part(1000))
+    (labelled / "good" / "spoilt.png").write_bytes(drawn_part(7, scratched=True))
+    evaluation = evaluate(pipeline, labelled)
+    figures = evaluation.to_json()
+    by_name = {outcome.case.path.name: outcome.decision for outcome in evaluation.outcomes}
+    assert (by_name["hidden.png"], by_name["spoilt.png"]) == ("ok", "ng")
+    assert figures["false_reject_rate"] == 1 / 5
+    assert figures["escape_rate"] == 1 / 6
+    assert figures["per_defect"]["scratch"]["escape_rate"] == 1 / 4
+    assert 0.5 < figures["image_auroc"] < 1
+
+
+def test_scores_are_those_of_the_pipeline(pipeline: Pipeline, labelled: Path) -> None:
+    for outcome in evaluate(pipeline, labelled).outcomes:
+        assert outcome.score == pipeline.inspect(outcome.case.path.read_bytes()).score
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(mask_of_the_scratch(48), "the mask is 48x48, its frame 96x96"), (b"x", "the mask does not decode")],
+    ids=["size", "damaged"],
+)
+def test_a_mask_that_does_not_fit_is_noted_and_left_out(
+    pipeline: Pipeline, labelled: Path, content: bytes, said: str
+) -> None:
+    truth = labelled.parent / "ground_truth" / "scratch"
+    (truth / "1_mask.png").write_bytes(content)
+    figures = evaluate(pipeline, labelled).to_json()
+    assert figures["notes"] == [f"1_mask.png: {said}; left out of the pixel figures"]
+    assert figures["pixel_auroc"] is not None
+    assert figures["n_defect"] == 5
+
+
+def test_without_masks_pixel_figures_are_null(pipeline: Pipeline, labelled: Path) -> None:
+    for file in (labelled.parent / "ground_truth" / "scratch").iterdir():
+        file.unlink()
+    figures = evaluate(pipeline, labelled).to_json()
+    assert figures["pixel_auroc"] is figures["aupro"] is None
+    assert figures["image_auroc"] == 1
+
+
+def remove(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+def test_without_good_frames_it_says_what_cannot_be_told(pipeline: Pipeline, labelled: Path) -> None:
+    remove(labelled / "good")
+    figures = evaluate(pipeline, labelled).to_json()
+    assert figures["image_auroc"] is figures["f1_max"] is figures["false_reject_rate"] is None
+    assert figures["escape_rate"] == 0
+    assert figures["notes"] == ["no good/ folder: AUROC and false-reject rate cannot be told"]
+
+
+def test_without_defects_it_says_what_cannot_be_told(pipeline: Pipeline, labelled: Path) -> None:
+    remove(labelled / "scratch")
+    remove(labelled / "odd")
+    figures = evaluate(pipeline, labelled).to_json()
+    assert figures["image_auroc"] is figures["f1_max"] is figures["escape_rate"] is None
+    assert figures["pixel_auroc"] is figures["aupro"] is None
+    assert figures["false_reject_rate"] is not None
+    assert figures["per_defect"] == {}
+    assert figures["notes"] == ["no defective frames: AUROC, F1 and escape rate cannot be told"]
+
+
+def test_a_frame_that_cannot_be_inspected_is_an_error_and_neither_passed_nor_rejected(
+    pipeline: Pipeline, labelled: Path
+) -> None:
+    (labelled / "scratch" / "broken.png").write_bytes(drawn_part(1, scratched=True)[:200])
+    figures = evaluate(pipeline, labelled).to_json()
+    assert figures["n_error"] == 1
+    assert figures["per_defect"]["scratch"]["n"] == 4
+    assert figures["escape_rate"] == 0
+    assert figures["image_auroc"] == 1
+    assert len(figures["notes"]) == 1
+    assert figures["notes"][0].startswith("broken.png: frame: PNG")
+
+
+@pytest.mark.parametrize("make", [lambda p: p / "none", lambda p: p], ids=["missing", "empty"])
+def test_no_pictures(pipeline: Pipeline, tmp_path: Path, make: object) -> None:
+    with pytest.raises(SamplesError, match=r"no such folder|no picture in it; expected good/"):
+        evaluate(pipeline, make(tmp_path))  # type: ignore[operator]
+
+
+def test_a_crop_applies_to_masks_too(labelled: Path, tmp_path: Path) -> None:
+    good = tmp_path / "train"
+    good.mkdir()
+    for seed in range(6):
+        (good / f"{seed}.png").write_bytes(drawn_part(100 + seed))
+    recipe = Recipe.model_validate(
+        {"size_wh": [64, 64], "vectors": 64, "crop": {"x": 20, "y": 16, "width": 60, "height": 60}}
+    )
+    calibrate(good, tmp_path / "bank", Options(recipe=recipe, folds=2))
+    figures = evaluate(Pipeline.open(tmp_path / "bank"), labelled)
+    assert figures.notes == ()
+    assert figures.pixel_auroc is not None
+    assert figures.pixel_auroc > 0.8
+
+
+def test_drawn_products_with_holes_missing_are_told_from_good_ones(tmp_path: Path) -> None:
+    kinds = (DefectKind("missing_hole"), DefectKind("chip"))
+    drawn = write_dataset(tmp_path, train_good=16, test_good=6, per_defect=3, kinds=kinds, severity=(0.8, 1), size=192)
+    calibrate(drawn.good_dir, tmp_path / "bank", Options(recipe=Recipe(size_wh=(128, 128), vectors=256), folds=4))
+    figures = evaluate(Pipeline.open(tmp_path / "bank"), drawn.test_dir)
+    assert figures.to_json()["image_auroc"] > 0.9
+    assert figures.pixel_auroc is not None
+    assert figures.pixel_auroc > 0.8
+
+
+@pytest.mark.shared_data
+def test_real_parts_are_told_apart(tmp_path: Path) -> None:
+    data = SHARED / "data" / "adfi_hazelnut"
+    if not data.is_dir():
+        pytest.skip(f"needs the real data sets beside the checkout, or INSPECTOR_SHARED: no {data}")
+    recipe = Recipe(size_wh=(128, 128), vectors=512)
+    calibrate(data / "train" / "good", tmp_path / "bank", Options(recipe=recipe, folds=2, limit=40))
+    evaluation: Evaluation = evaluate(Pipeline.open(tmp_path / "bank"), data / "test")
+    figures = evaluation.to_json()
+    assert figures["n_error"] == 0
+    assert figures["image_auroc"] > 0.8
