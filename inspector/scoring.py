@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from inspector.patches import View
 from inspector.types import Float32Array, Region
 
-# Read by faiss's OpenMP when it is loaded: threads that spin while they wait take four times the processor time, and on a
-# busy box four times the time, of threads that sleep.
+# faiss's OpenMP reads this when it is loaded. Threads that spin while they wait take four times the processor time of
+# threads that sleep, and on a busy box four times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-import faiss  # noqa: E402
+import faiss
 
 SMOOTHING = 0.75
 """Standard deviation of the Gaussian over patch scores, in patches.
