@@ -1,0 +1,36 @@
+"""Whether the daemon of this container is alive: exit code 0 or 1. Asks where its settings say it listens.
+
+Reads the settings without checking them, and imports little: it runs every few seconds.
+"""
+
+import http.client
+import sys
+from pathlib import Path
+
+import yaml
+
+TIMEOUT_S = 3.0
+
+
+def alive(settings: Path) -> bool:
+    """Whether /healthz answers 200."""
+    metrics = yaml.safe_load(settings.read_text(encoding="utf-8")).get("metrics", {})
+    token_file = metrics.get("token_file")
+    headers = {}
+    if token_file is not None:
+        token = (settings.parent / token_file).read_text(encoding="utf-8").strip("\r\n")
+        headers["Authorization"] = f"Bearer {token}"
+    host = str(metrics.get("host", "127.0.0.1"))
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    connection = http.client.HTTPConnection(here, metrics.get("port", 9108), timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/healthz", headers=headers)
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(not alive(Path(sys.argv[1])))

@@ -1,0 +1,68 @@
+#!/bin/sh
+# Makes what docker/compose.yaml needs and nobody else should have: a CA and the broker's certificate, a password for each
+# client of configs/mosquitto.acl, the token of /metrics, Grafana's password. What is there already is kept.
+#   docker/prepare.sh NAME...      the names and addresses under which cameras reach the broker
+set -eu
+umask 077
+names="broker localhost 127.0.0.1 $*"
+home=$(cd "$(dirname "$0")" && pwd)
+acl=$home/../configs/mosquitto.acl
+mkdir -p "$home/secrets"
+cd "$home/secrets"
+
+random() { openssl rand -hex 24; }
+
+for secret in metrics-token grafana-password; do
+    [ -s "$secret" ] || random >"$secret"
+done
+
+if [ ! -s ca.pem ]; then
+    openssl req -x509 -newkey rsa:3072 -nodes -days 3650 -subj "/CN=inspector CA" \
+        -addext keyUsage=critical,keyCertSign,cRLSign -keyout ca.key -out ca.pem 2>/dev/null
+fi
+if [ ! -s broker.pem ]; then
+    alternatives=
+    for name in $names; do
+        case $name in
+            *[!0-9.]*) alternatives=$alternatives,DNS:$name ;;
+            *) alternatives=$alternatives,IP:$name ;;
+        esac
+    done
+    cat >broker.ext <<END
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature, keyEncipherment
+extendedKeyUsage = serverAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = ${alternatives#,}
+END
+    openssl req -newkey rsa:3072 -nodes -subj "/CN=broker" -keyout broker.key -out broker.csr 2>/dev/null
+    openssl x509 -req -days 825 -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile broker.ext \
+        -out broker.pem 2>/dev/null
+    rm -f broker.csr broker.ext
+fi
+
+# mosquitto_passwd of this machine, or of the broker's image.
+hash_password() {
+    if command -v mosquitto_passwd >/dev/null; then
+        mosquitto_passwd -b mqtt-passwords "$1" "$2"
+    else
+        docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/secrets" --entrypoint mosquitto_passwd \
+            inspector-broker -b /secrets/mqtt-passwords "$1" "$2"
+    fi
+}
+
+[ -e mqtt-passwords ] || : >mqtt-passwords
+for user in $(sed -n 's/^user //p' "$acl"); do
+    file=mqtt-password-$user
+    [ "$user" = inspector ] && file=mqtt-password
+    if [ ! -s "$file" ]; then
+        random >"$file"
+        hash_password "$user" "$(cat "$file")"
+    fi
+done
+
+# The containers' users must read these; the folder keeps everybody else of this machine out.
+chmod 0700 .
+chmod 0644 ca.pem broker.pem broker.key mqtt-passwords mqtt-password metrics-token grafana-password
+echo "docker/secrets: $(ls | tr '\n' ' ')"
