@@ -33,7 +33,7 @@ def embedding_graph(
     """The graph: uint8 (1, height, width, 3) RGB -> float32 (1, grid_h, grid_w, dim)."""
     width, height = recipe.size_wh
     image = ops.parameter([1, height, width, 3], np.uint8, name="image")
-    # A reshape, not a transpose of float data: OpenVINO folds this layout change into the first convolution.
+    # Transposed while its values are still bytes: a quarter of the memory traffic.
     values = ops.convert(ops.transpose(image, np.array([0, 3, 1, 2])), np.float32)
     shift = np.array(mean, np.float32).reshape(1, 3, 1, 1) * 255
     scale = 1 / (np.array(std, np.float32).reshape(1, 3, 1, 1) * 255)
