@@ -130,3 +130,11 @@ def test_memory_does_not_grow_with_the_number_of_frames() -> None:
     few, many = collected(*maps_and_masks(0, 2)), collected(*maps_and_masks(0, 20))
     size = [sum(a.nbytes for a in vars(f).values() if isinstance(a, np.ndarray)) for f in (few, many)]
     assert size[0] == size[1]
+
+
+def test_areas_that_touch_at_a_corner_are_one() -> None:
+    mask = np.zeros((40, 40), bool)
+    mask[10, 10:13] = mask[11, 13] = True
+    found = np.zeros((40, 40), np.float32)
+    found[11, 13] = 1  # a quarter of the one area; of two areas it would be one of them whole
+    assert collected([found], [mask]).aupro == pytest.approx(0.25 + 0.75 * FPR_LIMIT / 2, abs=0.01)
