@@ -6,14 +6,19 @@ import numpy as np
 from inspector.types import Float32Array, UInt8Image
 
 
-def colour(anomaly_map: Float32Array, pixel_threshold: float) -> UInt8Image:
-    """float32 (height, width) -> uint8 (height, width, 4) RGBA; the colour scale ends at twice the threshold.
+SPAN = (0.6, 1.4)
+"""Where the colour scale begins and ends, in pixel thresholds: normal patches lie below, plain defects above."""
 
-    The palette (cividis) reads the same to colour-blind eyes; opacity grows from half the threshold on.
+
+def colour(anomaly_map: Float32Array, pixel_threshold: float) -> UInt8Image:
+    """float32 (height, width) -> uint8 (height, width, 4) RGBA: transparent below SPAN, opaque yellow at its end.
+
+    The palette (cividis) reads the same to colour-blind eyes; the threshold lies in its middle.
     """
-    level = np.clip(anomaly_map / max(2 * pixel_threshold, 1e-9), 0, 1)
+    low, high = SPAN
+    level = np.clip((anomaly_map / max(pixel_threshold, 1e-9) - low) / (high - low), 0, 1)
     palette = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)
-    opacity = np.clip((level - 0.25) * 2, 0, 1) * 200
+    opacity = np.clip(level * 1.5, 0, 1) * 200
     rgba: UInt8Image = np.dstack([palette[..., ::-1], opacity.astype(np.uint8)])
     return rgba
 

@@ -111,7 +111,7 @@ def legend(*items: tuple[str, str]) -> Markup:
 def map_scale(stretched: bool = False) -> Markup:
     """How the anomaly map is coloured, in a line: by the bank's pixel threshold, or stretched to each map's own."""
     low, high = (
-        ("its median", "its highest value") if stretched else ("normal", "twice the bank's pixel threshold and above")
+        ("its median", "its highest value") if stretched else ("normal", "well above the bank's pixel threshold")
     )
     return el("p", f"Anomaly map: {low}", el("span", "", class_="scale"), high, class_="note")
 

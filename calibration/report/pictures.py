@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector import frame as decoder
-from inspector.heatmap import overlay
+from inspector.heatmap import SPAN, overlay
 from inspector.patches import view_of
 from inspector.recipe import Recipe
 from inspector.types import Float32Array, UInt8Image
@@ -55,8 +55,9 @@ def stretch(anomaly_map: Float32Array) -> tuple[Float32Array, float]:
 
     It shows where a map is highest although all of it is below the bank's threshold.
     """
-    median = float(np.median(anomaly_map))
-    return np.maximum(anomaly_map - median, 0), (float(anomaly_map.max()) - median) / 2
+    (low, high), median = SPAN, float(np.median(anomaly_map))
+    above = (anomaly_map - median) / max(float(anomaly_map.max()) - median, 1e-9)
+    return low + above * (high - low), 1.0
 
 
 def data_uri(pixels: UInt8Image) -> str:
