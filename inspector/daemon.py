@@ -155,6 +155,7 @@ class _Daemon:
             on_fault=self._fault,
         )
         self._metrics.quarantine_bytes.set_function(lambda: quarantine.size_bytes)
+        self._metrics.observe_disk(settings.data_dir)
         self._worker = Worker(
             self._intake,
             self._posts,
@@ -207,7 +208,12 @@ class _Daemon:
                 pipeline, bank.ref, bank.thresholds, bank.recipe.name, heatmap=station.heatmap
             )
             self._metrics.station_runs(
-                str(station.id), bank.ref, ng=bank.thresholds.ng, capacity=station.queue.capacity
+                str(station.id),
+                bank.ref,
+                ng=bank.thresholds.ng,
+                capacity=station.queue.capacity,
+                recipe=bank.recipe.name,
+                policy=station.queue.policy,
             )
         self._health.set(_BANKS, None)
 

@@ -3,8 +3,10 @@
 Labels are bounded by the configuration (stations, banks) and by the reasons in inspector.errors.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -37,6 +39,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._ng: dict[str, float] = {}
+        self._infos: dict[tuple[Gauge, str], tuple[str, str, str]] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -89,6 +92,12 @@ class Metrics:
             ["station", "bank", "digest"],
             registry=self.registry,
         )
+        self.station_info = Gauge(
+            "inspector_station_info",
+            "The recipe of a station, and what happens when its queue is full.",
+            ["station", "recipe", "policy"],
+            registry=self.registry,
+        )
         build = Gauge("inspector_build_info", "The version that runs.", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
         for station in stations:
@@ -97,10 +106,20 @@ class Metrics:
         for stage in stages:
             self.stage_duration.labels(stage)
 
-    def station_runs(self, station: str, bank: BankRef, *, ng: float, capacity: int) -> None:
-        """Tells which bank a station runs, above which score it rejects, and how many frames may wait for it."""
+    def station_runs(self, station: str, bank: BankRef, *, ng: float, capacity: int, recipe: str, policy: str) -> None:
+        """Tells which bank and recipe a station runs, above which score it rejects, and how frames wait for it.
+
+        Called again when another bank has taken over: the series of the former one ends.
+        """
         self._ng[station] = ng
-        self.bank_info.labels(station, bank.id, bank.digest).set(1)
+        for gauge, labels in (
+            (self.bank_info, (station, bank.id, bank.digest)),
+            (self.station_info, (station, recipe, policy)),
+        ):
+            if (former := self._infos.get((gauge, station))) is not None:
+                gauge.remove(*former)
+            self._infos[gauge, station] = labels
+            gauge.labels(*labels).set(1)
         self.queue_capacity.labels(station).set(capacity)
 
     def count(self, settled: Settled) -> None:
@@ -128,6 +147,10 @@ class Metrics:
     def observe_queues(self, depths: Callable[[], Mapping[str, tuple[int, int]]]) -> None:
         """Reads (waiting, not yet decided) frames by station whenever Prometheus asks."""
         self.registry.register(_Queues(depths))
+
+    def observe_disk(self, folder: Path) -> None:
+        """Reads the size and the free space of the disk of a folder whenever Prometheus asks."""
+        self.registry.register(_Disk(folder))
 
     def _counter(self, name: str, text: str, stations: Sequence[str], **more: Iterable[str]) -> Counter:
         counter = Counter(f"inspector_{name}", text, ["station", *more], registry=self.registry)
@@ -160,3 +183,13 @@ class _Queues(Collector):
             undecided.add_metric([station], open_frames)
         yield waiting
         yield undecided
+
+
+class _Disk(Collector):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        usage = shutil.disk_usage(self._folder)
+        yield GaugeMetricFamily("inspector_disk_free_bytes", "Free on the disk of data_dir.", value=usage.free)
+        yield GaugeMetricFamily("inspector_disk_size_bytes", "Size of the disk of data_dir.", value=usage.total)
