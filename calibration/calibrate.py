@@ -21,6 +21,8 @@ from calibration.export import embedding_graph
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
 from calibration.progress import Track, silent
 from calibration.samples import Samples, Skipped, read_samples
+from calibration.suspects import Suspect
+from calibration.suspects import find as find_suspects
 from calibration.thresholds import Limits, limits
 from inspector import bank as bank_files
 from inspector import frame as decoder
@@ -35,6 +37,9 @@ from inspector.types import Float32Array, Thresholds
 THUMBNAIL = 160
 """Longer side of a sample's thumbnail, pixels."""
 
+HEAT_SIDE = 64
+"""Rows and columns at most of the patch scores that are kept of each sample, to be looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -42,7 +47,7 @@ class Options:
 
     max_false_reject: the share of good parts that may be rejected, in (0, 1). folds: into how many parts the samples
     are split for cross-fitting. blocks: folds of consecutive samples, for frames that follow one another, much alike.
-    limit: use only the first so many files.
+    limit: use only the first so many files. exclude_suspects: leave suspicious samples out and begin again.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -53,6 +58,7 @@ class Options:
     seed: int = 0
     limit: int | None = None
     replace: bool = False
+    exclude_suspects: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.max_false_reject < 1:
@@ -65,7 +71,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What came of it. radius: the largest distance of a normal patch to the bank."""
+    """What came of it. radius: the largest distance of a normal patch to the bank.
+
+    suspects: samples to look at; where they were excluded, they are among `skipped` as well.
+    """
 
     path: Path
     bank_id: str
@@ -76,6 +85,22 @@ class Calibrated:
     radius: float
     thresholds: Thresholds
     promise: Promise
+    suspects: tuple[Suspect, ...] = ()
+    excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Patches of all samples by fold; each sample's fold, and its figures against a bank of the other folds.
+
+    heats: patch scores, float32 (rows, columns) at most HEAT_SIDE each.
+    """
+
+    pools: list[Pool]
+    fold: NDArray[np.int32]
+    scores: Float32Array
+    peaks: Float32Array
+    heats: list[Float32Array]
 
 
 def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, track: Track = silent) -> Calibrated:
@@ -92,20 +117,24 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         recipe = options.recipe.model_copy(update={"layers": backbone.info.layers})
         graph = embedding_graph(backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std)
         engine = OpenVinoEngine(graph)
-        fold = assign_folds(len(samples.files), options)
-        pools = _embed(samples, recipe, engine, fold, options, track)
-        scores, peaks = _cross_fit(samples, recipe, engine, fold, pools, options, track)
-        image, pixel = limits(scores, options.max_false_reject), limits(peaks, options.max_false_reject)
-        memory, radius = _select(pools, recipe.vectors, options.seed)
+        fit = _fit(samples, recipe, engine, options, track)
+        suspects = _suspects(samples, fit)
+        excluded = options.exclude_suspects and len(suspects) > 0
+        if excluded:
+            samples = samples.without({item.index: f"suspicious: {item.reason}" for item in suspects})
+            fit = _fit(samples, recipe, engine, options, track)
+        image, pixel = limits(fit.scores, options.max_false_reject), limits(fit.peaks, options.max_false_reject)
+        memory, radius = _select(fit.pools, recipe.vectors, options.seed)
         ov.save_model(graph, draft / "graph.xml", compress_to_fp16=False)
         (draft / "backbone.safetensors").write_bytes(backbone.weights)
         save_file(
             {"vectors": memory.vectors, "source": memory.source, "position": memory.position},
             draft / "memory.safetensors",
         )
-        save_file({"scores": scores, "peaks": peaks, "fold": fold}, draft / "calibration.safetensors")
+        save_file({"scores": fit.scores, "peaks": fit.peaks, "fold": fit.fold}, draft / "calibration.safetensors")
         listed = _write_thumbnails(samples, recipe, draft / "samples")
-        manifest = _manifest(draft, recipe, backbone, engine, memory, radius, listed, image, pixel, options)
+        operation = f"calibrate, {len(suspects)} suspects left out" if excluded else "calibrate"
+        manifest = _manifest(draft, recipe, backbone, engine, memory, radius, listed, image, pixel, operation, options)
         bank_files.write_manifest(draft, manifest)
     return Calibrated(
         path=out_dir,
@@ -117,6 +146,8 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         radius=radius,
         thresholds=manifest.thresholds,
         promise=image.promise,
+        suspects=suspects,
+        excluded=excluded,
     )
 
 
@@ -125,6 +156,17 @@ def assign_folds(count: int, options: Options) -> NDArray[np.int32]:
     folds = min(options.folds, count)
     fold = (np.arange(count) * folds // count).astype(np.int32)
     return fold if options.blocks else np.random.default_rng(options.seed).permutation(fold)
+
+
+def _fit(samples: Samples, recipe: Recipe, engine: OpenVinoEngine, options: Options, track: Track) -> _Fit:
+    fold = assign_folds(len(samples.files), options)
+    pools = _embed(samples, recipe, engine, fold, options, track)
+    return _cross_fit(samples, recipe, engine, fold, pools, options, track)
+
+
+def _suspects(samples: Samples, fit: _Fit) -> tuple[Suspect, ...]:
+    names = [samples.name(index) for index in range(len(samples.files))]
+    return find_suspects(names, fit.scores, [file.look for file in samples.files], fit.heats)
 
 
 def _embed(
@@ -145,13 +187,14 @@ def _cross_fit(
     recipe: Recipe,
     engine: OpenVinoEngine,
     fold: NDArray[np.int32],
-    pools: Sequence[Pool],
+    pools: list[Pool],
     options: Options,
     track: Track,
-) -> tuple[Float32Array, Float32Array]:
+) -> _Fit:
     """Image score and highest value of the anomaly map of each sample, against a bank of the other folds."""
     scores = np.empty(len(fold), np.float32)
     peaks = np.empty(len(fold), np.float32)
+    heats = [np.empty((0, 0), np.float32)] * len(fold)
     for held_out in track(range(len(pools)), "cross-fitting thresholds"):
         others = [pool for index, pool in enumerate(pools) if index != held_out]
         memory, _ = _select(others, recipe.vectors, options.seed)
@@ -160,7 +203,14 @@ def _cross_fit(
             patch_scores = neighbours.patch_scores(_embedding(samples, int(index), recipe, engine))
             scores[index] = image_score(patch_scores)
             peaks[index] = anomaly_map(patch_scores, recipe.size_wh).max()
-    return scores, peaks
+            heats[index] = _small(patch_scores)
+    return _Fit(pools, fold, scores, peaks, heats)
+
+
+def _small(patch_scores: Float32Array) -> Float32Array:
+    rows, columns = patch_scores.shape
+    size_wh = min(columns, HEAT_SIDE), min(rows, HEAT_SIDE)
+    return np.asarray(cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _embedding(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEngine) -> Float32Array:
@@ -205,6 +255,7 @@ def _manifest(
     samples: tuple[Sample, ...],
     image: Limits,
     pixel: Limits,
+    operation: str,
     options: Options,
 ) -> Manifest:
     files = bank_files.digests(draft)
@@ -228,6 +279,6 @@ def _manifest(
             pixel=pixel.ng,
             promise=image.promise,
         ),
-        lineage=Lineage(parent=None, operation="calibrate"),
+        lineage=Lineage(parent=None, operation=operation),
         files=files,
     )

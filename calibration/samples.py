@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from calibration.look import Look, look_of
 from calibration.progress import Track, silent
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError
@@ -22,11 +23,12 @@ MINIMUM = 4
 
 @dataclass(frozen=True, slots=True)
 class SampleFile:
-    """A readable sample."""
+    """A readable sample, and how what the backbone sees of it looks."""
 
     path: Path
     sha256: str
     size_wh: tuple[int, int]
+    look: Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,21 @@ class Samples:
     def name(self, index: int) -> str:
         """The path of a sample below the folder."""
         return self.files[index].path.relative_to(self.folder).as_posix()
+
+    def without(self, reasons: Mapping[int, str]) -> "Samples":
+        """The samples but those with these numbers, which are left out for the reasons given.
+
+        Raises:
+            SamplesError: fewer than MINIMUM remain.
+        """
+        files = tuple(file for index, file in enumerate(self.files) if index not in reasons)
+        if len(files) < MINIMUM:
+            raise SamplesError(
+                f"samples {self.folder}: {len(files)} of {len(self.files)} would remain without the suspects, expected "
+                f"at least {MINIMUM}; calibrate without --exclude-suspects, and look at them with --report DIR"
+            )
+        left_out = [Skipped(self.files[index].path, reason) for index, reason in reasons.items()]
+        return Samples(self.folder, files, tuple(sorted((*self.skipped, *left_out), key=lambda item: item.path)))
 
 
 def read_samples(folder: Path, recipe: Recipe, *, limit: int | None = None, track: Track = silent) -> Samples:
@@ -81,7 +98,7 @@ def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[Sam
         try:
             payload = path.read_bytes()
             frame = decoder.decode(payload)
-            picture_of(frame, recipe)
+            picture, _ = picture_of(frame, recipe)
         except (OSError, FrameError) as error:
             skipped.append(Skipped(path, str(error)))
             continue
@@ -90,7 +107,7 @@ def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[Sam
             skipped.append(Skipped(path, f"the same bytes as {seen[digest].name}"))
             continue
         seen[digest] = path
-        found.append(SampleFile(path, digest, frame.size_wh))
+        found.append(SampleFile(path, digest, frame.size_wh, look_of(picture)))
     return found, skipped
 
 

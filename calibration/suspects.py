@@ -1,0 +1,149 @@
+"""Samples that may not be as good as their folder says: outlying, nearly twice there, blurred, wrongly exposed.
+
+Each rule compares a sample with its set alone, by the logarithm of one figure. Middle and spread are the median and the
+median absolute deviation of the side in question, since scores are skewed; a quarter of a set may be bad before either
+gives way (Rousseeuw and Croux, 1993). The bound is where a normally distributed set of any size has FALSE_FLAGS beyond
+it on average. On top of that, a difference too small to matter is never flagged.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, t
+
+from calibration.look import Look
+from inspector.types import Float32Array
+
+FALSE_FLAGS: Final = 0.5
+"""Expected number of good samples that each rule flags in a set, whatever its size (Chauvenet, 1863)."""
+
+FEWEST: Final = 10
+"""Fewer samples than this cannot tell which of them is odd."""
+
+LEAST_SPREAD: Final = 0.02
+"""Of a logarithm: sets that vary less are taken to vary by 2 %, so that samples all but equal make no suspects."""
+
+BLURRED: Final = 1 / 3
+"""Blurred samples have at most this share of the usual sharpness."""
+
+ALIKE: Final = 1 / 4
+"""Near duplicates differ by at most this share of what samples usually differ from their nearest."""
+
+CLIPPED: Final = 0.05
+"""Wrongly exposed samples have at least so many more clipped pixels than usual, as a share."""
+
+Kind = Literal["outlying", "duplicate", "blurred", "overexposed", "underexposed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a sample is suspicious: the kind, and a few words for a person."""
+
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A sample that a person should look at.
+
+    index: its number. name: its path below the samples folder. score: its cross-fitted image score.
+    heat: its cross-fitted patch scores, float32 (rows, columns), for a picture of them.
+    """
+
+    index: int
+    name: str
+    score: float
+    doubts: tuple[Doubt, ...]
+    heat: Float32Array = field(repr=False, compare=False)
+
+    @property
+    def reason(self) -> str:
+        """All doubts in a line."""
+        return "; ".join(f"{doubt.kind}, {doubt.reason}" for doubt in self.doubts)
+
+
+def find(
+    names: Sequence[str], scores: Float32Array, looks: Sequence[Look], heats: Sequence[Float32Array]
+) -> tuple[Suspect, ...]:
+    """The suspects among n samples, in order; none where there are fewer than FEWEST.
+
+    scores: cross-fitted image scores, float32 (n,). heats: cross-fitted patch scores of each.
+    """
+    if len(names) < FEWEST:
+        return ()
+    doubts: dict[int, list[Doubt]] = {}
+    for index, doubt in (*_outlying(scores), *_duplicates(names, looks), *_blurred(looks), *_exposed(looks)):
+        doubts.setdefault(index, []).append(doubt)
+    return tuple(
+        Suspect(index, names[index], float(scores[index]), tuple(doubts[index]), heats[index])
+        for index in sorted(doubts)
+    )
+
+
+def outliers(values: NDArray[np.floating], *, above: bool) -> NDArray[np.bool_]:
+    """Which of n positive values, float (n,), are too high (or too low) for their set: bool (n,).
+
+    The bound is Student's with n / 3 degrees of freedom, as the spread is itself told from one half of n: by
+    simulation, 0.3 to 0.6 of n = 10 to 2,000 normally distributed values are flagged for FALSE_FLAGS = 0.5.
+    """
+    logs = np.log(np.maximum(values, 1e-6)) * (1 if above else -1)
+    middle = np.median(logs)
+    spread = np.median((logs - middle)[logs >= middle]) / norm.ppf(0.75)
+    bound = t.isf(FALSE_FLAGS / len(logs), len(logs) / 3)
+    flagged: NDArray[np.bool_] = logs - middle > bound * max(float(spread), LEAST_SPREAD)
+    return flagged
+
+
+def _outlying(scores: Float32Array) -> Iterator[tuple[int, Doubt]]:
+    usual = float(np.median(scores))
+    for index in np.flatnonzero(outliers(scores, above=True)):
+        times = float(scores[index]) / max(usual, 1e-6)
+        yield int(index), Doubt("outlying", f"{times:.1f} times the usual distance from all other samples")
+
+
+def _duplicates(names: Sequence[str], looks: Sequence[Look]) -> Iterator[tuple[int, Doubt]]:
+    """Of two that are nearly the same, the later one."""
+    pictures = np.stack([look.thumbnail for look in looks])
+    nearest, distance = _nearest(pictures)
+    usual = float(np.median(distance))
+    close = outliers(distance + 0.1, above=False) & (distance <= ALIKE * usual)
+    for index in np.flatnonzero(close & (nearest < np.arange(len(looks)))):
+        yield int(index), Doubt("duplicate", f"nearly the same picture as {names[nearest[index]]}")
+
+
+def _nearest(pictures: Float32Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For each of n pictures, float32 (n, pixels): its nearest other, and the root mean square distance."""
+    centred = (pictures - pictures.mean(0)).astype(np.float64)
+    lengths = (centred**2).sum(1)
+    nearest = np.empty(len(pictures), np.int64)
+    distance = np.empty(len(pictures))
+    for index, picture in enumerate(centred):
+        squared = lengths + lengths[index] - 2 * (centred @ picture)
+        squared[index] = np.inf
+        nearest[index] = squared.argmin()
+        distance[index] = np.sqrt(max(0.0, squared[nearest[index]]) / pictures.shape[1])
+    return nearest, distance
+
+
+def _blurred(looks: Sequence[Look]) -> Iterator[tuple[int, Doubt]]:
+    sharpness = np.array([look.sharpness for look in looks])
+    usual = float(np.median(sharpness))
+    for index in np.flatnonzero(outliers(sharpness, above=False) & (sharpness <= BLURRED * usual)):
+        yield int(index), Doubt("blurred", f"{sharpness[index] / usual:.0%} of the usual sharpness")
+
+
+def _exposed(looks: Sequence[Look]) -> Iterator[tuple[int, Doubt]]:
+    sides: tuple[tuple[Kind, str, list[float]], ...] = (
+        ("overexposed", "white", [look.bright for look in looks]),
+        ("underexposed", "black", [look.dark for look in looks]),
+    )
+    for kind, word, values in sides:
+        shares = np.array(values)
+        usual = float(np.median(shares))
+        for index in np.flatnonzero(outliers(shares + 0.01, above=True) & (shares >= usual + CLIPPED)):
+            reason = f"{shares[index]:.0%} of its pixels are {word}, usually {usual:.0%}"
+            yield int(index), Doubt(kind, reason)
