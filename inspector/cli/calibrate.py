@@ -1,6 +1,7 @@
 """`inspector calibrate`."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 @click.option("--blocks", is_flag=True, help="Folds of consecutive files: for frames that follow one another")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first so many files")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--exclude-suspects", is_flag=True, help="Leave suspicious samples out, and calibrate again without")
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="Write one HTML page with the suspects into this folder"
+)
 @click.option("--replace", is_flag=True, help="Replace the bank if it exists")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
-def calibrate(good_dir: Path, output: Path | None, recipe: Path | None, as_json: bool, **options: Any) -> None:
+def calibrate(
+    good_dir: Path, output: Path | None, recipe: Path | None, report: Path | None, as_json: bool, **options: Any
+) -> None:
     """Build a bank from the good samples below GOOD_DIR.
 
     Reads all pictures below the folder, selects a memory bank of their patches, and sets the thresholds from the
@@ -41,7 +48,17 @@ def calibrate(good_dir: Path, output: Path | None, recipe: Path | None, as_json:
     start = perf_counter()
     done = build(good_dir, bank_dir, Options(recipe=chosen, **options), track=track)
     seconds = perf_counter() - start
-    click.echo(json.dumps(_object(done, seconds)) if as_json else _text(done, seconds))
+    page = _report(done, good_dir, report) if report else None
+    if as_json:
+        click.echo(json.dumps(_object(done, seconds) | ({"report": str(page)} if page else {})))
+    else:
+        click.echo(_text(done, seconds) + (f"\nreport     {page}" if page else ""))
+
+
+def _report(done: "Calibrated", good_dir: Path, folder: Path) -> Path:
+    from calibration.report import write_contact_sheet
+
+    return write_contact_sheet(done, good_dir, folder)
 
 
 def _object(done: "Calibrated", seconds: float) -> dict[str, Any]:
@@ -50,6 +67,11 @@ def _object(done: "Calibrated", seconds: float) -> dict[str, Any]:
         "bank": {"id": done.bank_id, "vectors": done.vectors, "dim": done.dim, "covering_radius": done.radius},
         "samples": done.samples,
         "skipped": [{"path": str(item.path), "reason": item.reason} for item in done.skipped],
+        "suspects": [
+            {"path": item.name, "score": item.score, "reasons": {doubt.kind: doubt.reason for doubt in item.doubts}}
+            for item in done.suspects
+        ],
+        "suspects_excluded": done.excluded,
         "thresholds": {"ok": done.thresholds.ok, "ng": done.thresholds.ng, "pixel": done.thresholds.pixel},
         "promise": done.promise.model_dump(mode="json"),
         "seconds": round(seconds, 2),
@@ -67,6 +89,8 @@ def _text(done: "Calibrated", seconds: float) -> str:
         lines += [f"             {item.path}: {item.reason}" for item in done.skipped[:10]]
         if len(done.skipped) > 10:
             lines.append(f"             … and {len(done.skipped) - 10} more (--json lists all)")
+    if done.suspects:
+        lines.append(_suspects(done))
     low, high = promise.interval
     if promise.estimated:
         lines += [
@@ -84,3 +108,12 @@ def _text(done: "Calibrated", seconds: float) -> str:
         ]
     lines.append(f"next       inspector inspect {done.path} PICTURE...")
     return "\n".join(lines)
+
+
+def _suspects(done: "Calibrated") -> str:
+    kinds = Counter(item.doubts[0].kind for item in done.suspects)
+    said = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+    if not done.excluded:
+        return f"suspects   {said}: --report DIR shows them, --exclude-suspects leaves them out"
+    share = len(done.suspects) / (len(done.suspects) + done.samples)
+    return f"suspects   {said}: left out; were they good after all, up to {share:.1%} more good parts would be rejected"

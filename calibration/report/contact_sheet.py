@@ -1,0 +1,121 @@
+"""The page of a calibration: what the thresholds rest on, and a contact sheet of the samples to look at."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from calibration.calibrate import Calibrated
+from calibration.report import charts
+from calibration.report.markup import Markup, el
+from calibration.report.page import card, cards, document, map_scale, notes, section, tiles, write
+from calibration.report.pictures import small_view, with_map
+from calibration.report.wording import count, score
+from calibration.suspects import FALSE_FLAGS, Kind, Suspect
+from inspector.bank import Bank
+from inspector.recipe import Recipe
+
+NAME = "calibration.html"
+
+SHOWN = 36
+"""Suspects with a picture at most, the highest scores first; the others are only listed."""
+
+MEANING: dict[Kind, str] = {
+    "outlying": "Somewhere on it is a patch unlike all other samples: a defect, or a rare good part?",
+    "duplicate": "Nearly the same picture twice makes the thresholds tighter than new parts deserve.",
+    "blurred": "Out of focus or moving: the bank would learn blur as normal.",
+    "overexposed": "White where others show the part: a defect there cannot be seen.",
+    "underexposed": "Black where others show the part: a defect there cannot be seen.",
+}
+
+
+def write_contact_sheet(calibrated: Calibrated, good_dir: Path, folder: Path) -> Path:
+    """Write the page of what `calibrate` found among the samples below `good_dir` into a folder; returns its path.
+
+    Raises:
+        UsageError: the folder cannot be written. BankError: the bank is not what was calibrated.
+    """
+    bank = Bank.load(calibrated.path)
+    page = document(
+        f"Calibration of bank {bank.manifest.recipe.name} ({bank.manifest.id}) from {good_dir}",
+        _headline(calibrated),
+        *_contact_sheet(calibrated, good_dir, bank),
+        section("Thresholds", "Set from scores of the good samples, none of them held against itself.",
+                tiles(_figures(calibrated))),
+        _scores(bank),
+        notes([f"left out: {item.path} ({item.reason})" for item in calibrated.skipped]),
+    )  # fmt: skip
+    return write(folder, NAME, page)
+
+
+def _headline(calibrated: Calibrated) -> list[str]:
+    suspects = calibrated.suspects
+    if not suspects:
+        return [f"Nothing suspicious among {count(calibrated.samples, 'good sample')}."]
+    number = count(len(suspects), "suspicious sample")
+    if calibrated.excluded:
+        return [f"{number} left out.", f"The bank is built from the other {calibrated.samples:,}."]
+    return [f"{number} of {calibrated.samples:,} to look at.", "They are in the bank."]
+
+
+def _contact_sheet(calibrated: Calibrated, good_dir: Path, bank: Bank) -> list[Markup]:
+    ranked = sorted(calibrated.suspects, key=lambda item: -item.score)
+    shown, listed = ranked[:SHOWN], ranked[SHOWN:]
+    parts = []
+    for kind, meaning in MEANING.items():
+        chosen = [item for item in shown if item.doubts[0].kind == kind]
+        if chosen:
+            pictures = [_card(item, good_dir, bank) for item in chosen]
+            parts.append(section(f"{kind.capitalize()} ({len(chosen):,})", meaning, map_scale(), cards(pictures)))
+    if listed:
+        parts.append(_list(listed))
+    if parts:
+        advice = (
+            f"Each rule flags {FALSE_FLAGS:g} samples of a sound set on average, so a few of these may well be good. "
+            "Move what is not good out of the folder, or calibrate again with --exclude-suspects."
+        )
+        parts.append(el("p", advice, class_="note"))
+    return parts
+
+
+def _card(suspect: Suspect, good_dir: Path, bank: Bank) -> Markup:
+    recipe: Recipe = bank.recipe
+    before = small_view((good_dir / suspect.name).read_bytes(), recipe)
+    after = with_map(before, suspect.heat, bank.thresholds.pixel)
+    reasons = "; ".join(doubt.reason for doubt in suspect.doubts)
+    return card(before, after, suspect.name, el("b", suspect.name), el("br"), reasons, el("br"),
+                f"score {score(suspect.score)}")  # fmt: skip
+
+
+def _list(suspects: Sequence[Suspect]) -> Markup:
+    items = [el("li", f"{item.name}: {item.reason}; score {score(item.score)}") for item in suspects]
+    return section("More", "With lower scores, without pictures.", el("ul", items, class_="notes"))
+
+
+def _figures(calibrated: Calibrated) -> list[tuple[str, str, str]]:
+    promise, thresholds = calibrated.promise, calibrated.thresholds
+    low, high = promise.interval
+    if promise.estimated:
+        kept = (
+            f"{promise.samples:,} samples are too few for {promise.max_false_reject:.2%}, which needs "
+            f"{promise.samples_needed:,}: ng is an estimate, and what lies between ok and ng is uncertain."
+        )
+    else:
+        kept = f"Of good parts like these; truly {low:.2%} to {high:.2%} (90% confidence)."
+    figures = [
+        ("Samples", f"{calibrated.samples:,}", f"In the bank; {count(len(calibrated.skipped), 'file')} left out."),
+        ("Expected false rejects", f"{promise.expected_false_reject:.2%}", kept),
+        ("ok up to", score(thresholds.ok), "Frames with lower image scores are passed."),
+        ("ng above", score(thresholds.ng), "Frames with higher image scores are rejected."),
+    ]
+    if calibrated.excluded:
+        share = len(calibrated.suspects) / (len(calibrated.suspects) + calibrated.samples)
+        meaning = "Were all of the suspects good after all, up to so many more good parts would be rejected."
+        figures.append(("At the worst", f"+{share:.1%}", meaning))
+    return figures
+
+
+def _scores(bank: Bank) -> Markup:
+    drawn = charts.histogram(bank.normal_scores, np.empty(0, np.float32), bank.thresholds)
+    said = "Image scores of the good samples in the bank, each against a bank of others."
+    return section("Scores", said, el("div", el("figure", drawn, class_="wide"), class_="charts"))
