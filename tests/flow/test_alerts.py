@@ -1,0 +1,300 @@
+"""The shipped rules and dashboards at a real Prometheus that scrapes the real daemon: each fault is provoked and seen.
+
+The rules are those of the plant with shorter times: what takes minutes there takes a second here. What needs days of
+history, or a fault that cannot be provoked, is tested by promtool alone (configs/prometheus/tests).
+"""
+
+import json
+import re
+import resource
+import shutil
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import faulty_daemon
+import pytest
+import yaml
+from line import CAM1, CAM2, Camera, Daemon, drawn_part, frame
+from services import DEADLINE_S, Mosquitto, free_port, listening, wait_until
+
+from calibration.calibrate import Options, calibrate
+from inspector import contract
+from inspector.recipe import Recipe
+from inspector.types import StationId
+
+ROOT = Path(__file__).parent.parent.parent
+RULES = ROOT / "configs" / "prometheus" / "rules"
+DASHBOARDS = ROOT / "configs" / "grafana" / "dashboards"
+
+LIMITS = {"inspector:takt_seconds": 0.25, "inspector:silence_seconds": 4}
+"""Of the plant in this test."""
+
+NOT_HERE = {
+    "inspector:not_ok_ratio:baseline7d": "needs a day of history",
+    "ALERTS": "is empty while all is well",
+}
+"""What a query reads that has no data here, and why."""
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="prometheus is not installed: apt-get install prometheus, or make setup"
+)
+
+
+class Prometheus:
+    """A real one, on a free port of the loopback, with the shipped rules in short."""
+
+    def __init__(self, folder: Path, *, target: int) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "rules").mkdir(parents=True)
+        for path in RULES.glob("*.yml"):
+            (folder / "rules" / path.name).write_text(yaml.safe_dump(shortened(yaml.safe_load(path.read_text()))))
+        scrape = {"job_name": "inspector", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
+        every = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
+        settings = {"global": every, "rule_files": ["rules/*.yml"], "scrape_configs": [scrape]}
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+
+    def start(self) -> None:
+        options = {
+            "config.file": self._folder / "prometheus.yml",
+            "storage.tsdb.path": self._folder / "data",
+            "web.listen-address": f"127.0.0.1:{self.port}",
+        }
+        with (self._folder / "prometheus.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["prometheus", *(f"--{name}={value}" for name, value in options.items())], stdout=log, stderr=log
+            )
+        wait_until(lambda: listening(self.port) or not self.running, "prometheus listens")
+        assert self.running, (self._folder / "prometheus.log").read_text()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(DEADLINE_S)
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The instant vector; what Prometheus finds wrong is an error of the test."""
+        found: list[dict[str, Any]] = self._ask("query", query=expression)["result"]
+        return found
+
+    def sick_rules(self) -> list[str]:
+        """Rules that cannot be evaluated, and why."""
+        return [
+            f"{rule['name']}: {rule.get('lastError')}"
+            for group in self._ask("rules")["groups"]
+            for rule in group["rules"]
+            if rule["health"] != "ok"
+        ]
+
+    def _ask(self, what: str, **parameters: str) -> dict[str, Any]:
+        url = f"http://127.0.0.1:{self.port}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            said = json.load(answer)
+        assert said["status"] == "success", said
+        data: dict[str, Any] = said["data"]
+        return data
+
+    def firing(self) -> set[tuple[str, str]]:
+        """Name and station (or none) of what fires."""
+        return {
+            (one["metric"]["alertname"], one["metric"].get("station", ""))
+            for one in self.query('ALERTS{alertstate="firing"}')
+        }
+
+    def wait_for(self, alert: str, station: StationId | str = "") -> None:
+        self._wait(lambda: (alert, str(station)) in self.firing(), f"{alert} fires for {station or 'the daemon'}")
+
+    def wait_for_end(self, alert: str) -> None:
+        self._wait(lambda: alert not in {name for name, _ in self.firing()}, f"{alert} has ended")
+
+    def wait_for_data(self, expression: str) -> None:
+        self._wait(lambda: self.query(expression), f"data of {expression}")
+
+    def _wait(self, condition: Callable[[], object], what: str) -> None:
+        wait_until(lambda: time.sleep(0.2) or condition(), what)  # type: ignore[func-returns-value]
+
+
+def shortened(content: dict[str, Any]) -> dict[str, Any]:
+    """The same rules, in a second instead of minutes."""
+    for group in content["groups"]:
+        group["interval"] = "500ms"
+        for rule in group["rules"]:
+            if "for" in rule:
+                rule["for"] = "1s"
+            if rule.get("record") in LIMITS:
+                rule["expr"] = f"0 * inspector_queue_capacity + {LIMITS[rule['record']]}"
+            rule["expr"] = re.sub(r"\[(2m|5m|10m)\]", "[10s]", rule["expr"])
+            rule["expr"] = rule["expr"].replace("offset 15m", "offset 10s").replace("> 600", "> 15")
+            rule["expr"] = rule["expr"].replace("inspector_outbox_depth > 100", "inspector_outbox_depth > 10")
+    return content
+
+
+@pytest.fixture
+def watched(mosquitto: Mosquitto, bank: Path, tmp_path: Path) -> Iterator[Daemon]:
+    """The daemon with two stations, and a pipeline that can be slow; not yet started."""
+    with Daemon(tmp_path, port=mosquitto.port, bank=bank, program=(faulty_daemon.__file__,)) as process:
+        process.settings["stations"] = [
+            {"id": str(CAM1), "bank": str(bank), "queue": {"policy": "every_frame", "capacity": 40}},
+            {"id": str(CAM2), "bank": str(bank), "queue": {"policy": "freshest", "capacity": 1}},
+        ]
+        yield process
+
+
+@pytest.fixture
+def prometheus(watched: Daemon, tmp_path: Path) -> Iterator[Prometheus]:
+    server = Prometheus(tmp_path / "prometheus", target=watched.http)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def flow(camera: Camera) -> Callable[[int, int], None]:
+    """Sends good frames of both stations, from one sequence number to another."""
+
+    def send(first: int, end: int) -> None:
+        for seq in range(first, end):
+            camera.send(frame(seq), frame(seq, station=CAM2, prefix="g"))
+            time.sleep(0.05)
+
+    return send
+
+
+def test_all_is_quiet_when_all_is_well_and_every_panel_has_data(
+    watched: Daemon, prometheus: Prometheus, flow: Callable[[int, int], None]
+) -> None:
+    watched.start()
+    flow(1, 120)
+    assert {name for name, _ in prometheus.firing()} <= {"InspectorLatencyAboveTakt"}, "only a busy machine may be slow"
+    without = [f"{where}: {expr}" for where, expr in queries() if not prometheus.query(expr) and not excused(expr)]
+    assert without == []
+    assert prometheus.sick_rules() == []
+
+
+def queries() -> list[tuple[str, str]]:
+    """Each query of each dashboard, with its variables filled in as Grafana would."""
+    filled = {
+        "$__rate_interval": "5s",
+        "$station": str(CAM1),
+        "$line": str(CAM1).rpartition("/")[0],
+    }
+    found = []
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        board = json.loads(path.read_text())
+        asked = [(p["title"], target["expr"]) for p in board["panels"] for target in p["targets"]]
+        asked += [(note["name"], note["expr"]) for note in board["annotations"]["list"][1:]]
+        for title, expr in asked:
+            for variable, value in filled.items():
+                expr = expr.replace(variable, value)
+            assert "$" not in expr
+            found.append((f"{path.stem}: {title}", expr))
+    return found
+
+
+def excused(expr: str) -> bool:
+    return any(name in expr for name in NOT_HERE)
+
+
+def test_a_silent_camera_a_broker_that_is_away_and_a_daemon_that_is(
+    watched: Daemon, prometheus: Prometheus, mosquitto: Mosquitto, camera: Camera
+) -> None:
+    watched.start()
+    camera.send(frame(1))
+    prometheus.wait_for("InspectorCameraSilent", CAM1)
+    prometheus.wait_for("InspectorCameraNeverSeen", CAM2)
+    camera.send(frame(2, station=CAM2))
+    prometheus.wait_for_end("InspectorCameraNeverSeen")
+
+    mosquitto.stop()
+    prometheus.wait_for("InspectorBrokerAway")
+    prometheus.wait_for_end("InspectorCameraSilent")
+    mosquitto.start()
+    prometheus.wait_for_end("InspectorBrokerAway")
+
+    watched.kill()
+    prometheus.wait_for("InspectorDown")
+    watched.start()
+    prometheus.wait_for_end("InspectorDown")
+    prometheus.wait_for("InspectorCameraSilent", CAM1)
+    for _ in range(3):
+        watched.kill()
+        watched.start()
+        prometheus.wait_for_data('up{job="inspector"} == 1')
+    prometheus.wait_for("InspectorRestarting")
+
+
+def test_frames_that_are_lost_unreadable_retained_strange_or_from_the_future(
+    watched: Daemon, prometheus: Prometheus, camera: Camera, flow: Callable[[int, int], None]
+) -> None:
+    stranger = StationId.parse("plant/hall1/line1/nobody")
+    camera.send_raw(contract.station_topic(CAM1, "frame"), drawn_part(0), [("frame_id", "old")], retain=True)
+    watched.start()
+    prometheus.wait_for_data("inspector_frames_received_total")
+    prometheus.wait_for("InspectorFramesDropped", CAM1)
+    flow(1, 10)
+    camera.send(frame(20))
+    prometheus.wait_for("InspectorFramesMissing", CAM1)
+    camera.send(*(frame(21 + i, payload=b"no picture %d" % i) for i in range(5)))
+    prometheus.wait_for("InspectorFramesUnreadable", CAM1)
+    prometheus.wait_for("InspectorFramesMostlyUnreadable", CAM1)
+    camera.send(frame(1, station=stranger))
+    prometheus.wait_for("InspectorUnknownStation", "_unknown")
+    camera.send(frame(30, captured_at=datetime.now(UTC) + timedelta(minutes=5)))
+    prometheus.wait_for("InspectorClockAhead", CAM1)
+    flow(31, 40)
+    for alert in ("InspectorFramesMissing", "InspectorFramesUnreadable", "InspectorClockAhead"):
+        prometheus.wait_for_end(alert)
+
+
+def test_a_line_that_is_too_fast_and_a_broker_that_takes_nothing_back(
+    watched: Daemon, prometheus: Prometheus, mosquitto: Mosquitto, camera: Camera
+) -> None:
+    watched.start(INSPECT_S="0.3")
+    prometheus.wait_for_data("inspector_frames_received_total")
+    camera.send(*(frame(i) for i in range(1, 140)), *(frame(i, station=CAM2, prefix="g") for i in range(1, 20)))
+    prometheus.wait_for("InspectorQueueNearlyFull", CAM1)
+    prometheus.wait_for("InspectorLatencyAboveTakt", CAM1)
+    assert not {("InspectorQueueNearlyFull", str(CAM2)), ("InspectorFramesDropped", str(CAM2))} & prometheus.firing()
+    mosquitto.stop()
+    prometheus.wait_for("InspectorOutboxGrowing")
+
+
+def test_a_disk_that_takes_no_more(watched: Daemon, prometheus: Prometheus, camera: Camera) -> None:
+    watched.start()
+    camera.send(frame(1))
+    wait_until(lambda: watched.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
+    prometheus.wait_for_data("inspector_frames_received_total")
+    written = max(path.stat().st_size for path in (watched.folder / "data").iterdir() if path.is_file())
+    _, hard = resource.prlimit(watched.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(watched.pid, resource.RLIMIT_FSIZE, (written, hard))
+    camera.send(*(frame(i) for i in range(2, 60)))
+    prometheus.wait_for("InspectorStoreFailing")
+    prometheus.wait_for("InspectorStuck", CAM1)
+    resource.prlimit(watched.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    prometheus.wait_for_end("InspectorStuck")
+    prometheus.wait_for_end("InspectorStoreFailing")
+
+
+def test_another_bank(watched: Daemon, prometheus: Prometheus, bank: Path, tmp_path: Path) -> None:
+    recipe = Recipe(name="disc", size_wh=(64, 64), vectors=32)
+    calibrate(bank.parent / "good", tmp_path / "other", Options(recipe=recipe, folds=2))
+    watched.start()
+    prometheus.wait_for_data("inspector_bank_info offset 10s")
+    assert prometheus.firing() <= {("InspectorCameraNeverSeen", str(CAM1)), ("InspectorCameraNeverSeen", str(CAM2))}
+    watched.terminate()
+    watched.settings["stations"][0]["bank"] = str(tmp_path / "other")
+    watched.start()
+    prometheus.wait_for("InspectorBankChanged", CAM1)
+    assert ("InspectorBankChanged", str(CAM2)) not in prometheus.firing()
+    prometheus.wait_for_end("InspectorBankChanged")
