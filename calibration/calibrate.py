@@ -88,6 +88,12 @@ class Calibrated:
     suspects: tuple[Suspect, ...] = ()
     excluded: bool = False
 
+    @property
+    def left_out(self) -> float:
+        """The share of the samples, duplicates aside, that was excluded: were they good, so many more are rejected."""
+        others = sum(item.doubts[0].kind != "duplicate" for item in self.suspects)
+        return others / (others + self.samples) if self.excluded else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class _Fit:

@@ -76,7 +76,7 @@ def find(
     if len(names) < FEWEST:
         return ()
     doubts: dict[int, list[Doubt]] = {}
-    for index, doubt in (*_outlying(scores), *_duplicates(names, looks), *_blurred(looks), *_exposed(looks)):
+    for index, doubt in (*_outlying(scores), *_blurred(looks), *_exposed(looks), *_duplicates(names, looks)):
         doubts.setdefault(index, []).append(doubt)
     return tuple(
         Suspect(index, names[index], float(scores[index]), tuple(doubts[index]), heats[index])
@@ -106,13 +106,16 @@ def _outlying(scores: Float32Array) -> Iterator[tuple[int, Doubt]]:
 
 
 def _duplicates(names: Sequence[str], looks: Sequence[Look]) -> Iterator[tuple[int, Doubt]]:
-    """Of two that are nearly the same, the later one."""
+    """Of two that are nearly the same, the far less sharp one, or the later."""
     pictures = np.stack([look.thumbnail for look in looks])
     nearest, distance = _nearest(pictures)
     usual = float(np.median(distance))
     close = outliers(distance + 0.1, above=False) & (distance <= ALIKE * usual)
-    for index in np.flatnonzero(close & (nearest < np.arange(len(looks)))):
-        yield int(index), Doubt("duplicate", f"nearly the same picture as {names[nearest[index]]}")
+    for index in np.flatnonzero(close):
+        other = int(nearest[index])
+        sharper = looks[index].sharpness / looks[other].sharpness
+        if sharper < 0.5 or (sharper <= 2 and index > other):
+            yield int(index), Doubt("duplicate", f"nearly the same picture as {names[other]}")
 
 
 def _nearest(pictures: Float32Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -113,8 +113,10 @@ def _range(scores: Float32Array, thresholds: Thresholds) -> tuple[float, float]:
     low = min(float(scores.min(initial=np.inf)), thresholds.ok)
     highest = max(float(scores.max(initial=-np.inf)), thresholds.ng)
     high = min(highest, REACH * thresholds.ng) if thresholds.ng > 0 else highest
-    edge = 0.03 * (high - low) or max(abs(high), 1.0) * 0.1
-    return max(0.0, low - edge), high + edge
+    span = high - low or max(abs(high), 1.0)
+    # The thresholds' names stand beside their lines: room for these.
+    left = min(low - 0.03 * span, thresholds.ok - 0.25 * span)
+    return max(0.0, left), max(high + 0.03 * span, thresholds.ng + 0.25 * span)
 
 
 def _shares(scores: Float32Array, edges: NDArray[np.float64]) -> NDArray[np.float64]:

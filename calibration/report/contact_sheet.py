@@ -9,7 +9,7 @@ from calibration.calibrate import Calibrated
 from calibration.report import charts
 from calibration.report.markup import Markup, el
 from calibration.report.page import card, cards, document, map_scale, notes, section, tiles, write
-from calibration.report.pictures import small_view, with_map
+from calibration.report.pictures import small_view, stretch, with_map
 from calibration.report.wording import count, score
 from calibration.suspects import FALSE_FLAGS, Kind, Suspect
 from inspector.bank import Bank
@@ -22,10 +22,10 @@ SHOWN = 36
 
 MEANING: dict[Kind, str] = {
     "outlying": "Somewhere on it is a patch unlike all other samples: a defect, or a rare good part?",
-    "duplicate": "Nearly the same picture twice makes the thresholds tighter than new parts deserve.",
     "blurred": "Out of focus or moving: the bank would learn blur as normal.",
     "overexposed": "White where others show the part: a defect there cannot be seen.",
     "underexposed": "Black where others show the part: a defect there cannot be seen.",
+    "duplicate": "Nearly the same picture twice makes the thresholds tighter than new parts deserve.",
 }
 
 
@@ -61,27 +61,28 @@ def _headline(calibrated: Calibrated) -> list[str]:
 def _contact_sheet(calibrated: Calibrated, good_dir: Path, bank: Bank) -> list[Markup]:
     ranked = sorted(calibrated.suspects, key=lambda item: -item.score)
     shown, listed = ranked[:SHOWN], ranked[SHOWN:]
-    parts = []
+    if not ranked:
+        return []
+    advice = (
+        "What is good after all belongs into the bank: calibrate without --exclude-suspects, the others moved away."
+        if calibrated.excluded
+        else "Move what is not good out of the folder, or calibrate again with --exclude-suspects."
+    )
+    expected = (
+        f"Each rule flags {FALSE_FLAGS:g} samples of a sound set on average, so one or two of these may be good. "
+    )
+    parts = [el("p", expected, advice), map_scale(stretched=True)]
     for kind, meaning in MEANING.items():
         chosen = [item for item in shown if item.doubts[0].kind == kind]
         if chosen:
-            pictures = [_card(item, good_dir, bank) for item in chosen]
-            parts.append(section(f"{kind.capitalize()} ({len(chosen):,})", meaning, map_scale(), cards(pictures)))
-    if listed:
-        parts.append(_list(listed))
-    if parts:
-        advice = (
-            f"Each rule flags {FALSE_FLAGS:g} samples of a sound set on average, so a few of these may well be good. "
-            "Move what is not good out of the folder, or calibrate again with --exclude-suspects."
-        )
-        parts.append(el("p", advice, class_="note"))
-    return parts
+            pictures = [_card(item, good_dir, bank.recipe) for item in chosen]
+            parts.append(section(f"{kind.capitalize()} ({len(chosen):,})", meaning, cards(pictures)))
+    return [*parts, _list(listed)] if listed else parts
 
 
-def _card(suspect: Suspect, good_dir: Path, bank: Bank) -> Markup:
-    recipe: Recipe = bank.recipe
+def _card(suspect: Suspect, good_dir: Path, recipe: Recipe) -> Markup:
     before = small_view((good_dir / suspect.name).read_bytes(), recipe)
-    after = with_map(before, suspect.heat, bank.thresholds.pixel)
+    after = with_map(before, *stretch(suspect.heat))
     reasons = "; ".join(doubt.reason for doubt in suspect.doubts)
     return card(before, after, suspect.name, el("b", suspect.name), el("br"), reasons, el("br"),
                 f"score {score(suspect.score)}")  # fmt: skip
@@ -109,9 +110,8 @@ def _figures(calibrated: Calibrated) -> list[tuple[str, str, str]]:
         ("ng above", score(thresholds.ng), "Frames with higher image scores are rejected."),
     ]
     if calibrated.excluded:
-        share = len(calibrated.suspects) / (len(calibrated.suspects) + calibrated.samples)
         meaning = "Were all of the suspects good after all, up to so many more good parts would be rejected."
-        figures.append(("At the worst", f"+{share:.1%}", meaning))
+        figures.append(("At the worst", f"+{calibrated.left_out:.1%}", meaning))
     return figures
 
 

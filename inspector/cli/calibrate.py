@@ -115,5 +115,6 @@ def _suspects(done: "Calibrated") -> str:
     said = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     if not done.excluded:
         return f"suspects   {said}: --report DIR shows them, --exclude-suspects leaves them out"
-    share = len(done.suspects) / (len(done.suspects) + done.samples)
-    return f"suspects   {said}: left out; were they good after all, up to {share:.1%} more good parts would be rejected"
+    return (
+        f"suspects   {said}: left out; were they good after all, up to {done.left_out:.1%} more good parts are rejected"
+    )
