@@ -53,16 +53,16 @@ hash_password() {
 }
 
 [ -e mqtt-passwords ] || : >mqtt-passwords
-for user in $(sed -n 's/^user //p' "$acl"); do
+sed -n 's/^user //p' "$acl" | while read -r user; do
     file=mqtt-password-$user
     [ "$user" = inspector ] && file=mqtt-password
     if [ ! -s "$file" ]; then
         random >"$file"
-        hash_password "$user" "$(cat "$file")"
+        hash_password "$user" "$(cat "$file")" </dev/null
     fi
 done
 
 # The containers' users must read these; the folder keeps everybody else of this machine out.
 chmod 0700 .
 chmod 0644 ca.pem broker.pem broker.key mqtt-passwords mqtt-password metrics-token grafana-password
-echo "docker/secrets: $(ls | tr '\n' ' ')"
+echo "docker/secrets: ready"

@@ -219,17 +219,29 @@ def test_no_port_is_open_that_asks_for_no_password() -> None:
     assert compose()["networks"]["watch"] == {"internal": True}
 
 
-def test_compose_is_taken_by_docker() -> None:
-    """Where the plugin, or its forerunner, is installed."""
+def test_compose_is_taken_by_docker(tmp_path: Path) -> None:
+    """Where its plugin is installed, or its forerunner, which knows no `name`."""
+    shutil.copytree(DOCKER, tmp_path / "docker", ignore=shutil.ignore_patterns("secrets"))
+    file = tmp_path / "docker" / "compose.yaml"
     for command in (["docker", "compose"], ["docker-compose"]):
-        program = shutil.which(command[0])
-        if program and subprocess.run([*command, "version"], capture_output=True, timeout=60).returncode == 0:
-            done = subprocess.run(
-                [*command, "-f", str(DOCKER / "compose.yaml"), "config", "-q"], capture_output=True, timeout=60
-            )
-            assert done.returncode == 0, done.stderr.decode()
+        if shutil.which(command[0]) and ran(*command, "version").returncode == 0:
+            if command == ["docker-compose"]:
+                file.write_text(file.read_text().replace("name: inspector\n", "", 1))
+            done = ran(*command, "-f", str(file), "config", "-q")
+            assert done.returncode == 0, done.stderr
             return
     pytest.skip("neither the compose plugin of docker nor docker-compose is installed")
+
+
+def test_shellcheck_finds_nothing() -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed")
+    done = ran("shellcheck", str(DOCKER / "prepare.sh"))
+    assert done.returncode == 0, done.stdout
+
+
+def ran(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
 
 
 def instructions(path: Path) -> list[tuple[str, str]]:

@@ -1,0 +1,118 @@
+"""What docker/compose.yaml wires, run without containers: secrets, broker, settings and health check fit together."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from line import CAM1, Camera, Daemon, frame
+from paho.mqtt.client import Client
+from services import Mosquitto, wait_until
+
+ROOT = Path(__file__).parent.parent.parent
+
+SECRETS = {
+    "/run/secrets/mqtt-ca": "ca.pem",
+    "/run/secrets/mqtt-password": "mqtt-password",
+    "/run/secrets/metrics-token": "metrics-token",
+    "/etc/mosquitto/certs/ca.pem": "ca.pem",
+    "/etc/mosquitto/certs/broker.pem": "broker.pem",
+    "/etc/mosquitto/certs/broker.key": "broker.key",
+    "/etc/mosquitto/passwords": "mqtt-passwords",
+}
+"""Where a container finds which file of docker/secrets."""
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """What docker/prepare.sh makes."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "docker").mkdir()
+    shutil.copy(ROOT / "configs" / "mosquitto.acl", tmp_path / "configs")
+    shutil.copy(ROOT / "docker" / "prepare.sh", tmp_path / "docker")
+    for _ in range(2):
+        subprocess.run([tmp_path / "docker" / "prepare.sh", "box7", "10.1.2.3"], check=True, timeout=100)
+    return tmp_path / "docker" / "secrets"
+
+
+@pytest.fixture
+def broker(secrets: Path, tmp_path: Path) -> Iterator[Mosquitto]:
+    text = (ROOT / "configs" / "mosquitto.conf").read_text()
+    for theirs, name in SECRETS.items():
+        text = text.replace(f" {theirs}\n", f" {secrets / name}\n")
+    for theirs, ours in (
+        ("listener 8883", "listener {port} 127.0.0.1"),
+        ("/etc/mosquitto/acl", str(tmp_path / "configs" / "mosquitto.acl")),
+        ("/var/lib/mosquitto/", f"{tmp_path}/"),
+    ):
+        text = text.replace(theirs, ours)
+    if os.geteuid() == 0:
+        text = f"user root\n{text}"
+    server = Mosquitto(tmp_path / "broker", configuration=text)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_each_secret_is_where_compose_puts_it() -> None:
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+    placed = {}
+    for name in ("broker", "inspector"):
+        for secret in compose["services"][name]["secrets"]:
+            short = isinstance(secret, str)
+            target = f"/run/secrets/{secret}" if short else secret["target"]
+            placed[target] = Path(compose["secrets"][secret if short else secret["source"]]["file"]).name
+    assert placed == SECRETS
+
+
+def test_secrets_are_made_once_and_kept_from_others(secrets: Path) -> None:
+    assert secrets.stat().st_mode & 0o777 == 0o700
+    assert (secrets / "ca.key").stat().st_mode & 0o777 == 0o600
+    users = [line.partition(":")[0] for line in (secrets / "mqtt-passwords").read_text().splitlines()]
+    assert users == ["inspector", "cam1", "plc"]
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+    for secret in compose["secrets"].values():
+        assert (secrets / Path(secret["file"]).name).read_text().strip()
+
+
+def test_a_frame_goes_through_what_compose_wires(secrets: Path, broker: Mosquitto, bank: Path, tmp_path: Path) -> None:
+    text = (ROOT / "docker" / "inspector.yaml").read_text()
+    for theirs, name in SECRETS.items():
+        text = text.replace(theirs, str(secrets / name))
+    folder = tmp_path / "daemon"
+    folder.mkdir()
+    with Daemon(folder, port=broker.port, bank=bank) as daemon:
+        settings = yaml.safe_load(text)
+        settings["broker"] |= {"host": "127.0.0.1", "port": broker.port}
+        settings["data_dir"] = "data"
+        settings["metrics"]["port"] = daemon.http
+        settings["stations"][0]["bank"] = str(bank)
+        daemon.settings = settings
+        daemon.start(ready=False)
+        token = {"Authorization": f"Bearer {(secrets / 'metrics-token').read_text().strip()}"}
+        wait_until(lambda: daemon.get("/readyz", **token)[0] == 200 or not daemon.running, "the daemon is ready")
+        assert daemon.running, daemon.log.read_text()
+        assert daemon.get("/metrics")[0] == 401
+
+        def as_cam1(client: Client) -> None:
+            client.tls_set(str(secrets / "ca.pem"))
+            client.username_pw_set("cam1", (secrets / "mqtt-password-cam1").read_text().strip())
+
+        with Camera(broker.port, prepare=as_cam1) as camera:
+            camera.send(frame(1, station=CAM1))
+        wait_until(lambda: daemon.rows("SELECT outcome FROM frames") == [("verdict",)], "a verdict")
+        assert healthy(folder) == 0
+        daemon.kill()
+        assert healthy(folder) == 1
+
+
+def healthy(folder: Path) -> int:
+    """The exit code of the image's health check."""
+    program = ROOT / "docker" / "health.py"
+    return subprocess.run([sys.executable, program, folder / "inspector.yaml"], timeout=100).returncode
