@@ -149,7 +149,7 @@ class Metrics:
         self.registry.register(_Queues(depths))
 
     def observe_disk(self, folder: Path) -> None:
-        """Reads the size and the free space of the disk of a folder whenever Prometheus asks."""
+        """Reads the size and the free space of a folder's disk whenever Prometheus asks; nothing where it is gone."""
         self.registry.register(_Disk(folder))
 
     def _counter(self, name: str, text: str, stations: Sequence[str], **more: Iterable[str]) -> Counter:
@@ -190,6 +190,9 @@ class _Disk(Collector):
         self._folder = folder
 
     def collect(self) -> Iterable[Metric]:
-        usage = shutil.disk_usage(self._folder)
+        try:
+            usage = shutil.disk_usage(self._folder)
+        except OSError:
+            return
         yield GaugeMetricFamily("inspector_disk_free_bytes", "Free on the disk of data_dir.", value=usage.free)
         yield GaugeMetricFamily("inspector_disk_size_bytes", "Size of the disk of data_dir.", value=usage.total)

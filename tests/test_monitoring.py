@@ -104,6 +104,14 @@ def test_a_bank_that_took_over_is_the_only_one() -> None:
     assert exposed.count("inspector_station_info{") == 1
 
 
+def test_a_disk_that_is_gone_is_no_reason_to_tell_nothing(tmp_path: Path) -> None:
+    metrics = Metrics([STATION], STAGE_LABELS)
+    metrics.observe_disk(tmp_path / "gone")
+    exposed = generate_latest(metrics.registry).decode()
+    assert "inspector_disk" not in exposed
+    assert "inspector_frames_received_total" in exposed
+
+
 def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
     shutil.copytree(PROMETHEUS, tmp_path / "prometheus")
     (tmp_path / "prometheus" / "metrics-token").write_text("secret\n")

@@ -180,6 +180,9 @@ def test_all_is_quiet_when_all_is_well_and_every_panel_has_data(
     without = [f"{where}: {expr}" for where, expr in queries() if not prometheus.query(expr) and not excused(expr)]
     assert without == []
     assert prometheus.sick_rules() == []
+    exposed = watched.get("/metrics")[1].encode()
+    checked = subprocess.run(["promtool", "check", "metrics"], input=exposed, capture_output=True, timeout=100)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
 
 
 def queries() -> list[tuple[str, str]]:
@@ -206,6 +209,7 @@ def excused(expr: str) -> bool:
     return any(name in expr for name in NOT_HERE)
 
 
+@pytest.mark.faults
 def test_a_silent_camera_a_broker_that_is_away_and_a_daemon_that_is(
     watched: Daemon, prometheus: Prometheus, mosquitto: Mosquitto, camera: Camera
 ) -> None:
@@ -257,6 +261,7 @@ def test_frames_that_are_lost_unreadable_retained_strange_or_from_the_future(
         prometheus.wait_for_end(alert)
 
 
+@pytest.mark.faults
 def test_a_line_that_is_too_fast_and_a_broker_that_takes_nothing_back(
     watched: Daemon, prometheus: Prometheus, mosquitto: Mosquitto, camera: Camera
 ) -> None:
@@ -270,6 +275,7 @@ def test_a_line_that_is_too_fast_and_a_broker_that_takes_nothing_back(
     prometheus.wait_for("InspectorOutboxGrowing")
 
 
+@pytest.mark.faults
 def test_a_disk_that_takes_no_more(watched: Daemon, prometheus: Prometheus, camera: Camera) -> None:
     watched.start()
     camera.send(frame(1))
