@@ -31,8 +31,8 @@ $(FULL): $(LIGHT)
 	@touch $@
 
 system:
-	@command -v mosquitto >/dev/null || \
-		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends mosquitto; }
+	@command -v mosquitto >/dev/null && command -v promtool >/dev/null || \
+		{ $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends mosquitto prometheus; }
 
 demo: $(LIGHT)  ## the whole product on this machine: broker, cameras, calibration, daemon
 	$(BIN)/inspector demo $(DEMO)
