@@ -14,6 +14,8 @@ from services import Mosquitto, wait_until
 from inspector import contract
 from inspector.types import StationId
 
+pytestmark = pytest.mark.faults
+
 FRAMES = contract.station_topic(CAM1, "frame")
 GOOD = drawn_part(0)
 

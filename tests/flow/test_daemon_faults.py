@@ -15,6 +15,8 @@ from services import DEADLINE_S, Mosquitto, wait_until
 from inspector import contract
 from inspector.demo.broker import running_broker
 
+pytestmark = pytest.mark.faults
+
 SLOW = {"INSPECT_S": "0.03"}
 
 
