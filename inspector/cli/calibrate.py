@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 @click.argument("good_dir", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The bank's folder  [banks/NAME OF GOOD_DIR]")
 @click.option("--recipe", type=click.Path(path_type=Path), help="A YAML file: crop, size, layers, vectors, ...")
-@click.option("--backbone", default="builtin", show_default=True, help="builtin, timm:NAME or timm:NAME@FILE")
+@click.option("--backbone", default="builtin", show_default=True, help="builtin or timm:NAME[@FILE]")
 @click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
-@click.option("--folds", default=5, show_default=True, help="Parts the samples are split into to set the thresholds")
-@click.option("--blocks", is_flag=True, help="Folds of consecutive files: for frames that follow one another")
+@click.option("--folds", default=5, show_default=True, help="Parts, each scored by the others")
+@click.option("--blocks", is_flag=True, help="Folds of consecutive files, as from a video")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first so many files")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--exclude-suspects", is_flag=True, help="Leave suspicious samples out, and calibrate again without")
-@click.option(
-    "--report", type=click.Path(path_type=Path), help="Write one HTML page with the suspects into this folder"
-)
+@click.option("--exclude-suspects", is_flag=True, help="Leave suspicious samples out")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a page of suspicious samples there")
 @click.option("--replace", is_flag=True, help="Replace the bank if it exists")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
 def calibrate(
