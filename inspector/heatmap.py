@@ -5,7 +5,6 @@ import numpy as np
 
 from inspector.types import Float32Array, UInt8Image
 
-
 SPAN = (0.6, 1.4)
 """Where the colour scale begins and ends, in pixel thresholds: normal patches lie below, plain defects above."""
 
