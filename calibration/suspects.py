@@ -111,11 +111,11 @@ def _duplicates(names: Sequence[str], looks: Sequence[Look]) -> Iterator[tuple[i
     nearest, distance = _nearest(pictures)
     usual = float(np.median(distance))
     close = outliers(distance + 0.1, above=False) & (distance <= ALIKE * usual)
-    for index in np.flatnonzero(close):
+    for index in map(int, np.flatnonzero(close)):
         other = int(nearest[index])
         sharper = looks[index].sharpness / looks[other].sharpness
         if sharper < 0.5 or (sharper <= 2 and index > other):
-            yield int(index), Doubt("duplicate", f"nearly the same picture as {names[other]}")
+            yield index, Doubt("duplicate", f"nearly the same picture as {names[other]}")
 
 
 def _nearest(pictures: Float32Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
