@@ -30,6 +30,7 @@ def test_every_frame_has_one_verdict(version: str, mosquitto: Mosquitto, daemon:
     assert {"queue", "decode", "embed", "search", "map"} == set(verdicts[0]["stage_ms"])
     wait_until(lambda: not daemon.rows("SELECT * FROM outbox"), "the outbox is empty")
     agrees(daemon)
+    wait_until(lambda: plc.last(contract.instance_topic("main", "info")), "the daemon has introduced itself")
     info = json.loads(plc.last(contract.instance_topic("main", "info")) or b"{}")
     assert info["protocol"] == version
     assert info["stations"][0]["digest"] == verdicts[0]["bank"]["digest"]
