@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -105,6 +105,7 @@ class Link:
         self._identity = identity
         self._handlers = handlers
         self._probe = probe
+        self._last: MQTTMessageInfo | None = None
         self._answered = False
         self._ending = False
         self._session_present = False
@@ -131,6 +132,14 @@ class Link:
         self._client.disconnect()
         self._client.loop_write()
 
+    def settle(self, timeout_s: float) -> None:
+        """Waits, at most so long, until the broker has confirmed what was handed over. From any other thread.
+
+        Who closes with confirmations unread resets the connection, and a broker may drop what came before the reset.
+        """
+        if self._last is not None and self.up:
+            self._last.wait_for_publish(timeout_s)
+
     def end(self) -> None:
         """Disconnects when all that was handed over is sent; `run` returns. From any thread."""
         self.up = False
@@ -152,7 +161,11 @@ class Link:
             if correlation is not None:
                 properties.CorrelationData = correlation
         sent = self._client.publish(topic, payload, qos, retain, properties)
-        return sent.mid if sent.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return None
+        if qos:
+            self._last = sent
+        return sent.mid
 
     def _make_client(self) -> Client:
         v5 = self.version == "5"

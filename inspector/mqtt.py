@@ -19,6 +19,7 @@ from inspector.settings import BrokerSettings
 log = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.25, 30.0)
+_SETTLE_S = 2.0
 _LASTING_S = 10.0
 _SUSPICIOUS = 3
 
@@ -68,7 +69,10 @@ class Connection:
         self._thread.start()
 
     def close(self) -> None:
-        """Disconnects; the broker keeps a persistent session."""
+        """Disconnects once the broker has confirmed what was published; it keeps a persistent session."""
+        link = self._link
+        if link is not None:
+            link.settle(_SETTLE_S)
         with self._lock:
             self._closing.set()
             if self._link is not None:
