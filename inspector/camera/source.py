@@ -15,16 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from inspector.errors import InspectorError, UsageError
-
-CONTENT_TYPES = {
-    ".bmp": "image/bmp",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-}
-"""What counts as an image in a folder, and what it is called on the way."""
+from inspector.folder import CONTENT_TYPES
 
 _MASKS = "ground_truth"
 _MAX_PART_ID = 128
