@@ -19,6 +19,10 @@ class View:
     width: int
     height: int
 
+    def cut(self, pixels: UInt8Image) -> UInt8Image:
+        """This rectangle of the frame's pixels, uint8 (height, width, 3), not copied."""
+        return pixels[self.y : self.y + self.height, self.x : self.x + self.width]
+
 
 def view_of(frame: Frame, recipe: Recipe) -> View:
     """The recipe's crop, or the whole frame.
@@ -52,7 +56,7 @@ def picture_of(frame: Frame, recipe: Recipe) -> tuple[UInt8Image, View]:
         FrameSizeError: the frame does not contain the crop.
     """
     view = view_of(frame, recipe)
-    pixels: UInt8Image = frame.pixels[view.y : view.y + view.height, view.x : view.x + view.width]
+    pixels: UInt8Image = view.cut(frame.pixels)
     width, height = recipe.size_wh
     shrunk_wh = min(width, view.width), min(height, view.height)
     if shrunk_wh != (view.width, view.height):

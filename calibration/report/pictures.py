@@ -27,7 +27,7 @@ def small_view(payload: bytes, recipe: Recipe) -> UInt8Image:
     """
     frame = decoder.decode(payload)
     view = view_of(frame, recipe)
-    pixels: UInt8Image = frame.pixels[view.y : view.y + view.height, view.x : view.x + view.width]
+    pixels = view.cut(frame.pixels)
     scale = LONGER_SIDE / max(view.width, view.height)
     if scale >= 1:
         return pixels

@@ -85,11 +85,10 @@ def _write_heatmap(file: Path, payload: bytes, anomaly_map: Any, pipeline: Any) 
     import cv2
 
     from inspector import frame, heatmap
-    from inspector.patches import picture_of
+    from inspector.patches import view_of
 
     bank = pipeline.bank
-    pixels = frame.decode(payload).pixels
-    view = picture_of(frame.decode(payload), bank.recipe)[1]
-    seen = pixels[view.y : view.y + view.height, view.x : view.x + view.width]
+    decoded = frame.decode(payload)
+    seen = view_of(decoded, bank.recipe).cut(decoded.pixels)
     over = heatmap.overlay(seen, anomaly_map, bank.thresholds.pixel)
     file.write_bytes(cv2.imencode(".png", cv2.cvtColor(over, cv2.COLOR_RGB2BGR))[1].tobytes())
