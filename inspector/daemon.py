@@ -147,7 +147,6 @@ class _Daemon:
         self._recorder = Recorder(
             ledger,
             quarantine,
-            self._posts,
             self._health,
             on_recorded=self._recorded,
             on_confirmed=self._publisher.removed,
@@ -210,7 +209,6 @@ class _Daemon:
             self._metrics.station_runs(
                 str(station.id),
                 bank.ref,
-                ng=bank.thresholds.ng,
                 capacity=station.queue.capacity,
                 recipe=bank.recipe.name,
                 policy=station.queue.policy,

@@ -38,7 +38,6 @@ class Metrics:
     def __init__(self, stations: Sequence[str], stages: Sequence[str]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self._ng: dict[str, float] = {}
         self._infos: dict[tuple[Gauge, str], tuple[str, str, str]] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -106,12 +105,11 @@ class Metrics:
         for stage in stages:
             self.stage_duration.labels(stage)
 
-    def station_runs(self, station: str, bank: BankRef, *, ng: float, capacity: int, recipe: str, policy: str) -> None:
-        """Tells which bank and recipe a station runs, above which score it rejects, and how frames wait for it.
+    def station_runs(self, station: str, bank: BankRef, *, capacity: int, recipe: str, policy: str) -> None:
+        """Tells which bank and recipe a station runs, and how frames wait for it.
 
         Called again when another bank has taken over: the series of the former one ends.
         """
-        self._ng[station] = ng
         for gauge, labels in (
             (self.bank_info, (station, bank.id, bank.digest)),
             (self.station_info, (station, recipe, policy)),
@@ -138,7 +136,7 @@ class Metrics:
 
     def _observe(self, station: str, inspection: Inspection, outcome: Outcome) -> None:
         self.latency.labels(station).observe(time.perf_counter() - outcome.delivery.clock)
-        if (ng := self._ng[station]) > 0:
+        if outcome.post is not None and (ng := outcome.post.thresholds.ng) > 0:
             self.score_ratio.labels(station).observe(inspection.score / ng)
         self.stage_duration.labels("queue").observe(outcome.queue_ms / 1e3)
         for stage, duration_ms in inspection.stage_ms.items():

@@ -3,15 +3,15 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from inspector import contract
 from inspector.errors import FrameError, StoreError
 from inspector.health import Health
 from inspector.settlement import Settled, settle
 from inspector.store import ConflictError, Entry, Known, Ledger, Quarantine, Waiting
-from inspector.types import Decision, Inspection, StationId, Verdict
-from inspector.worker import Outcome, Post
+from inspector.types import Decision, Inspection, Verdict
+from inspector.worker import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,6 @@ class Recorder:
         self,
         ledger: Ledger,
         quarantine: Quarantine,
-        posts: Mapping[StationId, Post],
         health: Health,
         *,
         on_recorded: Callable[[Sequence[Settled], Sequence[Waiting]], None],
@@ -46,7 +45,6 @@ class Recorder:
     ) -> None:
         self._ledger = ledger
         self._quarantine = quarantine
-        self._posts = posts
         self._health = health
         self._on_recorded = on_recorded
         self._on_confirmed = on_confirmed
@@ -173,10 +171,9 @@ class Recorder:
         return _drop(settled.outcome)
 
     def _verdict(self, outcome: Outcome, inspection: Inspection) -> Entry:
-        message = outcome.delivery.message
-        if message is None:
-            raise AssertionError("an inspection without a message")
-        post = self._posts[message.station]
+        message, post = outcome.delivery.message, outcome.post
+        if message is None or post is None:
+            raise AssertionError("an inspection without a message, or made by nothing")
         uncertain = inspection.decision is Decision.UNCERTAIN
         verdict = Verdict(
             result_id=outcome.result_id,

@@ -44,12 +44,16 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a delivery: an inspection, an error, or the reason why it was left undecided."""
+    """What became of a delivery: an inspection, an error, or the reason why it was left undecided.
+
+    post: what ran at the station when the inspection was made; a bank that takes over meanwhile changes nothing here.
+    """
 
     delivery: Delivery
     decided_at: datetime
     result_id: str
     inspection: Inspection | None = None
+    post: Post | None = None
     error: FrameError | None = None
     dropped: str | None = None
     heatmap: bytes | None = None
@@ -121,6 +125,7 @@ class Worker:
         queue_ms = (time.perf_counter() - delivery.clock) * 1e3
         if delivery.retain:
             return Outcome.drop(delivery, "retained")
+        post = self._posts[delivery.station]
         inspection, error, heatmap = None, delivery.fault, None
         if delivery.message is not None:
             if delivery.dup:
@@ -132,7 +137,7 @@ class Worker:
                 error = FramePoisonError(f"{delivery.station}: {_POISON}") if seen == "poison" else None
             if error is None:
                 try:
-                    inspection, heatmap = self._inspect(delivery.message)
+                    inspection, heatmap = _inspect(post, delivery.message)
                 except FrameError as fault:
                     error = fault
         return Outcome(
@@ -140,20 +145,11 @@ class Worker:
             decided_at=datetime.now(UTC),
             result_id=str(uuid.uuid4()),
             inspection=inspection,
+            post=post,
             error=error,
             heatmap=heatmap,
             queue_ms=queue_ms,
         )
-
-    def _inspect(self, message: FrameMessage) -> tuple[Inspection, bytes | None]:
-        post = self._posts[message.station]
-        if message.recipe is not None and message.recipe != post.recipe:
-            raise RecipeMismatchError(
-                f"{message.station}: recipe: got {message.recipe!r}, the station runs {post.recipe!r}"
-            )
-        inspection = post.pipeline.inspect(message.payload)
-        heatmap = render_png(inspection.anomaly_map, post.thresholds.pixel) if post.heatmap else None
-        return inspection, heatmap
 
     def _seen_before(self, delivery: Delivery) -> Literal["decided", "poison", "new"] | None:
         """What the ledger knows of a frame that the broker sends again; None where the worker ends first.
@@ -172,3 +168,13 @@ class Worker:
                 log.warning("ledger", extra={"fault": str(error), "retry_s": _STORE_RETRY_S})
                 self._closing.wait(_STORE_RETRY_S)
         return None
+
+
+def _inspect(post: Post, message: FrameMessage) -> tuple[Inspection, bytes | None]:
+    if message.recipe is not None and message.recipe != post.recipe:
+        raise RecipeMismatchError(
+            f"{message.station}: recipe: got {message.recipe!r}, the station runs {post.recipe!r}"
+        )
+    inspection = post.pipeline.inspect(message.payload)
+    heatmap = render_png(inspection.anomaly_map, post.thresholds.pixel) if post.heatmap else None
+    return inspection, heatmap

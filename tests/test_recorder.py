@@ -32,9 +32,13 @@ class _NoPipeline:
         raise AssertionError(f"the recorder inspects nothing; got {len(payload)} bytes")
 
 
+POST = Post(_NoPipeline(), BankRef("b", "0" * 64), Thresholds(1.0, 2.0, 1.0), "disc")
+
+
 def outcome(frame_id: str, *, payload: bytes = b"x", error: bool = False) -> Outcome:
     arrival = Arrival(1, 1, "t", payload, properties=[("frame_id", frame_id)])
-    decided = Outcome(Delivery.of(CAM1, arrival), datetime.now(UTC), frame_id, inspection=INSPECTION)
+    delivery = Delivery.of(CAM1, arrival)
+    decided = Outcome(delivery, datetime.now(UTC), frame_id, inspection=INSPECTION, post=POST)
     return replace(decided, inspection=None, error=FrameDamagedError("broken")) if error else decided
 
 
@@ -57,11 +61,9 @@ class Told:
 def recorder(ledger: Any, folder: Path, told: Told, health: Health) -> Recorder:
     quarantine = Quarantine(folder / "quarantine", max_bytes=1000, max_files=10)
     quarantine.open()
-    post = Post(_NoPipeline(), BankRef("b", "0" * 64), Thresholds(1.0, 2.0, 1.0), "disc")
     return Recorder(
         ledger,
         quarantine,
-        {CAM1: post},
         health,
         on_recorded=told.recorded,
         on_confirmed=told.removed.extend,
