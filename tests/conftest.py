@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 from line import Camera, Daemon, Plc, drawn_part
+from postgres import Postgres, postgres_folder, running_postgres
 from services import Mosquitto
+from sqlalchemy import Engine
 
 from calibration.calibrate import Options, calibrate
 from inspector.recipe import Recipe
+from inspector.store import open_database
 
 
 @pytest.fixture
@@ -31,6 +34,32 @@ def start_mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
 def mosquitto(start_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
     """A running broker with persistence, `.host`, `.port`, `.stop()`, `.kill()`, `.start()`."""
     return start_mosquitto()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL, `.create_database()` gives the URL of an empty one, `.stop()`, `.start()`."""
+    programs = postgres_folder()
+    if programs is None:
+        raise AssertionError("PostgreSQL is not installed: apt-get install postgresql, or make setup")
+    with running_postgres(programs) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database; a test that asks for it runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/data/ledger.sqlite3"
+    created: str = request.getfixturevalue("postgres").create_database()
+    return created
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Engine]:
+    """The newest tables, empty; on both kinds of database."""
+    with open_database(url) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

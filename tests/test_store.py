@@ -1,17 +1,21 @@
-"""The ledger, the outbox and the quarantine, on a real SQLite and a real folder."""
+"""The ledger, the outbox and the quarantine: on a real SQLite, a real PostgreSQL and a real folder."""
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import Connection, Engine, create_engine, insert, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
 import inspector.store
 from inspector.errors import StoreError
@@ -20,6 +24,7 @@ from inspector.store.tables import HEAD, frames, metadata
 from inspector.types import StationId
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+MIGRATIONS = Path(inspector.store.__file__).parent / "migrations"
 CAM1 = "plant/hall1/line1/cam1"
 STATION = StationId.parse(CAM1)
 VERDICT = Entry(
@@ -38,15 +43,27 @@ VERDICT = Entry(
 ERROR = replace(VERDICT, outcome="error", word="damaged", topic="t/error")
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/data/ledger.sqlite3"
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """To an empty database, as it is before the first migration."""
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir()
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
-@pytest.fixture
-def database(url: str) -> Iterator[Engine]:
-    with open_database(url) as engine:
-        yield engine
+def upgrade(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+SQLITE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -55,14 +72,14 @@ def ledger(database: Engine) -> Ledger:
 
 
 def test_the_migrations_lead_to_the_tables(database: Engine) -> None:
-    folder = Path(inspector.store.__file__).parent / "migrations"
     config = Config()
-    config.set_main_option("script_location", str(folder))
+    config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
     with database.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+@SQLITE
 def test_sqlite_is_opened_to_survive_a_power_cut(database: Engine) -> None:
     with database.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
@@ -74,6 +91,57 @@ def test_it_opens_again_with_what_was_written(url: str) -> None:
         Ledger(engine).commit([VERDICT])
     with open_database(url) as engine:
         assert Ledger(engine).known([(CAM1, "f1")]) == {(CAM1, "f1", ""): "a" * 64}
+
+
+def test_a_filled_database_of_the_first_version_is_upgraded(url: str) -> None:
+    filled = ["result_id", "station", "frame_id", "variant", "outcome", "word", "sha256"]
+    with connected(url) as connection:
+        upgrade(connection, "0001")
+        connection.execute(
+            text(
+                f"INSERT INTO frames ({', '.join(filled)}, score, received_at, decided_at, duplicates) "
+                "VALUES ('r1', 's', 'f1', '', 'verdict', 'ng', 'aa', 2.5, :noon, :noon, 3)"
+            ),
+            {"noon": "2026-03-01 12:00:00.000000"},
+        )
+        connection.execute(text("INSERT INTO outbox (topic, payload) VALUES ('t', '{}')"))
+        connection.commit()
+    with open_database(url) as engine, engine.connect() as connection:
+        row = connection.execute(select(frames)).one()
+        assert (row.frame_id, row.score, row.duplicates, row.received_at) == ("f1", 2.5, 3, NOON)
+        assert (row.queued, row.sampled, row.version, row.disposition, row.image) == (False, False, 0, None, None)
+        assert Outbox(engine).depth() == 1
+
+
+@pytest.mark.parametrize("table", ["reviews", "promotions"])
+def test_the_database_itself_refuses_to_change_what_was_said(table: str, database: Engine) -> None:
+    said = {
+        "reviews": {
+            "frame": 1,
+            "frame_id": "f",
+            "reviewer": "ann",
+            "action": "dispose",
+            "version": 1,
+            "decision": "ng",
+        },
+        "promotions": {"by": "eve", "action": "promote", "to_id": "b", "to_digest": "d" * 64},
+    }[table]
+    with database.begin() as connection:
+        connection.execute(insert(metadata.tables[table]), {**said, "station": CAM1, "at": NOON})
+    for change in (f"UPDATE {table} SET station = 'x'", f"DELETE FROM {table}"):
+        with pytest.raises(DBAPIError, match=f"{table} is append-only"), database.begin() as connection:
+            connection.execute(text(change))
+    with database.connect() as connection:
+        assert connection.execute(text(f"SELECT station FROM {table}")).all() == [(CAM1,)]
+
+
+def test_two_that_start_together_migrate_once(url: str) -> None:
+    def start(_: int) -> set[str]:
+        with open_database(url) as engine:
+            return set(inspect(engine).get_table_names())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all("reviews" in names for names in pool.map(start, range(4)))
 
 
 def test_a_half_done_migration_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +162,7 @@ def test_a_half_done_migration_leaves_nothing(url: str, monkeypatch: pytest.Monk
 def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
     with open_database(url) as engine, engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreError, match=r"got schema 9999, expected 0001 or older"), open_database(url):
+    with pytest.raises(StoreError, match=r"got schema 9999, expected 0002 or older"), open_database(url):
         pass
 
 
@@ -161,6 +229,7 @@ def test_attempts_are_counted_until_the_outcome(ledger: Ledger) -> None:
     assert ledger.attempt(*frame) == 1
 
 
+@SQLITE
 def test_a_locked_ledger_is_told_and_works_again(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inspector.store.database._BUSY_TIMEOUT_MS", 50)
     with open_database(url) as engine:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, TimeoutError
 
@@ -14,6 +14,19 @@ from inspector.errors import StoreError
 from inspector.store.tables import HEAD
 
 _BUSY_TIMEOUT_MS = 5_000
+_POSTGRES = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""A server that is gone is noticed in seconds: of the driver, seconds, the last in milliseconds."""
+
+_MIGRATION_LOCK = 0x696E7370
+""" "insp": who migrates PostgreSQL holds this advisory lock."""
+
+_WRITES = "inspector_writes"
 
 
 class ConflictError(StoreError):
@@ -46,8 +59,11 @@ def open_database(url: str) -> Iterator[Engine]:
         StoreError: the URL is wrong, the database cannot be opened, or it was written by a newer version.
     """
     try:
-        parsed = make_url(url)
-        engine = create_engine(parsed)
+        parsed = _with_driver(make_url(url))
+        engine = _engine(parsed)
+    except ModuleNotFoundError as error:
+        hint = "; install inspector[postgres]" if error.name == "psycopg" else ""
+        raise StoreError(f"database: the driver of this URL is not installed ({error}){hint}") from error
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise StoreError(f"database: got a URL that cannot be used ({error}), expected an SQLAlchemy URL") from error
     if engine.dialect.name == "sqlite":
@@ -62,6 +78,27 @@ def open_database(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that may read before it writes: SQLite gives it the right to write from the start, so that what
+    it read still holds; on PostgreSQL it locks what it reads by `with_for_update`.
+    """
+    with engine.connect() as connection:
+        writer = connection.execution_options(**{_WRITES: True})
+        with writer.begin():
+            yield writer
+
+
+def _with_driver(url: URL) -> URL:
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgres", "postgresql") else url
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRES)
+    return create_engine(url)
+
+
 def _make_durable(engine: Engine) -> None:
     """WAL with a sync at each commit; transactions begun by us, so that migrations are whole or not at all."""
 
@@ -73,11 +110,17 @@ def _make_durable(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
 
 
 def _migrate(engine: Engine) -> None:
-    with engine.begin() as connection:
+    """One process at a time: the daemon and the review page may start together."""
+    with engine.connect() as connection:
+        if _revision(connection) == HEAD:
+            return
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
         current = _revision(connection)
         if current == HEAD:
             return

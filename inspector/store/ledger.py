@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 
-from inspector.store.database import store_errors
+from inspector.store.database import store_errors, writing
 from inspector.store.outbox import Waiting
 from inspector.store.tables import attempts, frames, outbox
 
@@ -20,6 +20,8 @@ class Entry:
 
     word: the decision of a verdict, or the reason of an error or a drop. document: what is published, JSON.
     topic: where it is published; None for what is only counted.
+    image: the suffix of the archived picture. queued: an operator is asked for it. sampled: it is ok, and drawn at
+    random. score_ratio: score over the ng threshold, for what is queued.
     """
 
     result_id: str
@@ -42,6 +44,10 @@ class Entry:
     quarantine_id: str | None = None
     document: bytes | None = None
     topic: str | None = None
+    image: str | None = None
+    queued: bool = False
+    sampled: bool = False
+    score_ratio: float | None = None
 
     @property
     def key(self) -> "Key":
@@ -55,7 +61,7 @@ Key = tuple[str, str, str]
 Known = Mapping[Key, str]
 """Of frames that have an outcome, the sha256 by key."""
 
-_COLUMNS = tuple(column.name for column in frames.columns if column.name not in ("id", "variant", "duplicates"))
+_COLUMNS = tuple(column.name for column in frames.columns if column.name in Entry.__dataclass_fields__)
 
 _INSERT_FRAMES = insert(frames)
 _INSERT_OUTBOX = insert(outbox)
@@ -118,7 +124,7 @@ class Ledger:
             ConflictError: one of the frames has an outcome; nothing was written.
             StoreError: nothing was written.
         """
-        with store_errors("ledger"), self._engine.begin() as connection:
+        with store_errors("ledger"), writing(self._engine) as connection:
             letters = self._letters(connection, entries)
             if entries:
                 connection.execute(_INSERT_FRAMES, [_row(entry) for entry in entries])
@@ -153,7 +159,7 @@ class Ledger:
             StoreError: the count could not be written.
         """
         frame = _named((station, frame_id, sha256))
-        with store_errors("ledger"), self._engine.begin() as connection:
+        with store_errors("ledger"), writing(self._engine) as connection:
             if connection.execute(_COUNT_ATTEMPT, frame).rowcount:
                 return int(connection.execute(_READ_ATTEMPT, frame).scalar_one())
             _begin_attempts(connection, station, frame_id, sha256)

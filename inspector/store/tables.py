@@ -5,16 +5,29 @@ frames    one row for each outcome. (station, frame_id, variant) is unique: vari
           duplicates counts the deliveries that came after the first.
 outbox    what is committed and not yet confirmed by the broker, in order of id.
 attempts  how often a redelivered frame was begun without an outcome: a frame that ends the process is seen here.
+reviews   what operators said, one row for each disposition, undo or escape. The database refuses to change or delete
+          one; they outlive the frames they speak of.
+accounts, sessions, tokens   who may review; of passwords, cookies and tokens only hashes.
+promotions                   which bank or thresholds a station was given, by whom and why; append-only like reviews.
+candidates                   banks that were built from dispositions, and what became of them.
+
+In frames, image is the suffix of the archived picture, None where it is not kept; queued: an operator is asked for it
+(ng, uncertain, a sampled ok, an escape). score_ratio, for queued frames, is the score over the ng threshold: it ranks
+frames of stations with different banks. version counts dispositions: who decides names the version that was seen.
 """
 
 from datetime import UTC, datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     Double,
+    ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -23,9 +36,12 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
+    false,
+    true,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration."""
 
 
@@ -73,9 +89,41 @@ frames = Table(
     Column("decided_at", UtcDateTime, nullable=False),
     Column("document", Text),  # what was published, JSON
     Column("duplicates", Integer, nullable=False, default=0),
+    Column("image", String(8)),
+    Column("queued", Boolean, nullable=False, server_default=false()),
+    Column("sampled", Boolean, nullable=False, server_default=false()),
+    Column("score_ratio", Double),
+    Column("disposition", String(16)),  # defect, false_alarm, unsure
+    Column("defect_type", String(64)),
+    Column("reviewer", String(64)),
+    Column("reviewed_at", UtcDateTime),
+    Column("version", Integer, nullable=False, server_default="0"),
     UniqueConstraint("station", "frame_id", "variant", name="uq_frames_station_frame_id_variant"),
     sqlite_autoincrement=True,
 )
+
+queued: ColumnElement[bool] = frames.c.queued == true()
+"""The frames that operators are asked for, and those they decided: what the indexes of the queue hold."""
+
+unreviewed: ColumnElement[bool] = and_(queued, frames.c.disposition.is_(None))
+"""The frames that wait for an operator."""
+
+
+def _index(name: str, *columns: str, where: ColumnElement[bool]) -> None:
+    Index(f"ix_frames_{name}", *(frames.c[c] for c in columns), sqlite_where=where, postgresql_where=where)
+
+
+_index("open_worst", "score_ratio", "id", where=unreviewed)
+_index("open_newest", "received_at", "id", where=unreviewed)
+_index("open_station_worst", "station", "score_ratio", "id", where=unreviewed)
+_index("open_station_newest", "station", "received_at", "id", where=unreviewed)
+_index("queued_worst", "score_ratio", "id", where=queued)
+_index("queued_newest", "received_at", "id", where=queued)
+_index("queued_station_newest", "station", "received_at", "id", where=queued)
+_index("queued_lot", "lot", "received_at", where=queued)
+_index("reviewed", "reviewed_at", "station", where=frames.c.disposition.is_not(None))
+_index("image", "sha256", where=frames.c.image.is_not(None))
+_index("part", "part_id", where=frames.c.part_id.is_not(None))
 
 outbox = Table(
     "outbox",
@@ -93,4 +141,103 @@ attempts = Table(
     Column("frame_id", String(128), primary_key=True),
     Column("sha256", String(64), primary_key=True),
     Column("count", Integer, nullable=False),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("frame", _Key, nullable=False),  # frames.id; the frame may be gone
+    Column("station", String(260), nullable=False),
+    Column("frame_id", String(128), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("reviewer", String(64), nullable=False),
+    Column("action", String(16), nullable=False),  # dispose, undo, escape
+    Column("from_disposition", String(16)),
+    Column("from_type", String(64)),
+    Column("to_disposition", String(16)),
+    Column("to_type", String(64)),
+    Column("version", Integer, nullable=False),  # of the frame, afterwards
+    Column("decision", String(32), nullable=False),
+    Column("score", Double),
+    Column("threshold_ok", Double),
+    Column("threshold_ng", Double),
+    Column("bank_id", String(256)),
+    Column("bank_digest", String(64)),
+    Column("note", Text),
+    Column("batch", String(36)),
+    UniqueConstraint("frame", "version", name="uq_reviews_frame_version"),
+    Index("ix_reviews_at", "at"),
+    Index("ix_reviews_batch", "batch"),
+    sqlite_autoincrement=True,
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("password_hash", String(256), nullable=False),
+    Column("role", String(16), nullable=False),  # operator, engineer, admin
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("disabled_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("account", Integer, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(64), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("account", Integer, ForeignKey("accounts.id"), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("station", String(260), nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("action", String(16), nullable=False),  # promote, rollback, thresholds
+    Column("from_id", String(256)),
+    Column("from_digest", String(64)),
+    Column("to_id", String(256), nullable=False),
+    Column("to_digest", String(64), nullable=False),
+    Column("reason", Text),
+    Column("guard_missed", Integer, nullable=False, server_default="0"),
+    Index("ix_promotions_station", "station", "id"),
+    sqlite_autoincrement=True,
+)
+
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("station", String(260), nullable=False),
+    Column("path", String(1024), nullable=False),
+    Column("base_digest", String(64), nullable=False),
+    Column("digest", String(64)),
+    Column("state", String(16), nullable=False),  # building, built, shadowed, promoted, rejected, failed
+    Column("document", Text, nullable=False, server_default="{}"),  # JSON: what went in, the shadow run, the fault
+    Index("ix_candidates_station", "station", "id"),
+    sqlite_autoincrement=True,
 )
