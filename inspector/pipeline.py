@@ -6,14 +6,16 @@ from time import perf_counter
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inspector import frame as decoder
 from inspector.bank import Bank
 from inspector.engines import open_engine
 from inspector.errors import BankError, InferenceError
+from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patches
 from inspector.patches import picture_of
 from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_value, regions
-from inspector.types import Decision, Engine, Inspection
+from inspector.types import Decision, Engine, Float32Array, Inspection, UInt8Image
 
 STAGES = ("decode", "embed", "search", "map")
 """Keys of Inspection.stage_ms, in order."""
@@ -59,9 +61,7 @@ class Pipeline:
         frame = decoder.decode(payload, max_pixels=self._max_pixels)
         picture, view = picture_of(frame, recipe)
         decoded = perf_counter()
-        embeddings = self.engine.embed(picture[None])[0]
-        if not np.isfinite(embeddings).all():
-            raise InferenceError(f"{self.engine.name}: got NaN or infinity in the embeddings, expected finite numbers")
+        embeddings = self._embed(picture)
         embedded = perf_counter()
         patch_scores = self._neighbours.patch_scores(embeddings)
         score = image_score(patch_scores)
@@ -80,3 +80,41 @@ class Pipeline:
             size_wh=frame.size_wh,
             stage_ms={stage: (b - a) * 1e3 for stage, (a, b) in zip(STAGES, pairwise(marks), strict=True)},
         )
+
+    def explain(self, payload: bytes, *, patches: int = 4, neighbours: int = 3) -> Explanation:
+        """The anomaly map, and the nearest patches of the bank for at most so many of the frame's highest patches.
+
+        Raises:
+            FrameError: the payload is no image that can be inspected.
+        """
+        recipe = self.bank.recipe
+        frame = decoder.decode(payload, max_pixels=self._max_pixels)
+        picture, view = picture_of(frame, recipe)
+        embeddings = self._embed(picture)
+        patch_scores = self._neighbours.patch_scores(embeddings)
+        places = flagged_patches(patch_scores, self.bank.thresholds.pixel, patches)
+        distances, numbers = self._neighbours.search(np.stack([embeddings[place] for place in places]), neighbours)
+        return Explanation(
+            score=image_score(patch_scores),
+            anomaly_map=anomaly_map(patch_scores, recipe.size_wh),
+            view=view,
+            size_wh=frame.size_wh,
+            grid_hw=self.bank.manifest.grid_hw,
+            patches=tuple(
+                FlaggedPatch(row, column, float(patch_scores[row, column]), self._named(near, which))
+                for (row, column), near, which in zip(places, distances, numbers, strict=True)
+            ),
+        )
+
+    def _named(self, distances: Float32Array, numbers: NDArray[np.int64]) -> tuple[Neighbour, ...]:
+        source, position = self.bank.source, self.bank.position
+        return tuple(
+            Neighbour(int(source[number]), int(position[number, 0]), int(position[number, 1]), float(distance))
+            for distance, number in zip(distances, numbers, strict=True)
+        )
+
+    def _embed(self, picture: UInt8Image) -> Float32Array:
+        embeddings: Float32Array = self.engine.embed(picture[None])[0]
+        if not np.isfinite(embeddings).all():
+            raise InferenceError(f"{self.engine.name}: got NaN or infinity in the embeddings, expected finite numbers")
+        return embeddings

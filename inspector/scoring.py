@@ -36,9 +36,12 @@ class NearestNeighbours:
         self._index = faiss.IndexFlatL2(vectors.shape[1])
         self._index.add(np.ascontiguousarray(vectors))
 
-    def search(self, queries: Float32Array) -> tuple[Float32Array, NDArray[np.int64]]:
-        """Distances float32 (m, k) ascending, and vector numbers int64 (m, k), for queries float32 (m, dim)."""
-        squared, numbers = self._index.search(queries, self.k)
+    def search(self, queries: Float32Array, k: int | None = None) -> tuple[Float32Array, NDArray[np.int64]]:
+        """Distances float32 (m, k) ascending, and vector numbers int64 (m, k), for queries float32 (m, dim).
+
+        k: the recipe's where not given; never more than there are vectors.
+        """
+        squared, numbers = self._index.search(queries, self.k if k is None else min(k, self._index.ntotal))
         return np.sqrt(np.maximum(squared, 0, out=squared), out=squared), numbers
 
     def patch_scores(self, embeddings: Float32Array) -> Float32Array:

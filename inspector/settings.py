@@ -8,8 +8,10 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import (
@@ -113,6 +115,78 @@ class MetricsSettings(_Section):
         return self
 
 
+def _time_of_day(value: object) -> object:
+    if isinstance(value, int) and 0 <= value < 24 * 60:  # YAML 1.1 reads an unquoted 14:00 as 840
+        return f"{value // 60:02}:{value % 60:02}"
+    return value
+
+
+TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Label = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class ReviewSettings(_Section):
+    """The web page on which people decide about flagged frames."""
+
+    enabled: bool = Field(default=False, description="run it beside the daemon, as a process of its own")
+    host: str = Field(default="127.0.0.1", description="any but a loopback address needs TLS")
+    port: int = Field(default=8108, ge=0, le=65535, description="0 takes a free one")
+    cert_file: FilePath | None = Field(default=None, description="the page's TLS certificate")
+    key_file: FilePath | None = Field(default=None, description="its key")
+    behind_tls_proxy: bool = Field(default=False, description="a proxy ends TLS and alone can reach host and port")
+    session_hours: float = Field(default=12, gt=0, le=24 * 31, description="how long a login lasts")
+    sample_rate: float = Field(default=0.01, ge=0, le=1, description="share of ok frames drawn for review")
+    defect_types: tuple[Label, ...] = Field(
+        default=("scratch", "dent", "crack", "stain", "foreign body", "missing part", "deformation", "other"),
+        min_length=1,
+        max_length=9,
+        description="what the keys 1 to 9 say",
+    )
+    shifts: dict[Label, TimeOfDay] = Field(
+        default={"early": "06:00", "late": "14:00", "night": "22:00"},
+        min_length=1,
+        max_length=12,
+        description="when each shift begins, local time",
+    )
+    time_zone: str | None = Field(default=None, description="of the plant, as in Europe/Berlin; the machine's own")
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "ReviewSettings":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("got one of cert_file and key_file, expected both or none")
+        if not (_is_loopback(self.host) or self.cert_file or self.behind_tls_proxy):
+            raise ValueError(
+                f"host: got {self.host} without TLS, expected 127.0.0.1, cert_file and key_file, "
+                "or behind_tls_proxy: true"
+            )
+        if len(set(self.defect_types)) != len(self.defect_types):
+            raise ValueError("defect_types: one is listed twice, expected each once")
+        if len(set(self.shifts.values())) != len(self.shifts):
+            raise ValueError("shifts: two begin at the same time, expected different times")
+        if self.time_zone is not None:
+            try:
+                ZoneInfo(self.time_zone)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError(f"time_zone: got {self.time_zone!r}, expected a name as in Europe/Berlin") from error
+        return self
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The plant's time zone; None is the machine's own, as `datetime.astimezone` takes it."""
+        return None if self.time_zone is None else ZoneInfo(self.time_zone)
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the page by TLS."""
+        return self.cert_file is not None or self.behind_tls_proxy
+
+    def shift_of(self, moment: datetime) -> str:
+        """The shift at an aware moment: the one that began last, by the plant's clock."""
+        clock = moment.astimezone(self.zone).strftime("%H:%M")
+        begun = [(begins, name) for name, begins in self.shifts.items() if begins <= clock]
+        return max(begun or [(begins, name) for name, begins in self.shifts.items()])[1]
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -160,6 +234,7 @@ class Settings(_Section):
         description="answer frames of stations that are not listed; false where daemons share a broker",
     )
     quarantine: QuarantineSettings = QuarantineSettings()
+    review: ReviewSettings = ReviewSettings()
     max_pixels: int = Field(default=64_000_000, ge=1, description="larger frames are refused by their header")
     engine: str = Field(default="auto", min_length=1, description="inference engine")
 

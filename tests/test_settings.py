@@ -1,5 +1,6 @@
 """The configuration file: the smallest works, and every mistake is told in one line."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,24 @@ def test_the_smallest_file_works_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["inspector.yaml", "inspector-full.yaml"])
 def test_the_shipped_examples_are_read(name: str, tmp_path: Path) -> None:
     text = (Path(__file__).parent.parent / "configs" / name).read_text()
-    for secret in ("mqtt-password", "metrics-token", "ca.pem", "daemon.pem", "daemon.key"):
+    for secret in ("mqtt-password", "metrics-token", "ca.pem", "daemon.pem", "daemon.key", "review.pem", "review.key"):
         (tmp_path / secret).write_text("kept apart\n")
     assert settings.load(written(tmp_path, text)).stations
+
+
+def test_the_review_page_is_off_and_on_loopback_until_it_is_told_otherwise(tmp_path: Path) -> None:
+    review = settings.load(written(tmp_path, SMALLEST)).review
+    assert (review.enabled, review.host, review.secure) == (False, "127.0.0.1", False)
+
+
+@pytest.mark.parametrize(
+    ("clock", "shift"),
+    [("05:59", "night"), ("06:00", "early"), ("13:59", "early"), ("14:00", "late"), ("23:30", "night")],
+)
+def test_a_moment_belongs_to_the_shift_that_began_last(tmp_path: Path, clock: str, shift: str) -> None:
+    shifts = "review: {time_zone: Asia/Tokyo, shifts: {early: 06:00, late: 14:00, night: 22:00}}\n"
+    review = settings.load(written(tmp_path, SMALLEST + shifts)).review
+    assert review.shift_of(datetime.fromisoformat(f"2026-03-01T{clock}:00+09:00").astimezone(UTC)) == shift
 
 
 def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
@@ -86,6 +102,12 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
             ":2: stations: plant/hall1/line1/cam1 is listed twice",
         ),
         (SMALLEST + "metrics: {host: 0.0.0.0}\n", ":6: metrics: host: got 0.0.0.0 without token_file"),
+        (SMALLEST + "review: {host: 0.0.0.0}\n", ":6: review: host: got 0.0.0.0 without TLS"),
+        (SMALLEST + "review: {cert_file: nowhere}\n", ":6: review.cert_file: got "),
+        (SMALLEST + "review: {defect_types: [dent, dent]}\n", ":6: review: defect_types: one is listed twice"),
+        (SMALLEST + "review: {shifts: {a: noon}}\n", ":6: review.shifts.a: got 'noon', expected"),
+        (SMALLEST + "review: {shifts: {a: 06:00, b: 06:00}}\n", ":6: review: shifts: two begin at the same time"),
+        (SMALLEST + "review: {time_zone: Mars}\n", ":6: review: time_zone: got 'Mars', expected a name"),
         (SMALLEST + "broker: {password_file: nowhere}\n", ":6: broker.password_file: "),
         (SMALLEST + "broker: {tls: {ca_file: nowhere}}\n", ":6: broker.tls.ca_file: got "),
         ("data_dir: [\n", ": not valid YAML: "),
