@@ -20,6 +20,7 @@ from calibration.export import MEAN, STD, Features
 from inspector.bank import Backbone, file_sha256
 from inspector.errors import BackboneError
 from inspector.recipe import Recipe
+from inspector.window import picture_wh
 
 if TYPE_CHECKING:
     from torch import nn
@@ -165,7 +166,7 @@ def _convert(model: "nn.Module", name: str, recipe: Recipe) -> ov.Model:
     from openvino.frontend import FrontEndManager, GeneralFailure, NotImplementedFailure, OpConversionFailure
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    width, height = recipe.size_wh
+    width, height = picture_wh(recipe)
     example = torch.zeros(1, 3, height, width)
     with torch.no_grad(), warnings.catch_warnings():
         # Tracing is deprecated in torch and still what OpenVINO's front end reads best.

@@ -33,6 +33,7 @@ from inspector.patches import picture_of
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours, anomaly_map, image_score
 from inspector.types import Float32Array, Thresholds
+from inspector.window import Extent, extent_of, inside_of, picture_wh, window_of
 
 THUMBNAIL = 160
 """Longer side of a sample's thumbnail, pixels."""
@@ -73,7 +74,8 @@ class Options:
 class Calibrated:
     """What came of it. radius: the largest distance of a normal patch to the bank.
 
-    suspects: samples to look at; where they were excluded, they are among `skipped` as well.
+    suspects: samples to look at; where they were excluded, they are among `skipped` as well. extent: how much the
+    region of interest leaves; None without one.
     """
 
     path: Path
@@ -87,6 +89,7 @@ class Calibrated:
     promise: Promise
     suspects: tuple[Suspect, ...] = ()
     excluded: bool = False
+    extent: Extent | None = None
 
     @property
     def left_out(self) -> float:
@@ -99,7 +102,7 @@ class Calibrated:
 class _Fit:
     """Patches of all samples by fold; each sample's fold, and its figures against a bank of the other folds.
 
-    heats: patch scores, float32 (rows, columns) at most HEAT_SIDE each.
+    heats: patch scores over the crop or whole frame, float32 (rows, columns) at most HEAT_SIDE each.
     """
 
     pools: list[Pool]
@@ -154,6 +157,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         promise=image.promise,
         suspects=suspects,
         excluded=excluded,
+        extent=extent_of(recipe, manifest.grid_hw),
     )
 
 
@@ -178,13 +182,13 @@ def _suspects(samples: Samples, fit: _Fit) -> tuple[Suspect, ...]:
 def _embed(
     samples: Samples, recipe: Recipe, engine: OpenVinoEngine, fold: NDArray[np.int32], options: Options, track: Track
 ) -> list[Pool]:
-    number = int(fold.max()) + 1
+    number, inside = int(fold.max()) + 1, inside_of(recipe, engine.grid[:2])
     pools = [
         Pool(MAX_BYTES // number, KEEP * recipe.vectors, np.random.default_rng([options.seed, index]))
         for index in range(number)
     ]
     for index in track(range(len(samples.files)), "embedding patches"):
-        pools[fold[index]].add(patches_of(_embedding(samples, index, recipe, engine), index))
+        pools[fold[index]].add(patches_of(_embedding(samples, index, recipe, engine), index, inside))
     return pools
 
 
@@ -201,22 +205,25 @@ def _cross_fit(
     scores = np.empty(len(fold), np.float32)
     peaks = np.empty(len(fold), np.float32)
     heats = [np.empty((0, 0), np.float32)] * len(fold)
+    window, inside = window_of(recipe), inside_of(recipe, engine.grid[:2])
     for held_out in track(range(len(pools)), "cross-fitting thresholds"):
         others = [pool for index, pool in enumerate(pools) if index != held_out]
         memory, _ = _select(others, recipe.vectors, options.seed)
         neighbours = NearestNeighbours(memory.vectors, recipe.neighbours)
         for index in np.flatnonzero(fold == held_out):
-            patch_scores = neighbours.patch_scores(_embedding(samples, int(index), recipe, engine))
+            patch_scores = neighbours.patch_scores(_embedding(samples, int(index), recipe, engine), inside)
+            heat = anomaly_map(patch_scores, picture_wh(recipe), inside)
+            whole = window.spread(heat) if window else heat
             scores[index] = image_score(patch_scores)
-            peaks[index] = anomaly_map(patch_scores, recipe.size_wh).max()
-            heats[index] = _small(patch_scores)
+            peaks[index] = whole.max()
+            heats[index] = _small(whole if window else patch_scores)
     return _Fit(pools, fold, scores, peaks, heats)
 
 
-def _small(patch_scores: Float32Array) -> Float32Array:
-    rows, columns = patch_scores.shape
+def _small(heat: Float32Array) -> Float32Array:
+    rows, columns = heat.shape
     size_wh = min(columns, HEAT_SIDE), min(rows, HEAT_SIDE)
-    return np.asarray(cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(heat, size_wh, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _embedding(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEngine) -> Float32Array:

@@ -19,6 +19,7 @@ from inspector.folder import image_files
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.types import Decision, Float32Array, Inspection
+from inspector.window import window_of
 
 GOOD = "good"
 
@@ -45,13 +46,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Outcomes of all cases, and the figures of their anomaly maps (None without masks)."""
+    """Outcomes of all cases, and the figures of their anomaly maps (None without masks).
+
+    outside: how many defective frames were left out, as all of their defect lies outside the region of interest.
+    """
 
     outcomes: tuple[Outcome, ...]
     pixel_auroc: float | None
     aupro: float | None
     bank: dict[str, Any]
     notes: tuple[str, ...]
+    outside: int = 0
 
     def scores(self, *, good: bool) -> Float32Array:
         """Image scores of the good or of the defective frames, those that could not be inspected left out."""
@@ -72,6 +77,7 @@ class Evaluation:
             "uncertain_rate": self._share(Decision.UNCERTAIN, GOOD, *labels),
             "n_good": sum(o.case.label == GOOD for o in self.outcomes),
             "n_defect": sum(o.case.label != GOOD for o in self.outcomes),
+            "n_outside": self.outside,
             "n_error": sum(o.decision is Decision.ERROR for o in self.outcomes),
             "latency_ms": {"p50": _quantile(latencies, 0.5), "p95": _quantile(latencies, 0.95)},
             "bank": self.bank,
@@ -119,12 +125,17 @@ def find_cases(test_dir: Path) -> list[Case]:
 def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Evaluation:
     """Inspect every case and compare with its label and mask.
 
+    Under a region of interest only what lies inside counts: pixels outside are in no pixel figure, and a frame whose
+    mask lies outside altogether is neither good nor defective and left out.
+
     Raises:
         SamplesError: no labelled picture below test_dir.
     """
     cases = find_cases(test_dir)
     figures = PixelFigures()
-    outcomes, notes = [], []
+    outcomes, notes, outside = [], [], 0
+    window = window_of(pipeline.bank.recipe)
+    counts = window.counts if window else None
     for case in track(cases, "inspecting"):
         try:
             inspection = pipeline.inspect(case.path.read_bytes())
@@ -132,12 +143,17 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, str(error)))
             notes.append(f"{case.path.name}: {error}")
             continue
-        outcomes.append(Outcome(case, inspection.decision, inspection.score, sum(inspection.stage_ms.values())))
         mask, note = mask_of(case, inspection, pipeline.bank.recipe)
-        if mask is not None:
-            figures.add(inspection.anomaly_map, mask)
         if note:
             notes.append(note)
+        if mask is not None:
+            if counts is not None and mask.any() and not (mask & counts).any():
+                outside += 1
+                continue
+            figures.add(inspection.anomaly_map, mask, counts)
+        outcomes.append(Outcome(case, inspection.decision, inspection.score, sum(inspection.stage_ms.values())))
+    if counts is not None and any(case.mask for case in cases):
+        notes.insert(0, f"only what lies inside the region of interest counts ({_left_out(outside)})")
     manifest = pipeline.bank.manifest
     return Evaluation(
         outcomes=tuple(outcomes),
@@ -149,8 +165,14 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             "dim": manifest.dim,
             "bytes": pipeline.bank.bytes_on_disk,
         },
-        notes=(*_missing(cases), *notes),
+        notes=(*_missing([outcome.case for outcome in outcomes]), *notes),
+        outside=outside,
     )
+
+
+def _left_out(outside: int) -> str:
+    frames = f"{outside} frame{'s' if outside != 1 else ''}"
+    return f"{frames} left out, with a defect that lies outside altogether"
 
 
 def _missing(cases: Sequence[Case]) -> list[str]:

@@ -14,6 +14,7 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from inspector.recipe import Recipe
+from inspector.window import picture_wh
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -31,7 +32,7 @@ def embedding_graph(
     std: tuple[float, float, float] = STD,
 ) -> ov.Model:
     """The graph: uint8 (1, height, width, 3) RGB -> float32 (1, grid_h, grid_w, dim)."""
-    width, height = recipe.size_wh
+    width, height = picture_wh(recipe)
     image = ops.parameter([1, height, width, 3], np.uint8, name="image")
     # Transposed while its values are still bytes: a quarter of the memory traffic.
     values = ops.convert(ops.transpose(image, np.array([0, 3, 1, 2])), np.float32)

@@ -48,13 +48,19 @@ class PixelFigures:
     _overlap: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_CODES))
     _areas: int = 0
 
-    def add(self, anomaly_map: Float32Array, mask: NDArray[np.bool_]) -> None:
-        """anomaly_map: float32 (height, width), >= 0. mask: bool of the same shape, True where defective."""
+    def add(self, anomaly_map: Float32Array, mask: NDArray[np.bool_], counts: NDArray[np.bool_] | None = None) -> None:
+        """Add one frame; all arrays are of one shape, (height, width).
+
+        anomaly_map: float32, >= 0. mask: bool, True where defective. counts: bool, which pixels count; None: all.
+        """
+        if counts is None:
+            counts = np.ones_like(mask)
         # Beyond half precision all values are as high as can be; a negative zero has a code of its own.
         codes = np.abs(np.minimum(anomaly_map, _HIGHEST)).astype(np.float16).view(np.uint16)
-        self._normal += _count(codes[~mask])
-        self._defect += _count(codes[mask])
-        number, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+        inspected = mask & counts
+        self._normal += _count(codes[~mask & counts])
+        self._defect += _count(codes[inspected])
+        number, labels = cv2.connectedComponents(inspected.astype(np.uint8), connectivity=8)
         for label in range(1, number):
             inside = codes[labels == label]
             self._overlap += _count(inside) / len(inside)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.coreset import greedy_k_center
+from inspector.scoring import Inside
 from inspector.types import Float32Array
 
 MAX_BYTES = 1 << 30
@@ -42,11 +43,12 @@ def join(parts: list[Patches]) -> Patches:
     )
 
 
-def patches_of(embeddings: Float32Array, source: int) -> Patches:
-    """The patches of one sample: float32 (grid_h, grid_w, dim)."""
+def patches_of(embeddings: Float32Array, source: int, inside: Inside = None) -> Patches:
+    """The patches of one sample that are inside: float32 (grid_h, grid_w, dim)."""
     rows, columns, dim = embeddings.shape
     position = np.indices((rows, columns), np.int32).reshape(2, -1).T.copy()
-    return Patches(embeddings.reshape(-1, dim), np.full(rows * columns, source, np.int32), position)
+    patches = Patches(embeddings.reshape(-1, dim), np.full(rows * columns, source, np.int32), position)
+    return patches if inside is None else patches.take(np.flatnonzero(inside))
 
 
 class Pool:

@@ -2,11 +2,19 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inspector.types import Float32Array, UInt8Image
 
 SPAN = (0.6, 1.4)
 """Where the colour scale begins and ends, in pixel thresholds: normal patches lie below, plain defects above."""
+
+
+DIMMED = 0.4
+"""How bright a picture is where it does not count."""
+
+BORDER = (86, 180, 233)
+"""Sky blue (Okabe and Ito, 2008), which neither the anomaly map nor a mask's outline has."""
 
 
 def colour(anomaly_map: Float32Array, pixel_threshold: float) -> UInt8Image:
@@ -34,3 +42,18 @@ def overlay(pixels: UInt8Image, anomaly_map: Float32Array, pixel_threshold: floa
     rgba = cv2.resize(colour(anomaly_map, pixel_threshold), (width, height), interpolation=cv2.INTER_LINEAR)
     opacity = rgba[..., 3:].astype(np.float32) / 255
     return np.rint(pixels * (1 - opacity) + rgba[..., :3] * opacity).astype(np.uint8)
+
+
+def shade(pixels: UInt8Image, counts: NDArray[np.bool_] | None) -> UInt8Image:
+    """A picture, uint8 (height, width, 3) RGB, grey and dim where it does not count, bool (height, width).
+
+    A line runs along the border. None: all of it counts, and nothing is changed.
+    """
+    if counts is None:
+        return pixels
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    dim = np.repeat((grey * DIMMED).astype(np.uint8)[..., None], 3, 2)
+    shaded = np.where(counts[..., None], pixels, dim)
+    outlines, _ = cv2.findContours(counts.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(shaded, outlines, -1, BORDER, max(1, round(max(counts.shape) / 400)))
+    return shaded

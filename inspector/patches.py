@@ -1,36 +1,29 @@
 """From a frame to the picture that the backbone sees, and from the grid of patches back to the frame."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from inspector.errors import FrameSizeError
 from inspector.recipe import Recipe
 from inspector.types import Frame, UInt8Image
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """The rectangle of the frame that was inspected, in pixels of the original frame."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def cut(self, pixels: UInt8Image) -> UInt8Image:
-        """This rectangle of the frame's pixels, uint8 (height, width, 3), not copied."""
-        return pixels[self.y : self.y + self.height, self.x : self.x + self.width]
+from inspector.window import View as View
+from inspector.window import window_of
 
 
 def view_of(frame: Frame, recipe: Recipe) -> View:
     """The recipe's crop, or the whole frame.
 
     Raises:
-        FrameSizeError: the frame does not contain the crop, or is too small to hold anything.
+        FrameSizeError: the frame does not contain the crop, is too small to hold anything, or is not of the size that
+            the region of interest was drawn on.
     """
     width, height = frame.size_wh
+    if recipe.roi and recipe.roi.frame_wh != frame.size_wh:
+        expected = "{}x{}".format(*recipe.roi.frame_wh)
+        raise FrameSizeError(
+            f"frame: got {width}x{height} pixels, but the region of interest of recipe {recipe.name!r} is of frames of "
+            f"{expected}; expected such a frame, or a region drawn on one of {width}x{height}"
+        )
     crop = recipe.crop
     if crop is None:
         if min(width, height) < 8:
@@ -45,22 +38,27 @@ def view_of(frame: Frame, recipe: Recipe) -> View:
 
 
 def picture_of(frame: Frame, recipe: Recipe) -> tuple[UInt8Image, View]:
-    """Crop and resize to the recipe's size.
-
-    Shrinking averages (INTER_AREA), so that fine texture does not alias into false patches; enlarging is bilinear.
+    """What the backbone sees: cut to the crop and to the region of interest, resized, painted over outside the region.
 
     Returns:
-        uint8 (height, width, 3) RGB at the recipe's size, contiguous; and the rectangle it shows.
+        uint8 (height, width, 3) RGB of the size that `picture_wh` names, contiguous; and the rectangle it shows.
 
     Raises:
-        FrameSizeError: the frame does not contain the crop.
+        FrameSizeError: the frame does not fit the recipe.
     """
-    view = view_of(frame, recipe)
-    pixels: UInt8Image = view.cut(frame.pixels)
-    width, height = recipe.size_wh
-    shrunk_wh = min(width, view.width), min(height, view.height)
-    if shrunk_wh != (view.width, view.height):
+    view, window = view_of(frame, recipe), window_of(recipe)
+    if window is None:
+        pixels = _resized(view.cut(frame.pixels), recipe.size_wh)
+        return (pixels if pixels.flags.c_contiguous else pixels.copy()), view
+    return window.paint(_resized(window.view.cut(frame.pixels), window.size_wh)), window.view
+
+
+def _resized(pixels: UInt8Image, size_wh: tuple[int, int]) -> UInt8Image:
+    """Shrinking averages, so that fine texture does not alias into false patches; enlarging is bilinear."""
+    height, width = pixels.shape[:2]
+    shrunk_wh = min(width, size_wh[0]), min(height, size_wh[1])
+    if shrunk_wh != (width, height):
         pixels = np.asarray(cv2.resize(pixels, shrunk_wh, interpolation=cv2.INTER_AREA), np.uint8)
-    if shrunk_wh != recipe.size_wh:
-        pixels = np.asarray(cv2.resize(pixels, recipe.size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
-    return pixels.copy() if not pixels.flags.c_contiguous else pixels, view
+    if shrunk_wh != size_wh:
+        pixels = np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return pixels

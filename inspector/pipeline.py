@@ -13,9 +13,10 @@ from inspector.bank import Bank
 from inspector.engines import open_engine
 from inspector.errors import BankError, InferenceError
 from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patches
-from inspector.patches import picture_of
+from inspector.patches import picture_of, view_of
 from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_value, regions
 from inspector.types import Decision, Engine, Float32Array, Inspection, UInt8Image
+from inspector.window import inside_of, picture_wh, window_of
 
 STAGES = ("decode", "embed", "search", "map")
 """Keys of Inspection.stage_ms, in order."""
@@ -29,6 +30,8 @@ class Pipeline:
         self.engine = engine
         self._neighbours = NearestNeighbours(bank.vectors, bank.recipe.neighbours)
         self._max_pixels = max_pixels
+        self._window = window_of(bank.recipe)
+        self._inside = inside_of(bank.recipe, bank.manifest.grid_hw)
 
     @classmethod
     def open(cls, bank_dir: Path, *, max_pixels: int = decoder.MAX_PIXELS, engine: str = "auto") -> Self:
@@ -40,7 +43,7 @@ class Pipeline:
         """
         bank = Bank.load(bank_dir)
         engine_open = open_engine(engine, bank_dir)
-        width, height = bank.recipe.size_wh
+        width, height = picture_wh(bank.recipe)
         expected = (1, *bank.manifest.grid_hw, bank.manifest.dim)
         try:
             got = engine_open.embed(np.zeros((1, height, width, 3), np.uint8)).shape
@@ -59,16 +62,16 @@ class Pipeline:
         recipe, thresholds = self.bank.recipe, self.bank.thresholds
         start = perf_counter()
         frame = decoder.decode(payload, max_pixels=self._max_pixels)
-        picture, view = picture_of(frame, recipe)
+        picture, _ = picture_of(frame, recipe)
         decoded = perf_counter()
         embeddings = self._embed(picture)
         embedded = perf_counter()
-        patch_scores = self._neighbours.patch_scores(embeddings)
+        patch_scores = self._neighbours.patch_scores(embeddings, self._inside)
         score = image_score(patch_scores)
         searched = perf_counter()
-        heat = anomaly_map(patch_scores, recipe.size_wh)
+        heat = self._map(patch_scores)
         decision = thresholds.decide(score)
-        found = () if decision is Decision.OK else regions(heat, thresholds.pixel, view)
+        found = () if decision is Decision.OK else regions(heat, thresholds.pixel, view_of(frame, recipe))
         mapped = perf_counter()
         marks = (start, decoded, embedded, searched, mapped)
         return Inspection(
@@ -91,12 +94,13 @@ class Pipeline:
         frame = decoder.decode(payload, max_pixels=self._max_pixels)
         picture, view = picture_of(frame, recipe)
         embeddings = self._embed(picture)
-        patch_scores = self._neighbours.patch_scores(embeddings)
+        patch_scores = self._neighbours.patch_scores(embeddings, self._inside)
+        whole = self._map(patch_scores)
         places = flagged_patches(patch_scores, self.bank.thresholds.pixel, patches)
         distances, numbers = self._neighbours.search(np.stack([embeddings[place] for place in places]), neighbours)
         return Explanation(
             score=image_score(patch_scores),
-            anomaly_map=anomaly_map(patch_scores, recipe.size_wh),
+            anomaly_map=whole[self._window.place] if self._window else whole,
             view=view,
             size_wh=frame.size_wh,
             grid_hw=self.bank.manifest.grid_hw,
@@ -112,6 +116,11 @@ class Pipeline:
             Neighbour(int(source[number]), int(position[number, 0]), int(position[number, 1]), float(distance))
             for distance, number in zip(distances, numbers, strict=True)
         )
+
+    def _map(self, patch_scores: Float32Array) -> Float32Array:
+        """The anomaly map over the crop or whole frame."""
+        heat = anomaly_map(patch_scores, picture_wh(self.bank.recipe), self._inside)
+        return self._window.spread(heat) if self._window else heat
 
     def _embed(self, picture: UInt8Image) -> Float32Array:
         embeddings: Float32Array = self.engine.embed(picture[None])[0]

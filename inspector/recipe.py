@@ -1,12 +1,15 @@
 """A recipe: how a frame becomes a picture for the backbone, and how patches are compared."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from inspector import roi as regions_of_interest
 from inspector.errors import RecipeError
+from inspector.roi import Area, Roi
 
 Side = Annotated[int, Field(ge=32, le=4096)]
 
@@ -25,7 +28,9 @@ class Crop(BaseModel):
 class Recipe(BaseModel):
     """Everything that calibration and line must do alike.
 
-    size_wh: width and height of the picture that the backbone sees, pixels.
+    roi: what of the frame counts; None: all of it, or all of the crop.
+    size_wh: width and height of the picture that the backbone sees, pixels; less where rows or columns of it lie
+        outside the region of interest.
     layers: names of the backbone's layers, finest first; empty takes the backbone's own (strides 8 and 16).
     pooling: side of the neighbourhood that is averaged around each patch (PatchCore's locally aware features), odd.
     neighbours: k of the k-NN distance; the patch score is the mean distance to the k nearest vectors.
@@ -36,6 +41,7 @@ class Recipe(BaseModel):
 
     name: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     crop: Crop | None = None
+    roi: Roi | None = None
     size_wh: tuple[Side, Side] = (256, 256)
     layers: tuple[str, ...] = ()
     pooling: int = Field(default=3, ge=1, le=15)
@@ -50,14 +56,27 @@ class Recipe(BaseModel):
             raise ValueError(f"neighbours: got {self.neighbours}, expected at most vectors = {self.vectors}")
         if len(set(self.layers)) != len(self.layers):
             raise ValueError(f"layers: got {list(self.layers)}, expected each layer once")
+        if self.crop and self.roi:
+            _check_overlap(self.crop, self.roi)
         return self
 
 
+def _check_overlap(crop: Crop, roi: Roi) -> None:
+    width, height = roi.frame_wh
+    if crop.x + crop.width > width or crop.y + crop.height > height:
+        raise ValueError(
+            f"crop: got {crop.width}x{crop.height} at ({crop.x}, {crop.y}), but roi is of frames of {width}x{height}; "
+            "expected a crop that lies in them"
+        )
+    if not roi.inside()[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width].any():
+        raise ValueError("roi: lies outside the crop, so nothing is left to look at; move one of them")
+
+
 def load(path: Path) -> Recipe:
-    """The recipe in a YAML file.
+    """The recipe in a YAML file; masks that it names are read, from its folder.
 
     Raises:
-        RecipeError: the file cannot be read, is no YAML mapping, or says something that cannot be.
+        RecipeError: the file cannot be read, is no YAML mapping, or says something that cannot be; or so a mask.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -67,6 +86,8 @@ def load(path: Path) -> Recipe:
         raise RecipeError(f"recipe {path}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(data, dict):
         raise RecipeError(f"recipe {path}: got {type(data).__name__}, expected keys such as 'size_wh: [256, 256]'")
+    if isinstance(data.get("roi"), dict):
+        data["roi"] = regions_of_interest.read_files(data["roi"], path.parent)
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
@@ -79,8 +100,14 @@ def explain(error: ValidationError) -> str:
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "recipe"
         if item["type"] == "extra_forbidden":
-            known = ", ".join((Crop if item["loc"][0] == "crop" else Recipe).model_fields)
+            known = ", ".join(_keys_beside(item["loc"]))
             parts.append(f"{key}: no such key; known keys: {known}")
         else:
             parts.append(f"{key}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r})")
     return "; ".join(parts)
+
+
+def _keys_beside(place: tuple[int | str, ...]) -> Iterable[str]:
+    """The keys that are known where an unknown one was found."""
+    models: dict[str | int, type[BaseModel]] = {"crop": Crop, "roi": Roi if len(place) == 2 else Area}
+    return (models.get(place[0], Recipe) if len(place) > 1 else Recipe).model_fields

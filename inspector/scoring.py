@@ -13,13 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.patches import View
 from inspector.types import Float32Array, Region
+from inspector.window import View
 
 # faiss's OpenMP reads this when it is loaded. Threads that spin while they wait take four times the processor time of
 # threads that sleep, and on a busy box four times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import faiss
+
+Inside = NDArray[np.bool_] | None
+"""Which patches count, bool (grid_h, grid_w), at least one; None: all."""
 
 SMOOTHING = 0.75
 """Standard deviation of the Gaussian over patch scores, in patches.
@@ -44,16 +47,32 @@ class NearestNeighbours:
         squared, numbers = self._index.search(queries, self.k if k is None else min(k, self._index.ntotal))
         return np.sqrt(np.maximum(squared, 0, out=squared), out=squared), numbers
 
-    def patch_scores(self, embeddings: Float32Array) -> Float32Array:
-        """float32 (grid_h, grid_w, dim) -> float32 (grid_h, grid_w), the mean distance to the k nearest, smoothed."""
+    def patch_scores(self, embeddings: Float32Array, inside: Inside = None) -> Float32Array:
+        """float32 (grid_h, grid_w, dim) -> float32 (grid_h, grid_w), the mean distance to the k nearest, smoothed.
+
+        Only patches that are inside are searched for; the others score 0.
+        """
         rows, columns, dim = embeddings.shape
-        distances, _ = self.search(embeddings.reshape(-1, dim))
-        return smooth(distances.mean(1).reshape(rows, columns))
+        if inside is None:
+            distances, _ = self.search(embeddings.reshape(-1, dim))
+            return smooth(distances.mean(1).reshape(rows, columns))
+        scores = np.zeros((rows, columns), np.float32)
+        distances, _ = self.search(embeddings[inside])
+        scores[inside] = distances.mean(1)
+        return smooth(scores, inside)
 
 
-def smooth(patch_scores: Float32Array) -> Float32Array:
-    """Gaussian smoothing over neighbouring patches, float32 (grid_h, grid_w)."""
-    return np.asarray(cv2.GaussianBlur(patch_scores, (0, 0), SMOOTHING, borderType=cv2.BORDER_REPLICATE), np.float32)
+def smooth(patch_scores: Float32Array, inside: Inside = None) -> Float32Array:
+    """Gaussian smoothing over neighbouring patches, float32 (grid_h, grid_w); what is not inside is 0 and weighs 0."""
+    if inside is None:
+        return _blurred(patch_scores)
+    smoothed = np.zeros_like(patch_scores)
+    np.divide(_blurred(patch_scores), _blurred(inside.astype(np.float32)), out=smoothed, where=inside)
+    return smoothed
+
+
+def _blurred(values: Float32Array) -> Float32Array:
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), SMOOTHING, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def image_score(patch_scores: Float32Array) -> float:
@@ -61,9 +80,18 @@ def image_score(patch_scores: Float32Array) -> float:
     return float(patch_scores.max())
 
 
-def anomaly_map(patch_scores: Float32Array, size_wh: tuple[int, int]) -> Float32Array:
-    """float32 (grid_h, grid_w) -> float32 (height, width), bilinear; nowhere above the image score."""
-    return np.asarray(cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
+def anomaly_map(patch_scores: Float32Array, size_wh: tuple[int, int], inside: Inside = None) -> Float32Array:
+    """float32 (grid_h, grid_w) -> float32 (height, width), bilinear; nowhere above the image score.
+
+    Patches that are not inside weigh nothing: next to them the map keeps the level of those that are.
+    """
+    heat = np.asarray(cv2.resize(patch_scores, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
+    if inside is None:
+        return heat
+    weight = cv2.resize(inside.astype(np.float32), size_wh, interpolation=cv2.INTER_LINEAR)
+    spread = np.zeros_like(heat)
+    np.divide(heat, weight, out=spread, where=weight > 0)
+    return np.minimum(spread, image_score(patch_scores))
 
 
 def p_value(score: float, normal_scores: Float32Array) -> float:

@@ -145,7 +145,8 @@ class Inspection:
     """What the pipeline says about one picture.
 
     score: image score, >= 0. p_value: (0, 1], how often a normal sample scores at least this high.
-    anomaly_map: float32 (height, width) at the recipe's input size. stage_ms: milliseconds by stage.
+    anomaly_map: float32 (height, width) at the recipe's size, over the crop or whole frame; 0 outside the region of
+    interest. stage_ms: milliseconds by stage.
     """
 
     decision: Decision

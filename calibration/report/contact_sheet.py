@@ -10,6 +10,7 @@ from calibration.report import charts
 from calibration.report.markup import Markup, el
 from calibration.report.page import card, cards, document, map_scale, notes, section, tiles, write
 from calibration.report.pictures import small_view, stretch, with_map
+from calibration.report.region import region
 from calibration.report.wording import count, score
 from calibration.suspects import FALSE_FLAGS, Kind, Suspect
 from inspector.bank import Bank
@@ -40,6 +41,7 @@ def write_contact_sheet(calibrated: Calibrated, good_dir: Path, folder: Path) ->
         f"Calibration of bank {bank.manifest.recipe.name} ({bank.manifest.id}) from {good_dir}",
         _headline(calibrated),
         *_contact_sheet(calibrated, good_dir, bank),
+        region(bank.manifest, (good_dir / bank.manifest.samples[0].path).read_bytes()),
         section("Thresholds", "Set from scores of the good samples, none of them held against itself.",
                 tiles(_figures(calibrated))),
         _scores(bank),

@@ -11,6 +11,7 @@ from calibration.report import charts, svg
 from calibration.report.examples import examples
 from calibration.report.markup import Child, Markup, el
 from calibration.report.page import document, legend, notes, section, table, tiles, write
+from calibration.report.region import region
 from calibration.report.wording import count, number, percent, score
 from calibration.thresholds import CONFIDENCE
 from inspector.pipeline import Pipeline
@@ -40,6 +41,7 @@ def write_evaluation(evaluation: Evaluation, pipeline: Pipeline, test_dir: Path,
             tiles(_figures(evaluation, figures, pipeline)),
         ),
         _scores(evaluation, pipeline),
+        _region(evaluation, pipeline),
         *examples(evaluation, pipeline),
         _facts(pipeline),
         notes(evaluation.notes),
@@ -178,6 +180,11 @@ def _scores(evaluation: Evaluation, pipeline: Pipeline) -> Markup:
             )
         )  # fmt: skip
     return section("Scores", "How far good and defective frames lie apart.", el("div", figures, class_="charts"))
+
+
+def _region(evaluation: Evaluation, pipeline: Pipeline) -> Markup:
+    shown = next((o.case.path for o in evaluation.outcomes if o.decision is not Decision.ERROR), None)
+    return region(pipeline.bank.manifest, shown.read_bytes()) if shown else Markup("")
 
 
 def _facts(pipeline: Pipeline) -> Markup:

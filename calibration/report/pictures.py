@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector import frame as decoder
-from inspector.heatmap import SPAN, overlay
+from inspector.heatmap import SPAN, overlay, shade
 from inspector.patches import view_of
 from inspector.recipe import Recipe
 from inspector.types import Float32Array, UInt8Image
+from inspector.window import view_counts
 
 LONGER_SIDE = 320
 """Of a picture in the page, pixels."""
@@ -19,8 +20,10 @@ QUALITY = 80
 """Of its JPEG; a picture of nothing but noise then has about 60 kB."""
 
 
-def small_view(payload: bytes, recipe: Recipe) -> UInt8Image:
+def small_view(payload: bytes, recipe: Recipe, *, shaded: bool = True) -> UInt8Image:
     """What the recipe inspects of an encoded picture, undistorted: uint8 (height, width, 3) RGB, at most LONGER_SIDE.
+
+    shaded: grey and dim outside the region of interest.
 
     Raises:
         FrameError: the payload is no picture that can be inspected.
@@ -29,10 +32,10 @@ def small_view(payload: bytes, recipe: Recipe) -> UInt8Image:
     view = view_of(frame, recipe)
     pixels = view.cut(frame.pixels)
     scale = LONGER_SIDE / max(view.width, view.height)
-    if scale >= 1:
-        return pixels
-    size = max(1, round(view.width * scale)), max(1, round(view.height * scale))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if scale < 1:
+        size = max(1, round(view.width * scale)), max(1, round(view.height * scale))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return shade(pixels, view_counts(recipe, (pixels.shape[1], pixels.shape[0]))) if shaded else pixels
 
 
 def with_map(

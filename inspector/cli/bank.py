@@ -45,6 +45,7 @@ def list_banks(folder: Path, as_json: bool) -> None:
 def show(path: Path, as_json: bool) -> None:
     """What the bank at PATH was made of, and what its thresholds promise."""
     from inspector.bank import read_manifest
+    from inspector.window import extent_of
 
     manifest = read_manifest(path)
     if as_json:
@@ -53,6 +54,7 @@ def show(path: Path, as_json: bool) -> None:
     recipe, calibration, promise = manifest.recipe, manifest.calibration, manifest.calibration.promise
     width, height = recipe.size_wh
     low, high = promise.interval
+    extent = extent_of(recipe, manifest.grid_hw)
     kept = "estimated from the tail" if promise.estimated else f"90 % interval {low:.2%} to {high:.2%}"
     click.echo(
         "\n".join(
@@ -62,6 +64,7 @@ def show(path: Path, as_json: bool) -> None:
                 f"covering radius {manifest.covering_radius:.4g}",
                 f"backbone    {manifest.backbone.name}, layers {', '.join(manifest.backbone.layers)}",
                 f"recipe      {recipe.name}: {width}x{height}, pooling {recipe.pooling}, {recipe.neighbours}-NN",
+                *([f"region      {extent}"] if extent else []),
                 f"samples     {len(manifest.samples)}, {calibration.folds} folds by {calibration.fold_by}, "
                 f"seed {manifest.seed}",
                 f"thresholds  ok {calibration.ok:.4g}, ng {calibration.ng:.4g}, pixel {calibration.pixel:.4g}",

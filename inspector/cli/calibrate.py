@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,14 @@ from inspector.cli.progress import track
 
 if TYPE_CHECKING:
     from calibration.calibrate import Calibrated
+    from inspector.recipe import Recipe
 
 
 @click.command()
 @click.argument("good_dir", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The bank's folder  [banks/NAME OF GOOD_DIR]")
 @click.option("--recipe", type=click.Path(path_type=Path), help="A YAML file: crop, size, layers, vectors, ...")
+@click.option("--mask", type=click.Path(path_type=Path), help="A picture, white where to look")
 @click.option("--backbone", default="builtin", show_default=True, help="builtin or timm:NAME[@FILE]")
 @click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
 @click.option("--folds", default=5, show_default=True, help="Parts, each scored by the others")
@@ -29,28 +32,44 @@ if TYPE_CHECKING:
 @click.option("--replace", is_flag=True, help="Replace the bank if it exists")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
 def calibrate(
-    good_dir: Path, output: Path | None, recipe: Path | None, report: Path | None, as_json: bool, **options: Any
+    good_dir: Path,
+    output: Path | None,
+    recipe: Path | None,
+    mask: Path | None,
+    report: Path | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Build a bank from the good samples below GOOD_DIR.
+    """Build a bank from the good samples below GOOD_DIR; no defect is needed.
 
-    Reads all pictures below the folder, selects a memory bank of their patches, and sets the thresholds from the
-    samples alone: no defect is needed.
+    Selects a memory bank of their patches, and sets the thresholds from them.
     """
     from calibration.calibrate import Options
     from calibration.calibrate import calibrate as build
-    from inspector import recipe as recipes
 
     name = good_dir.resolve().name
     bank_dir = output or Path("banks") / (good_dir.resolve().parent.name if name in ("good", "") else name)
-    chosen = recipes.load(recipe) if recipe else recipes.Recipe()
     start = perf_counter()
-    done = build(good_dir, bank_dir, Options(recipe=chosen, **options), track=track)
+    done = build(good_dir, bank_dir, Options(recipe=_recipe(recipe, mask), **options), track=track)
     seconds = perf_counter() - start
     page = _report(done, good_dir, report) if report else None
     if as_json:
         click.echo(json.dumps(_object(done, seconds) | ({"report": str(page)} if page else {})))
     else:
         click.echo(_text(done, seconds) + (f"\nreport     {page}" if page else ""))
+
+
+def _recipe(file: Path | None, mask: Path | None) -> "Recipe":
+    from inspector import recipe as recipes
+    from inspector.errors import UsageError
+    from inspector.roi import Roi
+
+    recipe = recipes.load(file) if file else recipes.Recipe()
+    if mask is None:
+        return recipe
+    if recipe.roi:
+        raise UsageError(f"--mask {mask}: recipe {file} has a roi already; expected one of the two")
+    return recipe.model_validate({**recipe.model_dump(), "roi": Roi.read_mask(mask)})
 
 
 def _report(done: "Calibrated", good_dir: Path, folder: Path) -> Path:
@@ -64,6 +83,7 @@ def _object(done: "Calibrated", seconds: float) -> dict[str, Any]:
         "path": str(done.path),
         "bank": {"id": done.bank_id, "vectors": done.vectors, "dim": done.dim, "covering_radius": done.radius},
         "samples": done.samples,
+        "roi": asdict(done.extent) if done.extent else None,
         "skipped": [{"path": str(item.path), "reason": item.reason} for item in done.skipped],
         "suspects": [
             {"path": item.name, "score": item.score, "reasons": {doubt.kind: doubt.reason for doubt in item.doubts}}
@@ -82,6 +102,8 @@ def _text(done: "Calibrated", seconds: float) -> str:
         f"bank       {done.path}  ({done.bank_id}): {done.vectors} vectors of {done.dim} from {done.samples} samples, "
         f"in {seconds:.1f} s"
     ]
+    if done.extent:
+        lines.append(f"region     {done.extent}")
     if done.skipped:
         lines.append(f"left out   {len(done.skipped)} file(s):")
         lines += [f"             {item.path}: {item.reason}" for item in done.skipped[:10]]

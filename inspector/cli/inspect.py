@@ -86,9 +86,11 @@ def _write_heatmap(file: Path, payload: bytes, anomaly_map: Any, pipeline: Any) 
 
     from inspector import frame, heatmap
     from inspector.patches import view_of
+    from inspector.window import view_counts
 
     bank = pipeline.bank
     decoded = frame.decode(payload)
     seen = view_of(decoded, bank.recipe).cut(decoded.pixels)
     over = heatmap.overlay(seen, anomaly_map, bank.thresholds.pixel)
+    over = heatmap.shade(over, view_counts(bank.recipe, (seen.shape[1], seen.shape[0])))
     file.write_bytes(cv2.imencode(".png", cv2.cvtColor(over, cv2.COLOR_RGB2BGR))[1].tobytes())

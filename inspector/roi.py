@@ -1,0 +1,217 @@
+"""A region of interest: which part of the frame counts, as polygons and mask pictures.
+
+Corners are pixels of the original frame, as crops and the regions of a verdict are, and the region names the size of
+the frames it was drawn on: a frame of another size is refused rather than looked at in the wrong place.
+"""
+
+import binascii
+from base64 import b64decode, b64encode
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from inspector import frame as decoder
+from inspector.errors import FrameError, RecipeError
+
+Side = Annotated[int, Field(ge=8, le=65_535)]
+Point = tuple[float, float]
+
+CORNERS = 1000
+"""The most corners of one polygon."""
+
+_WHITE = 127
+"""Grey levels above it are inside a mask picture."""
+
+
+class Area(BaseModel):
+    """One area of the frame: a polygon or a mask picture, exactly one of them.
+
+    polygon: corners (x, y), its edges included. png: base64 of a black-and-white PNG of the frame's size, white inside.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    polygon: tuple[Point, ...] | None = None
+    png: str | None = Field(default=None, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        """A bare list of corners, as recipes write it."""
+        if isinstance(value, str):
+            raise ValueError(f"got {value!r}; a mask's file is read only from a recipe file or by --mask")
+        return {"polygon": value} if isinstance(value, (list, tuple)) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.polygon is None) == (self.png is None):
+            raise ValueError("expected the corners of a polygon, [[x, y], ...], or the file of a mask")
+        if self.polygon is not None:
+            _check_polygon(self.polygon)
+        return self
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The area that is white in a picture.
+
+        Raises:
+            RecipeError: the file cannot be read, or is no picture.
+        """
+        try:
+            pixels = decoder.decode(file.read_bytes()).pixels
+        except OSError as error:
+            raise RecipeError(
+                f"mask {file}: cannot be read ({error.strerror}); expected a PNG, white where to look"
+            ) from error
+        except FrameError as error:
+            raise RecipeError(f"mask {file}: {error}") from error
+        white = (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) > _WHITE).astype(np.uint8) * 255
+        encoded = cv2.imencode(".png", white, [cv2.IMWRITE_PNG_BILEVEL, 1])[1]
+        return cls(png=b64encode(encoded.tobytes()).decode())
+
+    @property
+    def size_wh(self) -> tuple[int, int] | None:
+        """Of a mask picture; a polygon has none."""
+        if self.png is None:
+            return None
+        height, width = self._white().shape
+        return width, height
+
+    def inside(self, frame_wh: tuple[int, int]) -> NDArray[np.bool_]:
+        """bool (height, width) over a frame of the size it was drawn on."""
+        if self.polygon is None:
+            return self._white()
+        drawn = np.zeros(frame_wh[::-1], np.uint8)
+        cv2.fillPoly(drawn, [np.rint(self.polygon).astype(np.int32)], 1)
+        return drawn.astype(bool)
+
+    def _white(self) -> NDArray[np.bool_]:
+        try:
+            pixels = decoder.decode(b64decode(self.png or "", validate=True)).pixels
+        except (binascii.Error, FrameError) as error:
+            raise ValueError(f"its mask does not decode ({error})") from error
+        return np.asarray(pixels[..., 0] > _WHITE)
+
+
+class Roi(BaseModel):
+    """What counts of a frame: the areas to include, all of it where there are none, less the areas to exclude.
+
+    frame_wh: width and height in pixels of the frames that it was drawn on, and that it fits alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frame_wh: tuple[Side, Side]
+    include: tuple[Area, ...] = ()
+    exclude: tuple[Area, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        width, height = self.frame_wh
+        if width * height > decoder.MAX_PIXELS:
+            raise ValueError(f"frame_wh: got {width}x{height}, expected at most {decoder.MAX_PIXELS / 1e6:.0f} MP")
+        for kind, areas in (("include", self.include), ("exclude", self.exclude)):
+            for number, area in enumerate(areas):
+                _check_fits(f"{kind}.{number}", area, self.frame_wh)
+        if not self.inside().any():
+            raise ValueError("nothing is left to look at; expected areas that include more than they exclude")
+        return self
+
+    @classmethod
+    def read_mask(cls, file: Path) -> Self:
+        """What is white in a picture of the frames' size.
+
+        Raises:
+            RecipeError: the file cannot be read, is no picture, or has no white pixel.
+        """
+        area = Area.read(file)
+        try:
+            return cls.model_validate({"frame_wh": area.size_wh, "include": (area,)})
+        except ValueError as error:
+            raise RecipeError(
+                f"mask {file}: no pixel of it is white, so nothing is left to look at; expected white where to look"
+            ) from error
+
+    def inside(self) -> NDArray[np.bool_]:
+        """bool (height, width) over the frame, True where it counts."""
+        counts = np.full(self.frame_wh[::-1], not self.include)
+        for area in self.include:
+            counts |= area.inside(self.frame_wh)
+        for area in self.exclude:
+            counts &= ~area.inside(self.frame_wh)
+        return counts
+
+
+def read_files(written: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The region of a recipe file with its masks read, whose names are relative to the recipe's folder.
+
+    Without `frame_wh` the size is that of the first mask.
+
+    Raises:
+        RecipeError: a mask cannot be read.
+    """
+    read = dict(written)
+    for kind in ("include", "exclude"):
+        if isinstance(read.get(kind), list):
+            read[kind] = [Area.read(folder / item) if isinstance(item, str) else item for item in read[kind]]
+            sizes = [item.size_wh for item in read[kind] if isinstance(item, Area)]
+            if sizes:
+                read.setdefault("frame_wh", sizes[0])
+    return read
+
+
+def _check_fits(name: str, area: Area, frame_wh: tuple[int, int]) -> None:
+    width, height = frame_wh
+    if area.size_wh and area.size_wh != frame_wh:
+        got = "{}x{}".format(*area.size_wh)
+        raise ValueError(f"{name}: the mask is {got} pixels, the frames are {width}x{height}; expected the same size")
+    for x, y in area.polygon or ():
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise ValueError(
+                f"{name}: corner ({x:g}, {y:g}) lies outside the frame; expected x from 0 to {width} and y from 0 "
+                f"to {height}, pixels"
+            )
+
+
+def _check_polygon(polygon: tuple[Point, ...]) -> None:
+    if not 3 <= len(polygon) <= CORNERS:
+        raise ValueError(f"got a polygon of {len(polygon)} corners, expected 3 to {CORNERS}")
+    corners = np.array(polygon)
+    if not np.isfinite(corners).all():
+        raise ValueError("got a corner that is no finite number")
+    following = np.roll(corners, -1, 0)
+    apart = (corners != following).any(1)
+    corners, following = corners[apart], following[apart]
+    crossing = np.argwhere(_crossings(corners, following))
+    if len(crossing):
+        first, second = (f"({corners[i][0]:g}, {corners[i][1]:g})" for i in crossing[0])
+        raise ValueError(
+            f"the edges that begin at {first} and at {second} cross; expected a polygon that does not cross itself: "
+            "give its corners in order, or make two of it"
+        )
+    if abs(_cross(corners, following).sum()) < 2:
+        raise ValueError("got a polygon without area; expected corners that do not lie on one line")
+
+
+def _crossings(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of n edges, float (n, 2) each end, meet another that does not follow them: bool (n, n), upper half."""
+    along = end - start
+    from_start = _cross(along[:, None], start[None] - start[:, None])
+    from_end = _cross(along[:, None], end[None] - start[:, None])
+    straddles = from_start * from_end <= 0  # edge i's line separates the ends of edge j, or touches one
+    low, high = np.minimum(start, end), np.maximum(start, end)
+    near = ((low[:, None] <= high[None]) & (low[None] <= high[:, None])).all(2)
+    number = len(start)
+    apart = np.abs(np.arange(number)[:, None] - np.arange(number))
+    others = np.triu((apart > 1) & (apart < number - 1))
+    crossing: NDArray[np.bool_] = straddles & straddles.T & near & others
+    return crossing
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return product
