@@ -1,8 +1,42 @@
-"""What survives: the ledger of outcomes, the outbox of what is still to publish, the quarantine of bad bytes."""
+"""What survives: the ledger and its outbox, quarantine and archive, what operators said, and who they are."""
 
+from inspector.store.accounts import Account, AccountError, Accounts, Role, Token
+from inspector.store.archive import Archive
 from inspector.store.database import ConflictError, open_database
+from inspector.store.frame_row import Disposition, FrameRow
 from inspector.store.ledger import Entry, Known, Ledger
 from inspector.store.outbox import Outbox, Waiting
 from inspector.store.quarantine import Quarantine
+from inspector.store.queue import Counts, Cursor, Page, QueueFilter, ReviewQueue, ShiftHours
+from inspector.store.reviews import BatchResult, ReviewError, ReviewRow, Reviews, StaleError, UnknownFrameError
 
-__all__ = ["ConflictError", "Entry", "Known", "Ledger", "Outbox", "Quarantine", "Waiting", "open_database"]
+__all__ = [
+    "Account",
+    "AccountError",
+    "Accounts",
+    "Archive",
+    "BatchResult",
+    "ConflictError",
+    "Counts",
+    "Cursor",
+    "Disposition",
+    "Entry",
+    "FrameRow",
+    "Known",
+    "Ledger",
+    "Outbox",
+    "Page",
+    "Quarantine",
+    "QueueFilter",
+    "ReviewError",
+    "ReviewQueue",
+    "ReviewRow",
+    "Reviews",
+    "Role",
+    "ShiftHours",
+    "StaleError",
+    "Token",
+    "UnknownFrameError",
+    "Waiting",
+    "open_database",
+]

@@ -16,6 +16,7 @@ INDEXES = (
     ("ix_frames_open_newest", ("received_at", "id"), OPEN),
     ("ix_frames_open_station_worst", ("station", "score_ratio", "id"), OPEN),
     ("ix_frames_open_station_newest", ("station", "received_at", "id"), OPEN),
+    ("ix_frames_queued", ("id",), QUEUED),
     ("ix_frames_queued_worst", ("score_ratio", "id"), QUEUED),
     ("ix_frames_queued_newest", ("received_at", "id"), QUEUED),
     ("ix_frames_queued_station_newest", ("station", "received_at", "id"), QUEUED),

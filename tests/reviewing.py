@@ -1,0 +1,49 @@
+"""Frames as the ledger has them when they wait for an operator."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from inspector.store import Entry, Ledger
+from inspector.store.tables import frames
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+CAM1 = "plant/hall1/line1/cam1"
+CAM2 = "plant/hall1/line1/cam2"
+
+
+def verdict(number: int, word: str = "ng", **changes: Any) -> Entry:
+    """A frame of cam1, a minute after the one before, the higher the number the worse; queued unless it is ok."""
+    score = changes.pop("score", 10.0 + number)
+    document = {"thresholds": {"ok": 5.0, "ng": 10.0, "pixel": 4.0}, "score": score, "regions": []}
+    fields: dict[str, Any] = {
+        "result_id": f"r{number}",
+        "station": CAM1,
+        "frame_id": f"f{number}",
+        "outcome": "verdict",
+        "word": word,
+        "sha256": f"{number:064x}",
+        "received_at": NOON + timedelta(minutes=number),
+        "decided_at": NOON + timedelta(minutes=number),
+        "part_id": f"part{number}",
+        "lot": "lot1",
+        "score": score,
+        "bank_id": "bank1",
+        "bank_digest": "b" * 64,
+        "document": json.dumps(document).encode(),
+        "topic": "t/verdict",
+        "queued": word != "ok",
+        "score_ratio": None if word == "ok" else score / 10.0,
+    }
+    return Entry(**(fields | changes))
+
+
+def filled(database: Engine, *entries: Entry) -> list[int]:
+    """Writes them; returns their ids in the ledger."""
+    Ledger(database).commit(entries)
+    names = [entry.frame_id for entry in entries]
+    with database.connect() as connection:
+        ids = dict(tuple(row) for row in connection.execute(select(frames.c.frame_id, frames.c.id)))
+    return [ids[name] for name in names]

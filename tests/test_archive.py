@@ -1,0 +1,70 @@
+"""The archive of pictures, in a real folder."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from inspector.errors import StoreError
+from inspector.store import Archive
+
+DIGEST = "ab" + "0" * 62
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(tmp_path / "frames")
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """As on a full disk: the kernel refuses to write on."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_is_kept_can_be_read_until_it_is_removed(archive: Archive) -> None:
+    archive.keep(DIGEST, b"picture", "png")
+    assert archive.read(DIGEST, "png") == b"picture"
+    assert archive.path(DIGEST, "png").parent.name == "ab"
+    assert archive.remove(DIGEST, "png") == 7
+    assert archive.remove(DIGEST, "png") == 0
+    with pytest.raises(StoreError, match="No such file"):
+        archive.read(DIGEST, "png")
+
+
+def test_the_same_picture_is_written_once(archive: Archive) -> None:
+    archive.keep(DIGEST, b"picture", "png")
+    first = archive.path(DIGEST, "png").stat().st_ino
+    archive.keep(DIGEST, b"picture", "png")
+    assert archive.path(DIGEST, "png").stat().st_ino == first
+
+
+@pytest.mark.parametrize(
+    "digest", ["../../etc/passwd", "a" * 63, "A" * 64, "a" * 64 + "\n", "..", "", "/" + "a" * 63, "a" * 63 + "\x00"]
+)
+def test_nothing_but_a_digest_leads_to_a_file(archive: Archive, digest: str) -> None:
+    for call in (archive.path, archive.read, archive.remove):
+        with pytest.raises(StoreError, match="expected 64 hexadecimal digits"):
+            call(digest, "png")
+
+
+@pytest.mark.parametrize("suffix", ["../x", "", "p.g", "PNG", "png\n", "waytoolong"])
+def test_nothing_but_letters_is_a_suffix(archive: Archive, suffix: str) -> None:
+    with pytest.raises(StoreError, match="expected one to eight letters"):
+        archive.keep(DIGEST, b"x", suffix)
+
+
+@pytest.mark.faults
+def test_a_full_disk_leaves_no_half_picture(archive: Archive) -> None:
+    with files_no_larger_than(1000), pytest.raises(StoreError, match=r"archive .*File too large"):
+        archive.keep(DIGEST, b"x" * 2000, "png")
+    assert list(archive.path(DIGEST, "png").parent.iterdir()) == []
+    archive.keep(DIGEST, b"x" * 2000, "png")
+    assert len(archive.read(DIGEST, "png")) == 2000

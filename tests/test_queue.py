@@ -1,0 +1,158 @@
+"""The queue on a real SQLite and a real PostgreSQL: order, pages, filters, counts."""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from reviewing import CAM1, CAM2, NOON, filled, verdict
+from sqlalchemy import Engine
+
+from inspector.errors import UsageError
+from inspector.store import Cursor, FrameRow, QueueFilter, ReviewQueue, Reviews, ShiftHours
+
+
+@pytest.fixture
+def queue(database: Engine) -> ReviewQueue:
+    return ReviewQueue(database)
+
+
+def names(rows: tuple[FrameRow, ...] | list[FrameRow]) -> list[str]:
+    return [row.frame_id for row in rows]
+
+
+@pytest.mark.parametrize("order", ["worst", "newest"])
+def test_pages_show_each_frame_once_in_both_directions(order: str, database: Engine, queue: ReviewQueue) -> None:
+    # Every score and every time comes three times.
+    filled(
+        database,
+        *(verdict(i, score=10.0 + i // 3, received_at=NOON + timedelta(seconds=i // 3)) for i in range(25)),
+        verdict(90, "ok"),
+    )
+    filters = QueueFilter(order=order)  # type: ignore[arg-type]
+    page = queue.page(filters, limit=10)
+    pages = [page]
+    while page.next is not None:
+        page = queue.page(filters, Cursor.decode(page.next.encode()), limit=10)
+        pages.append(page)
+    assert [len(one.rows) for one in pages] == [10, 10, 5]
+    assert names([row for one in pages for row in one.rows]) == [f"f{i}" for i in reversed(range(25))]
+    assert pages[0].previous is None
+    back = queue.page(filters, before=pages[2].previous, limit=10)
+    assert back.rows == pages[1].rows
+    assert back.previous is not None
+    first = queue.page(filters, before=back.previous, limit=10)
+    assert first.rows == pages[0].rows
+    assert first.previous is None
+    assert first.next == pages[0].next
+
+
+def test_worst_first_compares_banks_by_their_thresholds(database: Engine, queue: ReviewQueue) -> None:
+    filled(database, verdict(1, score=20.0, score_ratio=1.1), verdict(2, score=2.0, score_ratio=1.9, station=CAM2))
+    assert names(queue.page(QueueFilter()).rows) == ["f2", "f1"]
+
+
+def test_every_filter_filters(database: Engine, queue: ReviewQueue) -> None:
+    ids = filled(
+        database,
+        verdict(1),
+        verdict(2, "uncertain", score=9.0, lot="lot2", part_id="p'; DROP TABLE frames; --"),
+        verdict(3, station=CAM2, bank_id="bank2", bank_digest="c" * 64),
+        verdict(4, "ok", sampled=True, queued=True, score=1.0, score_ratio=0.1),
+        verdict(5),
+        verdict(6),
+    )
+    reviews = Reviews(database)
+    reviews.dispose(ids[4], to="defect", defect_type="dent", reviewer="ann", version=0)
+    reviews.dispose(ids[5], to="false_alarm", reviewer="bob", version=0)
+    for filters, expected in (
+        (QueueFilter(), {1, 2, 3, 4}),
+        (QueueFilter(state="done"), {5, 6}),
+        (QueueFilter(state="all"), {1, 2, 3, 4, 5, 6}),
+        (QueueFilter(station=CAM2), {3}),
+        (QueueFilter(since=NOON + timedelta(minutes=2), until=NOON + timedelta(minutes=4)), {2, 3}),
+        (QueueFilter(lot="lot2"), {2}),
+        (QueueFilter(part="p'; DROP TABLE frames; --"), {2}),
+        (QueueFilter(score_min=9.0, score_max=11.0), {1, 2}),
+        (QueueFilter(decision="uncertain"), {2}),
+        (QueueFilter(decision="ok"), {4}),
+        (QueueFilter(state="done", disposition="defect"), {5}),
+        (QueueFilter(state="all", defect_type="dent"), {5}),
+        (QueueFilter(state="done", reviewer="bob"), {6}),
+        (QueueFilter(bank="bank2"), {3}),
+        (QueueFilter(bank="c" * 64), {3}),
+        (QueueFilter(lot="lot1", station=CAM1, decision="ng"), {1}),
+        (QueueFilter(station="nowhere"), set()),
+    ):
+        for order in ("worst", "newest"):
+            ordered = QueueFilter(**{**{s: getattr(filters, s) for s in filters.__slots__}, "order": order})
+            assert {int(name[1:]) for name in names(queue.page(ordered).rows)} == expected, ordered
+        assert queue.counts(filters).matching == len(expected)
+
+
+def test_counts_are_of_what_waits(database: Engine, queue: ReviewQueue) -> None:
+    ids = filled(database, *(verdict(i) for i in range(4)), verdict(9, station=CAM2), verdict(10, "ok"))
+    before = queue.pulse()
+    Reviews(database).dispose(ids[0], to="unsure", reviewer="ann", version=0)
+    assert queue.pulse() != before
+    assert queue.open_counts() == {CAM1: 3, CAM2: 1}
+    counts = queue.counts(QueueFilter(station=CAM1, state="all"))
+    assert (counts.matching, counts.open, counts.capped) == (4, {CAM1: 3, CAM2: 1}, False)
+    now = queue.pulse()
+    filled(database, verdict(11, "ok"))
+    assert queue.pulse() == now
+    filled(database, verdict(12))
+    assert queue.pulse() != now
+
+
+def test_an_empty_queue(queue: ReviewQueue) -> None:
+    page = queue.page(QueueFilter())
+    assert (page.rows, page.next, page.previous) == ((), None, None)
+    assert queue.counts(QueueFilter()).matching == 0
+    assert queue.pulse() == (0, 0)
+    assert queue.frame(1) is None
+
+
+def test_neighbours_of_a_frame_that_has_left_the_queue(database: Engine, queue: ReviewQueue) -> None:
+    ids = filled(database, *(verdict(i) for i in range(3)))
+    row = Reviews(database).dispose(ids[1], to="defect", reviewer="ann", version=0)
+    before, after = queue.neighbours(row, QueueFilter())
+    assert (before and before.frame_id, after and after.frame_id) == ("f2", "f0")
+    last = queue.frame(ids[0])
+    assert last is not None
+    assert queue.neighbours(last, QueueFilter())[1] is None
+
+
+def test_errors_and_drops_are_nothing_to_review(database: Engine, queue: ReviewQueue) -> None:
+    (error,) = filled(database, verdict(1, "damaged", outcome="error", queued=False))
+    assert queue.frame(error) is None
+    assert queue.find(part="part1") == []
+    with pytest.raises(UsageError, match="expected one of them"):
+        queue.find(frame_id="f1")
+
+
+def test_a_shift_is_its_hours_in_the_zone_of_the_plant(database: Engine, queue: ReviewQueue) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    night = ShiftHours(time(22), time(6), berlin)
+    early = ShiftHours(time(6), time(14), berlin)
+    at = [datetime(2026, 3, 28, 22, 30, tzinfo=berlin) + timedelta(hours=h) for h in (0, 4, 9, 17)]
+    filled(database, *(verdict(i, received_at=when.astimezone(UTC)) for i, when in enumerate(at)))
+    since = datetime(2026, 3, 28, tzinfo=berlin)
+    until = datetime(2026, 3, 30, tzinfo=berlin)
+    assert names(queue.page(QueueFilter(shift=night, since=since, until=until, order="newest")).rows) == ["f1", "f0"]
+    assert names(queue.page(QueueFilter(shift=early, since=since, until=until)).rows) == ["f2"]
+    # Summer time begins in that night, so it is an hour shorter.
+    spans = night.spans(datetime(2026, 3, 28, 12, tzinfo=berlin), datetime(2026, 3, 29, 12, tzinfo=berlin))
+    assert [end - begin for begin, end in spans] == [timedelta(hours=7)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "worst", "worst_x_1", "best_1.0_1", "worst_nan_1", "worst_1.0_-1", "newest_1e99_1"]
+)
+def test_a_cursor_from_elsewhere_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected one that a page gave"):
+        Cursor.decode(text)
+
+
+def test_a_cursor_of_another_order_is_refused(queue: ReviewQueue) -> None:
+    with pytest.raises(UsageError, match="got one of the order newest, expected worst"):
+        queue.page(QueueFilter(), Cursor("newest", NOON, 1))
