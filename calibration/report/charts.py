@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-from calibration.report import svg
-from calibration.report.markup import Markup, el
-from calibration.report.wording import percent, score
+from inspector.charts import svg
+from inspector.charts.markup import Markup, el
+from inspector.charts.wording import percent, score
 from inspector.types import Float32Array, Thresholds
 
 BINS = 48

@@ -7,13 +7,13 @@ import numpy as np
 
 from calibration.calibrate import Calibrated
 from calibration.report import charts
-from calibration.report.markup import Markup, el
 from calibration.report.page import card, cards, document, map_scale, notes, section, tiles, write
 from calibration.report.pictures import small_view, stretch, with_map
 from calibration.report.region import region
-from calibration.report.wording import count, score
 from calibration.suspects import FALSE_FLAGS, Kind, Suspect
 from inspector.bank import Bank
+from inspector.charts.markup import Markup, el
+from inspector.charts.wording import count, score
 from inspector.recipe import Recipe
 
 NAME = "calibration.html"

@@ -7,13 +7,14 @@ from typing import Any
 from scipy.stats import beta
 
 from calibration.evaluation import GOOD, Evaluation, Outcome
-from calibration.report import charts, svg
+from calibration.report import charts
 from calibration.report.examples import examples
-from calibration.report.markup import Child, Markup, el
 from calibration.report.page import document, legend, notes, section, table, tiles, write
 from calibration.report.region import region
-from calibration.report.wording import count, number, percent, score
 from calibration.thresholds import CONFIDENCE
+from inspector.charts import svg
+from inspector.charts.markup import Child, Markup, el
+from inspector.charts.wording import count, number, percent, score
 from inspector.pipeline import Pipeline
 from inspector.types import Decision
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from calibration.evaluation import GOOD, Evaluation, Outcome, mask_of
-from calibration.report.markup import Markup, el
 from calibration.report.page import card, cards, map_scale, section
 from calibration.report.pictures import small_view, stretch, with_map
-from calibration.report.wording import score
+from inspector.charts.markup import Markup, el
+from inspector.charts.wording import score
 from inspector.pipeline import Pipeline
 from inspector.types import Decision
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from calibration.report.markup import Child, Markup, el, join
 from calibration.report.pictures import data_uri
-from calibration.report.wording import count
+from inspector.charts.markup import Child, Markup, el, join
+from inspector.charts.wording import count
 from inspector.errors import UsageError
 from inspector.types import UInt8Image
 

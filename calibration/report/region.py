@@ -1,9 +1,9 @@
 """What a region of interest leaves of a frame, for a person to check."""
 
-from calibration.report.markup import Markup, el
 from calibration.report.page import card, cards, section
 from calibration.report.pictures import small_view
 from inspector.bank import Manifest
+from inspector.charts.markup import Markup, el
 from inspector.window import extent_of
 
 

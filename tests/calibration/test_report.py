@@ -13,13 +13,14 @@ import pytest
 from line import drawn_part
 
 from calibration.evaluation import Case, Evaluation, Outcome, evaluate
-from calibration.report import charts, svg, write_evaluation
+from calibration.report import charts, write_evaluation
 from calibration.report.evaluation import headline
 from calibration.report.examples import CATCHES, FALSE_REJECTS, MISSES
-from calibration.report.markup import Markup, el
 from calibration.report.page import NOTES
 from calibration.report.pictures import LONGER_SIDE, data_uri, small_view, stretch, with_map
-from calibration.report.wording import count, number, percent, score
+from inspector.charts import svg
+from inspector.charts.markup import Markup, el
+from inspector.charts.wording import count, number, percent, score
 from inspector.errors import UsageError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Crop, Recipe

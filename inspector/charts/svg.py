@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from calibration.report.markup import Child, Markup, el
+from inspector.charts.markup import Child, Markup, el
 
 GOOD = "#0072b2"
 DEFECT = "#d55e00"
@@ -44,11 +44,11 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     ]
 
 
-def drawing(width: float, height: float, label: str, *children: Child) -> Markup:
+def drawing(width: float, height: float, label: str, *children: Child, **attributes: object) -> Markup:
     """A whole chart; `label` says to a screen reader what it shows."""
     return el(
         "svg", *children, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=label,
-        xmlns="http://www.w3.org/2000/svg",
+        xmlns="http://www.w3.org/2000/svg", **attributes,
     )  # fmt: skip
 
 

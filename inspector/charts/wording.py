@@ -1,4 +1,4 @@
-"""Numbers and counts as the reports write them."""
+"""Numbers and counts as reports and pages write them."""
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -9,6 +9,10 @@ class Markup(str):
 
     __slots__ = ()
 
+    def __html__(self) -> str:
+        """Tells Jinja that this needs no escaping."""
+        return self
+
 
 Child = str | Iterable[str]
 """Plain text, which is escaped; Markup, which is not; or several of them."""
