@@ -9,7 +9,8 @@
                              values of their anomaly maps; fold int32 (samples)
     samples/                 thumbnails of the normal samples
 
-A folder is written beside its place and moved there, so it is never half there. Nothing in it is a pickle.
+A folder is written beside its place and moved there, so it is never half there; one that was there changes places with
+it in one step. Nothing in it is a pickle.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 
 from inspector.errors import BankError
+from inspector.exchange import exchange
 from inspector.recipe import Recipe
 from inspector.types import BankRef, Float32Array, Thresholds
 
@@ -95,13 +97,27 @@ class Calibration(BaseModel):
     promise: Promise
 
 
+class Source(BaseModel):
+    """A picture by its name and the digest of its bytes."""
+
+    model_config = _FROZEN
+
+    path: str
+    sha256: str
+
+
 class Lineage(BaseModel):
-    """Which bank this one came from (None: from samples alone), and by which operation."""
+    """Which bank this one came from, and what was done to it.
+
+    parent: the sha256 of its manifest; None: from samples alone. added, removed: pictures.
+    """
 
     model_config = _FROZEN
 
     parent: str | None
     operation: str
+    added: tuple[Source, ...] = ()
+    removed: tuple[Source, ...] = ()
 
 
 class Manifest(BaseModel):
@@ -226,6 +242,19 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
+Stamp = tuple[int, int, int]
+"""Tells without reading whether another bank lies at a path: inode, time of change and size of its manifest."""
+
+
+def stamp(path: Path) -> Stamp | None:
+    """The stamp of the bank at `path`; None where there is none."""
+    try:
+        found = (path / "manifest.json").stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def verify_files(path: Path, manifest: Manifest) -> None:
     """Compare each file with its sha256 in the manifest.
 
@@ -251,9 +280,12 @@ def verify_files(path: Path, manifest: Manifest) -> None:
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """A temporary folder beside `path`, moved to `path` when the block ends well, removed when it fails.
 
+    replace: what is at `path` changes places with it, in one step, and is removed then.
+
     Raises:
         BankError: `path` exists and replace is not set, or it cannot be written.
     """
+    path = path.resolve() if path.is_symlink() else path
     if path.exists() and not replace:
         raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
     try:
@@ -264,20 +296,12 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     try:
         yield draft
         draft.chmod(0o755)
-        _sync(draft)
+        sync_files(draft)
         if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            path.rename(old / path.name)
-            try:
-                draft.rename(path)
-            except OSError:
-                (old / path.name).rename(path)
-                old.rmdir()
-                raise
-            shutil.rmtree(old)
+            exchange(draft, path)
         else:
             draft.rename(path)
-        _sync_dir(path.parent)
+        sync_dir(path.parent)
     except OSError as error:
         raise BankError(f"bank {path}: cannot be written ({error})") from error
     finally:
@@ -318,15 +342,17 @@ def _arrays(path: Path, name: str, keys: tuple[str, ...]) -> dict[str, NDArray[A
     return arrays
 
 
-def _sync(folder: Path) -> None:
+def sync_files(folder: Path) -> None:
+    """All files below a folder, and the folder's own entries, are on the disk."""
     for file in folder.rglob("*"):
         if file.is_file():
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
-    _sync_dir(folder)
+    sync_dir(folder)
 
 
-def _sync_dir(folder: Path) -> None:
+def sync_dir(folder: Path) -> None:
+    """The entries of a folder are on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector import frame as decoder
-from inspector.bank import Bank
+from inspector.bank import Bank, stamp
 from inspector.engines import open_engine
-from inspector.errors import BankError, InferenceError
+from inspector.errors import BankError, InferenceError, InspectorError
 from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patches
 from inspector.patches import picture_of, view_of
 from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_value, regions
@@ -35,23 +35,43 @@ class Pipeline:
 
     @classmethod
     def open(cls, bank_dir: Path, *, max_pixels: int = decoder.MAX_PIXELS, engine: str = "auto") -> Self:
-        """Load and verify a bank, open its engine, and run it once, so that the first frame is as fast as the next.
+        """Load and verify a bank, open its engine, and test it once: the first frame is as fast as the next.
+
+        A bank that is exchanged while it is read is read again.
 
         Raises:
             BankError: the bank is missing, damaged, or its graph does not fit its vectors.
             EngineError: no such engine, or it refuses the graph.
         """
+        while True:
+            before = stamp(bank_dir)
+            try:
+                pipeline = cls._open(bank_dir, max_pixels, engine)
+            except InspectorError:
+                if stamp(bank_dir) == before:
+                    raise
+                continue
+            if stamp(bank_dir) == before:
+                return pipeline
+
+    @classmethod
+    def _open(cls, bank_dir: Path, max_pixels: int, engine: str) -> Self:
         bank = Bank.load(bank_dir)
         engine_open = open_engine(engine, bank_dir)
         width, height = picture_wh(bank.recipe)
         expected = (1, *bank.manifest.grid_hw, bank.manifest.dim)
         try:
-            got = engine_open.embed(np.zeros((1, height, width, 3), np.uint8)).shape
+            embeddings = engine_open.embed(np.zeros((1, height, width, 3), np.uint8))
         except InferenceError as error:
             raise BankError(f"bank {bank_dir}: its graph does not fit its recipe ({error})") from error
-        if got != expected:
-            raise BankError(f"bank {bank_dir}: its graph gives embeddings {got}, its manifest says {expected}")
-        return cls(bank, engine_open, max_pixels=max_pixels)
+        if embeddings.shape != expected:
+            raise BankError(
+                f"bank {bank_dir}: its graph gives embeddings {embeddings.shape}, its manifest says {expected}"
+            )
+        pipeline = cls(bank, engine_open, max_pixels=max_pixels)
+        if not np.isfinite(score := image_score(pipeline._neighbours.patch_scores(embeddings[0]))):
+            raise BankError(f"bank {bank_dir}: scores a black picture as {score}, expected a finite number")
+        return pipeline
 
     def inspect(self, payload: bytes) -> Inspection:
         """Decode, embed, search, map, decide.

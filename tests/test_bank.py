@@ -284,14 +284,11 @@ def test_a_replacement_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch
     place = tmp_path / "bank"
     place.mkdir()
     (place / "old").write_text("x")
-    rename = Path.rename
 
-    def full(self: Path, target: Path) -> Path:
-        if self.name.startswith(".bank.") and target == place:
-            raise OSError(28, "No space left on device")
-        return rename(self, target)
+    def full(first: Path, second: Path) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "rename", full)
+    monkeypatch.setattr("inspector.bank.exchange", full)
     with pytest.raises(BankError, match="No space left"), new_folder(place, replace=True) as draft:
         (draft / "new").write_text("y")
     assert names(place) == ["old"]

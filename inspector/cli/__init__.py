@@ -16,7 +16,7 @@ _COMMANDS = {
     "evaluate": ("inspector.cli.evaluate", "Measure a bank on a labelled test folder."),
     "run": ("inspector.cli.run", "The daemon: frames in over MQTT, verdicts out."),
     "camera": ("inspector.camera_cli", "Publish frames: a folder, a video, a camera, a drawn product."),
-    "bank": ("inspector.cli.bank", "List, show and verify banks."),
+    "bank": ("inspector.cli.bank", "List, show, compare, promote and roll back banks."),
 }
 
 

@@ -1,14 +1,24 @@
-"""`inspector bank`: look at banks."""
+"""`inspector bank`: look at banks, compare them, take them into use."""
 
+import getpass
 import json
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from inspector.bank import Lineage
+    from inspector.banks.shelf import Move
+
+_SHOWN = 10
+"""Exchanges of a bank that `show` prints."""
 
 
 @click.group()
 def bank() -> None:
-    """List, show and verify banks."""
+    """List, show, verify, compare, promote and roll back banks."""
 
 
 @bank.command("list")
@@ -70,11 +80,35 @@ def show(path: Path, as_json: bool) -> None:
                 f"thresholds  ok {calibration.ok:.4g}, ng {calibration.ng:.4g}, pixel {calibration.pixel:.4g}",
                 f"promise     {promise.expected_false_reject:.2%} false rejects of {promise.max_false_reject:.2%} "
                 f"allowed, {kept}",
-                f"lineage     {manifest.lineage.operation}"
-                + (f" from {manifest.lineage.parent}" if manifest.lineage.parent else ""),
+                f"lineage     {_lineage(manifest.lineage)}",
+                *_history(path),
             )
         )
     )
+
+
+def _lineage(lineage: "Lineage") -> str:
+    if lineage.parent is None:
+        return lineage.operation
+    changed = [f"{len(of)} {word}" for of, word in ((lineage.added, "added"), (lineage.removed, "removed")) if of]
+    return ", ".join([f"{lineage.operation}, from {lineage.parent[:12]}…", *changed])
+
+
+def _history(path: Path) -> list[str]:
+    """What the bank's shelf tells, newest first."""
+    from inspector.banks.shelf import Shelf
+
+    shelf = Shelf(path)
+    lines = [f"history     {_move(move)}" for move in reversed(shelf.moves()[-_SHOWN:])]
+    previous = shelf.previous()
+    return [*lines, f"rollback    to {previous.id}"] if previous else lines
+
+
+def _move(move: "Move") -> str:
+    before = move.before.id if move.before else "nothing"
+    done = "" if move.done else "  NOT DONE"
+    reason = f": {move.reason}" if move.reason else ""
+    return f"{move.at:%Y-%m-%d %H:%M} {move.action} {before} -> {move.after.id} by {move.by}{reason}{done}"
 
 
 @bank.command()
@@ -89,3 +123,73 @@ def verify(path: Path, as_json: bool) -> None:
         click.echo(json.dumps({"path": str(path), "id": ref.id, "digest": ref.digest}))
         return
     click.echo(f"{path}: sound; {ref.id}, manifest sha256 {ref.digest}")
+
+
+@bank.command()
+@click.argument("candidate", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path), metavar="BANK")
+@click.option("--reason", help="Why, for the journal")
+@click.option("--by", help="Who, for the journal  [the user]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def promote(candidate: Path, path: Path, reason: str | None, by: str | None, as_json: bool) -> None:
+    """Take a copy of CANDIDATE into use as BANK, in one step.
+
+    What was in use stays on the shelf beside it. A daemon that runs BANK takes the new one over between two frames.
+    """
+    from inspector.banks.shelf import Shelf
+
+    _tell(Shelf(path).promote(candidate, by=by or _user(), reason=reason), path, as_json)
+
+
+@bank.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="BANK")
+@click.option("--reason", help="Why, for the journal")
+@click.option("--by", help="Who, for the journal  [the user]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def rollback(path: Path, reason: str | None, by: str | None, as_json: bool) -> None:
+    """Take the bank that BANK replaced into use again, in one step; once more goes one further back."""
+    from inspector.banks.shelf import Shelf
+
+    _tell(Shelf(path).rollback(by=by or _user(), reason=reason), path, as_json)
+
+
+def _tell(move: "Move", path: Path, as_json: bool) -> None:
+    click.echo(json.dumps(move.model_dump(mode="json")) if as_json else f"{path}: {_move(move)}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container the number may have no name
+        return f"uid {os.getuid()}"
+
+
+@bank.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def diff(first: Path, second: Path, as_json: bool) -> None:
+    """What tells bank SECOND apart from bank FIRST."""
+    from inspector.bank import Bank
+    from inspector.banks.difference import difference
+
+    found = difference(Bank.load(first), Bank.load(second))
+    if as_json:
+        click.echo(json.dumps(found.to_json()))
+        return
+    before, after = found.vectors
+    lines = [f"{change.key:<28} {_short(change.before)} -> {_short(change.after)}" for change in found.changes]
+    lines.append(f"{'vectors':<28} {before} -> {after}, {found.shared_vectors} in both")
+    for word, samples in (("added", found.added), ("removed", found.removed)):
+        lines += [f"{'sample ' + word:<28} {sample.path}" for sample in samples[:_SHOWN]]
+        if len(samples) > _SHOWN:
+            lines.append(f"{'':<28} … and {len(samples) - _SHOWN} more (--json lists all)")
+    if found.kin:
+        lines.append(f"{'lineage':<28} {found.kin}")
+    if found.same:
+        lines.append("the same: every frame gets the same verdict")
+    click.echo("\n".join(lines))
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -69,7 +69,7 @@ def parts(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "command", [(), ("calibrate",), ("inspect",), ("evaluate",), ("run",), ("bank",), ("bank", "list"),
-                ("bank", "show"), ("bank", "verify")]
+                ("bank", "show"), ("bank", "verify"), ("bank", "promote"), ("bank", "rollback"), ("bank", "diff")]
 )  # fmt: skip
 def test_help_fits_a_screen(cli: Cli, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -288,3 +288,23 @@ def test_as_a_process(bank: Path, parts: Path, tmp_path: Path) -> None:
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.startswith(f"error: bank {tmp_path}: no manifest.json there")
     assert failed.stderr.count("\n") == 1
+
+
+def test_bank_promote_rollback_and_diff(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    place, candidate = tmp_path / "tile", copy_of(bank, tmp_path)
+    change_manifest(candidate, lambda manifest: manifest["calibration"].update(pixel=9.5))
+    assert cli("bank", "promote", bank, place, "--by", "anna").code == 0
+    done = cli("bank", "promote", candidate, place, "--by", "anna", "--reason", "fewer spots", "--json")
+    move = json.loads(done.out)
+    assert (move["by"], move["reason"], move["done"]) == ("anna", "fewer spots", True)
+    shown = cli("bank", "show", place).out
+    assert "by anna: fewer spots" in shown
+    assert f"rollback    to {move['before']['id']}" in shown
+    difference = cli("bank", "diff", bank, place)
+    assert "thresholds.pixel" in difference.out
+    assert "64 -> 64, 64 in both" in difference.out
+    assert json.loads(cli("bank", "diff", bank, place, "--json").out)["changes"]["thresholds.pixel"]["after"] == 9.5
+    assert "is in use" in cli.fails("bank", "promote", candidate, place)
+    assert "rollback" in cli("bank", "rollback", place, "--by", "ben").out
+    assert "the same: every frame gets the same verdict" in cli("bank", "diff", bank, place).out
+    assert "nothing to roll back to" in cli.fails("bank", "rollback", place)

@@ -1,0 +1,1 @@
+"""What is done with banks that exist: exchanged, compared, tried on recorded frames, promoted."""

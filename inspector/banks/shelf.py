@@ -1,0 +1,238 @@
+"""The shelf of a bank: the bank is exchanged in one step, and what it replaced is kept beside it.
+
+    banks/tile/              the bank in use: whole at every moment, whatever happens
+    banks/.tile.shelf/
+        journal.jsonl        who exchanged which for which, when and why; written ahead, and again when it is done
+        lock                 held during an exchange
+        <digest>/            earlier banks, by the sha256 of their manifest; the last KEEP
+
+A process that ends in the middle leaves the old bank or the new one in use, and a folder on the shelf under another
+bank's digest at worst: the next exchange gives it its right name.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from inspector.bank import file_sha256, read_manifest, sync_dir, sync_files, verify_files
+from inspector.errors import BankError
+from inspector.exchange import exchange
+from inspector.pipeline import Pipeline
+
+KEEP: Final = 5
+"""How many earlier banks stay on the shelf."""
+
+Action = Literal["promote", "rollback", "thresholds"]
+
+_DRAFT = ".draft."
+
+
+class BankName(BaseModel):
+    """Which bank: its id, and the sha256 of its manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    digest: str
+
+
+class Move(BaseModel):
+    """One exchange. before: None where there was no bank. done: False where the process ended before it happened."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    at: datetime
+    by: str
+    action: Action
+    before: BankName | None
+    after: BankName
+    reason: str | None = None
+    done: bool = False
+
+
+class Shelf:
+    """The bank in use at `bank`, and its shelf. Safe between processes."""
+
+    def __init__(self, bank: Path) -> None:
+        self.bank = bank.resolve()
+        self.folder = self.bank.parent / f".{self.bank.name}.shelf"
+        self._journal = self.folder / "journal.jsonl"
+
+    def promote(self, candidate: Path, *, by: str, reason: str | None = None, action: Action = "promote") -> Move:
+        """A copy of the bank at `candidate` is taken into use; the bank in use goes to the shelf.
+
+        Raises:
+            BankError: the candidate is refused, is in use already, or the exchange is not possible here.
+        """
+        ref = Pipeline.open(candidate).bank.ref
+        after = BankName(id=ref.id, digest=ref.digest)
+        with self._exchanging():
+            if after == self._in_use():
+                raise BankError(f"bank {candidate}: {after.id} is in use at {self.bank} already")
+            draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self.folder))
+            try:
+                shutil.copytree(candidate, draft, dirs_exist_ok=True)
+                verify_files(draft, read_manifest(draft))
+                if _named(draft) != after:
+                    raise BankError(f"bank {candidate}: changed while it was copied; promote it again")
+                draft.chmod(0o755)
+                sync_files(draft)
+                return self._exchange(draft, after, by=by, reason=reason, action=action)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def rollback(self, *, by: str, reason: str | None = None) -> Move:
+        """The bank that the one in use replaced is taken into use again; once more goes one further back.
+
+        Raises:
+            BankError: nothing was replaced, or it is no longer on the shelf.
+        """
+        with self._exchanging():
+            after, folder = self._previous()
+            Pipeline.open(folder)
+            return self._exchange(folder, after, by=by, reason=reason, action="rollback")
+
+    def previous(self) -> BankName | None:
+        """What a rollback would take into use; None where there is nothing."""
+        try:
+            return self._previous()[0]
+        except BankError:
+            return None
+
+    def moves(self) -> tuple[Move, ...]:
+        """The journal, oldest first."""
+        try:
+            lines = self._journal.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return ()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BankError(f"shelf {self.folder}: journal.jsonl cannot be read ({error})") from error
+        found: dict[int, Move] = {}
+        for line in lines:
+            try:
+                move = Move.model_validate_json(line)
+            except ValidationError:
+                continue  # the end of a line that a crash cut off: it was written ahead, so nothing had happened
+            found[move.number] = move
+        return tuple(found.values())
+
+    def kept(self) -> dict[str, Path]:
+        """Earlier banks by digest: those whose manifest can be read."""
+        found = {}
+        for file in sorted(self.folder.glob("*/manifest.json")):
+            try:
+                found[_named(file.parent).digest] = file.parent
+            except BankError:
+                continue  # a damaged folder can be rolled back to by nobody, and is cleared away in its turn
+        return found
+
+    def _previous(self) -> tuple[BankName, Path]:
+        current = self._in_use()
+        moves = [move for move in self.moves() if move.action != "rollback" and move.after == current and move.before]
+        if current is None or not moves or moves[-1].before is None:
+            raise BankError(f"bank {self.bank}: replaced no other bank, so there is nothing to roll back to")
+        before = moves[-1].before
+        folder = self.kept().get(before.digest)
+        if folder is None:
+            raise BankError(
+                f"bank {self.bank}: {before.id}, which it replaced, is no longer on the shelf (it keeps {KEEP}); "
+                "promote it from a backup"
+            )
+        return before, folder
+
+    def _in_use(self) -> BankName | None:
+        return _named(self.bank) if (self.bank / "manifest.json").is_file() else None
+
+    def _exchange(self, folder: Path, after: BankName, *, by: str, reason: str | None, action: Action) -> Move:
+        """The exchange itself: `folder`, on the shelf, becomes the bank in use."""
+        number = max((move.number for move in self.moves()), default=0) + 1
+        before = self._in_use()
+        move = Move(
+            number=number, at=datetime.now(UTC), by=by, action=action, before=before, after=after, reason=reason
+        )
+        self._write(move)
+        try:
+            if self.bank.exists():
+                exchange(folder, self.bank)
+            else:
+                folder.rename(self.bank)
+        except OSError as error:
+            raise BankError(f"bank {self.bank}: cannot be exchanged ({error.strerror})") from error
+        sync_dir(self.bank.parent)
+        done = move.model_copy(update={"done": True})
+        self._write(done)
+        self._tidy()
+        return done
+
+    def _write(self, move: Move) -> None:
+        try:
+            with self._journal.open("ab") as stream:
+                if stream.tell() and not self._journal.read_bytes().endswith(b"\n"):
+                    stream.write(b"\n")
+                stream.write(move.model_dump_json().encode() + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise BankError(f"shelf {self.folder}: journal.jsonl cannot be written ({error.strerror})") from error
+
+    @contextmanager
+    def _exchanging(self) -> Iterator[None]:
+        """One exchange at a time; what an earlier one left behind is put in order first."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise BankError(f"shelf {self.folder}: cannot be written ({error.strerror})") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._tell_what_happened()
+            self._tidy()
+            yield
+        finally:
+            os.close(lock)
+
+    def _tell_what_happened(self) -> None:
+        """Completes the record of an exchange after which the process ended."""
+        moves = self.moves()
+        if moves and not moves[-1].done and moves[-1].after == self._in_use():
+            self._write(moves[-1].model_copy(update={"done": True}))
+
+    def _tidy(self) -> None:
+        """Each folder under its own digest, the last KEEP in the order in which they were replaced, no draft."""
+        order = {move.before.digest: move.number for move in self.moves() if move.before is not None}
+        current = self._in_use()
+        found: list[tuple[int, str]] = []
+        for entry in sorted(self.folder.iterdir()):
+            if not entry.is_dir():
+                continue
+            try:
+                digest = _named(entry).digest
+                if entry.name.startswith(_DRAFT):
+                    verify_files(entry, read_manifest(entry))
+            except BankError:
+                shutil.rmtree(entry, ignore_errors=True)
+                continue
+            if (current is not None and digest == current.digest) or digest not in order:
+                shutil.rmtree(entry, ignore_errors=True)  # a copy, or a candidate that was never taken into use
+                continue
+            if entry.name != digest:
+                if (self.folder / digest).exists():
+                    shutil.rmtree(entry, ignore_errors=True)
+                    continue
+                entry.rename(self.folder / digest)
+            found.append((order[digest], digest))
+        for _, digest in sorted(found)[:-KEEP]:
+            shutil.rmtree(self.folder / digest, ignore_errors=True)
+
+
+def _named(folder: Path) -> BankName:
+    return BankName(id=read_manifest(folder).id, digest=file_sha256(folder / "manifest.json"))

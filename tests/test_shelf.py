@@ -1,0 +1,178 @@
+"""The shelf: a bank is in use at every moment, and the one before it is a step away."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from banks import change_manifest
+from services import wait_until
+
+from inspector.bank import Bank, file_sha256
+from inspector.banks import shelf as shelves
+from inspector.banks.shelf import Shelf
+from inspector.errors import BankError
+from inspector.exchange import exchange
+from inspector.pipeline import Pipeline
+
+
+def variant(bank: Path, place: Path, pixel: float) -> Path:
+    """The same bank with another threshold: sound, with a digest of its own."""
+    shutil.copytree(bank, place)
+    change_manifest(place, lambda manifest: manifest["calibration"].update(pixel=pixel))
+    return place
+
+
+@pytest.fixture
+def in_use(bank: Path, tmp_path: Path) -> Path:
+    return variant(bank, tmp_path / "banks" / "tile", 1.0)
+
+
+def digest(bank: Path) -> str:
+    return file_sha256(bank / "manifest.json")
+
+
+def kept(bank: Path) -> set[float]:
+    """The pixel thresholds of the banks on the shelf, by which this test tells them apart."""
+    return {Bank.load(folder).thresholds.pixel for folder in Shelf(bank).kept().values()}
+
+
+def test_a_promoted_bank_is_in_use_and_the_old_one_is_kept(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    candidate = variant(bank, tmp_path / "candidate", 2.0)
+    move = Shelf(in_use).promote(candidate, by="anna", reason="cleaner")
+    assert Bank.load(in_use).thresholds.pixel == 2.0
+    assert kept(in_use) == {1.0}
+    assert (move.by, move.reason, move.action, move.done) == ("anna", "cleaner", "promote", True)
+    assert move.after.digest == digest(candidate)
+    assert Shelf(in_use).moves() == (move,)
+    assert candidate.is_dir()
+    assert sorted(entry.name for entry in in_use.parent.iterdir()) == [".tile.shelf", "tile"]
+
+
+def test_rolling_back_goes_one_step_further_each_time(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    shelf = Shelf(in_use)
+    for pixel in (2.0, 3.0):
+        shelf.promote(variant(bank, tmp_path / f"candidate{pixel}", pixel), by="anna")
+    for expected, others in ((2.0, {1.0, 3.0}), (1.0, {2.0, 3.0})):
+        assert shelf.rollback(by="ben", reason="worse").action == "rollback"
+        assert Bank.load(in_use).thresholds.pixel == expected
+        assert kept(in_use) == others
+    assert shelf.previous() is None
+    with pytest.raises(BankError, match="nothing to roll back to"):
+        shelf.rollback(by="ben")
+    shelf.promote(next(f for f in shelf.kept().values() if Bank.load(f).thresholds.pixel == 3.0), by="ben")
+    assert Bank.load(in_use).thresholds.pixel == 3.0
+
+
+def test_the_shelf_is_bounded(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    for number in range(shelves.KEEP + 3):
+        place = variant(bank, tmp_path / f"candidate{number}", 2.0 + number)
+        Shelf(in_use).promote(place, by="anna")
+    assert kept(in_use) == {2.0 + number for number in range(2, shelves.KEEP + 2)}
+    assert len(Shelf(in_use).moves()) == shelves.KEEP + 3
+    assert len(list((in_use.parent / ".tile.shelf").iterdir())) == shelves.KEEP + 2
+
+
+def test_a_bank_that_rests_nowhere_can_be_promoted_to_a_new_place(bank: Path, tmp_path: Path) -> None:
+    move = Shelf(tmp_path / "new" / "tile").promote(bank, by="anna")
+    assert move.before is None
+    assert digest(tmp_path / "new" / "tile") == digest(bank)
+    with pytest.raises(BankError, match="nothing to roll back to"):
+        Shelf(tmp_path / "new" / "tile").rollback(by="anna")
+
+
+def test_what_is_damaged_is_never_taken_into_use(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    candidate = variant(bank, tmp_path / "candidate", 2.0)
+    (candidate / "graph.bin").write_bytes(b"x")
+    with pytest.raises(BankError, match=r"graph\.bin has sha256"):
+        Shelf(in_use).promote(candidate, by="anna")
+    assert Bank.load(in_use).thresholds.pixel == 1.0
+    assert Shelf(in_use).moves() == ()
+
+
+def test_the_bank_in_use_is_not_promoted_again(in_use: Path) -> None:
+    with pytest.raises(BankError, match=r"is in use at .* already"):
+        Shelf(in_use).promote(in_use, by="anna")
+
+
+def test_an_earlier_bank_that_is_damaged_is_not_rolled_back_to(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    Shelf(in_use).promote(variant(bank, tmp_path / "candidate", 2.0), by="anna")
+    for folder in Shelf(in_use).kept().values():
+        (folder / "graph.bin").write_bytes(b"x")
+    with pytest.raises(BankError, match=r"graph\.bin has sha256"):
+        Shelf(in_use).rollback(by="anna")
+    assert Bank.load(in_use).thresholds.pixel == 2.0
+
+
+def test_a_line_that_a_crash_cut_off_is_passed_over(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    first = Shelf(in_use).promote(variant(bank, tmp_path / "a", 2.0), by="anna")
+    with (in_use.parent / ".tile.shelf" / "journal.jsonl").open("a") as journal:
+        journal.write('{"number": 2, "at": "20')
+    second = Shelf(in_use).promote(variant(bank, tmp_path / "b", 3.0), by="anna")
+    assert Shelf(in_use).moves() == (first, second)
+    assert second.number == 2
+
+
+def test_an_exchange_is_refused_in_words_where_it_is_impossible(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "a" / "inner").mkdir()
+    with pytest.raises(OSError, match="this file system cannot exchange two folders"):
+        exchange(tmp_path / "a", tmp_path / "a" / "inner")
+
+
+def test_a_reader_never_finds_half_a_bank(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    others = [variant(bank, tmp_path / f"candidate{pixel}", pixel) for pixel in (2.0, 3.0)]
+    digests = {digest(in_use), *map(digest, others)}
+    ended = threading.Event()
+
+    def exchange_often() -> None:
+        for number in range(12):
+            Shelf(in_use).promote(others[number % 2], by="anna")
+        ended.set()
+
+    writer = threading.Thread(target=exchange_often)
+    writer.start()
+    seen = set()
+    while not ended.is_set():
+        seen.add(Pipeline.open(in_use).bank.ref.digest)
+    writer.join()
+    assert len(seen) > 1
+    assert seen <= digests
+
+
+def _exchange_forever(place: Path, candidates: list[Path]) -> None:
+    while True:
+        for candidate in candidates:
+            if digest(candidate) != digest(place):
+                Shelf(place).promote(candidate, by="anna")
+
+
+@pytest.mark.faults
+def test_kill_9_at_any_moment_leaves_a_bank_in_use_and_one_to_go_back_to(
+    in_use: Path, bank: Path, tmp_path: Path
+) -> None:
+    candidates = [variant(bank, tmp_path / f"candidate{pixel}", pixel) for pixel in (2.0, 3.0)]
+    chance = random.Random(3)
+    for _ in range(5):
+        moves = len(Shelf(in_use).moves())
+        process = multiprocessing.get_context("spawn").Process(target=_exchange_forever, args=(in_use, candidates))
+        process.start()
+        wait_until(lambda moves=moves: len(Shelf(in_use).moves()) > moves, "an exchange")  # type: ignore[misc]
+        time.sleep(chance.uniform(0, 0.2))
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        before = Pipeline.open(in_use).bank.ref.digest
+        shelf = Shelf(in_use)
+        assert shelf.previous() is not None
+        assert shelf.rollback(by="ben").before.digest == before  # type: ignore[union-attr]
+        assert Pipeline.open(in_use).bank.ref.digest != before
+        leftovers = [entry.name for entry in shelf.folder.iterdir() if entry.name.startswith(".")]
+        assert leftovers == []
