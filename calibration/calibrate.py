@@ -209,7 +209,7 @@ def _cross_fit(
     for held_out in track(range(len(pools)), "cross-fitting thresholds"):
         others = [pool for index, pool in enumerate(pools) if index != held_out]
         memory, _ = _select(others, recipe.vectors, options.seed)
-        neighbours = NearestNeighbours(memory.vectors, recipe.neighbours)
+        neighbours = NearestNeighbours.on(engine, memory.vectors, recipe.neighbours, engine.grid[:2], inside)
         for index in np.flatnonzero(fold == held_out):
             patch_scores = neighbours.patch_scores(_embedding(samples, int(index), recipe, engine), inside)
             heat = anomaly_map(patch_scores, picture_wh(recipe), inside)

@@ -28,10 +28,12 @@ class Pipeline:
     def __init__(self, bank: Bank, engine: Engine, *, max_pixels: int = decoder.MAX_PIXELS) -> None:
         self.bank = bank
         self.engine = engine
-        self._neighbours = NearestNeighbours(bank.vectors, bank.recipe.neighbours)
         self._max_pixels = max_pixels
         self._window = window_of(bank.recipe)
         self._inside = inside_of(bank.recipe, bank.manifest.grid_hw)
+        self._neighbours = NearestNeighbours.on(
+            engine, bank.vectors, bank.recipe.neighbours, bank.manifest.grid_hw, self._inside
+        )
 
     @classmethod
     def open(cls, bank_dir: Path, *, max_pixels: int = decoder.MAX_PIXELS, engine: str = "auto") -> Self:

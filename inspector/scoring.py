@@ -8,12 +8,13 @@ high.
 
 import os
 from collections.abc import Sequence
+from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.types import Float32Array, Region
+from inspector.types import Distances, Engine, Float32Array, Region
 from inspector.window import View
 
 # faiss's OpenMP reads this when it is loaded. Threads that spin while they wait take four times the processor time of
@@ -32,12 +33,23 @@ Chosen by separation of held-back normals from synthetic defects: 0.5 to 1 are a
 
 
 class NearestNeighbours:
-    """Exact k-NN over the vectors of a bank, float32 (n, dim), by Euclidean distance."""
+    """Exact k-NN over the vectors of a bank, float32 (n, dim), by Euclidean distance.
 
-    def __init__(self, vectors: Float32Array, k: int = 1) -> None:
+    distances: the engine's way to the distances of all patches of a frame, where it has one; faiss otherwise. The two
+    agree but for rounding. Which vectors are nearest is always faiss's to say.
+    """
+
+    def __init__(self, vectors: Float32Array, k: int = 1, distances: Distances | None = None) -> None:
         self.k = min(k, len(vectors))
         self._index = faiss.IndexFlatL2(vectors.shape[1])
         self._index.add(np.ascontiguousarray(vectors))
+        self._distances = distances or (lambda queries: self.search(queries)[0])
+
+    @classmethod
+    def on(cls, engine: Engine, vectors: Float32Array, k: int, grid_hw: tuple[int, int], inside: Inside = None) -> Self:
+        """For frames of `grid_hw` patches, searched by the engine where it can."""
+        count = grid_hw[0] * grid_hw[1] if inside is None else int(inside.sum())
+        return cls(vectors, k, engine.distances(vectors, k, count))
 
     def search(self, queries: Float32Array, k: int | None = None) -> tuple[Float32Array, NDArray[np.int64]]:
         """Distances float32 (m, k) ascending, and vector numbers int64 (m, k), for queries float32 (m, dim).
@@ -54,11 +66,9 @@ class NearestNeighbours:
         """
         rows, columns, dim = embeddings.shape
         if inside is None:
-            distances, _ = self.search(embeddings.reshape(-1, dim))
-            return smooth(distances.mean(1).reshape(rows, columns))
+            return smooth(self._distances(embeddings.reshape(-1, dim)).mean(1).reshape(rows, columns))
         scores = np.zeros((rows, columns), np.float32)
-        distances, _ = self.search(embeddings[inside])
-        scores[inside] = distances.mean(1)
+        scores[inside] = self._distances(embeddings[inside]).mean(1)
         return smooth(scores, inside)
 
 

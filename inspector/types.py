@@ -8,7 +8,7 @@ coordinates pixels of the original frame with the origin at the top left.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -190,6 +190,10 @@ class Verdict:
     reason: str | None = None
 
 
+Distances = Callable[[Float32Array], Float32Array]
+"""From queries float32 (m, dim) to their distances float32 (m, k) to the k nearest vectors, ascending."""
+
+
 class Engine(Protocol):
     """Runs a bank's exported graph: pooled, fused patch embeddings out of pictures."""
 
@@ -202,5 +206,12 @@ class Engine(Protocol):
         """uint8 (n, height, width, 3) RGB at the recipe's size -> float32 (n, grid_h, grid_w, dim).
 
         The embedding of a picture does not depend on n or on the other pictures.
+        """
+        ...
+
+    def distances(self, vectors: Float32Array, k: int, count: int) -> Distances | None:
+        """A search of `count` queries at a time among `vectors`, float32 (n, dim), by the engine's own threads.
+
+        None where the engine has no better way than faiss.
         """
         ...

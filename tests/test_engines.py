@@ -17,6 +17,7 @@ from inspector.errors import EngineError, InferenceError
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
+from inspector.scoring import NearestNeighbours
 from inspector.types import UInt8Image
 
 
@@ -69,6 +70,28 @@ def test_engines_that_agree_decide_alike(either_bank: Path) -> None:
         one, other = plain.inspect(payload), reference.inspect(payload)
         assert one.score == pytest.approx(other.score, rel=5e-3)
         assert one.decision is other.decision
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_openvino_searches_as_faiss_does(bank: Path, k: int) -> None:
+    manifest, vectors = Bank.load(bank).manifest, Bank.load(bank).vectors
+    engine = open_engine("openvino", bank)
+    queries = engine.embed(pictures(bank))[0].reshape(-1, manifest.dim)
+    found = engine.distances(vectors, k, len(queries))
+    assert found is not None
+    got, expected = found(queries), NearestNeighbours(vectors, k).search(queries)[0]
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * float(expected.max()))
+    assert (np.diff(got, axis=1) >= 0).all()
+
+
+def test_an_openvino_search_of_its_own_vectors_finds_them(bank: Path) -> None:
+    vectors = Bank.load(bank).vectors
+    found = open_engine("openvino", bank).distances(vectors, len(vectors) + 5, len(vectors))
+    assert found is not None
+    distances = found(vectors)
+    assert distances.shape == (len(vectors), len(vectors))
+    assert distances[:, 0].max() <= 2e-3 * np.linalg.norm(vectors, axis=1).max()
 
 
 def test_openvino_embeds_a_picture_the_same_in_any_company(either_bank: Path) -> None:

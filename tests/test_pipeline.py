@@ -41,6 +41,9 @@ class Scripted:
     def embed(self, images: UInt8Image) -> Float32Array:  # noqa: ARG002
         return self.embeddings
 
+    def distances(self, vectors: Float32Array, k: int, count: int) -> None:
+        """Faiss searches."""
+
 
 @pytest.fixture(scope="module")
 def pipeline(bank: Path) -> Pipeline:

@@ -6,9 +6,10 @@ import numpy as np
 import openvino as ov
 import openvino.properties as props
 import openvino.properties.hint as hints
+from openvino import opset13 as ops
 
 from inspector.errors import EngineError, InferenceError
-from inspector.types import Float32Array, UInt8Image
+from inspector.types import Distances, Float32Array, UInt8Image
 
 _CONFIG = {
     hints.performance_mode: hints.PerformanceMode.LATENCY,
@@ -68,3 +69,33 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise InferenceError(f"openvino: inference failed: {str(error).strip().splitlines()[-1]}") from error
         return embeddings
+
+    def distances(self, vectors: Float32Array, k: int, count: int) -> Distances:
+        """Exact k-NN distances by one matrix product on the threads that embed.
+
+        They are awake when the search begins. Threads of another library are not: on frames 67 ms apart, faiss takes
+        twice as long as back to back.
+        """
+        compiled = ov.Core().compile_model(_distance_graph(vectors, min(k, len(vectors)), count), "CPU", _CONFIG)
+        request, output = compiled.create_infer_request(), compiled.output(0)
+
+        def search(queries: Float32Array) -> Float32Array:
+            request.infer([queries], share_inputs=True)
+            found: Float32Array = np.array(request.get_tensor(output).data)
+            return found
+
+        return search
+
+
+def _distance_graph(vectors: Float32Array, k: int, count: int) -> ov.Model:
+    """float32 (count, dim) -> float32 (count, k): |q - v| from |q|^2 - 2 q.v + |v|^2, the k smallest, ascending."""
+    queries = ops.parameter([count, vectors.shape[1]], np.float32, name="queries")
+    last = np.array([1], np.int64)
+    products = ops.matmul(queries, ops.constant(-2 * vectors), transpose_a=False, transpose_b=True)
+    shifted = ops.add(products, ops.constant(np.einsum("ij,ij->i", vectors, vectors)[None]))
+    if k == 1:
+        smallest = ops.reduce_min(shifted, last, keep_dims=True)
+    else:
+        smallest = ops.topk(shifted, np.int32(k), axis=1, mode="min", sort="value").output(0)
+    squared = ops.add(smallest, ops.reduce_sum(ops.multiply(queries, queries), last, keep_dims=True))
+    return ov.Model([ops.result(ops.sqrt(ops.relu(squared)))], [queries], "distances")

@@ -86,3 +86,6 @@ class TorchEngine:
         except RuntimeError as error:
             raise InferenceError(f"torch: inference failed: {error}") from error
         return embeddings
+
+    def distances(self, vectors: Float32Array, k: int, count: int) -> None:
+        """None: faiss searches."""
