@@ -9,7 +9,7 @@ import torch
 from calibration.builtin import LAYERS
 from calibration.distill.augment import CropMix
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
-from calibration.distill.export import export_weights, scaled_taps
+from calibration.distill.export import export_weights, scaled_taps, shortened_taps
 from calibration.distill.pictures import read_folders
 from calibration.distill.student import plain_spec
 from calibration.distill.teachers import Teachers, TeacherSource
@@ -44,6 +44,7 @@ Triple = tuple[int, int, int]
 @click.option("--widths", type=(int, int, int), default=(48, 96, 160), help="Channels at strides 4, 8, 16.")
 @click.option("--depths", type=(int, int, int), default=(1, 3, 3), help="Convolutions at strides 4, 8, 16.")
 @click.option("--components", type=(int, int, int), default=(64, 128, 128), help="Tap channels.")
+@click.option("--keep", type=(int, int, int), default=(64, 64, 64), help="Of them, in the exported net.")
 @click.option("--seed", default=0)
 @click.option("--device", default="cpu", help="Of torch: cpu, cuda.")
 @click.option("--threads", default=torch.get_num_threads(), help="Of the CPU.")
@@ -73,6 +74,7 @@ def main(
     widths: Triple,
     depths: Triple,
     components: Triple,
+    keep: Triple,
     seed: int,
     device: str,
     threads: int,
@@ -121,10 +123,13 @@ def main(
             "teachers": [source.name for source in sources],
             "whitening": whitening,
             "gains": dict(zip(LAYERS, gains, strict=True)),
+            "components": dict(zip(LAYERS, components, strict=True)),
+            "components_kept": dict(zip(LAYERS, keep, strict=True)),
             "target_variance_kept": {f"stride{s}": round(p.explained, 4) for s, p in run.projections.items()},
             "unexplained": {f"stride{s}": round(share, 4) for s, share in after.unexplained.items()},
         }
-        export_weights(output, spec, scaled_taps(run.arrays(), dict(zip(LAYERS, gains, strict=True))), notes)
+        louder = scaled_taps(run.arrays(), dict(zip(LAYERS, gains, strict=True)))
+        export_weights(output, *shortened_taps(spec, louder, dict(zip(LAYERS, keep, strict=True))), notes)
         lost = "  ".join(f"stride{stride} {share:.3f}" for stride, share in after.unexplained.items())
         click.echo(f"round {after.round}/{rounds}  unexplained: {lost}  {time.monotonic() - started:.0f} s")
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,21 @@ def export_weights(path: Path, spec: NetSpec, arrays: Mapping[str, Float32Array]
 def scaled_taps(arrays: Mapping[str, Float32Array], gains: Mapping[str, float]) -> dict[str, Float32Array]:
     """The arrays with each tap's map multiplied by its gain: how much a layer counts in the distance of patches."""
     return {name: array * np.float32(gains.get(name.partition(".")[0], 1.0)) for name, array in arrays.items()}
+
+
+def shortened_taps(
+    spec: NetSpec, arrays: Mapping[str, Float32Array], kept: Mapping[str, int]
+) -> tuple[NetSpec, dict[str, Float32Array]]:
+    """The net with only the first channels of each tap: those learn the target's largest principal components.
+
+    kept: channels by tap; a tap that is not named, or has no more, keeps all.
+    """
+    stages = tuple(
+        replace(stage, tap_channels=min(stage.tap_channels, kept.get(stage.tap or "", stage.tap_channels)))
+        for stage in spec.stages
+    )
+    shorter = NetSpec(stages)
+    return shorter, {name: arrays[name][: shape[0]] for name, shape in shorter.shapes().items()}
 
 
 def _replace(path: Path, payload: bytes) -> None:

@@ -18,7 +18,7 @@ from calibration.distill.augment import CropMix, draw_crop
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
 from calibration.distill.choose import main as choose
 from calibration.distill.defects import add_defect
-from calibration.distill.export import export_weights, scaled_taps
+from calibration.distill.export import export_weights, scaled_taps, shortened_taps
 from calibration.distill.pictures import PictureFolder, read_folder
 from calibration.distill.selection import auroc, separation
 from calibration.distill.student import Student, plain_spec, random_weights
@@ -142,6 +142,17 @@ def test_a_gain_scales_one_map_alone() -> None:
         (1, 2), torch_features(weights, layers)(image), torch_features(louder, layers)(image), strict=True
     ):
         torch.testing.assert_close(quiet * gain, loud)
+
+
+def test_a_shortened_tap_keeps_its_first_channels() -> None:
+    weights = random_weights(SPEC, 0)
+    spec, arrays = shortened_taps(SPEC, weights.arrays, {"stride8": 3, "stride16": 10_000})
+    shorter = type(weights)(spec, arrays, "shorter")
+    layers, image = ("stride8", "stride16"), torch.randn(1, 3, 64, 64)
+    fine, coarse = torch_features(weights, layers)(image)
+    fewer, same = torch_features(shorter, layers)(image)
+    torch.testing.assert_close(fewer, fine[:, :3])
+    torch.testing.assert_close(same, coarse)
 
 
 def test_folding_the_branches_changes_nothing() -> None:
