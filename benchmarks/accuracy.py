@@ -98,7 +98,7 @@ def ours(data: Path, bank: Path, vectors: int, backbone: str, samples: int | Non
     recipe.write_text(f"vectors: {vectors}\n", encoding="utf-8")
     options: list[object] = ["--recipe", recipe, "--backbone", backbone, "--replace"]
     if samples is not None:
-        options += ["--limit", samples]
+        options += ["--first", samples]
     begin = time.perf_counter()
     calibrated = command("calibrate", data / "train" / GOOD, "-o", bank, *options)
     process_s = time.perf_counter() - begin

@@ -53,7 +53,7 @@ def main() -> None:
         work = Path(scratch)
         for name, backbone in ((BUILTIN, BUILTIN), (ARCH, f"timm:{ARCH}@{weights}")):
             good = data / "train" / GOOD
-            command("calibrate", good, "-o", work / name, "--backbone", backbone, "--limit", arguments.samples)
+            command("calibrate", good, "-o", work / name, "--backbone", backbone, "--first", arguments.samples)
         with ExitStack() as stack:
             rivals = {}
             for name in ("torch", "openvino") if arguments.peer_python else ():

@@ -48,7 +48,8 @@ class Options:
 
     max_false_reject: the share of good parts that may be rejected, in (0, 1). folds: into how many parts the samples
     are split for cross-fitting. blocks: folds of consecutive samples, for frames that follow one another, much alike.
-    limit: use only the first so many files. exclude_suspects: leave suspicious samples out and begin again.
+    first: use only the first so many files by path. limit: of those, so many, evenly over their order.
+    exclude_suspects: leave suspicious samples out and begin again.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -57,6 +58,7 @@ class Options:
     folds: int = 5
     blocks: bool = False
     seed: int = 0
+    first: int | None = None
     limit: int | None = None
     replace: bool = False
     exclude_suspects: bool = False
@@ -121,7 +123,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
     """
     options = options or Options()
     with bank_files.new_folder(out_dir, replace=options.replace) as draft:
-        samples = read_samples(good_dir, options.recipe, limit=options.limit, track=track)
+        samples = read_samples(good_dir, options.recipe, first=options.first, limit=options.limit, track=track)
         backbone = open_backbone(options.backbone, options.recipe)
         recipe = options.recipe.model_copy(update={"layers": backbone.info.layers})
         graph = embedding_graph(backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std)

@@ -1,8 +1,8 @@
 """Synthetic defects in named kinds, each with its mask: what choices are made by where no real defect may be looked at.
 
-Kinds can be held back from one another: what is fitted on some is judged by the others. Pasted pieces and scars after Li
-et al., "CutPaste", CVPR 2021; noise-shaped blends after Zavrtanik et al., "DRAEM", ICCV 2021. A kind draws at its full
-strength; weaker ones are blends with the untouched picture.
+Kinds can be held back from one another: what is fitted on some is judged by the others. Pasted pieces and scars after
+Li et al., "CutPaste", CVPR 2021; noise-shaped blends after Zavrtanik et al., "DRAEM", ICCV 2021. A kind draws at its
+full strength; weaker ones are blends with the untouched picture.
 """
 
 from collections.abc import Callable, Sequence

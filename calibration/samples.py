@@ -67,15 +67,24 @@ class Samples:
         return Samples(self.folder, files, tuple(sorted((*self.skipped, *left_out), key=lambda item: item.path)))
 
 
-def read_samples(folder: Path, recipe: Recipe, *, limit: int | None = None, track: Track = silent) -> Samples:
+def drawn(paths: Sequence[Path], limit: int | None) -> list[Path]:
+    """At most so many of the paths, evenly over their order, so that they stand for all of a folder sorted by time."""
+    if limit is None or limit >= len(paths):
+        return list(paths)
+    return [paths[index * len(paths) // limit] for index in range(limit)]
+
+
+def read_samples(
+    folder: Path, recipe: Recipe, *, first: int | None = None, limit: int | None = None, track: Track = silent
+) -> Samples:
     """Find, decode and check the samples below a folder, recursively.
 
-    limit: take only the first so many files.
+    first: only the first so many files in order of their paths. limit: of those, so many, evenly over their order.
 
     Raises:
         SamplesError: no such folder, no picture in it, or fewer than MINIMUM that can be used.
     """
-    paths = image_files(folder)[:limit]
+    paths = drawn(image_files(folder)[:first], limit)
     if not paths:
         raise SamplesError(
             f"samples {folder}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"

@@ -8,7 +8,7 @@ from banks import write_good
 from line import drawn_part
 from pictures import bomb, smooth_picture, with_opencv
 
-from calibration.samples import MINIMUM, Samples, read_samples
+from calibration.samples import MINIMUM, Samples, drawn, read_samples
 from inspector.errors import SamplesError
 from inspector.recipe import Crop, Recipe
 
@@ -94,10 +94,25 @@ def test_a_sample_that_does_not_contain_the_crop_is_left_out(good: Path) -> None
     assert "expected at least 90x90" in left_out(read_samples(good, recipe))["small.png"]
 
 
-def test_a_limit_takes_the_first_files(good: Path) -> None:
-    samples = read_samples(good, RECIPE, limit=5)
+def test_first_takes_the_first_files(good: Path) -> None:
+    samples = read_samples(good, RECIPE, first=5)
     assert [samples.name(index) for index in range(5)] == [f"{number:03d}.png" for number in range(5)]
     assert len(samples.files) == 5
+
+
+@pytest.mark.parametrize(("count", "limit"), [(10, 5), (10, 4), (7, 6), (200, 3), (4, 4), (4, 9)])
+def test_a_limit_is_drawn_evenly_over_the_folder(count: int, limit: int) -> None:
+    paths = [Path(f"{number:03d}.png") for number in range(count)]
+    taken = [int(path.stem) for path in drawn(paths, limit)]
+    assert len(taken) == min(count, limit)
+    apart = np.diff([*taken, count])
+    assert (apart >= count // len(taken)).all()
+    assert apart.max() - apart.min() <= 1
+
+
+def test_a_limit_of_the_first_is_drawn_from_them(good: Path) -> None:
+    samples = read_samples(good, RECIPE, first=6, limit=5)
+    assert [samples.name(index) for index in range(5)] == ["000.png", "001.png", "002.png", "003.png", "004.png"]
 
 
 def test_progress_is_told_file_by_file(good: Path) -> None:
