@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from inspector.demo.leash import last_words
+from inspector.leash import last_words
 
 SCRIPT = Path(__file__).with_name("peer.py")
 ARCH = "mobilenetv2_100"

@@ -49,10 +49,10 @@ Stop = SimpleQueue[str | BaseException]
 """Anything put here ends the daemon: a word, or the exception that ended a thread."""
 
 
-def run(settings: Settings, *, stop: Stop | None = None) -> None:
+def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[AbstractContextManager[object]] = ()) -> None:
     """Runs the daemon until SIGTERM or SIGINT, then drains: what is in process is decided, recorded and published.
 
-    stop: ends it too, for those who run it in a thread.
+    stop: ends it too, for those who run it in a thread. beside: what lives as long as the daemon inspects.
 
     Raises:
         BankError, EngineError: a bank cannot be used.
@@ -63,7 +63,7 @@ def run(settings: Settings, *, stop: Stop | None = None) -> None:
     logs.configure()
     stop = SimpleQueue() if stop is None else stop
     with _signals(stop):
-        _Daemon(settings, stop).run()
+        _Daemon(settings, stop).run(beside)
     log.info("stopped")
 
 
@@ -82,7 +82,7 @@ class _Daemon:
         self._intake = Intake({station.id: station.queue for station in settings.stations})
         self._receptions: dict[StationId, Reception] = {}
 
-    def run(self) -> None:
+    def run(self, beside: Sequence[AbstractContextManager[object]]) -> None:
         """Everything is closed in the reverse of the order in which it is opened here."""
         settings = self._settings
         with ExitStack() as opened:
@@ -104,6 +104,8 @@ class _Daemon:
             opened.enter_context(self._publisher)
             opened.callback(self._recorder.flush, _FLUSH_S)
             opened.enter_context(self._worker)
+            for companion in beside:
+                opened.enter_context(companion)
             self._until_stopped()
 
     def _wire(self, ledger: Ledger, outbox: Outbox, quarantine: Quarantine) -> None:

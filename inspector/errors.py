@@ -55,6 +55,10 @@ class StoreError(InspectorError):
     """The ledger, outbox or quarantine cannot be read or written."""
 
 
+class MissingExtraError(InspectorError):
+    """A command needs libraries that are installed with an extra."""
+
+
 class FrameError(InspectorError):
     """One frame cannot be inspected. It becomes an `error` outcome, never a verdict of ok."""
 

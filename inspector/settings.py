@@ -8,7 +8,8 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -171,9 +172,9 @@ class ReviewSettings(_Section):
         return self
 
     @property
-    def zone(self) -> tzinfo | None:
-        """The plant's time zone; None is the machine's own, as `datetime.astimezone` takes it."""
-        return None if self.time_zone is None else ZoneInfo(self.time_zone)
+    def zone(self) -> tzinfo:
+        """The plant's time zone."""
+        return _own_zone() if self.time_zone is None else ZoneInfo(self.time_zone)
 
     @property
     def secure(self) -> bool:
@@ -185,6 +186,16 @@ class ReviewSettings(_Section):
         clock = moment.astimezone(self.zone).strftime("%H:%M")
         begun = [(begins, name) for name, begins in self.shifts.items() if begins <= clock]
         return max(begun or [(begins, name) for name, begins in self.shifts.items()])[1]
+
+
+@cache
+def _own_zone() -> tzinfo:
+    """The machine's, with its summer times; UTC where it names none."""
+    try:
+        with Path("/etc/localtime").open("rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        return UTC
 
 
 def _is_loopback(host: str) -> bool:

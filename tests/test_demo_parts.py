@@ -14,12 +14,12 @@ from services import DEADLINE_S, wait_until
 
 from inspector.demo.broker import running_broker
 from inspector.demo.daemon import check_port
-from inspector.demo.leash import child, last_words
 from inspector.demo.machine import DemoError, check_cpu
 from inspector.demo.report import live_line, summary_text
 from inspector.demo.score import Book, Caught, quantile
 from inspector.demo.workplace import workplace
 from inspector.errors import BrokerError
+from inspector.leash import child, last_words
 
 
 def cpuinfo(folder: Path, flags: str) -> Path:

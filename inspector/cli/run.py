@@ -12,8 +12,14 @@ import click
 def run(config: Path) -> None:
     """Run the daemon until SIGTERM or Ctrl-C: subscribe, inspect, publish, serve metrics.
 
-    What was received is finished before it stops; what was not acknowledged the broker delivers again.
+    What was received is finished before it stops; what was not acknowledged the broker delivers again. With
+    `review: {enabled: true}` in the settings it runs `inspector review` beside itself.
     """
-    from inspector import daemon, settings
+    import sys
 
-    daemon.run(settings.load(config))
+    from inspector import daemon, settings
+    from inspector.companion import Companion
+
+    loaded = settings.load(config)
+    review = Companion("review", (sys.executable, "-m", "inspector", "review", "-c", str(config)))
+    daemon.run(loaded, beside=(review,) if loaded.review.enabled else ())

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from inspector.demo.leash import child, last_words
 from inspector.errors import BrokerError
+from inspector.leash import child, last_words
 from inspector.settings import BrokerSettings
 
 HOST = "127.0.0.1"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.demo.broker import HOST, free_port
-from inspector.demo.leash import child, last_words
 from inspector.demo.machine import DemoError
 from inspector.demo.scene import Position, write_settings
+from inspector.leash import child, last_words
 from inspector.settings import BrokerSettings
 
 _READY_WITHIN_S = 90.0

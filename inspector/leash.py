@@ -1,6 +1,6 @@
-"""Child processes that do not outlive the demo, however it ends.
+"""Child processes that do not outlive their parent, however it ends.
 
-A child is started through `python -m inspector.demo.leash PARENT COMMAND...`, which asks the kernel for SIGTERM when
+A child is started through `python -m inspector.leash PARENT COMMAND...`, which asks the kernel for SIGTERM when
 its parent dies and then becomes the command. Where the kernel cannot do that, the context alone ends children.
 """
 
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 
@@ -20,16 +21,10 @@ _PR_SET_PDEATHSIG = 1
 def child(command: Sequence[str], log: Path, *, stop_within_s: float = 15.0) -> Iterator[subprocess.Popen[bytes]]:
     """A running command, its output in `log`; ended with SIGTERM, then SIGKILL, when the context is left.
 
-    It has a session of its own, so that Ctrl-C reaches the demo alone and the order of stopping is the demo's.
+    It has a session of its own, so that Ctrl-C reaches the parent alone and the order of stopping is the parent's.
     """
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "inspector.demo.leash", str(os.getpid()), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        process = start(command, output=output)
     try:
         yield process
     finally:
@@ -39,6 +34,21 @@ def child(command: Sequence[str], log: Path, *, stop_within_s: float = 15.0) -> 
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def start(command: Sequence[str], *, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    """A command on the leash, in a session of its own; output: the parent's stderr where not given.
+
+    The kernel ends it when the thread that calls this ends, not only the process.
+    """
+    said = sys.stderr.fileno() if output is None else output
+    return subprocess.Popen(
+        [sys.executable, "-m", "inspector.leash", str(os.getpid()), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=said,
+        start_new_session=True,
+    )
 
 
 def last_words(log: Path, lines: int = 1) -> str:

@@ -1,0 +1,26 @@
+"""`inspector review`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
+)
+def review(config: Path) -> None:
+    """Serve the page on which people decide about flagged frames, until SIGTERM or Ctrl-C.
+
+    With `review: {enabled: true}` the daemon runs it too, as a process of its own.
+    """
+    from inspector import settings
+    from inspector.errors import MissingExtraError
+
+    try:
+        from inspector.web.server import serve
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"review: {error.name} is not installed; pip install 'inspector[review]' on this machine"
+        ) from error
+    serve(settings.load(config), say=click.echo)

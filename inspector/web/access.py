@@ -1,0 +1,117 @@
+"""Who asks: a session cookie with a CSRF token, or a bearer token for machines; and whether the role is enough."""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from starlette.datastructures import UploadFile
+
+from inspector.settings import Settings
+from inspector.store import Role
+from inspector.web.desk import Desk, DeskDep
+
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_API = "/api/"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks. csrf: what unsafe requests of this session must carry; empty for a bearer token."""
+
+    name: str
+    role: Role
+    csrf: str
+
+
+class LoginNeededError(Exception):
+    """Nobody is logged in, or the session has ended."""
+
+
+class ForbiddenError(Exception):
+    """Logged in, and not allowed to do this; says why."""
+
+
+def cookie_name(settings: Settings) -> str:
+    """`__Host-` binds the cookie to this host and to TLS; browsers refuse it without TLS."""
+    return "__Host-inspector" if settings.review.secure else "inspector"
+
+
+def begin_session(desk: Desk, response: Response, name: str) -> None:
+    """Logs an account in: the answer carries the cookie."""
+    hours = desk.settings.review.session_hours
+    response.set_cookie(
+        cookie_name(desk.settings),
+        desk.accounts.begin_session(name, hours),
+        max_age=int(hours * 3600),
+        path="/",
+        secure=desk.settings.review.secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def end_session(desk: Desk, request: Request, response: Response) -> None:
+    """Logs out, on this side and in the browser."""
+    cookie = request.cookies.get(cookie_name(desk.settings))
+    if cookie is not None:
+        desk.accounts.end_session(cookie)
+    response.delete_cookie(
+        cookie_name(desk.settings), path="/", secure=desk.settings.review.secure, httponly=True, samesite="lax"
+    )
+
+
+def csrf_of(cookie: str) -> str:
+    """The CSRF token of a session: known to whoever holds the cookie, of no use without it."""
+    return hmac.digest(cookie.encode(), b"inspector csrf", "sha256").hex()
+
+
+async def csrf_sent(request: Request) -> str:
+    """What the request carries as its CSRF token: a header, or a form's field."""
+    if request.method in _SAFE:
+        return ""
+    if (header := request.headers.get("x-csrf-token")) is not None:
+        return header
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _FORMS:
+        return ""
+    field: UploadFile | str = (await request.form()).get("csrf", "")
+    return field if isinstance(field, str) else ""
+
+
+def present_user(request: Request, desk: Desk) -> User | None:
+    """Who is logged in by cookie or, below /api/, by bearer token.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and request.url.path.startswith(_API):
+        known = desk.accounts.token(bearer.strip())
+        return None if known is None else User(known[0].name, known[1], "")
+    cookie = request.cookies.get(cookie_name(desk.settings))
+    account = None if cookie is None else desk.accounts.session(cookie)
+    if cookie is None or account is None:
+        return None
+    return User(account.name, account.role, csrf_of(cookie))
+
+
+def _require(role: Role) -> Callable[..., Any]:
+    def checked(request: Request, desk: DeskDep, csrf: Annotated[str, Depends(csrf_sent)]) -> User:
+        user = present_user(request, desk)
+        if user is None:
+            raise LoginNeededError
+        request.state.user = user
+        if user.csrf and request.method not in _SAFE and not hmac.compare_digest(csrf, user.csrf):
+            raise ForbiddenError("This page was opened before the present login. Reload it and try again.")
+        if not user.role.covers(role):
+            raise ForbiddenError(f"This needs the role {role}; {user.name} is {user.role}.")
+        return user
+
+    return checked
+
+
+Operator = Annotated[User, Depends(_require(Role.OPERATOR))]
+Engineer = Annotated[User, Depends(_require(Role.ENGINEER))]
+Admin = Annotated[User, Depends(_require(Role.ADMIN))]

@@ -1,0 +1,146 @@
+"""The application: every part wired, every error with a page of its own."""
+
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from sqlalchemy import Engine
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from inspector import __version__
+from inspector.errors import InspectorError, StoreError
+from inspector.settings import Settings
+from inspector.store import Accounts, Archive, ReviewQueue, Reviews, StaleError, UnknownFrameError
+from inspector.web.access import ForbiddenError, LoginNeededError
+from inspector.web.desk import HERE, Desk, desk_of, open_templates
+from inspector.web.documents import conflict
+from inspector.web.evidence import Evidence, GoneError
+from inspector.web.headers import SecurityHeaders
+from inspector.web.limits import FailureLimit
+from inspector.web.live import Live
+from inspector.web.pages import PAGES
+
+_FAILURES_BY_NAME = 5, 300.0
+_FAILURES_BY_ADDRESS = 30, 300.0
+
+
+def create_app(settings: Settings, engine: Engine) -> FastAPI:
+    """The review page on an open database."""
+    app = FastAPI(
+        title="inspector",
+        version=__version__,
+        description="Frames to review and what was decided about them. Send `Authorization: Bearer TOKEN`.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
+    )
+    archive, queue = Archive(settings.data_dir / "frames"), ReviewQueue(engine)
+    app.state.desk = Desk(
+        settings=settings,
+        engine=engine,
+        accounts=Accounts(engine),
+        archive=archive,
+        queue=queue,
+        reviews=Reviews(engine),
+        templates=open_templates(settings),
+        navigation=tuple(page.NAV for page in PAGES if hasattr(page, "NAV")),
+        evidence=Evidence(settings, archive),
+        live=Live(queue),
+        failures_by_name=FailureLimit(*_FAILURES_BY_NAME),
+        failures_by_address=FailureLimit(*_FAILURES_BY_ADDRESS),
+    )
+    for page in PAGES:
+        app.include_router(page.router)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(SecurityHeaders, secure=settings.review.secure)
+    app.add_exception_handler(LoginNeededError, _login_needed)
+    app.add_exception_handler(ForbiddenError, _forbidden)
+    app.add_exception_handler(StoreError, _store_away)
+    app.add_exception_handler(InspectorError, _refused)
+    app.add_exception_handler(UnknownFrameError, _unknown_frame)
+    app.add_exception_handler(StaleError, _stale)
+    app.add_exception_handler(GoneError, _gone)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unforeseen)
+    return app
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a script or a machine asks, rather than a person's browser for a page."""
+    return request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "")
+
+
+def _login_needed(request: Request, _error: Exception) -> Response:
+    if wants_json(request):
+        return JSONResponse({"error": "log in first, or send Authorization: Bearer TOKEN"}, status_code=401)
+    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = "/login" if request.method != "GET" or back == "/" else f"/login?next={quote(back, safe='')}"
+    return RedirectResponse(target, status_code=303)
+
+
+def _forbidden(request: Request, error: Exception) -> Response:
+    return _told(request, 403, "Not allowed", str(error))
+
+
+def _store_away(request: Request, error: Exception) -> Response:
+    return _told(
+        request,
+        503,
+        "The database does not answer",
+        "What was decided and not yet recorded is kept in this browser, and is sent when the database is back.",
+        detail=str(error),
+    )
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    return _told(request, 400, "This cannot be", str(error))
+
+
+def _unknown_frame(request: Request, error: Exception) -> Response:
+    return _told(request, 404, "No such frame", str(error))
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    return _told(request, 404, "No longer kept", str(error))
+
+
+def _stale(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, StaleError)
+    return JSONResponse({"error": str(error), "conflict": conflict(error)}, status_code=409)
+
+
+def _not_understood(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:])
+    return _told(request, 422, "This request was not understood", f"{place}: {first['msg']}" if place else first["msg"])
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        detail = error.detail if error.detail != "Not Found" else "There is no such page."
+        return _told(request, 404, "Not found", detail)
+    return _told(request, error.status_code, "This did not work", error.detail)
+
+
+def _unforeseen(request: Request, _error: Exception) -> Response:
+    text = "A fault of the page itself; its trace is in the log. What was decided and not yet recorded is kept here."
+    return _told(request, 500, "This should not have happened", text)
+
+
+def _told(request: Request, status: int, title: str, text: str, *, detail: str | None = None) -> Response:
+    if wants_json(request):
+        said = {"error": f"{text} ({detail})" if detail else text}
+        return JSONResponse(said, status_code=status)
+    return desk_of(request).page(request, "error.html", status=status, title=title, text=text, detail=detail)

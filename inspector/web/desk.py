@@ -1,0 +1,124 @@
+"""What every page works with: settings, the rooms of the store, templates."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+from sqlalchemy import Engine
+
+from inspector import __version__
+from inspector.settings import Settings
+from inspector.store import Accounts, Archive, ReviewQueue, Reviews
+from inspector.web.evidence import Evidence
+from inspector.web.limits import FailureLimit
+from inspector.web.live import Live
+from inspector.web.navigation import NavEntry
+
+HERE = Path(__file__).parent
+
+WORDS = {
+    "ok": "ok",
+    "ng": "ng",
+    "uncertain": "uncertain",
+    "error": "error",
+    "defect": "defect",
+    "false_alarm": "false alarm",
+    "unsure": "unsure",
+    "open": "open",
+    "done": "decided",
+    "all": "all",
+    "dispose": "decided",
+    "undo": "taken back",
+    "escape": "escape entered",
+}
+"""What people read for the words of the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One for the application; pages take it by `DeskDep`.
+
+    evidence: pictures and why they were flagged. live: what has changed. failures_by_name, failures_by_address: of
+    logins.
+    """
+
+    settings: Settings
+    engine: Engine
+    accounts: Accounts
+    archive: Archive
+    queue: ReviewQueue
+    reviews: Reviews
+    templates: Environment
+    navigation: Sequence[NavEntry]
+    evidence: Evidence
+    live: Live
+    failures_by_name: FailureLimit
+    failures_by_address: FailureLimit
+
+    def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """Renders a template; `user` is who asks, or None."""
+        return HTMLResponse(self.render(request, template, **values), status_code=status)
+
+    def render(self, request: Request, template: str, **values: Any) -> str:
+        """A template as text."""
+        user = getattr(request.state, "user", None)
+        shown = [entry for entry in self.navigation if user is not None and user.role.covers(entry.role)]
+        page = self.templates.get_template(template)
+        return page.render({"user": user, "navigation": shown, "here": request.url.path} | values)
+
+
+def desk_of(request: Request) -> Desk:
+    """The application's desk."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+DeskDep = Annotated[Desk, Depends(desk_of)]
+
+
+def open_templates(settings: Settings) -> Environment:
+    """Templates in which everything is escaped and a name that is not given is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["version"] = __version__
+    environment.globals["defect_types"] = settings.review.defect_types
+    environment.globals["words"] = WORDS
+    environment.globals["csrf_field"] = _csrf_field
+    environment.filters["moment"] = _moment(settings)
+    environment.filters["short_station"] = short_station
+    return environment
+
+
+@pass_context
+def _csrf_field(context: Context) -> Markup:
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(context["user"].csrf)
+
+
+def short_station(station: str) -> str:
+    """`line1/cam1` of `plant/hall1/line1/cam1`."""
+    return "/".join(station.split("/")[-2:])
+
+
+def _moment(settings: Settings) -> Callable[[datetime | None], Markup]:
+    """A time by the plant's clock, with the exact one for machines and on hover."""
+
+    def moment(at: datetime | None) -> Markup:
+        if at is None:
+            return Markup("–")
+        local = at.astimezone(settings.review.zone)
+        text = local.strftime("%Y-%m-%d %H:%M:%S")
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), local.isoformat(), text)
+
+    return moment

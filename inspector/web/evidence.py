@@ -1,0 +1,268 @@
+"""Pictures of archived frames, and why they were flagged: computed again with the bank of that time, and kept a while.
+
+The bank is looked for by its digest in the folders of the stations' banks and beside them, where retired ones stay.
+"""
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from inspector import frame as decoder
+from inspector.bank import file_sha256
+from inspector.errors import BankError, EngineError, FrameError, StoreError
+from inspector.explain import Explanation
+from inspector.heatmap import render_png
+from inspector.pipeline import Pipeline
+from inspector.settings import Settings
+from inspector.store import Archive, FrameRow
+from inspector.types import UInt8Image
+
+THUMBNAIL_WH = (400, 300)
+"""The largest thumbnail, pixels: twice what the queue shows, for fine screens."""
+
+_SHOWN_AS_THEY_ARE = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "bmp": "image/bmp"}
+_ORIENTATION = 0x0112
+_BOX_BGR, _RIM_BGR = (0, 110, 255), (255, 255, 255)
+_BANKS_OPEN = 2
+_EXPLANATIONS = 200
+_THUMBNAILS = 1500
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class GoneError(Exception):
+    """What was asked for is no longer kept; says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Bytes for a browser."""
+
+    data: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """An explanation with the bank that it comes from. map_png: the coloured map over the explanation's view."""
+
+    explanation: Explanation
+    map_png: bytes
+    bank_digest: str
+    sample_names: tuple[str, ...]
+
+
+class Evidence:
+    """Reads the archive and the banks. Threads may share it."""
+
+    def __init__(self, settings: Settings, archive: Archive) -> None:
+        self._settings = settings
+        self._archive = archive
+        self._turn = threading.Lock()  # a pipeline is used by one thread at a time
+        self._pipelines = _Recent[str, Pipeline](_BANKS_OPEN)
+        self._whys = _Recent[tuple[str, str], Why](_EXPLANATIONS)
+        self._thumbnails = _Recent[tuple[str, str], Picture](_THUMBNAILS)
+        self._digests: dict[Path, tuple[int, str]] = {}
+
+    def picture(self, row: FrameRow) -> Picture:
+        """The frame as it was archived; what browsers do not show, or would turn, as PNG.
+
+        Raises:
+            GoneError: it is no longer kept.
+            StoreError: it cannot be read.
+        """
+        data, suffix = self._read(row), row.image or ""
+        media_type = _SHOWN_AS_THEY_ARE.get(suffix)
+        if media_type is not None and _upright(data):
+            return Picture(data, media_type)
+        return Picture(_png(decoder.decode(data, max_pixels=self._settings.max_pixels).pixels), "image/png")
+
+    def size_wh(self, row: FrameRow) -> tuple[int, int]:
+        """Width and height of the upright frame, from its header.
+
+        Raises:
+            GoneError: it is no longer kept, or is no picture any more.
+        """
+        try:
+            with Image.open(io.BytesIO(self._read(row))) as header:
+                turned = header.getexif().get(_ORIENTATION, 1) >= 5
+                width, height = header.size
+        except (OSError, ValueError) as error:
+            raise GoneError("The archived picture is damaged.") from error
+        return (height, width) if turned else (width, height)
+
+    def thumbnail(self, row: FrameRow) -> Picture:
+        """A small JPEG with the regions of the verdict drawn in.
+
+        Raises:
+            GoneError: it is no longer kept, or is no picture any more.
+        """
+        key = row.sha256, row.result_id
+        return self._thumbnails.get(key, lambda: self._draw_thumbnail(row))
+
+    def why(self, row: FrameRow) -> Why:
+        """Why the frame was flagged, by the bank that decided it.
+
+        Raises:
+            GoneError: the bank or the picture is no longer there.
+        """
+        if row.bank_digest is None:
+            raise GoneError("This frame names no bank.")
+        return self._whys.get((row.sha256, row.bank_digest), lambda: self._explain(row, row.bank_digest or ""))
+
+    def bank_folder(self, digest: str) -> Path | None:
+        """Where the bank with this manifest digest is; None where it is no longer there."""
+        return next((folder for folder in self._folders() if self._digest(folder) == digest), None)
+
+    def sample(self, digest: str, number: int) -> Picture:
+        """The thumbnail of a bank's sample.
+
+        Raises:
+            GoneError: no such bank, or no such sample in it.
+        """
+        with self._turn:
+            samples = self._open(digest).bank.manifest.samples
+        if not 0 <= number < len(samples):
+            raise GoneError("This bank has no such sample.")
+        folder = self.bank_folder(digest)
+        name = samples[number].thumbnail
+        if folder is None:
+            raise GoneError("The bank of that time is no longer here.")
+        try:
+            return Picture((folder / "samples" / Path(name).name).read_bytes(), _media_type(name))
+        except OSError as error:
+            raise GoneError("The sample's picture cannot be read.") from error
+
+    def _explain(self, row: FrameRow, digest: str) -> Why:
+        payload = self._read(row)
+        with self._turn:
+            pipeline = self._open(digest)
+            try:
+                explanation = pipeline.explain(payload)
+            except FrameError as error:
+                raise GoneError(f"The archived picture cannot be inspected again: {error}") from error
+        bank = pipeline.bank
+        return Why(
+            explanation,
+            render_png(explanation.anomaly_map, bank.thresholds.pixel),
+            digest,
+            tuple(sample.path for sample in bank.manifest.samples),
+        )
+
+    def _open(self, digest: str) -> Pipeline:
+        return self._pipelines.get(digest, lambda: self._load(digest))
+
+    def _load(self, digest: str) -> Pipeline:
+        folder = self.bank_folder(digest)
+        if folder is None:
+            raise GoneError("The bank of that time is no longer here.")
+        try:
+            return Pipeline.open(folder, max_pixels=self._settings.max_pixels, engine=self._settings.engine)
+        except (BankError, EngineError) as error:
+            raise GoneError(f"The bank of that time cannot be used: {error}") from error
+
+    def _folders(self) -> Iterator[Path]:
+        banks = dict.fromkeys(station.bank.resolve() for station in self._settings.stations)
+        yield from banks
+        for parent in dict.fromkeys(bank.parent for bank in banks):
+            yield from (file.parent for pattern in ("*", "*/*") for file in parent.glob(f"{pattern}/manifest.json"))
+
+    def _digest(self, folder: Path) -> str | None:
+        """Of a manifest, read anew only when the file is another."""
+        file = folder / "manifest.json"
+        try:
+            stamp = file.stat().st_mtime_ns
+            known = self._digests.get(file)
+            if known is None or known[0] != stamp:
+                known = stamp, file_sha256(file)
+                self._digests[file] = known
+        except OSError:
+            return None
+        return known[1]
+
+    def _read(self, row: FrameRow) -> bytes:
+        if row.image is None:
+            raise GoneError("The picture of this frame is not kept.")
+        try:
+            return self._archive.read(row.sha256, row.image)
+        except StoreError as error:
+            raise GoneError("The picture of this frame is no longer kept.") from error
+
+    def _draw_thumbnail(self, row: FrameRow) -> Picture:
+        data = self._read(row)
+        try:
+            pixels, scale = _shrunk(data, row.image or "", self._settings.max_pixels)
+        except (OSError, ValueError, FrameError) as error:
+            raise GoneError("The archived picture is damaged.") from error
+        drawn = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        for region in row.verdict.get("regions", ()):
+            x, y = (int(region[key] * scale) for key in ("x", "y"))
+            right, below = x + int(region["width"] * scale), y + int(region["height"] * scale)
+            for colour, thickness in ((_RIM_BGR, 4), (_BOX_BGR, 2)):
+                cv2.rectangle(drawn, (x - 2, y - 2), (right + 2, below + 2), colour, thickness)
+        return Picture(bytes(cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]), "image/jpeg")
+
+
+class _Recent(Generic[_Key, _Value]):
+    """Keeps the values that were asked for last."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._values: OrderedDict[_Key, _Value] = OrderedDict()
+
+    def get(self, key: _Key, make: Callable[[], _Value]) -> _Value:
+        """The value, made where it is not kept; two threads may make it twice."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+        return value
+
+
+def _shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float]:
+    """Upright RGB pixels that fit a thumbnail, and their scale."""
+    if suffix in ("jpg", "jpeg"):  # decoded at an eighth to a half of its size, which large frames need
+        with Image.open(io.BytesIO(data)) as picture:
+            width, height = picture.size
+            picture.draft("RGB", THUMBNAIL_WH)
+            upright = ImageOps.exif_transpose(picture).convert("RGB")
+        whole = max(width, height) / max(upright.size)
+        pixels: UInt8Image = np.asarray(upright, np.uint8)
+    else:
+        pixels, whole = decoder.decode(data, max_pixels=max_pixels).pixels, 1.0
+    high, wide = pixels.shape[:2]
+    scale = min(1.0, THUMBNAIL_WH[0] / wide, THUMBNAIL_WH[1] / high)
+    size_wh = max(1, round(wide * scale)), max(1, round(high * scale))
+    small = np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    return small, scale / whole
+
+
+def _upright(data: bytes) -> bool:
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            return bool(header.getexif().get(_ORIENTATION, 1) == 1)
+    except (OSError, ValueError):
+        return True
+
+
+def _png(pixels: UInt8Image) -> bytes:
+    return bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1])
+
+
+def _media_type(name: str) -> str:
+    return _SHOWN_AS_THEY_ARE.get(Path(name).suffix.lstrip("."), "application/octet-stream")

@@ -1,0 +1,55 @@
+"""How often a login may fail before it has to wait. In memory: a restart forgives."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+
+_MAX_KEYS = 10_000
+
+
+class FailureLimit:
+    """Counts failures of a key within a period. Threads may share it.
+
+    most: failures that are let through. period_s: seconds until a failure is forgotten.
+    """
+
+    def __init__(self, most: int, period_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._period_s = period_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures: dict[Hashable, deque[float]] = {}
+
+    def wait_s(self, key: Hashable) -> float:
+        """Seconds until this key may try again; 0 is now."""
+        with self._lock:
+            recent = self._recent(key)
+            if len(recent) < self._most:
+                return 0.0
+            return max(0.0, recent[-self._most] + self._period_s - self._clock())
+
+    def failed(self, key: Hashable) -> None:
+        """Notes a failure."""
+        with self._lock:
+            if key not in self._failures and len(self._failures) >= _MAX_KEYS:
+                self._forget_old()
+            recent = self._recent(key)
+            recent.append(self._clock())
+            self._failures[key] = recent
+
+    def succeeded(self, key: Hashable) -> None:
+        """Forgets the failures of this key."""
+        with self._lock:
+            self._failures.pop(key, None)
+
+    def _recent(self, key: Hashable) -> deque[float]:
+        recent = self._failures.get(key, deque(maxlen=self._most))
+        while recent and recent[0] + self._period_s <= self._clock():
+            recent.popleft()
+        return recent
+
+    def _forget_old(self) -> None:
+        self._failures = {key: recent for key in list(self._failures) if (recent := self._recent(key))}
+        while len(self._failures) >= _MAX_KEYS:
+            self._failures.pop(next(iter(self._failures)))

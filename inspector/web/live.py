@@ -1,0 +1,62 @@
+"""What has changed since a moment ago: the database is asked once a second, however many browsers wait."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from inspector.errors import StoreError
+from inspector.store import ReviewQueue
+
+_EVERY_S = 1.0
+_LASTS_S = 120.0
+"""How long one stream lasts: whoever is still there asks again, and shows again who he is."""
+
+
+class Live:
+    """The state of the queue, at most a second old."""
+
+    def __init__(self, queue: ReviewQueue) -> None:
+        self._queue = queue
+        self._lock = threading.Lock()
+        self._asked = 0.0
+        self._pulse: tuple[int, int] | None = None
+        self._state: dict[str, Any] = {}
+
+    def state(self) -> dict[str, Any]:
+        """`pulse`: newest queued frame and newest disposition; `open`: frames that wait, by station.
+
+        `away` instead of both where the database does not answer.
+        """
+        with self._lock:
+            if time.monotonic() - self._asked >= _EVERY_S:
+                self._look()
+                self._asked = time.monotonic()
+            return self._state
+
+    def _look(self) -> None:
+        try:
+            pulse = self._queue.pulse()
+            if pulse != self._pulse or "away" in self._state:
+                self._state = {"pulse": list(pulse), "open": self._queue.open_counts()}
+                self._pulse = pulse
+        except StoreError:
+            self._state = {"away": True}
+
+    async def events(self) -> AsyncIterator[str]:
+        """Server-sent events: the state at once, and again whenever it changes."""
+        told: dict[str, Any] | None = None
+        end = time.monotonic() + _LASTS_S
+        yield "retry: 2000\n\n"
+        while time.monotonic() < end:
+            state = await run_in_threadpool(self.state)
+            if state != told:
+                told = state
+                yield f"event: queue\ndata: {json.dumps(state)}\n\n"
+            else:
+                yield ": still here\n\n"
+            await asyncio.sleep(_EVERY_S)

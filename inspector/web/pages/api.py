@@ -1,0 +1,162 @@
+"""The API for machines and for the pages' own scripts: a bearer token, or the session with its CSRF token."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from inspector.store import BatchResult, Cursor, Disposition, FrameRow, StaleError
+from inspector.web import documents
+from inspector.web.access import Operator
+from inspector.web.desk import Desk, DeskDep
+from inspector.web.filters import QueueQuery
+from inspector.web.pages.frame import frame_or_404
+
+router = APIRouter(prefix="/api/v1", tags=["review"])
+
+_Text = Annotated[str | None, Field(max_length=2000)]
+
+
+class QueuePlace(QueueQuery):
+    """A filter, where to go on, and how many frames."""
+
+    after: str | None = Field(default=None, description="`next` of the page before")
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class Decision(BaseModel):
+    """What somebody says about a frame. version: of the frame as it was seen."""
+
+    to: Disposition
+    defect_type: _Text = None
+    version: int = Field(ge=0)
+    note: _Text = None
+
+
+class Version(BaseModel):
+    """Of the frame as it was seen."""
+
+    version: int = Field(ge=0)
+
+
+class Escape(Version):
+    """A frame that passed as ok was a defect."""
+
+    defect_type: _Text = None
+    note: _Text = None
+
+
+class Seen(Version):
+    """A frame of a selection."""
+
+    id: int = Field(ge=1)
+
+
+class BatchDecision(BaseModel):
+    """One decision about several frames."""
+
+    frames: list[Seen] = Field(min_length=1, max_length=1000)
+    to: Disposition
+    defect_type: _Text = None
+    note: _Text = None
+
+
+@router.get("/me", summary="Who asks")
+def me(user: Operator) -> dict[str, str]:
+    """Name and role; the CSRF token that requests of this session must carry."""
+    return {"name": user.name, "role": user.role.value, "csrf": user.csrf}
+
+
+@router.get("/frames", summary="Frames of the queue, page by page")
+def frames(desk: DeskDep, _user: Operator, place: Annotated[QueuePlace, Query()]) -> dict[str, Any]:
+    """Go on with `after=` the page's `next` until that is null."""
+    after = None if place.after is None else Cursor.decode(place.after)
+    page = desk.queue.page(place.filter(desk.settings.review), after, place.limit)
+    following = None if page.next is None else page.next.encode()
+    return {"frames": [documents.frame(row) for row in page.rows], "next": following}
+
+
+@router.get("/frames/{frame}", summary="One frame")
+def frame(desk: DeskDep, _user: Operator, frame: int) -> dict[str, Any]:
+    """Its verdict, and what was decided about it."""
+    return documents.frame(frame_or_404(desk, frame))
+
+
+@router.get("/frames/{frame}/history", summary="All that was said about a frame")
+def history(desk: DeskDep, _user: Operator, frame: int) -> list[dict[str, Any]]:
+    """Oldest first; never changed afterwards."""
+    return [documents.review(row) for row in desk.reviews.history(frame_or_404(desk, frame).id)]
+
+
+@router.get("/frames/{frame}/picture", summary="The archived picture", response_class=Response)
+def picture(desk: DeskDep, _user: Operator, frame: int) -> Response:
+    """As the camera sent it; TIFF as PNG."""
+    kept = desk.evidence.picture(frame_or_404(desk, frame))
+    return Response(kept.data, media_type=kept.media_type)
+
+
+@router.post("/frames/{frame}/disposition", summary="Decide a frame")
+def dispose(desk: DeskDep, user: Operator, frame: int, said: Decision) -> dict[str, Any]:
+    """409 with `conflict` where somebody decided meanwhile; nothing is overwritten unseen. Safe to repeat."""
+    row = desk.reviews.dispose(
+        frame, to=said.to, defect_type=said.defect_type, reviewer=user.name, version=said.version, note=said.note
+    )
+    return documents.frame(row)
+
+
+@router.post("/frames/{frame}/undo", summary="Take back one's own last decision")
+def undo(desk: DeskDep, user: Operator, frame: int, seen: Version) -> dict[str, Any]:
+    """What was said before holds again. Safe to repeat."""
+    try:
+        return documents.frame(desk.reviews.undo(frame, reviewer=user.name, version=seen.version))
+    except StaleError:
+        if (row := _undone_before(desk, frame, user.name, seen.version)) is None:
+            raise
+        return documents.frame(row)
+
+
+@router.post("/frames/{frame}/escape", summary="Enter an escape")
+def escape(desk: DeskDep, user: Operator, frame: int, said: Escape) -> dict[str, Any]:
+    """A frame that passed as ok was a defect, as somebody found out later."""
+    row = desk.reviews.escape(
+        frame, reviewer=user.name, version=said.version, defect_type=said.defect_type, note=said.note
+    )
+    return documents.frame(row)
+
+
+@router.post("/dispositions", summary="Decide several frames alike")
+def dispose_many(desk: DeskDep, user: Operator, said: BatchDecision) -> dict[str, Any]:
+    """Those that others decided meanwhile are left as they are and listed under `conflicts`. Safe to repeat."""
+    selection = [(one.id, one.version) for one in said.frames]
+    result = desk.reviews.dispose_many(
+        selection, to=said.to, defect_type=said.defect_type, reviewer=user.name, note=said.note
+    )
+    return _batch(result)
+
+
+@router.post("/batches/{batch}/undo", summary="Take back a whole batch")
+def undo_batch(desk: DeskDep, user: Operator, batch: str) -> dict[str, Any]:
+    """But for the frames about which somebody had a further word."""
+    return _batch(desk.reviews.undo_batch(batch, reviewer=user.name))
+
+
+@router.get("/counts", summary="How many frames wait, by station")
+def counts(desk: DeskDep, _user: Operator) -> dict[Literal["open"], dict[str, int]]:
+    """Stations where none waits are left out."""
+    return {"open": desk.queue.open_counts()}
+
+
+def _undone_before(desk: Desk, frame: int, reviewer: str, version: int) -> FrameRow | None:
+    """The frame, where this very undo was done before and only its answer was lost."""
+    last = desk.reviews.history(frame)[-1:]
+    same = last and (last[0].action, last[0].reviewer, last[0].version) == ("undo", reviewer, version + 1)
+    return desk.queue.frame(frame) if same else None
+
+
+def _batch(result: BatchResult) -> dict[str, Any]:
+    return {
+        "batch": result.batch,
+        "done": [{"id": row.id, "version": row.version} for row in result.done],
+        "conflicts": [documents.conflict(error) for error in result.stale],
+        "unknown": result.unknown,
+    }

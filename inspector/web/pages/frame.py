@@ -1,0 +1,108 @@
+"""One frame: its picture with the anomaly map, why it was flagged, and what was decided about it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from inspector.store import FrameRow
+from inspector.web.access import Operator
+from inspector.web.desk import Desk, DeskDep
+from inspector.web.evidence import GoneError, Picture, Why
+from inspector.web.filters import QueueQuery
+from inspector.web.sight import Sight, marks
+
+router = APIRouter(prefix="/frame/{frame}", include_in_schema=False)
+
+_UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
+
+
+@router.get("")
+def show_frame(
+    request: Request, desk: DeskDep, _user: Operator, frame: int, query: Annotated[QueueQuery, Query()]
+) -> Response:
+    """The page; its script goes from frame to frame by `panel`."""
+    row = frame_or_404(desk, frame)
+    return desk.page(request, "frame.html", **_panel(desk, row, query))
+
+
+@router.get("/panel")
+def show_panel(
+    request: Request, desk: DeskDep, _user: Operator, frame: int, query: Annotated[QueueQuery, Query()]
+) -> Response:
+    """What the page shows of one frame, alone."""
+    row = frame_or_404(desk, frame)
+    return HTMLResponse(desk.render(request, "frame_panel.html", **_panel(desk, row, query)))
+
+
+@router.get("/picture")
+def picture(desk: DeskDep, _user: Operator, frame: int) -> Response:
+    """The archived picture."""
+    return _answer(desk.evidence.picture(frame_or_404(desk, frame)))
+
+
+@router.get("/thumbnail")
+def thumbnail(desk: DeskDep, _user: Operator, frame: int) -> Response:
+    """A small one, regions drawn in."""
+    return _answer(desk.evidence.thumbnail(frame_or_404(desk, frame)))
+
+
+@router.get("/map")
+def anomaly_map(desk: DeskDep, _user: Operator, frame: int) -> Response:
+    """The coloured anomaly map over the inspected rectangle, with transparency."""
+    return _answer(Picture(desk.evidence.why(frame_or_404(desk, frame)).map_png, "image/png"))
+
+
+@router.get("/nearest")
+def nearest(request: Request, desk: DeskDep, _user: Operator, frame: int) -> Response:
+    """Beside each flagged patch its nearest patches of the bank, and where the map lies over the frame."""
+    row = frame_or_404(desk, frame)
+    try:
+        why: Why | None = desk.evidence.why(row)
+        gone = None
+    except GoneError as error:
+        why, gone = None, str(error)
+    sight = None if why is None else Sight.of(why)
+    return HTMLResponse(desk.render(request, "nearest.html", row=row, sight=sight, gone=gone))
+
+
+@router.get("/sample/{number}")
+def sample(desk: DeskDep, _user: Operator, frame: int, number: int) -> Response:
+    """The thumbnail of a sample of the bank that decided this frame."""
+    row = frame_or_404(desk, frame)
+    if row.bank_digest is None:
+        raise GoneError("This frame names no bank.")
+    return _answer(desk.evidence.sample(row.bank_digest, number))
+
+
+def frame_or_404(desk: Desk, frame: int) -> FrameRow:
+    """The frame with this id; 404 where there is none."""
+    row = desk.queue.frame(frame) if 0 < frame < 2**63 else None
+    if row is None:
+        raise HTTPException(404, f"There is no frame {frame}, or it has no verdict.")
+    return row
+
+
+def _panel(desk: Desk, row: FrameRow, query: QueueQuery) -> dict[str, Any]:
+    before, after = desk.queue.neighbours(row, query.filter(desk.settings.review))
+    try:
+        size_wh, gone = desk.evidence.size_wh(row), None
+    except GoneError as error:
+        size_wh, gone = None, str(error)
+    return {
+        "row": row,
+        "verdict": row.verdict,
+        "size_wh": size_wh,
+        "gone": gone,
+        "marks": marks(row),
+        "before": before,
+        "after": after,
+        "link": query.text(),
+        "query": query,
+        "history": desk.reviews.history(row.id) if row.version else (),
+        "shift": desk.settings.review.shift_of(row.received_at),
+    }
+
+
+def _answer(picture: Picture) -> Response:
+    return Response(picture.data, media_type=picture.media_type, headers=_UNCHANGING)

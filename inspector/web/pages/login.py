@@ -1,0 +1,87 @@
+"""Logging in and out, by password or by a link that works once."""
+
+import math
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from inspector.store import Account
+from inspector.web.access import Operator, begin_session, end_session, present_user
+from inspector.web.desk import Desk, DeskDep
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/login")
+def login_form(request: Request, desk: DeskDep, next: str = "/") -> Response:
+    """The form; who is logged in already goes on."""
+    if desk.accounts.empty():
+        return desk.page(request, "first_start.html")
+    if present_user(request, desk) is not None:
+        return RedirectResponse(own_path(next), status_code=303)
+    return desk.page(request, "login.html", name="", next=own_path(next), fault=None)
+
+
+@router.post("/login")
+def login(
+    request: Request,
+    desk: DeskDep,
+    name: Annotated[str, Form(max_length=200)],
+    password: Annotated[str, Form(max_length=1000)],
+    next: Annotated[str, Form()] = "/",
+) -> Response:
+    """Checks name and password; after several failures of a name or an address both have to wait."""
+    address = request.client.host if request.client else ""
+    wait_s = max(desk.failures_by_name.wait_s(name.casefold()), desk.failures_by_address.wait_s(address))
+    if wait_s > 0:
+        fault = f"Too many failed logins. Try again in {_minutes(wait_s)}."
+        answer = desk.page(request, "login.html", status=429, name=name, next=own_path(next), fault=fault)
+        answer.headers["retry-after"] = str(math.ceil(wait_s))
+        return answer
+    account = desk.accounts.verify(name, password)
+    if account is None:
+        desk.failures_by_name.failed(name.casefold())
+        desk.failures_by_address.failed(address)
+        fault = "Name or password is wrong."
+        return desk.page(request, "login.html", status=401, name=name, next=own_path(next), fault=fault)
+    desk.failures_by_name.succeeded(name.casefold())
+    return logged_in(desk, account, own_path(next))
+
+
+@router.get("/enter")
+def enter(request: Request, desk: DeskDep, code: str) -> Response:
+    """Redeems a login link; it works once."""
+    account = desk.accounts.redeem_link(code)
+    if account is None:
+        text = "This link has been used, or is too old. Log in with your password, or ask for a new link."
+        return desk.page(request, "error.html", status=410, title="The link is spent", text=text, detail=None)
+    return logged_in(desk, account, "/")
+
+
+@router.post("/logout")
+def logout(request: Request, desk: DeskDep, _user: Operator) -> Response:
+    """Ends the session."""
+    answer = RedirectResponse("/login", status_code=303)
+    end_session(desk, request, answer)
+    return answer
+
+
+def logged_in(desk: Desk, account: Account, path: str) -> Response:
+    """Begins a session and goes on to a page."""
+    answer = RedirectResponse(path, status_code=303)
+    begin_session(desk, answer, account.name)
+    return answer
+
+
+def own_path(target: str) -> str:
+    """A path of this site; anything else becomes `/`."""
+    parts = urlsplit(target)
+    safe = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if safe and not parts.scheme and not parts.netloc else "/"
+
+
+def _minutes(seconds: float) -> str:
+    minutes = math.ceil(seconds / 60)
+    return "a minute" if minutes == 1 else f"{minutes} minutes"

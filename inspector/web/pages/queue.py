@@ -1,0 +1,55 @@
+"""The queue: flagged frames, worst or newest first."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from inspector.store import Cursor, Role
+from inspector.web.access import Operator
+from inspector.web.desk import Desk, DeskDep
+from inspector.web.filters import QueueQuery
+from inspector.web.navigation import NavEntry
+
+NAV = NavEntry("/", "Queue", Role.OPERATOR)
+PAGE = 48
+"""Frames on one page."""
+
+router = APIRouter(include_in_schema=False)
+
+
+class _Place(QueueQuery):
+    """A filter, and where in the queue to go on."""
+
+    after: str | None = None
+    before: str | None = None
+
+
+@router.get("/")
+def show_queue(request: Request, desk: DeskDep, _user: Operator, place: Annotated[_Place, Query()]) -> Response:
+    """A page of the queue; a form's empty fields are cleared out of the address first."""
+    query = QueueQuery.model_validate(place.model_dump(include=set(QueueQuery.model_fields)))
+    if any(value == "" for value in request.query_params.values()):
+        return RedirectResponse(f"/?{query.text()}", status_code=303)
+    filters = query.filter(desk.settings.review)
+    after = None if place.after is None else Cursor.decode(place.after)
+    before = None if place.before is None else Cursor.decode(place.before)
+    page = desk.queue.page(filters, after, PAGE, before)
+    counts = desk.queue.counts(filters)
+    return desk.page(
+        request,
+        "queue.html",
+        page=page,
+        counts=counts,
+        query=query,
+        stations=_stations(desk, counts.open),
+        shifts=list(desk.settings.review.shifts),
+        link=query.text(),
+        first_page=after is None and before is None,
+    )
+
+
+def _stations(desk: Desk, waiting: dict[str, int]) -> list[str]:
+    """Those of the settings in their order, then others that the ledger knows."""
+    listed = [str(station.id) for station in desk.settings.stations]
+    return listed + sorted(waiting.keys() - set(listed))

@@ -1,0 +1,49 @@
+"""The first start: whoever holds the link that was printed makes the first account, an administrator."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from inspector.errors import UsageError
+from inspector.web.access import ForbiddenError
+from inspector.web.desk import Desk, DeskDep
+from inspector.web.pages.login import logged_in
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/setup")
+def setup_form(request: Request, desk: DeskDep, code: str = "") -> Response:
+    """The form, as long as there is no account."""
+    if not desk.accounts.empty():
+        return RedirectResponse("/login", status_code=303)
+    _check(desk, code)
+    return desk.page(request, "setup.html", code=code, name="", fault=None)
+
+
+@router.post("/setup")
+def setup(
+    request: Request,
+    desk: DeskDep,
+    code: Annotated[str, Form()],
+    name: Annotated[str, Form()],
+    password: Annotated[str, Form()],
+    again: Annotated[str, Form()],
+) -> Response:
+    """Makes the first account and logs it in."""
+    if not desk.accounts.empty():
+        return RedirectResponse("/login", status_code=303)
+    _check(desk, code)
+    try:
+        if password != again:
+            raise UsageError("The two passwords differ.")
+        account = desk.accounts.finish_setup(code, name, password)
+    except UsageError as error:
+        return desk.page(request, "setup.html", status=400, code=code, name=name, fault=str(error))
+    return logged_in(desk, account, "/")
+
+
+def _check(desk: Desk, code: str) -> None:
+    if not desk.accounts.may_set_up(code):
+        raise ForbiddenError("Open the link that the review page printed when it started; each start prints a new one.")

@@ -1,0 +1,141 @@
+"""Who gets in, as whom, and from where."""
+
+import re
+from pathlib import Path
+
+import pytest
+from review_site import PASSWORD, ReviewSite, decided, posted, running_site
+
+from inspector.store import Role
+
+
+def test_a_stranger_is_sent_to_the_login_and_back(site: ReviewSite) -> None:
+    with site.client(None) as stranger:
+        answer = stranger.get("/?state=all&order=newest")
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/login?next=%2F%3Fstate%3Dall%26order%3Dnewest"
+        form = stranger.get(answer.headers["location"]).text
+        assert 'name="next" value="/?state=all&amp;order=newest"' in form
+        answer = stranger.post("/login", data={"name": "olga", "password": PASSWORD, "next": "/?state=all"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/?state=all")
+        assert stranger.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:run()"])
+def test_a_login_never_leads_to_another_site(site: ReviewSite, target: str) -> None:
+    with site.client(None) as stranger:
+        answer = stranger.post("/login", data={"name": "olga", "password": PASSWORD, "next": target})
+        assert answer.headers["location"] == "/"
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(site: ReviewSite) -> None:
+    with site.client(None) as stranger:
+        answer = stranger.post("/login", data={"name": "olga", "password": PASSWORD})
+    said = answer.headers["set-cookie"].lower()
+    assert "httponly" in said
+    assert "samesite=lax" in said
+    assert "secure" not in said
+
+
+def test_wrong_passwords_have_to_wait(site: ReviewSite) -> None:
+    with site.client(None) as stranger:
+        site.accounts.create("wendy", PASSWORD, Role.OPERATOR)
+        for _ in range(5):
+            assert stranger.post("/login", data={"name": "wendy", "password": "wrong"}).status_code == 401
+        answer = stranger.post("/login", data={"name": "Wendy", "password": "wrong"})
+        assert answer.status_code == 429
+        assert 0 < int(answer.headers["retry-after"]) <= 300
+        assert stranger.post("/login", data={"name": "wendy", "password": PASSWORD}).status_code == 429
+        assert stranger.post("/login", data={"name": "emil", "password": PASSWORD}).status_code == 303
+
+
+def test_logging_out_ends_the_session_on_this_side_too(site: ReviewSite) -> None:
+    with site.client() as olga:
+        cookie = dict(olga.cookies)
+        assert olga.post("/logout").status_code == 303
+        with site.client(None) as thief:
+            thief.cookies.update(cookie)
+            assert thief.get("/").status_code == 303
+
+
+def test_nothing_is_changed_without_the_csrf_token(site: ReviewSite) -> None:
+    frame = site.add()
+    with site.client() as olga:
+        del olga.headers["x-csrf-token"]
+        assert posted(olga, f"/api/v1/frames/{frame}/disposition", to="defect", version=0).status_code == 403
+        assert olga.post("/logout").status_code == 403
+        olga.headers["x-csrf-token"] = "0" * 64
+        assert posted(olga, f"/api/v1/frames/{frame}/disposition", to="defect", version=0).status_code == 403
+    assert decided(site, frame) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "http://evil.example"}]
+)
+def test_what_another_sites_page_sends_is_refused(site: ReviewSite, headers: dict[str, str]) -> None:
+    frame = site.add()
+    with site.client() as olga:
+        olga.headers.update(headers)
+        assert posted(olga, f"/api/v1/frames/{frame}/disposition", to="defect", version=0).status_code == 403
+        assert olga.post("/login", data={"name": "olga", "password": PASSWORD}).status_code == 403
+    assert decided(site, frame) == (None, None, None)
+
+
+def test_every_answer_forbids_foreign_scripts_and_frames(site: ReviewSite) -> None:
+    with site.client() as olga:
+        for path in ("/", "/help", "/nowhere", "/static/style.css", "/api/v1/counts"):
+            headers = olga.get(path).headers
+            assert headers["content-security-policy"].startswith("default-src 'self'")
+            assert "unsafe" not in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["x-frame-options"] == "DENY"
+
+
+def test_no_page_has_inline_script_or_style(site: ReviewSite) -> None:
+    frame = site.add()
+    with site.client("ada") as ada:
+        for path in ("/", f"/frame/{frame}", f"/frame/{frame}/nearest", "/help", "/nowhere"):
+            text = ada.get(path).text
+            assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|javascript:", text), path
+
+
+def test_a_link_logs_in_once(site: ReviewSite) -> None:
+    code = site.accounts.begin_link("olga", 1)
+    with site.client(None) as stranger:
+        assert stranger.get("/enter", params={"code": code}).status_code == 303
+        assert stranger.get("/api/v1/me").json()["name"] == "olga"
+    with site.client(None) as other:
+        answer = other.get("/enter", params={"code": code})
+        assert answer.status_code == 410
+        assert "has been used" in answer.text
+        assert other.get("/").status_code == 303
+
+
+def test_a_token_speaks_for_its_account_below_the_api_alone(site: ReviewSite) -> None:
+    frame = site.add()
+    token = site.accounts.create_token("mes", "olga", Role.OPERATOR)
+    with site.client(None) as machine:
+        assert machine.get("/api/v1/counts").status_code == 401
+        machine.headers["authorization"] = f"Bearer {token}"
+        assert machine.get("/api/v1/counts").json()["open"]["plant/hall1/line1/cam1"] >= 1
+        assert posted(machine, f"/api/v1/frames/{frame}/disposition", to="unsure", version=0).status_code == 200
+        assert machine.get("/").status_code == 303
+        site.accounts.revoke_token(site.accounts.tokens()[0].id)
+        assert machine.get("/api/v1/counts").status_code == 401
+    assert decided(site, frame) == ("unsure", None, "olga")
+
+
+def test_an_account_that_is_disabled_is_out_at_once(site: ReviewSite) -> None:
+    site.accounts.create("dora", PASSWORD, Role.OPERATOR)
+    with site.client("dora") as dora:
+        assert dora.get("/").status_code == 200
+        site.accounts.disable("dora")
+        assert dora.get("/").status_code == 303
+
+
+def test_behind_tls_the_cookie_is_bound_to_it(tmp_path: Path, bank: Path) -> None:
+    with running_site(tmp_path, bank, behind_tls_proxy=True) as site, site.client(None) as stranger:
+        answer = stranger.post("/login", data={"name": "olga", "password": PASSWORD})
+        assert answer.headers["set-cookie"].startswith("__Host-inspector=")
+        assert "Secure" in answer.headers["set-cookie"]
+        assert answer.headers["strict-transport-security"].startswith("max-age=")
