@@ -2,6 +2,7 @@
 
 from inspector.store.accounts import Account, AccountError, Accounts, Role, Token
 from inspector.store.archive import Archive
+from inspector.store.audit import Audit, AuditFilter, PromotionRow
 from inspector.store.database import ConflictError, open_database
 from inspector.store.frame_row import Disposition, FrameRow
 from inspector.store.ledger import Entry, Known, Ledger
@@ -9,12 +10,15 @@ from inspector.store.outbox import Outbox, Waiting
 from inspector.store.quarantine import Quarantine
 from inspector.store.queue import Counts, Cursor, Page, QueueFilter, ReviewQueue, ShiftHours
 from inspector.store.reviews import BatchResult, ReviewError, ReviewRow, Reviews, StaleError, UnknownFrameError
+from inspector.store.tally import Recorded, Tally
 
 __all__ = [
     "Account",
     "AccountError",
     "Accounts",
     "Archive",
+    "Audit",
+    "AuditFilter",
     "BatchResult",
     "ConflictError",
     "Counts",
@@ -26,8 +30,10 @@ __all__ = [
     "Ledger",
     "Outbox",
     "Page",
+    "PromotionRow",
     "Quarantine",
     "QueueFilter",
+    "Recorded",
     "ReviewError",
     "ReviewQueue",
     "ReviewRow",
@@ -35,6 +41,7 @@ __all__ = [
     "Role",
     "ShiftHours",
     "StaleError",
+    "Tally",
     "Token",
     "UnknownFrameError",
     "Waiting",

@@ -41,7 +41,7 @@ from sqlalchemy import (
     true,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration."""
 
 
@@ -125,6 +125,12 @@ _index("queued_lot", "lot", "received_at", where=queued)
 _index("reviewed", "reviewed_at", "station", where=frames.c.disposition.is_not(None))
 _index("image", "sha256", where=frames.c.image.is_not(None))
 _index("part", "part_id", where=frames.c.part_id.is_not(None))
+_JUDGED = ("station", "received_at", "queued", "word", "sampled", "disposition", "defect_type", "bank_id", "score")
+_index("judged", *_JUDGED, where=queued)
+Index(
+    "ix_frames_course",
+    *(frames.c[c] for c in ("station", "outcome", "word", "received_at", "queued", "bank_id", "score")),
+)
 
 outbox = Table(
     "outbox",
@@ -170,6 +176,8 @@ reviews = Table(
     UniqueConstraint("frame", "version", name="uq_reviews_frame_version"),
     Index("ix_reviews_at", "at"),
     Index("ix_reviews_batch", "batch"),
+    Index("ix_reviews_reviewer", "reviewer", "id"),
+    Index("ix_reviews_station", "station", "id"),
     sqlite_autoincrement=True,
 )
 

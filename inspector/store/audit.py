@@ -1,0 +1,81 @@
+"""The audit as it is read: what people said about frames, and which banks and thresholds stations were given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Engine, Table, select
+
+from inspector.store.database import store_errors
+from inspector.store.reviews import ReviewRow
+from inspector.store.tables import promotions, reviews
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which rows; None does not ask. who: the exact name. since, until: [since, until). frame: its id in the ledger."""
+
+    who: str | None = None
+    station: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionRow:
+    """One row of store.tables.promotions. by: the account's name."""
+
+    id: int
+    at: datetime
+    station: str
+    by: str
+    action: str
+    from_id: str | None
+    from_digest: str | None
+    to_id: str
+    to_digest: str
+    reason: str | None
+    guard_missed: int
+
+
+class Audit:
+    """Reads the two append-only tables, newest first, page by page at the same cost. Safe from any thread.
+
+    before: the id from which to go on, as the last page's last row has it. Every method raises StoreError where the
+    database cannot be read.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def reviews(self, filters: AuditFilter, *, limit: int, before: int | None = None) -> list[ReviewRow]:
+        """What was said about frames."""
+        return [ReviewRow(*row) for row in self._rows(reviews, reviews.c.reviewer, filters, limit, before)]
+
+    def promotions(self, filters: AuditFilter, *, limit: int, before: int | None = None) -> list[PromotionRow]:
+        """Banks and thresholds that were taken into use; `frame` is not asked of them."""
+        return [PromotionRow(*row) for row in self._rows(promotions, promotions.c.by, filters, limit, before)]
+
+    def _rows(
+        self, table: Table, who: Column[str], filters: AuditFilter, limit: int, before: int | None
+    ) -> Sequence[Sequence[Any]]:
+        terms: list[ColumnElement[bool]] = []
+        if filters.who is not None:
+            terms.append(who == filters.who)
+        if filters.station is not None:
+            terms.append(table.c.station == filters.station)
+        if filters.action is not None:
+            terms.append(table.c.action == filters.action)
+        if filters.since is not None:
+            terms.append(table.c.at >= filters.since)
+        if filters.until is not None:
+            terms.append(table.c.at < filters.until)
+        if filters.frame is not None and "frame" in table.c:
+            terms.append(table.c.frame == filters.frame)
+        if before is not None:
+            terms.append(table.c.id < before)
+        with store_errors("audit"), self._engine.connect() as connection:
+            return connection.execute(select(table).where(*terms).order_by(table.c.id.desc()).limit(limit)).all()

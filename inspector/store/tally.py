@@ -1,0 +1,243 @@
+"""What the figures are counted from: the ledger and the audit, summed up by the database.
+
+The counts come out of covering indexes, so their cost is that of the frames of the asked time alone, a fraction of a
+microsecond each. No row of the ledger is read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Engine,
+    FunctionElement,
+    and_,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from inspector.errors import frame_error_reasons
+from inspector.review.agreement import Opinion
+from inspector.review.figures import Course, Judged
+from inspector.review.shifts import Span
+from inspector.store.database import store_errors
+from inspector.store.tables import frames, promotions, queued, reviews
+
+_DECISIONS = ("ok", "ng", "uncertain")
+_DROPS = ("superseded", "duplicate", "retained")
+
+MOST_DELAYS = 100_000
+"""Of so many decided frames at most, the newest, it is told how long they waited."""
+
+MOST_OPINIONS = 100_000
+
+
+class _Seconds(FunctionElement[float]):
+    """Seconds from the second moment to the first."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(_Seconds, "sqlite")
+def _seconds_in_sqlite(element: _Seconds, compiler: SQLCompiler, **options: Any) -> str:
+    after, before = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"((julianday({after}) - julianday({before})) * 86400.0)"
+
+
+@compiles(_Seconds, "postgresql")
+def _seconds_in_postgresql(element: _Seconds, compiler: SQLCompiler, **options: Any) -> str:
+    after, before = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"EXTRACT(EPOCH FROM ({after} - {before}))::double precision"
+
+
+_HERE = frames.c.station == bindparam("here")
+_THEN = and_(frames.c.received_at >= bindparam("begin"), frames.c.received_at < bindparam("end"))
+
+
+def _course(outcome: str, words: Sequence[str]) -> Any:
+    return (
+        select(frames.c.word, func.count())
+        .where(_HERE, frames.c.outcome == outcome, frames.c.word.in_(words), _THEN)
+        .group_by(frames.c.word)
+    )
+
+
+_DECIDED = _course("verdict", _DECISIONS)
+_FAILED = _course("error", frame_error_reasons())
+_DROPPED = _course("drop", _DROPS)
+
+_JUDGED_COLUMNS = (frames.c.word, frames.c.sampled, frames.c.disposition, frames.c.defect_type)
+_JUDGED = select(*_JUDGED_COLUMNS, func.count()).where(queued, _HERE, _THEN).group_by(*_JUDGED_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Image scores of one station's frames under one memory bank, float64 (n,), in no order.
+
+    begin: when the first of them arrived, None without any. The arrays by what is known of the frame: passed and nobody
+    objected; flagged and found good; flagged and not decided; found to be a defect. Defects are all that are known,
+    the others those since `begin`. elsewhere: known defects of the station that other banks scored.
+    """
+
+    begin: datetime | None
+    ok: NDArray[np.float64]
+    false_alarm: NDArray[np.float64]
+    waiting: NDArray[np.float64]
+    defect: NDArray[np.float64]
+    elsewhere: int
+
+
+class Tally:
+    """Reads counts. Safe from any thread.
+
+    Every method raises StoreError where the database cannot be read.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def stations(self) -> list[str]:
+        """Those that the ledger has frames of, sorted; each costs one look into an index."""
+        found: list[str] = []
+        query = select(func.min(frames.c.station)).where(frames.c.station > bindparam("after"))
+        with store_errors("figures"), self._engine.connect() as connection:
+            while (name := connection.execute(query, {"after": found[-1] if found else ""}).scalar()) is not None:
+                found.append(name)
+        return found
+
+    def counts(self, stations: Sequence[str], spans: Sequence[Span]) -> tuple[list[Course], list[Judged]]:
+        """What the line decided and what people said, by station and number of the span; one moment's state."""
+        course: list[Course] = []
+        judged: list[Judged] = []
+        with store_errors("figures"), self._engine.connect() as connection:
+            for station in stations:
+                for number, span in enumerate(spans):
+                    asked = {"here": station, "begin": span.begin, "end": span.end}
+                    course += self._course(connection, station, number, asked)
+                    judged += [Judged(station, number, *row) for row in connection.execute(_JUDGED, asked)]
+        return course, judged
+
+    def _course(self, connection: Connection, station: str, number: int, asked: dict[str, Any]) -> list[Course]:
+        found = [Course(station, number, *row) for row in connection.execute(_DECIDED, asked)]
+        for word, query in (("error", _FAILED), ("drop", _DROPPED)):
+            if total := sum(row[1] for row in connection.execute(query, asked)):
+                found.append(Course(station, number, word, total))
+        return found
+
+    def delays(self, stations: Sequence[str], spans: Sequence[Span]) -> list[float]:
+        """Seconds from verdict to disposition of the decided frames that arrived in these spans."""
+        if not spans or not stations:
+            return []
+        query = (
+            select(_Seconds(frames.c.reviewed_at, frames.c.decided_at))
+            .where(queued, frames.c.reviewed_at.is_not(None), _in(stations), _within(spans))
+            .order_by(frames.c.received_at.desc())
+            .limit(MOST_DELAYS)
+        )
+        with store_errors("figures"), self._engine.connect() as connection:
+            return [max(0.0, float(row[0])) for row in connection.execute(query)]
+
+    def opinions(self, stations: Sequence[str], since: datetime, until: datetime) -> list[Opinion]:
+        """What was said, between two moments, of frames of which two people said something; by frame, in order."""
+        then = and_(reviews.c.at >= since, reviews.c.at < until, reviews.c.station.in_(stations))
+        twice = (
+            select(reviews.c.frame).where(then).group_by(reviews.c.frame).having(
+                func.min(reviews.c.reviewer) != func.max(reviews.c.reviewer)
+            )
+        )  # fmt: skip
+        query = (
+            select(reviews.c.frame, reviews.c.reviewer, reviews.c.to_disposition, reviews.c.action)
+            .where(then, reviews.c.frame.in_(twice))
+            .order_by(reviews.c.frame, reviews.c.version)
+            .limit(MOST_OPINIONS)
+        )
+        with store_errors("figures"), self._engine.connect() as connection:
+            return [Opinion(*row) for row in connection.execute(query)]
+
+    def recorded(self, station: str, bank_id: str, *, since: datetime, most: int) -> Recorded:
+        """Scores of the newest `most` ok frames since a moment, of the flagged ones of the same time, and of all
+        known defects; all under this bank or one that differs from it in its thresholds alone.
+        """
+        with store_errors("thresholds"), self._engine.connect() as connection:
+            banks = _same_memory(connection, station, bank_id)
+            passed = connection.execute(
+                select(frames.c.received_at, frames.c.score)
+                .where(
+                    frames.c.station == station,
+                    frames.c.outcome == "verdict",
+                    frames.c.word == "ok",
+                    frames.c.received_at >= since,
+                    frames.c.queued == false(),
+                    frames.c.bank_id.in_(banks),
+                )
+                .order_by(frames.c.received_at.desc())
+                .limit(most)
+            ).all()
+            begin = passed[-1][0] if len(passed) == most else since
+            columns = (frames.c.received_at, frames.c.score, frames.c.word, frames.c.disposition, frames.c.bank_id)
+            asked = connection.execute(
+                select(*columns).where(
+                    queued,
+                    frames.c.station == station,
+                    or_(frames.c.received_at >= begin, frames.c.disposition == "defect"),
+                    frames.c.score.is_not(None),
+                )
+            ).all()
+        same = [row for row in asked if row.bank_id in banks]
+        now = [row for row in same if row.received_at >= begin]
+        arrived = [row.received_at for row in now] + ([passed[-1][0]] if passed else [])
+        return Recorded(
+            min(arrived, default=None),
+            _scores([*passed, *(row for row in now if row.word == "ok" and row.disposition != "defect")]),
+            _scores(row for row in now if row.word != "ok" and row.disposition == "false_alarm"),
+            _scores(row for row in now if row.word != "ok" and row.disposition in (None, "unsure")),
+            _scores(row for row in same if row.disposition == "defect"),
+            sum(row.disposition == "defect" and row.bank_id not in banks for row in asked),
+        )
+
+
+def _same_memory(connection: Connection, station: str, bank_id: str) -> set[str]:
+    """Ids of the banks that differ from this one in thresholds alone, and its own."""
+    links = connection.execute(
+        select(promotions.c.from_id, promotions.c.to_id).where(
+            promotions.c.station == station, promotions.c.action == "thresholds"
+        )
+    ).all()
+    known, grown = {bank_id}, True
+    while grown:
+        linked = {name for pair in links if known & set(pair) for name in pair if name is not None}
+        grown = not linked <= known
+        known |= linked
+    return known
+
+
+def _scores(rows: Any) -> NDArray[np.float64]:
+    scores = np.array([row.score for row in rows], np.float64)
+    return scores[np.isfinite(scores)]
+
+
+def _in(stations: Sequence[str]) -> ColumnElement[bool]:
+    return frames.c.station.in_(stations)
+
+
+def _within(spans: Sequence[Span]) -> ColumnElement[bool]:
+    """Whether a frame arrived in one of the spans; neighbours are taken together."""
+    merged: list[tuple[datetime, datetime]] = []
+    for span in spans:
+        if merged and merged[-1][1] == span.begin:
+            merged[-1] = (merged[-1][0], span.end)
+        else:
+            merged.append((span.begin, span.end))
+    return or_(*(and_(frames.c.received_at >= begin, frames.c.received_at < end) for begin, end in merged))

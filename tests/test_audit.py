@@ -1,0 +1,72 @@
+"""The audit's pages, on SQLite and on PostgreSQL."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from reviewing import CAM1, CAM2, NOON, filled, verdict
+from sqlalchemy import Engine, insert
+
+from inspector.store import Audit, AuditFilter, Reviews
+from inspector.store.tables import promotions
+
+
+@pytest.fixture
+def audit(database: Engine) -> Audit:
+    ids = filled(database, *(verdict(n, station=CAM1 if n % 2 else CAM2) for n in range(10)))
+    said = Reviews(database)
+    for number, frame in enumerate(ids):
+        reviewer = "ann" if number < 6 else "bob"
+        said.dispose(frame, to="defect", defect_type="dent", reviewer=reviewer, version=0, note=f"note {number}")
+    said.undo(ids[9], reviewer="bob", version=1)
+    with database.begin() as connection:
+        for number in range(3):
+            connection.execute(
+                insert(promotions).values(
+                    at=NOON + timedelta(hours=number), station=CAM1, by="eve", action="promote",
+                    from_id=f"b{number}", from_digest="1" * 64, to_id=f"b{number + 1}", to_digest="2" * 64,
+                    reason="better", guard_missed=number,
+                )
+            )  # fmt: skip
+    return Audit(database)
+
+
+def test_pages_go_on_where_the_last_ended(audit: Audit) -> None:
+    seen: list[int] = []
+    before = None
+    while rows := audit.reviews(AuditFilter(), limit=4, before=before):
+        seen += [row.id for row in rows]
+        before = rows[-1].id
+    assert len(seen) == 11
+    assert seen == sorted(seen, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (AuditFilter(who="bob"), 5),
+        (AuditFilter(who="bob", action="undo"), 1),
+        (AuditFilter(station=CAM2), 5),
+        (AuditFilter(station=CAM2, who="ann"), 3),
+        (AuditFilter(who="nobody"), 0),
+        (AuditFilter(who="' OR 1=1 --"), 0),
+        (AuditFilter(since=datetime.now(UTC) + timedelta(hours=1)), 0),
+        (AuditFilter(until=datetime.now(UTC) + timedelta(hours=1)), 11),
+    ],
+)
+def test_filters(audit: Audit, filters: AuditFilter, expected: int) -> None:
+    assert len(audit.reviews(filters, limit=100)) == expected
+
+
+def test_one_frame(audit: Audit) -> None:
+    undone = audit.reviews(AuditFilter(action="undo"), limit=1)[0]
+    assert [row.action for row in audit.reviews(AuditFilter(frame=undone.frame), limit=9)] == ["undo", "dispose"]
+
+
+def test_promotions(audit: Audit) -> None:
+    newest, *_ = rows = audit.promotions(AuditFilter(), limit=9)
+    assert [row.to_id for row in rows] == ["b3", "b2", "b1"]
+    assert (newest.by, newest.reason, newest.guard_missed, newest.at) == ("eve", "better", 2, NOON + timedelta(hours=2))
+    assert [row.to_id for row in audit.promotions(AuditFilter(), limit=9, before=newest.id)] == ["b2", "b1"]
+    assert audit.promotions(AuditFilter(station=CAM2), limit=9) == []
+    assert audit.promotions(AuditFilter(who="ann"), limit=9) == []
+    assert len(audit.promotions(AuditFilter(since=NOON + timedelta(minutes=1)), limit=9)) == 2

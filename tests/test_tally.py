@@ -1,0 +1,201 @@
+"""The figures' counts, on SQLite and on PostgreSQL: known dispositions give known numbers, and no row is read."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from reviewing import CAM1, CAM2, NOON, filled, verdict
+from sqlalchemy import Engine, event, insert, text
+
+from inspector.review.agreement import agreement
+from inspector.review.figures import Course, Judged, figures
+from inspector.review.shifts import Span, spans
+from inspector.store import Ledger, Reviews, Tally
+from inspector.store.tables import promotions
+
+EIGHT = {"early": "06:00", "late": "14:00", "night": "22:00"}
+DAY = spans(NOON - timedelta(hours=6), NOON + timedelta(hours=18), EIGHT, UTC)
+
+
+@pytest.fixture
+def tally(database: Engine) -> Tally:
+    return Tally(database)
+
+
+def test_counts_by_station_shift_and_outcome(database: Engine, tally: Tally) -> None:
+    late = {"received_at": NOON + timedelta(hours=3)}
+    filled(
+        database,
+        *(verdict(n, "ok") for n in range(5)),
+        verdict(5, "ng"),
+        verdict(6, "uncertain", **late),
+        verdict(7, "ok", station=CAM2, sampled=True, queued=True),
+        verdict(8, "damaged", outcome="error", queued=False),
+        verdict(9, "superseded", outcome="drop", queued=False, **late),
+        verdict(10, "ok", received_at=NOON + timedelta(days=2)),
+    )
+    course, judged = tally.counts([CAM1, CAM2], DAY)
+    assert sorted(course, key=repr) == sorted(
+        [
+            Course(CAM1, 0, "ok", 5),
+            Course(CAM1, 0, "ng", 1),
+            Course(CAM1, 0, "error", 1),
+            Course(CAM1, 1, "uncertain", 1),
+            Course(CAM1, 1, "drop", 1),
+            Course(CAM2, 0, "ok", 1),
+        ],
+        key=repr,
+    )
+    assert sorted(judged, key=repr) == sorted(
+        [
+            Judged(CAM1, 0, "ng", False, None, None, 1),
+            Judged(CAM1, 1, "uncertain", False, None, None, 1),
+            Judged(CAM2, 0, "ok", True, None, None, 1),
+        ],
+        key=repr,
+    )
+    assert tally.counts([CAM2], DAY)[0] == [Course(CAM2, 0, "ok", 1)]
+
+
+def test_a_frame_is_in_the_shift_that_begins_at_its_moment(database: Engine, tally: Tally) -> None:
+    filled(database, verdict(1, "ok", received_at=DAY[1].begin))
+    assert tally.counts([CAM1], DAY)[0] == [Course(CAM1, 1, "ok", 1)]
+
+
+def test_known_dispositions_give_known_figures(database: Engine, tally: Tally) -> None:
+    ids = filled(
+        database,
+        *(verdict(n, "ng") for n in range(8)),
+        *(verdict(n, "ok", sampled=True, queued=True) for n in range(8, 12)),
+        *(verdict(n, "ok") for n in range(12, 100)),
+    )
+    said = Reviews(database)
+    for frame in ids[:3]:
+        said.dispose(frame, to="defect", defect_type="scratch", reviewer="ann", version=0)
+    said.dispose(ids[3], to="defect", defect_type="dent", reviewer="ann", version=0)
+    for frame in (*ids[4:6], *ids[8:11]):
+        said.dispose(frame, to="false_alarm", reviewer="ann", version=0)
+    said.dispose(ids[11], to="defect", reviewer="bob", version=0)
+    said.escape(ids[50], reviewer="bob", version=0)
+    found = figures(*tally.counts(tally.stations(), DAY), DAY)
+    assert [(bar.name, bar.frames) for bar in found.pareto] == [("scratch", 3), ("no type given", 2), ("dent", 1)]
+    assert (found.false_rejects.found, found.false_rejects.waiting) == (2, 2)
+    assert found.false_rejects.rate.of == 100 - 6 - 2
+    assert (found.escapes.passed.count, found.escapes.passed.of, found.escapes.reported) == (1, 4, 1)
+    assert (found.asked, found.waiting) == (13, 2)
+
+
+def test_stations_are_those_of_the_ledger(database: Engine, tally: Tally) -> None:
+    assert tally.stations() == []
+    filled(database, verdict(1, station=CAM2), verdict(2), verdict(3, "ok"))
+    assert tally.stations() == [CAM1, CAM2]
+
+
+def test_how_long_frames_waited(database: Engine, tally: Tally) -> None:
+    now = datetime.now(UTC)
+    moment = now - timedelta(hours=2)
+    ids = filled(
+        database, *(verdict(n, received_at=moment, decided_at=now - timedelta(seconds=90 * n)) for n in range(1, 4))
+    )
+    for frame in ids[:2]:
+        Reviews(database).dispose(frame, to="unsure", reviewer="ann", version=0)
+    today = spans(now - timedelta(days=1), now + timedelta(hours=1), EIGHT, UTC)
+    assert sorted(tally.delays([CAM1], today)) == pytest.approx([90, 180], abs=20)
+    assert tally.delays([CAM2], today) == []
+    assert tally.delays([CAM1], today[:1]) == []
+    assert tally.delays([CAM1], []) == []
+
+
+def test_two_opinions_on_one_frame(database: Engine, tally: Tally) -> None:
+    ids = filled(database, *(verdict(n) for n in range(4)))
+    said = Reviews(database)
+    said.dispose(ids[0], to="defect", reviewer="ann", version=0)
+    said.dispose(ids[0], to="defect", reviewer="bob", version=1)
+    said.dispose(ids[1], to="defect", reviewer="ann", version=0)
+    said.dispose(ids[1], to="false_alarm", reviewer="bob", version=1)
+    said.dispose(ids[2], to="defect", reviewer="ann", version=0)
+    said.dispose(ids[2], to="unsure", reviewer="ann", version=1)
+    now = datetime.now(UTC)
+    opinions = tally.opinions([CAM1], now - timedelta(minutes=5), now + timedelta(minutes=5))
+    assert {one.frame for one in opinions} == set(ids[:2])
+    assert agreement(opinions).table == {("defect", "defect"): 1, ("defect", "false_alarm"): 1}
+    assert tally.opinions([CAM2], now - timedelta(minutes=5), now + timedelta(minutes=5)) == []
+
+
+def test_recorded_scores_by_what_is_known(database: Engine, tally: Tally) -> None:
+    other = {"bank_id": "older", "bank_digest": "c" * 64}
+    ids = filled(
+        database,
+        *(verdict(n, "ok", score=float(n)) for n in range(6)),
+        verdict(10, "ok", score=1.5, sampled=True, queued=True),
+        *(verdict(n, score=float(n)) for n in range(20, 24)),
+        verdict(30, "uncertain", score=9.5),
+        verdict(40, score=50.0, **other),
+        verdict(41, "ok", score=51.0, **other),
+    )
+    said = Reviews(database)
+    said.dispose(ids[7], to="defect", reviewer="ann", version=0)
+    said.dispose(ids[8], to="false_alarm", reviewer="ann", version=0)
+    said.dispose(ids[9], to="unsure", reviewer="ann", version=0)
+    said.dispose(ids[12], to="defect", reviewer="ann", version=0)
+    said.escape(ids[0], reviewer="ann", version=0)
+    found = tally.recorded(CAM1, "bank1", since=NOON - timedelta(days=1), most=100)
+    assert sorted(found.ok) == [1.0, 1.5, 2.0, 3.0, 4.0, 5.0]
+    assert list(found.false_alarm) == [21.0]
+    assert sorted(found.waiting) == [9.5, 22.0, 23.0]
+    assert sorted(found.defect) == [0.0, 20.0]
+    assert (found.elsewhere, found.begin) == (1, NOON)
+
+
+def test_the_newest_frames_are_taken_and_all_known_defects(database: Engine, tally: Tally) -> None:
+    ids = filled(database, verdict(0), *(verdict(n, "ok", score=float(n)) for n in range(1, 11)), verdict(11))
+    Reviews(database).dispose(ids[0], to="defect", reviewer="ann", version=0)
+    found = tally.recorded(CAM1, "bank1", since=NOON - timedelta(days=1), most=3)
+    assert sorted(found.ok) == [8.0, 9.0, 10.0]
+    assert (len(found.waiting), len(found.defect)) == (1, 1)
+    assert found.begin == NOON + timedelta(minutes=8)
+
+
+def test_other_thresholds_leave_scores_comparable(database: Engine, tally: Tally) -> None:
+    filled(database, verdict(1, "ok", score=1.0, bank_id="a"), verdict(2, "ok", score=2.0, bank_id="b"))
+    row = {"at": NOON, "station": CAM1, "by": "eve", "from_id": "a", "from_digest": "1", "to_id": "b", "to_digest": "2"}
+    with database.begin() as connection:
+        connection.execute(insert(promotions).values(action="promote", **row))
+    since = NOON - timedelta(days=1)
+    assert list(tally.recorded(CAM1, "b", since=since, most=9).ok) == [2.0]
+    with database.begin() as connection:
+        connection.execute(insert(promotions).values(action="thresholds", **row))
+    assert sorted(tally.recorded(CAM1, "b", since=since, most=9).ok) == [1.0, 2.0]
+    assert sorted(tally.recorded(CAM1, "a", since=since, most=9).ok) == [1.0, 2.0]
+
+
+def test_nothing_recorded(tally: Tally) -> None:
+    found = tally.recorded(CAM1, "bank1", since=NOON, most=9)
+    assert (found.begin, len(found.ok), found.elsewhere) == (None, 0, 0)
+    assert tally.counts([CAM1], DAY) == ([], [])
+    assert isinstance(found.ok, np.ndarray)
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_counting_reads_indexes_alone(database: Engine, tally: Tally) -> None:
+    Ledger(database).commit([verdict(n, "ok" if n % 9 else "ng") for n in range(300)])
+    asked: list[tuple[str, object]] = []
+    event.listen(
+        database,
+        "before_cursor_execute",
+        lambda _c, _cur, statement, parameters, _ctx, _many: asked.append((statement, parameters)),
+    )
+    tally.counts([CAM1], DAY[:1])
+    tally.recorded(CAM1, "bank1", since=NOON, most=50)
+    with database.connect() as connection:
+        for statement, parameters in [one for one in asked if "FROM frames" in one[0]]:
+            plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters).all()
+            read = [row[3] for row in plan if "frames" in row[3]]
+            assert all("COVERING INDEX ix_frames_" in step for step in read), (statement, read)
+        connection.execute(text("SELECT 1"))
+
+
+def test_a_span_cut_off_counts_what_is_inside(database: Engine, tally: Tally) -> None:
+    filled(database, *(verdict(n, "ok") for n in range(10)))
+    cut = Span("late", NOON.date(), NOON + timedelta(minutes=2), NOON + timedelta(minutes=5), 0.1)
+    assert tally.counts([CAM1], [cut])[0] == [Course(CAM1, 0, "ok", 3)]
