@@ -5,6 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +41,14 @@ def watch_identity(instance: str) -> Identity:
     return Identity(client_id(instance, "watch"), subscriptions=[(contract.ALL_FRAMES, 0)])
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    link: int
+    info: Mapping[str, Any]
+    wrong: tuple[object, object]
+    at_s: float
+
+
 class Control:
     """Tells the broker about the daemon, and answers commands: `cmd/{name}` with Response Topic."""
 
@@ -51,23 +60,29 @@ class Control:
         self._info = info
         self._health = health
         self._commands = commands
-        self._told: tuple[int, float, object] | None = None
+        self._told: _Told | None = None
         self._limited = RateLimited(log)
 
     def tell(self) -> None:
-        """Publishes status and info over each new connection, health when its faults change and every ten seconds."""
+        """Publishes status over each new connection, info then and when it changes, health when its faults or warnings
+        change and every ten seconds.
+        """
         link = self._connection.link
         if link is None:
             return
-        health = dict(self._health())
+        health, info = dict(self._health()), dict(self._info())
+        wrong = health.get("faults"), health.get("warnings")
         now = time.monotonic()
-        if self._told is None or self._told[0] != link:
+        told = self._told if self._told is not None and self._told.link == link else None
+        if told is None:
             self._publish("status", b"online")
-            self._publish("info", _json(self._info()))
-        elif now - self._told[1] < HEALTH_EVERY_S and health.get("faults") == self._told[2]:
-            return
-        self._publish("health", _json({**health, "at": contract.timestamp(datetime.now(UTC))}))
-        self._told = (link, now, health.get("faults"))
+        if told is None or told.info != info:
+            self._publish("info", _json(info))
+        if told is None or told.wrong != wrong or now - told.at_s >= HEALTH_EVERY_S:
+            self._publish("health", _json({**health, "at": contract.timestamp(datetime.now(UTC))}))
+            self._told = _Told(link, info, wrong, now)
+        else:
+            self._told = replace(told, info=info)
 
     def stopped(self) -> None:
         """The last word: the daemon ends as it was told to."""

@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from inspector import __version__, contract, logs
+from inspector.banks.watch import BankWatch
 from inspector.contract import UnknownStationError
 from inspector.control import Control, Strangers, control_identity, watch_identity
 from inspector.errors import InspectorError, StoreError
@@ -104,6 +105,7 @@ class _Daemon:
             opened.enter_context(self._publisher)
             opened.callback(self._recorder.flush, _FLUSH_S)
             opened.enter_context(self._worker)
+            opened.enter_context(self._bank_watch)
             for companion in beside:
                 opened.enter_context(companion)
             self._until_stopped()
@@ -124,7 +126,7 @@ class _Daemon:
             self._control_connection,
             info=self._info,
             health=self._state,
-            commands={"ping": self._ping, "health": self._state},
+            commands={"ping": self._ping, "health": self._state, "reload": self._reload},
         )
         strangers = Strangers(
             frozenset(str(station) for station in self._posts),
@@ -198,24 +200,56 @@ class _Daemon:
     def _open_banks(self) -> None:
         pipelines: dict[Path, Pipeline] = {}
         for station in self._settings.stations:
-            folder = station.bank.resolve()
-            if folder not in pipelines:
-                pipelines[folder] = Pipeline.open(
-                    folder, max_pixels=self._settings.max_pixels, engine=self._settings.engine
-                )
-            pipeline = pipelines[folder]
-            bank = pipeline.bank
-            self._posts[station.id] = Post(
-                pipeline, bank.ref, bank.thresholds, bank.recipe.name, heatmap=station.heatmap
-            )
-            self._metrics.station_runs(
-                str(station.id),
-                bank.ref,
-                capacity=station.queue.capacity,
-                recipe=bank.recipe.name,
-                policy=station.queue.policy,
-            )
+            if station.bank not in pipelines:
+                pipelines[station.bank] = self._open_bank(station.bank)
+            self._begin(station, pipelines[station.bank])
+        self._bank_watch = BankWatch(
+            {folder: pipeline.bank.ref.digest for folder, pipeline in pipelines.items()},
+            open_bank=self._open_bank,
+            hand_over=self._hand_over,
+            refuse=self._refuse,
+            on_fault=self._fault,
+        )
         self._health.set(_BANKS, None)
+
+    def _open_bank(self, folder: Path) -> Pipeline:
+        return Pipeline.open(folder, max_pixels=self._settings.max_pixels, engine=self._settings.engine)
+
+    def _begin(self, station: StationSettings, pipeline: Pipeline) -> None:
+        """From the next frame on, the station is inspected by this bank."""
+        bank = pipeline.bank
+        self._posts[station.id] = Post(pipeline, bank.ref, bank.thresholds, bank.recipe.name, heatmap=station.heatmap)
+        self._metrics.station_runs(
+            str(station.id),
+            bank.ref,
+            capacity=station.queue.capacity,
+            recipe=bank.recipe.name,
+            policy=station.queue.policy,
+        )
+
+    def _hand_over(self, folder: Path, pipeline: Pipeline) -> None:
+        """Another bank lies in the folder, and works."""
+        for station in self._running(folder):
+            before = self._posts[station.id].bank
+            self._begin(station, pipeline)
+            self._metrics.bank_changes.labels(str(station.id), "taken_over").inc()
+            after = pipeline.bank.ref
+            log.info(
+                "bank taken over",
+                extra={"station": str(station.id), "bank": after.id, "digest": after.digest, "before": before.digest},
+            )
+
+    def _refuse(self, folder: Path, fault: str | None) -> None:
+        """What lies in the folder is not taken, and the bank that runs goes on; or all is well again."""
+        for station in self._running(folder):
+            name = str(station.id)
+            self._health.warn(f"bank {name}", None if fault is None else f"not taken over: {fault}")
+            self._metrics.bank_refused.labels(name).set(fault is not None)
+            if fault is not None:
+                self._metrics.bank_changes.labels(name, "refused").inc()
+
+    def _running(self, folder: Path) -> list[StationSettings]:
+        return [station for station in self._settings.stations if station.bank == folder]
 
     def _until_stopped(self) -> None:
         told_ready = False
@@ -277,11 +311,16 @@ class _Daemon:
     def _ping(self) -> dict[str, Any]:
         return {"at": contract.timestamp(datetime.now(UTC))}
 
+    def _reload(self) -> dict[str, Any]:
+        """Banks are looked at now; what comes of it is in the info and in the health."""
+        return {"looking_at": self._bank_watch.look()}
+
     def _state(self) -> dict[str, Any]:
         return {
             "alive": self._health.alive,
             "ready": self._health.ready,
             "faults": self._health.faults(),
+            "warnings": self._health.warnings(),
             "queues": {name: depth for name, (depth, _) in self._depths().items()},
         }
 

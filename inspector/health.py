@@ -20,11 +20,15 @@ log = logging.getLogger(__name__)
 
 
 class Health:
-    """Named conditions; ready when none has a fault, alive until `fail`. Safe from any thread."""
+    """Named conditions; ready when none has a fault, alive until `fail`. Safe from any thread.
+
+    Warnings are what a person should see to while frames are inspected and verdicts get out all the same.
+    """
 
     def __init__(self, *conditions: str) -> None:
         self._lock = threading.Lock()
         self._faults: dict[str, str | None] = dict.fromkeys(conditions, "starting")
+        self._warnings: dict[str, str] = {}
         self._failed: str | None = None
 
     def set(self, condition: str, fault: str | None) -> None:
@@ -35,6 +39,16 @@ class Health:
         if fault != before:
             level = logging.INFO if fault is None or before == "starting" else logging.WARNING
             log.log(level, "condition", extra={"condition": condition, "fault": fault})
+
+    def warn(self, about: str, warning: str | None) -> None:
+        """Something to see to, in words; None once it is well again."""
+        with self._lock:
+            before = self._warnings.pop(about, None)
+            if warning is not None:
+                self._warnings[about] = warning
+        if warning != before:
+            level = logging.INFO if warning is None else logging.WARNING
+            log.log(level, "warning", extra={"about": about, "warning": warning})
 
     def fail(self, fault: str) -> None:
         """The process cannot go on; a supervisor should start it anew."""
@@ -50,6 +64,11 @@ class Health:
     def ready(self) -> bool:
         """Whether frames are inspected and verdicts get out."""
         return self.alive and not self.faults()
+
+    def warnings(self) -> dict[str, str]:
+        """What to see to, by what it is about."""
+        with self._lock:
+            return dict(sorted(self._warnings.items()))
 
     def faults(self) -> dict[str, str]:
         """What is wrong, by condition."""
@@ -123,7 +142,8 @@ class _App:
             return _answer(start, _status(self._health.alive), {"alive": self._health.alive})
         if path == "/readyz":
             ready = self._health.ready
-            return _answer(start, _status(ready), {"ready": ready, "faults": self._health.faults()})
+            body = {"ready": ready, "faults": self._health.faults(), "warnings": self._health.warnings()}
+            return _answer(start, _status(ready), body)
         return _answer(start, "404 Not Found", {"error": "expected /metrics, /healthz or /readyz"})
 
     def _allowed(self, authorization: str) -> bool:

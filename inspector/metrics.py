@@ -27,6 +27,8 @@ DROP_REASONS = ("duplicate", "retained", "superseded")
 _REJECT_REASONS = tuple(reason for reason in frame_error_reasons() if reason != UnknownStationError.reason)
 DECISIONS = (Decision.OK, Decision.NG, Decision.UNCERTAIN)
 
+BANK_OUTCOMES = ("taken_over", "refused")
+
 _LATENCY_BUCKETS = (0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 _STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1)
 _RATIO_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2, 3, 5, 10)
@@ -84,6 +86,12 @@ class Metrics:
         self.quarantine_bytes = self._plain("quarantine_bytes", "Bytes kept in quarantine.")
         self.store_failures = Counter(
             "inspector_store_failures", "Commits that failed and were tried again.", registry=self.registry
+        )
+        self.bank_changes = self._counter(
+            "bank_changes", "Banks that were found in place of the running one.", stations, outcome=BANK_OUTCOMES
+        )
+        self.bank_refused = self._gauge(
+            "bank_refused", "1 while another bank lies in place of the running one and cannot be used.", stations
         )
         self.bank_info = Gauge(
             "inspector_bank_info",

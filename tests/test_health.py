@@ -36,10 +36,22 @@ def test_it_is_ready_when_no_condition_has_a_fault() -> None:
     assert health.faults() == {"process": "a bug"}
 
 
+def test_a_warning_does_not_make_it_unready() -> None:
+    health = Health("ledger")
+    health.set("ledger", None)
+    health.warn("bank tile", "refused: damaged")
+    assert health.ready
+    with serve(health, CollectorRegistry(), host="127.0.0.1", port=0, token=None) as port:
+        status, body = get(port, "/readyz")
+    assert (status, json.loads(body)["warnings"]) == (200, {"bank tile": "refused: damaged"})
+    health.warn("bank tile", None)
+    assert health.warnings() == {}
+
+
 def test_what_is_served() -> None:
     health = Health("ledger")
     with serve(health, CollectorRegistry(), host="127.0.0.1", port=0, token=None) as port:
-        assert get(port, "/readyz") == (503, '{"ready": false, "faults": {"ledger": "starting"}}\n')
+        assert get(port, "/readyz") == (503, '{"ready": false, "faults": {"ledger": "starting"}, "warnings": {}}\n')
         health.set("ledger", None)
         assert get(port, "/readyz")[0] == 200
         assert get(port, "/healthz")[0] == 200

@@ -1,0 +1,108 @@
+"""Sees that another bank lies where a station's bank is, and hands it over once it has shown that it works."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from inspector.bank import Stamp, file_sha256, stamp
+from inspector.errors import InspectorError
+from inspector.pipeline import Pipeline
+
+EVERY_S: Final = 1.0
+"""How often the banks are looked at: one `stat` each."""
+
+AGAIN_S: Final = 10.0
+"""How long after a refusal the same bank is tried again: it may have been copied while it was read."""
+
+_NICE = 10
+
+
+@dataclass(slots=True)
+class _Watched:
+    digest: str
+    seen: Stamp | None = None
+    refused_at: float | None = None
+
+
+class BankWatch:
+    """One thread, behind the worker in priority; what runs goes on running until `hand_over`.
+
+    running: digest of the running bank by folder. open_bank: opens the bank in a folder and tests it. hand_over: it is
+    sound and new. refuse: why what lies there is not taken, told once; None when all is well again. The thread calls
+    all of them.
+    """
+
+    def __init__(
+        self,
+        running: Mapping[Path, str],
+        *,
+        open_bank: Callable[[Path], Pipeline],
+        hand_over: Callable[[Path, Pipeline], None],
+        refuse: Callable[[Path, str | None], None],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        self._watched = {folder: _Watched(digest) for folder, digest in running.items()}
+        self._open_bank = open_bank
+        self._hand_over = hand_over
+        self._refuse = refuse
+        self._on_fault = on_fault
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="bank watch", daemon=True)
+
+    def __enter__(self) -> "BankWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Finishes the bank in hand."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+
+    def look(self) -> int:
+        """Looks at all banks now, those that were refused included; returns how many they are."""
+        for watched in self._watched.values():
+            watched.refused_at = None if watched.refused_at is None else -AGAIN_S
+        self._wake.set()
+        return len(self._watched)
+
+    def _run(self) -> None:
+        try:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+            while not self._closing:
+                for folder, watched in self._watched.items():
+                    self._look_at(folder, watched)
+                self._wake.wait(EVERY_S)
+                self._wake.clear()
+        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
+            self._on_fault(error)
+
+    def _look_at(self, folder: Path, watched: _Watched) -> None:
+        found = stamp(folder)
+        due = watched.refused_at is not None and time.monotonic() - watched.refused_at >= AGAIN_S
+        if found == watched.seen and not due:
+            return
+        another, watched.seen = found != watched.seen, found
+        try:
+            if found is not None and file_sha256(folder / "manifest.json") == watched.digest:
+                self._clear(folder, watched)
+                return
+            opened = self._open_bank(folder)
+        except (InspectorError, OSError) as error:
+            watched.refused_at = time.monotonic()
+            if another:
+                self._refuse(folder, str(error))
+            return
+        watched.digest = opened.bank.ref.digest
+        self._hand_over(folder, opened)
+        self._clear(folder, watched)
+
+    def _clear(self, folder: Path, watched: _Watched) -> None:
+        if watched.refused_at is not None:
+            watched.refused_at = None
+            self._refuse(folder, None)
