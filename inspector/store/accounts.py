@@ -9,13 +9,16 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
 from inspector.errors import InspectorError, StoreError, UsageError
 from inspector.store.database import store_errors, writing
 from inspector.store.tables import accounts, sessions, tokens
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 log = logging.getLogger(__name__)
 
@@ -79,15 +82,17 @@ _ACCOUNT = (accounts.c.id, accounts.c.name, accounts.c.role, accounts.c.created_
 class Accounts:
     """Reads and writes accounts, sessions and tokens. Safe from any thread.
 
+    hasher: of passwords; argon2id as RFC 9106 has it when not given.
+
     Every method raises StoreError where the database cannot be read or written.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, hasher: "PasswordHasher | None" = None) -> None:
         # The daemon imports the store without ever hashing a password.
         from argon2 import PasswordHasher
 
         self._engine = engine
-        self._hasher = PasswordHasher()
+        self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
         self._setup: bytes | None = None
         self._setup_lock = threading.Lock()
