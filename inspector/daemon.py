@@ -14,12 +14,16 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from sqlalchemy import Engine
+
 from inspector import __version__, contract, logs
 from inspector.banks.watch import BankWatch
 from inspector.contract import UnknownStationError
 from inspector.control import Control, Strangers, control_identity, watch_identity
 from inspector.errors import InspectorError, StoreError
 from inspector.health import Health, serve
+from inspector.housekeeper import Housekeeper
+from inspector.keeper import Keeper
 from inspector.logs import RateLimited
 from inspector.metrics import UNKNOWN_STATION, Metrics
 from inspector.mqtt import Connection
@@ -32,7 +36,18 @@ from inspector.recorder import Recorder
 from inspector.settings import Settings, StationSettings, read_secret
 from inspector.settlement import Settled
 from inspector.station import Intake
-from inspector.store import Ledger, Outbox, Quarantine, Waiting, open_database
+from inspector.store import (
+    Archive,
+    Ledger,
+    Outbox,
+    Policy,
+    Quarantine,
+    Retention,
+    ReviewQueue,
+    Reviews,
+    Waiting,
+    open_database,
+)
 from inspector.types import StationId
 from inspector.worker import Post, Worker
 
@@ -45,6 +60,8 @@ _BROKER = "broker"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_EVERY_S = 0.5
 _FLUSH_S = 5.0
+_SPARE_BYTES = 1_000_000_000
+"""Free on the disk before a picture is kept: the ledger needs it to go on."""
 
 Stop = SimpleQueue[str | BaseException]
 """Anything put here ends the daemon: a word, or the exception that ended a thread."""
@@ -92,8 +109,9 @@ class _Daemon:
             log.info("starting", extra={"version": __version__, "instance": settings.instance, "http_port": port})
             database = opened.enter_context(open_database(settings.database_url))
             ledger, outbox, quarantine = Ledger(database), Outbox(database), self._open_quarantine()
+            archive = self._open_archive()
             self._open_banks()
-            self._wire(ledger, outbox, quarantine)
+            self._wire(ledger, outbox, quarantine, archive)
 
             opened.enter_context(self._control_connection)
             opened.callback(self._last_word)
@@ -105,12 +123,13 @@ class _Daemon:
             opened.enter_context(self._publisher)
             opened.callback(self._recorder.flush, _FLUSH_S)
             opened.enter_context(self._worker)
+            opened.enter_context(self._housekeeper(database, archive))
             opened.enter_context(self._bank_watch)
             for companion in beside:
                 opened.enter_context(companion)
             self._until_stopped()
 
-    def _wire(self, ledger: Ledger, outbox: Outbox, quarantine: Quarantine) -> None:
+    def _wire(self, ledger: Ledger, outbox: Outbox, quarantine: Quarantine, archive: Archive) -> None:
         """Makes the rooms and joins them; nothing runs yet."""
         settings = self._settings
         self._control_connection = Connection(
@@ -151,10 +170,12 @@ class _Daemon:
         self._recorder = Recorder(
             ledger,
             quarantine,
+            Keeper(archive, self._health, sample_rate=settings.review.sample_rate),
             self._health,
             on_recorded=self._recorded,
             on_confirmed=self._publisher.removed,
             on_failure=self._metrics.store_failures.inc,
+            on_missing=lambda station: self._metrics.archive_failures.labels(station).inc(),
             on_fault=self._fault,
         )
         self._metrics.quarantine_bytes.set_function(lambda: quarantine.size_bytes)
@@ -196,6 +217,32 @@ class _Daemon:
         )
         quarantine.open()
         return quarantine
+
+    def _open_archive(self) -> Archive:
+        limit = round(self._settings.retention.max_gb * 1e9)
+        self._metrics.archive_limit.set(limit)
+        return Archive(self._settings.data_dir / "frames", max_bytes=limit, spare_bytes=_SPARE_BYTES)
+
+    def _housekeeper(self, database: Engine, archive: Archive) -> Housekeeper:
+        keep = self._settings.retention
+        policy = Policy(
+            records=keep.records_days,
+            unreviewed=keep.unreviewed_days,
+            reviewed=keep.reviewed_days,
+            defects=keep.defects_days,
+            max_bytes=round(keep.max_gb * 1e9),
+            max_records=keep.max_records,
+        )
+        return Housekeeper(
+            ReviewQueue(database),
+            Reviews(database),
+            Retention(database, archive, policy),
+            archive,
+            self._metrics,
+            self._health,
+            stations=frozenset(map(str, self._posts)),
+            on_fault=self._fault,
+        )
 
     def _open_banks(self) -> None:
         pipelines: dict[Path, Pipeline] = {}

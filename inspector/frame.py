@@ -35,10 +35,17 @@ _FLAGS = {
     "TIFF": cv2.IMREAD_COLOR_BGR | cv2.IMREAD_ANYDEPTH,
 }
 
+_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "TIFF": "tiff", "BMP": "bmp"}
+
 _TIFF_COMPRESSION_UNKNOWN = ("lzma", "webp", "zstd")
 """What Pillow's header reader may name and OpenCV's libtiff does not unpack."""
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def suffix_of(payload: bytes) -> str | None:
+    """jpg, png, tiff or bmp, by how the payload begins; None for anything else."""
+    return next((_SUFFIXES[kind] for begin, (kind, _) in _HEADERS.items() if payload.startswith(begin)), None)
 
 
 def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:

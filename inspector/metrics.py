@@ -25,6 +25,7 @@ from inspector.worker import Outcome
 UNKNOWN_STATION = "_unknown"
 DROP_REASONS = ("duplicate", "retained", "superseded")
 _REJECT_REASONS = tuple(reason for reason in frame_error_reasons() if reason != UnknownStationError.reason)
+REVIEW_OUTCOMES = ("defect", "escape", "false_alarm", "undone", "unsure")
 DECISIONS = (Decision.OK, Decision.NG, Decision.UNCERTAIN)
 
 BANK_OUTCOMES = ("taken_over", "refused")
@@ -84,6 +85,18 @@ class Metrics:
         self.broker_connected = self._plain("broker_connected", "1 while all connections to the broker are up.")
         self.outbox_depth = self._plain("outbox_depth", "Messages the broker has not confirmed.")
         self.quarantine_bytes = self._plain("quarantine_bytes", "Bytes kept in quarantine.")
+        self.archive_bytes = self._plain("archive_bytes", "Bytes of pictures kept for review.")
+        self.archive_limit = self._plain("archive_limit_bytes", "Bytes of pictures above which none is kept.")
+        self.archive_failures = self._counter(
+            "archive_failures", "Frames for review whose picture could not be kept.", stations
+        )
+        self.backlog = self._gauge("review_backlog", "Frames that wait for an operator.", stations)
+        self.reviews = self._counter("reviews", "What operators said about frames.", stations, outcome=REVIEW_OUTCOMES)
+        self.retained = Counter(
+            "inspector_retention_removed", "What retention removed.", ["kind"], registry=self.registry
+        )
+        for kind in ("records", "pictures"):
+            self.retained.labels(kind)
         self.store_failures = Counter(
             "inspector_store_failures", "Commits that failed and were tried again.", registry=self.registry
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from inspector import contract
 from inspector.errors import FrameError, StoreError
 from inspector.health import Health
+from inspector.keeper import Keeper
 from inspector.settlement import Settled, settle
 from inspector.store import ConflictError, Entry, Known, Ledger, Quarantine, Waiting
 from inspector.types import Decision, Inspection, Verdict
@@ -27,28 +28,33 @@ _RETRY_S = (0.1, 5.0)
 class Recorder:
     """Takes outcomes from any thread; one thread of its own writes them, and tries again until they are written.
 
-    Quarantined bytes are on disk before the ledger says so, and the ledger before `on_recorded` is called. on_recorded:
-    what was committed, in order, and what is to be published. on_confirmed: outbox ids that are gone. on_failure: a
-    commit has to be tried again.
+    Quarantined bytes and archived pictures are on disk before the ledger says so, and the ledger before `on_recorded`
+    is called. on_recorded: what was committed, in order, and what is to be published. on_confirmed: outbox ids that
+    are gone. on_failure: a commit has to be tried again. on_missing: the station of a frame that is for review and was
+    committed without its picture.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         quarantine: Quarantine,
+        keeper: Keeper,
         health: Health,
         *,
         on_recorded: Callable[[Sequence[Settled], Sequence[Waiting]], None],
         on_confirmed: Callable[[Sequence[int]], None],
         on_failure: Callable[[], None],
+        on_missing: Callable[[str], None],
         on_fault: Callable[[BaseException], None],
     ) -> None:
         self._ledger = ledger
         self._quarantine = quarantine
+        self._keeper = keeper
         self._health = health
         self._on_recorded = on_recorded
         self._on_confirmed = on_confirmed
         self._on_failure = on_failure
+        self._on_missing = on_missing
         self._on_fault = on_fault
         self._changed = threading.Condition()
         self._waiting: deque[Outcome] = deque()
@@ -151,16 +157,21 @@ class Recorder:
         self, batch: Sequence[Outcome], confirmed: Sequence[int], known: Known
     ) -> tuple[list[Settled], list[Waiting]]:
         settled = settle(batch, known)
-        letters = self._ledger.commit(
-            [self._entry(one) for one in settled if not one.duplicate],
-            duplicates=[one.key for one in settled if one.duplicate],
-            attempted=[
-                (str(one.delivery.station), one.delivery.raw.frame_id, one.delivery.raw.sha256)
-                for one in batch
-                if one.delivery.dup
-            ],
-            confirmed=confirmed,
-        )
+        with self._keeper.archive.held():
+            entries = [self._entry(one) for one in settled if not one.duplicate]
+            letters = self._ledger.commit(
+                entries,
+                duplicates=[one.key for one in settled if one.duplicate],
+                attempted=[
+                    (str(one.delivery.station), one.delivery.raw.frame_id, one.delivery.raw.sha256)
+                    for one in batch
+                    if one.delivery.dup
+                ],
+                confirmed=confirmed,
+            )
+        for entry in entries:
+            if entry.queued and entry.image is None:
+                self._on_missing(entry.station)
         return settled, letters
 
     def _entry(self, settled: Settled) -> Entry:
@@ -195,6 +206,9 @@ class Recorder:
             stage_ms={"queue": outcome.queue_ms, **inspection.stage_ms},
             reason="the score is between the thresholds ok and ng" if uncertain else None,
         )
+        asked = self._keeper.ask(
+            verdict.decision, verdict.score, verdict.thresholds.ng, sha256=message.sha256, image=message.payload
+        )
         return Entry(
             result_id=verdict.result_id,
             station=str(verdict.station),
@@ -215,6 +229,10 @@ class Recorder:
             bank_digest=verdict.bank.digest,
             document=contract.verdict_json(verdict),
             topic=contract.station_topic(verdict.station, "verdict"),
+            image=asked.image,
+            queued=asked.queued,
+            sampled=asked.sampled,
+            score_ratio=asked.score_ratio,
         )
 
     def _error(self, outcome: Outcome, error: FrameError) -> Entry:

@@ -231,12 +231,39 @@ class QuarantineSettings(_Section):
     max_files: int = Field(default=10_000, ge=1)
 
 
+class RetentionSettings(_Section):
+    """How long frames stay, in days; and how much, whatever their age."""
+
+    records_days: float = Field(default=90, gt=0, description="frames that nobody was asked about: ok, errors, drops")
+    unreviewed_days: float = Field(
+        default=180, gt=0, description="frames that wait for an operator, with their pictures"
+    )
+    reviewed_days: float = Field(default=365, gt=0, description="decided frames with their pictures, but for defects")
+    defects_days: float | None = Field(default=None, gt=0, description="confirmed defects; for ever when null")
+    max_gb: float = Field(default=50, gt=0, description="pictures; the oldest decided ones go first, never defects")
+    max_records: int = Field(
+        default=10_000_000, ge=1000, description="rows of the ledger; the oldest that nobody was asked about go first"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "RetentionSettings":
+        if self.unreviewed_days < self.records_days:
+            raise ValueError(
+                f"unreviewed_days: got {self.unreviewed_days:g}, expected at least records_days ({self.records_days:g})"
+            )
+        if self.defects_days is not None and self.defects_days < self.reviewed_days:
+            raise ValueError(
+                f"defects_days: got {self.defects_days:g}, expected at least reviewed_days ({self.reviewed_days:g})"
+            )
+        return self
+
+
 class Settings(_Section):
     """Everything that the daemon is told."""
 
     instance: str = Field(default="main", pattern=f"^{_LEVEL}$", description="unique at the broker")
     broker: BrokerSettings = BrokerSettings()
-    data_dir: AnyPath = Field(description="ledger, outbox, quarantine")
+    data_dir: AnyPath = Field(description="ledger, outbox, pictures, quarantine")
     database: str | None = Field(default=None, min_length=1, description="SQLAlchemy URL; SQLite when not set")
     metrics: MetricsSettings = MetricsSettings()
     stations: tuple[StationSettings, ...] = Field(min_length=1)
@@ -246,6 +273,7 @@ class Settings(_Section):
     )
     quarantine: QuarantineSettings = QuarantineSettings()
     review: ReviewSettings = ReviewSettings()
+    retention: RetentionSettings = RetentionSettings()
     max_pixels: int = Field(default=64_000_000, ge=1, description="larger frames are refused by their header")
     engine: str = Field(default="auto", min_length=1, description="inference engine")
 

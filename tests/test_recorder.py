@@ -13,14 +13,16 @@ from services import wait_until
 
 from inspector.errors import FrameDamagedError
 from inspector.health import Health
+from inspector.keeper import Keeper
 from inspector.link import Arrival
 from inspector.recorder import Recorder
 from inspector.settlement import Settled
 from inspector.station import Delivery
-from inspector.store import Ledger, Outbox, Quarantine, Waiting, open_database
+from inspector.store import Archive, Ledger, Outbox, Quarantine, QueueFilter, ReviewQueue, Waiting, open_database
 from inspector.types import BankRef, Decision, Inspection, Region, StationId, Thresholds
 from inspector.worker import Outcome, Post
 
+PICTURE = b"\x89PNG\r\n\x1a\n and so on"
 CAM1 = StationId.parse("plant/hall1/line1/cam1")
 INSPECTION = Inspection(
     Decision.UNCERTAIN, 1.5, 0.1, (Region(1, 2, 3, 4, 5, 1.4),), np.zeros((1, 1), np.float32), (9, 9), {}
@@ -48,6 +50,7 @@ class Told:
         self.letters: list[Waiting] = []
         self.removed: list[int] = []
         self.failures = 0
+        self.missing: list[str] = []
         self.faults: list[BaseException] = []
 
     def recorded(self, settled: Sequence[Settled], letters: Sequence[Waiting]) -> None:
@@ -64,10 +67,12 @@ def recorder(ledger: Any, folder: Path, told: Told, health: Health) -> Recorder:
     return Recorder(
         ledger,
         quarantine,
+        Keeper(Archive(folder / "frames"), health, sample_rate=0.0),
         health,
         on_recorded=told.recorded,
         on_confirmed=told.removed.extend,
         on_failure=told.failed,
+        on_missing=told.missing.append,
         on_fault=told.faults.append,
     )
 
@@ -119,6 +124,37 @@ def test_a_quarantine_that_cannot_be_written_is_waited_for(ledger: Ledger, tmp_p
         wait_until(lambda: told.settled, "it is recorded")
         assert health.ready
         assert told.failures > 0
+
+
+def test_a_picture_for_review_is_on_disk_before_it_is_told(ledger: Ledger, url: str, tmp_path: Path) -> None:
+    told = Told()
+    with recorder(ledger, tmp_path, told, Health()) as writer:
+        writer.record(outcome("f0", payload=PICTURE))
+        assert writer.flush(60)
+    with open_database(url) as engine:
+        (row,) = ReviewQueue(engine).page(QueueFilter()).rows
+    assert (row.frame_id, row.word, row.image, row.score_ratio) == ("f0", "uncertain", "png", 0.75)
+    assert Archive(tmp_path / "frames").read(row.sha256, "png") == PICTURE
+    assert told.missing == []
+
+
+@pytest.mark.faults
+def test_a_picture_that_cannot_be_kept_holds_back_no_verdict(ledger: Ledger, url: str, tmp_path: Path) -> None:
+    told, health = Told(), Health()
+    (tmp_path / "frames").write_text("in the way")
+    with recorder(ledger, tmp_path, told, health) as writer:
+        writer.record(outcome("f0", payload=PICTURE))
+        wait_until(lambda: told.letters, "the verdict is out")
+        assert told.missing == [str(CAM1)]
+        assert health.ready
+        assert "archive" in health.warnings()["archive"]
+        (tmp_path / "frames").unlink()
+        writer.record(outcome("f1", payload=PICTURE + b"another"))
+        wait_until(lambda: len(told.letters) == 2, "the next verdict is out")
+        assert health.warnings() == {}
+    with open_database(url) as engine:
+        rows = ReviewQueue(engine).page(QueueFilter(order="newest")).rows
+    assert [(row.frame_id, row.image) for row in rows] == [("f1", "png"), ("f0", None)]
 
 
 def test_a_bug_releases_who_waits(tmp_path: Path) -> None:

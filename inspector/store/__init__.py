@@ -4,11 +4,12 @@ from inspector.store.accounts import Account, AccountError, Accounts, Role, Toke
 from inspector.store.archive import Archive
 from inspector.store.audit import Audit, AuditFilter, PromotionRow
 from inspector.store.database import ConflictError, open_database
-from inspector.store.frame_row import Disposition, FrameRow
+from inspector.store.frame_row import Disposition, FrameRow, score_ratio
 from inspector.store.ledger import Entry, Known, Ledger
 from inspector.store.outbox import Outbox, Waiting
 from inspector.store.quarantine import Quarantine
 from inspector.store.queue import Counts, Cursor, Page, QueueFilter, ReviewQueue, ShiftHours
+from inspector.store.retention import Freed, Policy, Retention
 from inspector.store.reviews import BatchResult, ReviewError, ReviewRow, Reviews, StaleError, UnknownFrameError
 from inspector.store.tally import Recorded, Tally
 
@@ -26,14 +27,17 @@ __all__ = [
     "Disposition",
     "Entry",
     "FrameRow",
+    "Freed",
     "Known",
     "Ledger",
     "Outbox",
     "Page",
+    "Policy",
     "PromotionRow",
     "Quarantine",
     "QueueFilter",
     "Recorded",
+    "Retention",
     "ReviewError",
     "ReviewQueue",
     "ReviewRow",
@@ -46,4 +50,5 @@ __all__ = [
     "UnknownFrameError",
     "Waiting",
     "open_database",
+    "score_ratio",
 ]

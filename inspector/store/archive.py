@@ -2,11 +2,16 @@
 
 import os
 import re
+import shutil
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from inspector.errors import StoreError
+
+SHARDS = tuple(f"{number:02x}" for number in range(256))
+"""The folders of the archive: the first two digits of the digests in them."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"[a-z]{1,8}")
@@ -14,10 +19,27 @@ _HALF = ".tmp"
 
 
 class Archive:
-    """A folder of files `ab/abcd….png`. Safe from any thread; one process writes, others may read."""
+    """A folder of files `ab/abcd….png`. Safe from any thread; one process writes, others may read.
 
-    def __init__(self, folder: Path) -> None:
+    max_bytes: above it nothing more is kept; as `measure` has seen it. spare_bytes: nothing is kept either while less
+    is free on the disk, so that pictures never take the ledger's place.
+    """
+
+    def __init__(self, folder: Path, *, max_bytes: int | None = None, spare_bytes: int = 0) -> None:
         self._folder = folder
+        self._max_bytes = max_bytes
+        self._spare_bytes = spare_bytes
+        self._sizes: dict[str, int] = {}
+        self._held = threading.RLock()
+
+    @property
+    def size_bytes(self) -> int:
+        """How much is kept, in the folders that were measured."""
+        return sum(self._sizes.values())
+
+    def held(self) -> AbstractContextManager[object]:
+        """Nothing is removed meanwhile: from the moment a picture is kept until the ledger says so."""
+        return self._held
 
     def path(self, sha256: str, suffix: str) -> Path:
         """Where the picture is, or would be.
@@ -35,14 +57,17 @@ class Archive:
         """Writes the picture durably, unless it is there: after this it survives a power cut.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: it cannot be written, or there is no room left for it.
         """
         path = self.path(sha256, suffix)
-        with self._mapped():
+        with self._mapped(), self._held:
             if path.exists():
                 return
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_room(path.parent)
+            self._check_room(len(data))
             _write(path, data)
+            if sha256[:2] in self._sizes:
+                self._sizes[sha256[:2]] += len(data)
 
     def read(self, sha256: str, suffix: str) -> bytes:
         """The picture's bytes.
@@ -60,13 +85,56 @@ class Archive:
             StoreError: it cannot be deleted.
         """
         path = self.path(sha256, suffix)
-        with self._mapped():
+        with self._mapped(), self._held:
             try:
                 size = path.stat().st_size
                 path.unlink()
             except FileNotFoundError:
                 return 0
+            if sha256[:2] in self._sizes:
+                self._sizes[sha256[:2]] -= size
         return size
+
+    def measure(self, shard: str, *, before: float) -> list[tuple[str, str]]:
+        """Takes stock of one of SHARDS: removes what was half written, and returns (digest, suffix) of the pictures
+        that were kept before that time, in seconds since 1970.
+
+        Raises:
+            StoreError: the folder cannot be read.
+        """
+        total, older = 0, []
+        with self._mapped():
+            for path in _files(self._folder / shard):
+                about = path.stat()
+                if about.st_mtime >= before:
+                    total += about.st_size
+                elif path.name.endswith(_HALF):
+                    path.unlink()
+                else:
+                    total += about.st_size
+                    digest, _, suffix = path.name.partition(".")
+                    if _DIGEST.fullmatch(digest) and _SUFFIX.fullmatch(suffix):
+                        older.append((digest, suffix))
+        with self._held:
+            self._sizes[shard] = total
+        return older
+
+    def _make_room(self, shard: Path) -> None:
+        if not shard.exists():
+            shard.mkdir(parents=True, exist_ok=True)
+            _sync(self._folder)
+
+    def _check_room(self, size: int) -> None:
+        if self._max_bytes is not None and self.size_bytes + size > self._max_bytes:
+            raise StoreError(
+                f"archive {self._folder}: {self.size_bytes / 1e9:.1f} GB are kept, expected room below "
+                f"{self._max_bytes / 1e9:.1f} GB; review what waits, or raise retention.max_gb"
+            )
+        if (free := shutil.disk_usage(self._folder).free) < self._spare_bytes + size:
+            raise StoreError(
+                f"archive {self._folder}: {free / 1e6:.0f} MB are free on the disk, expected more than "
+                f"{self._spare_bytes / 1e6:.0f} MB, which are left to the ledger"
+            )
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
@@ -74,6 +142,10 @@ class Archive:
             yield
         except OSError as error:
             raise StoreError(f"archive {self._folder}: {error.strerror or error}") from error
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -87,9 +159,12 @@ def _write(path: Path, data: bytes) -> None:
     except OSError:
         half.unlink(missing_ok=True)
         raise
-    for folder in (path.parent, path.parent.parent):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from inspector.errors import InspectorError
 from inspector.store.database import store_errors, writing
@@ -230,17 +230,28 @@ class Reviews:
         with store_errors("reviews"), self._engine.connect() as connection:
             return _history(connection, frame)
 
-    def audit(self, *, limit: int, before: int | None = None) -> list[ReviewRow]:
-        """All that was said about all frames, newest first; `before`: the id from which to go on.
+    def since(self, last: int | None) -> tuple[int, dict[tuple[str, str], int]]:
+        """How often what was said, by (station, outcome), after the id that an earlier call gave; with the id from
+        which to go on. None begins now. outcome: a disposition, `escape` or `undone`.
 
         Raises:
             StoreError: the database cannot be read.
         """
-        query = select(reviews).order_by(reviews.c.id.desc()).limit(limit)
-        if before is not None:
-            query = query.where(reviews.c.id < before)
         with store_errors("reviews"), self._engine.connect() as connection:
-            return [ReviewRow(*row) for row in connection.execute(query)]
+            newest = connection.execute(select(func.max(reviews.c.id))).scalar() or 0
+            if last is None or newest == last:
+                return newest, {}
+            between = (reviews.c.id > last, reviews.c.id <= newest)
+            query = (
+                select(reviews.c.station, reviews.c.action, reviews.c.to_disposition, func.count())
+                .where(*between)
+                .group_by(reviews.c.station, reviews.c.action, reviews.c.to_disposition)
+            )
+            counted: dict[tuple[str, str], int] = {}
+            for station, action, disposition, count in connection.execute(query):
+                outcome = {"undo": "undone", "escape": "escape"}.get(action, disposition)
+                counted[station, outcome] = counted.get((station, outcome), 0) + count
+            return newest, counted
 
     def _dispose(self, selection: Sequence[tuple[int, int]], state: _State, said: _Said) -> BatchResult:
         result = BatchResult(said.batch or "")

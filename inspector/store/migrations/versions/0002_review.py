@@ -23,6 +23,7 @@ INDEXES = (
     ("ix_frames_queued_lot", ("lot", "received_at"), QUEUED),
     ("ix_frames_reviewed", ("reviewed_at", "station"), "disposition IS NOT NULL"),
     ("ix_frames_image", ("sha256",), "image IS NOT NULL"),
+    ("ix_frames_pictures", ("id",), "image IS NOT NULL"),
     ("ix_frames_part", ("part_id",), "part_id IS NOT NULL"),
 )
 

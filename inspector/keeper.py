@@ -1,0 +1,67 @@
+"""Which frames operators are asked about, and that their pictures are there when they look."""
+
+from dataclasses import dataclass
+
+from inspector.errors import StoreError
+from inspector.frame import suffix_of
+from inspector.health import Health
+from inspector.store import Archive, score_ratio
+from inspector.types import Decision
+
+WARNING = "archive"
+
+_DRAWN_DIGITS = 13
+"""Hexadecimal digits of the digest that decide the draw: what a float holds exactly."""
+
+_DRAWN_RANGE = 1 << 4 * _DRAWN_DIGITS
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the ledger says of a frame that is for review. image: suffix of its picture; None, it is not kept."""
+
+    queued: bool = False
+    sampled: bool = False
+    image: str | None = None
+    score_ratio: float | None = None
+
+
+_NOT_ASKED = Asked()
+
+
+class Keeper:
+    """Queues what is ng or uncertain and a random sample of what is ok, and archives the pictures.
+
+    A picture that cannot be kept is told and holds back no verdict. sample_rate: 0 to 1.
+    """
+
+    def __init__(self, archive: Archive, health: Health, *, sample_rate: float) -> None:
+        self.archive = archive
+        self._health = health
+        self._sample_rate = sample_rate
+
+    def ask(self, decision: Decision, score: float, ng: float, *, sha256: str, image: bytes) -> Asked:
+        """Decides whether an operator is asked; if so the picture is on disk afterwards, or `image` is None."""
+        sampled = decision is Decision.OK and drawn(sha256, self._sample_rate)
+        if decision is Decision.OK and not sampled:
+            return _NOT_ASKED
+        return Asked(True, sampled, self._kept(sha256, image), score_ratio(score, ng))
+
+    def _kept(self, sha256: str, image: bytes) -> str | None:
+        suffix = suffix_of(image)
+        try:
+            if suffix is not None:
+                self.archive.keep(sha256, image, suffix)
+        except StoreError as error:
+            self._health.warn(WARNING, str(error))
+            return None
+        self._health.warn(WARNING, None)
+        return suffix
+
+
+def drawn(sha256: str, rate: float) -> bool:
+    """Whether a frame is in the sample: a matter of its digest alone, the same after any restart.
+
+    The last digits decide; the first ones choose the folder in the archive.
+    """
+    return int(sha256[-_DRAWN_DIGITS:], 16) < rate * _DRAWN_RANGE

@@ -1,0 +1,201 @@
+"""Retention: what has had its time goes, piece by piece, so that neither disk nor ledger grows for ever.
+
+Each kind of frame has a time of its own, for its row and its picture alike. Above their bounds, pictures of frames that
+somebody decided about go before their time, and rows that nobody was asked about; nothing else does. What operators
+said stays in the audit.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Delete, Engine, Update, bindparam, delete, func, select, update
+
+from inspector.store.archive import SHARDS, Archive
+from inspector.store.database import store_errors, writing
+from inspector.store.tables import frames
+
+_ROWS = 500
+"""Rows that are looked at in one step, and deleted in one transaction."""
+
+_PICTURES = 50
+_ORPHAN_S = 3600.0
+"""A file that no row speaks of is left alone for so long: its row may be on its way."""
+
+_RELIEF = (0.95, 0.90)
+"""Of the bound: above the first, pictures go until the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long, in days; None: for ever.
+
+    records: frames that nobody was asked about. unreviewed: frames that wait for an operator. reviewed: frames that are
+    decided, but for defects. defects: confirmed defects. max_bytes: of pictures. max_records: rows.
+    """
+
+    records: float
+    unreviewed: float
+    reviewed: float
+    defects: float | None
+    max_bytes: int
+    max_records: int
+
+    def days(self, *, queued: bool, disposition: str | None) -> float | None:
+        """How long such a frame stays."""
+        if disposition == "defect":
+            return self.defects
+        if disposition is not None:
+            return self.reviewed
+        return self.unreviewed if queued else self.records
+
+    @property
+    def shortest(self) -> float:
+        """What is younger than this stays in any case."""
+        return min(self.records, self.unreviewed, self.reviewed, *([] if self.defects is None else [self.defects]))
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What one step removed."""
+
+    records: int = 0
+    pictures: int = 0
+
+
+_OLDEST = (
+    select(
+        frames.c.id,
+        frames.c.version,
+        frames.c.received_at,
+        frames.c.queued,
+        frames.c.disposition,
+        frames.c.image,
+        frames.c.sha256,
+    )
+    .where(frames.c.id > bindparam("after"))
+    .order_by(frames.c.id)
+    .limit(bindparam("most"))
+)
+_PICTURES_OF = (
+    select(frames.c.id, frames.c.version, frames.c.image, frames.c.sha256, frames.c.disposition)
+    .where(frames.c.id > bindparam("after"), frames.c.image.is_not(None))
+    .order_by(frames.c.id)
+    .limit(bindparam("most"))
+)
+_KEPT = select(frames.c.sha256, frames.c.image).where(
+    frames.c.image.is_not(None), frames.c.sha256.in_(bindparam("digests", expanding=True))
+)
+_BY_ID = frames.c.id.in_(bindparam("ids", expanding=True))
+_NOW = select(frames.c.id, frames.c.version).where(_BY_ID).with_for_update()
+_DELETE = delete(frames).where(_BY_ID)
+_FORGET_PICTURE = update(frames).where(_BY_ID).values(image=None)
+
+
+class Retention:
+    """Removes what has had its time. Each method does its work in small steps: whoever iterates sets the pace.
+
+    All raise StoreError where database or archive cannot be read or written; what was removed until then is gone.
+    """
+
+    def __init__(self, engine: Engine, archive: Archive, policy: Policy) -> None:
+        self._engine = engine
+        self._archive = archive
+        self._policy = policy
+
+    def sweep(self, now: datetime) -> Iterator[Freed]:
+        """All frames that have had their time, oldest first, with their pictures."""
+        after, surplus = 0, self._surplus()
+        newest = now - timedelta(days=self._policy.shortest)
+        while True:
+            with store_errors("retention"), self._engine.connect() as connection:
+                rows = connection.execute(_OLDEST, {"after": after, "most": _ROWS}).all()
+            if not rows:
+                return
+            going: list[Any] = []
+            for row in rows:
+                unasked = not row.queued and row.disposition is None
+                if (unasked and len(going) < surplus) or self._has_had_its_time(row, now):
+                    going.append(row)
+            surplus -= len(going)
+            yield self._remove(going)
+            after = rows[-1].id
+            if surplus <= 0 and rows[-1].received_at > newest:
+                return
+
+    def relieve(self) -> Iterator[Freed]:
+        """While the pictures are near their bound, those of decided frames go, oldest first; never those of defects."""
+        most, enough = (self._policy.max_bytes * part for part in _RELIEF)
+        if self._archive.size_bytes <= most:
+            return
+        after = 0
+        while self._archive.size_bytes > enough:
+            with store_errors("retention"), self._engine.connect() as connection:
+                rows = connection.execute(_PICTURES_OF, {"after": after, "most": _ROWS}).all()
+            if not rows:
+                return
+            going = [row for row in rows if row.disposition not in (None, "defect")]
+            for part in _parts(going, _PICTURES):
+                yield self._remove_pictures(part)
+                if self._archive.size_bytes <= enough:
+                    return
+            after = rows[-1].id
+            yield Freed()
+
+    def tidy(self) -> Iterator[Freed]:
+        """Measures the archive, and removes the pictures that no frame speaks of, as after a power cut."""
+        for shard in SHARDS:
+            older = self._archive.measure(shard, before=time.time() - _ORPHAN_S)
+            yield Freed()
+            for part in _parts(older, _PICTURES):
+                with self._archive.held():
+                    removed = self._remove_unspoken(part)
+                yield Freed(pictures=removed)
+
+    def _has_had_its_time(self, row: Any, now: datetime) -> bool:
+        days = self._policy.days(queued=row.queued, disposition=row.disposition)
+        return days is not None and bool(row.received_at < now - timedelta(days=days))
+
+    def _surplus(self) -> int:
+        with store_errors("retention"), self._engine.connect() as connection:
+            rows = int(connection.execute(select(func.count()).select_from(frames)).scalar_one())
+        return rows - self._policy.max_records
+
+    def _remove(self, rows: Sequence[Any]) -> Freed:
+        records = self._change(_DELETE, [row for row in rows if row.image is None])
+        pictures = 0
+        for part in _parts([row for row in rows if row.image is not None], _PICTURES):
+            with self._archive.held():
+                records += self._change(_DELETE, part)
+                pictures += self._remove_unspoken([(row.sha256, row.image) for row in part])
+        return Freed(records, pictures)
+
+    def _remove_pictures(self, rows: Sequence[Any]) -> Freed:
+        with self._archive.held():
+            self._change(_FORGET_PICTURE, rows)
+            return Freed(pictures=self._remove_unspoken([(row.sha256, row.image) for row in rows]))
+
+    def _change(self, statement: Delete | Update, rows: Sequence[Any]) -> int:
+        """Only rows about which nobody has said anything since they were read; returns how many those were."""
+        if not rows:
+            return 0
+        seen = {row.id: row.version for row in rows}
+        with store_errors("retention"), writing(self._engine) as connection:
+            now = connection.execute(_NOW, {"ids": list(seen)})
+            same = [row.id for row in now if row.version == seen[row.id]]
+            connection.execute(statement, {"ids": same})
+        return len(same)
+
+    def _remove_unspoken(self, pictures: Iterable[tuple[str, str]]) -> int:
+        """Of these, the pictures that no frame speaks of: one may be that of several frames."""
+        gone = set(pictures)
+        with store_errors("retention"), self._engine.connect() as connection:
+            kept = connection.execute(_KEPT, {"digests": sorted({digest for digest, _ in gone})}).all()
+        gone -= {(row.sha256, row.image) for row in kept}
+        return sum(self._archive.remove(digest, suffix) > 0 for digest, suffix in gone)
+
+
+def _parts(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (rows[begin : begin + size] for begin in range(0, len(rows), size))
