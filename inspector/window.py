@@ -53,8 +53,8 @@ class Window:
     """The part of a recipe's picture that a region of interest leaves, and what of it counts.
 
     view: what it shows of the frame. x, y: its place in the picture of the recipe's size. size_wh: its own size there.
-    share: float32 (height, width), how much of each of its pixels lies inside. hidden: bool (height, width), pixels to
-    which anything outside contributes. counts: bool (height, width) of the recipe's size, True inside.
+    share: float32 (height, width), how much of each of its pixels lies inside. visible: uint8 (height, width), 1 where
+    nothing outside contributes to a pixel. cover: uint8 (height, width, 3), paint all over. counts: bool (height, width) of the recipe's size, True inside.
     """
 
     view: View
@@ -62,7 +62,8 @@ class Window:
     y: int
     size_wh: tuple[int, int]
     share: Float32Array
-    hidden: NDArray[np.bool_]
+    visible: UInt8Image
+    cover: UInt8Image
     counts: NDArray[np.bool_]
 
     @property
@@ -73,14 +74,14 @@ class Window:
 
     def paint(self, picture: UInt8Image) -> UInt8Image:
         """A copy of the window's picture, uint8 (height, width, 3), painted over where anything outside shows."""
-        over = np.broadcast_to(np.array(PAINT, np.uint8), picture.shape)
-        return np.where(self.hidden[..., None], over, picture)
+        painted = self.cover.copy()
+        cv2.copyTo(picture, self.visible, painted)
+        return painted
 
     def spread(self, heat: Float32Array) -> Float32Array:
         """The window's anomaly map, float32 (height, width), in one of the recipe's size that is zero outside."""
         whole = np.zeros(self.counts.shape, np.float32)
-        whole[self.place] = heat
-        whole[~self.counts] = 0
+        whole[self.place] = heat * self.counts[self.place]
         return whole
 
 
@@ -168,7 +169,8 @@ def _window(roi: Roi, crop: Crop | None, size_wh: tuple[int, int]) -> Window:
         y=y,
         size_wh=own_wh,
         share=_share(seen, own_wh),
-        hidden=_touched(~seen, own_wh),
+        visible=(~_touched(~seen, own_wh)).astype(np.uint8),
+        cover=np.full((*own_wh[::-1], 3), PAINT, np.uint8),
         counts=_share(inside, size_wh) >= HALF,
     )
 

@@ -34,7 +34,7 @@ def test_whole_columns_and_rows_fall_away() -> None:
     assert window is not None
     assert (window.view, window.x, window.y) == (View(256, 64, 128, 448), 128, 32)
     assert picture_wh(recipe) == window.size_wh == (64, 224)
-    assert not window.hidden.any()
+    assert window.visible.all()
     assert inside_of(recipe, (28, 8)).all()  # type: ignore[union-attr]
     extent = extent_of(recipe, (28, 8))
     assert extent is not None
@@ -70,7 +70,7 @@ def test_nothing_outside_reaches_the_picture(data: st.DataObject) -> None:
     assert window is not None
     assert picture.shape == (window.size_wh[1], window.size_wh[0], 3)
     assert (view.x <= x0, view.y <= y0, view.x + view.width >= x1, view.y + view.height >= y1) == (True,) * 4
-    assert (picture[window.hidden] == PAINT).all()
+    assert (picture[window.visible == 0] == PAINT).all()
     assert window.counts.shape == size_wh[::-1]
 
 
