@@ -17,3 +17,12 @@ class Track(Protocol):
 def silent(items: Sequence[T], label: str, /) -> Iterable[T]:  # noqa: ARG001
     """Shows nothing."""
     return items
+
+
+def named(track: Track, name: str) -> Track:
+    """Shows the same, each label after a name."""
+
+    def told(items: Sequence[T], label: str, /) -> Iterable[T]:
+        return track(items, f"{name}: {label}")
+
+    return told

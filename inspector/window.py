@@ -54,7 +54,8 @@ class Window:
 
     view: what it shows of the frame. x, y: its place in the picture of the recipe's size. size_wh: its own size there.
     share: float32 (height, width), how much of each of its pixels lies inside. visible: uint8 (height, width), 1 where
-    nothing outside contributes to a pixel. cover: uint8 (height, width, 3), paint all over. counts: bool (height, width) of the recipe's size, True inside.
+    nothing outside contributes to a pixel. cover: uint8 (height, width, 3), paint all over. counts: bool
+    (height, width) of the recipe's size, True inside.
     """
 
     view: View

@@ -14,6 +14,7 @@ _COMMANDS = {
     "calibrate": ("inspector.cli.calibrate", "Build a bank from a folder of good samples."),
     "inspect": ("inspector.cli.inspect", "Score pictures against a bank."),
     "evaluate": ("inspector.cli.evaluate", "Measure a bank on a labelled test folder."),
+    "compare": ("inspector.cli.compare", "Hold backbones and recipes against one another."),
     "run": ("inspector.cli.run", "The daemon: frames in over MQTT, verdicts out."),
     "camera": ("inspector.camera_cli", "Publish frames: a folder, a video, a camera, a drawn product."),
     "review": ("inspector.cli.review", "The web page on which people decide about flagged frames."),

@@ -68,7 +68,7 @@ def parts(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("calibrate",), ("inspect",), ("evaluate",), ("run",), ("bank",), ("bank", "list"),
+    "command", [(), ("calibrate",), ("inspect",), ("evaluate",), ("compare",), ("run",), ("bank",), ("bank", "list"),
                 ("bank", "show"), ("bank", "verify"), ("bank", "promote"), ("bank", "rollback"), ("bank", "diff")]
 )  # fmt: skip
 def test_help_fits_a_screen(cli: Cli, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_help_fits_a_screen(cli: Cli, command: tuple[str, ...], monkeypatch: pyt
 
 def test_help_names_every_command_and_each_opens(cli: Cli) -> None:
     overview = cli("--help").out
-    for name in ("demo", "calibrate", "inspect", "evaluate", "run", "camera", "bank"):
+    for name in ("demo", "calibrate", "inspect", "evaluate", "compare", "run", "camera", "bank"):
         assert f"\n  {name} " in overview
         assert cli(name, "--help").code == 0
 

@@ -1,0 +1,111 @@
+"""`inspector compare`."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inspector.cli.progress import track
+
+if TYPE_CHECKING:
+    from calibration.comparison import Comparison
+    from inspector.recipe import Recipe
+
+
+@click.command()
+@click.argument("good_dir", type=click.Path(path_type=Path))
+@click.argument("test_dir", required=False, type=click.Path(path_type=Path))
+@click.option("--backbone", "backbones", multiple=True, help="builtin or timm:NAME[@FILE]; repeat it  [builtin]")
+@click.option("--recipe", "files", multiple=True, type=click.Path(path_type=Path), help="A YAML file; repeat it")
+@click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
+@click.option("--limit", type=click.IntRange(min=1), help="Use only the first so many good files")
+@click.option("--seed", default=0, show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the banks in this folder")
+@click.option("--report", type=click.Path(path_type=Path), help="Write one HTML page into this folder")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def compare(
+    good_dir: Path,
+    test_dir: Path | None,
+    backbones: tuple[str, ...],
+    files: tuple[Path, ...],
+    output: Path | None,
+    report: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Hold backbones and recipes against one another on your own samples.
+
+    Each backbone is calibrated with each recipe on GOOD_DIR and judged on TEST_DIR (good/, one folder for each defect);
+    without TEST_DIR, by synthetic defects on held-back samples.
+    """
+    from calibration.calibrate import Options
+    from calibration.comparison import candidates
+    from calibration.comparison import compare as hold_against
+
+    listed = candidates(backbones or ("builtin",), _recipes(files))
+    with tempfile.TemporaryDirectory(prefix="inspector-compare-") as scratch:
+        folder = output or Path(scratch)
+        comparison = hold_against(good_dir, test_dir, listed, folder, Options(**options), track=track)
+    page = _report(comparison, good_dir, test_dir, report) if report else None
+    if as_json:
+        click.echo(json.dumps(comparison.to_json() | ({"report": str(page)} if page else {})))
+    else:
+        click.echo(_text(comparison) + (f"\nreport: {page}" if page else ""))
+    if comparison.failed:
+        raise click.exceptions.Exit(1)
+
+
+def _recipes(files: tuple[Path, ...]) -> dict[str, "Recipe"]:
+    from inspector import recipe
+    from inspector.errors import UsageError
+
+    if not files:
+        return {"default": recipe.Recipe()}
+    names = [file.stem if len({other.stem for other in files}) == len(files) else str(file) for file in files]
+    if len(set(names)) < len(names):
+        raise UsageError(f"recipes: got {', '.join(names)}; expected each file once")
+    return {name: recipe.load(file) for name, file in zip(names, files, strict=True)}
+
+
+def _report(comparison: "Comparison", good_dir: Path, test_dir: Path | None, folder: Path) -> Path:
+    from calibration.report import write_comparison
+
+    return write_comparison(comparison, good_dir, test_dir, folder)
+
+
+def _text(comparison: "Comparison") -> str:
+    from calibration.comparison import conclusion
+    from inspector.charts.wording import number, percent
+
+    head = ["", "AUROC", "90 % interval", "pixel", "AUPRO", "rejects", "escapes", "ms/frame", "bank MB", "calib. s"]
+    rows = [
+        [
+            f"{'*' if item.front else ' '} {item.candidate.name}",
+            number(item.image_auroc),
+            f"{item.interval[0]:.3f}–{item.interval[1]:.3f}" if item.interval else "–",
+            number(item.pixel_auroc),
+            number(item.aupro),
+            percent(item.false_reject_rate),
+            percent(item.escape_rate),
+            number(item.ms_p50, 1),
+            f"{item.bank['bytes'] / 1e6:.1f}",
+            f"{item.seconds:.0f}",
+        ]
+        for item in comparison.judged
+    ]
+    wide = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [
+        row[0].ljust(wide[0]) + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], wide[1:], strict=True))
+        for row in [head, *rows]
+    ]
+    judged_by = (
+        f"{comparison.n_good} held-back samples, as they are and each with a SYNTHETIC defect: this tells candidates "
+        "apart, not how many real defects are caught"
+        if comparison.synthetic
+        else f"{comparison.n_good} good and {comparison.n_defect} defective frames"
+    )
+    lines += ["", "* no other is both faster and better.", f"Judged by {judged_by}.", *conclusion(comparison)]
+    lines += [f"not compared: {candidate.name}: {error}" for candidate, error in comparison.failed]
+    return "\n".join(lines + [f"note: {note}" for note in comparison.notes])

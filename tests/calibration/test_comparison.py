@@ -1,0 +1,247 @@
+"""Backbones and recipes side by side: figures as `evaluate` has them, intervals, the front, and what cannot be told."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from banks import write_good
+from line import drawn_part
+from sklearn.metrics import roc_auc_score
+
+from calibration.calibrate import Options
+from calibration.comparison import (
+    Candidate,
+    Comparison,
+    Judged,
+    _beats,
+    candidates,
+    compare,
+    conclusion,
+    resampled,
+)
+from calibration.evaluation import evaluate
+from calibration.report import write_comparison
+from calibration.report.front import front
+from calibration.separation import SAMPLES, chosen, plant, separate
+from inspector import frame as decoder
+from inspector.cli import main
+from inspector.errors import SamplesError, UsageError
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+from inspector.roi import Roi
+from inspector.window import window_of
+
+SMALL, TINY = Recipe(size_wh=(64, 64), vectors=64), Recipe(size_wh=(32, 32), vectors=16)
+RECIPES = {"small": SMALL, "tiny": TINY}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve good samples; four good and four scratched frames with masks."""
+    root = tmp_path_factory.mktemp("compared")
+    write_good(root / "train", 12)
+    for name in ("test/good", "test/scratch", "ground_truth/scratch"):
+        (root / name).mkdir(parents=True)
+    mask = np.zeros((96, 96), np.uint8)
+    cv2.line(mask, (30, 30), (66, 60), 255, 4)
+    for seed in range(4):
+        (root / "test/good" / f"{seed}.png").write_bytes(drawn_part(500 + seed))
+        (root / "test/scratch" / f"{seed}.png").write_bytes(drawn_part(600 + seed, scratched=True))
+        cv2.imwrite(str(root / "ground_truth/scratch" / f"{seed}_mask.png"), mask)
+    return root
+
+
+@pytest.fixture(scope="module")
+def compared(parts: Path) -> Comparison:
+    listed = candidates(["builtin"], RECIPES)
+    return compare(parts / "train", parts / "test", listed, parts / "banks", Options(folds=2))
+
+
+def test_each_backbone_meets_each_recipe_under_a_name_that_tells_them_apart() -> None:
+    assert [c.name for c in candidates(["builtin"], RECIPES)] == ["small", "tiny"]
+    assert [c.name for c in candidates(["builtin", "timm:resnet18@x.safetensors"], {"default": SMALL})] == [
+        "builtin", "resnet18"
+    ]  # fmt: skip
+    assert [c.name for c in candidates(["timm:a@1", "timm:a@2"], RECIPES)] == [
+        "a@1 · small", "a@1 · tiny", "a@2 · small", "a@2 · tiny"
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="expected each one once"):
+        candidates(["builtin", "builtin"], RECIPES)
+
+
+def test_figures_are_those_of_evaluate_on_the_bank_that_was_built(compared: Comparison, parts: Path) -> None:
+    assert (compared.synthetic, compared.n_good, compared.n_defect, compared.failed) == (False, 4, 4, ())
+    for item in compared.judged:
+        place = parts / "banks" / ("01" if item.candidate.name == "small" else "02")
+        figures = evaluate(Pipeline.open(place), parts / "test").to_json()
+        assert item.image_auroc == figures["image_auroc"]
+        assert (item.pixel_auroc, item.aupro) == (figures["pixel_auroc"], figures["aupro"])
+        assert (item.false_reject_rate, item.escape_rate) == (figures["false_reject_rate"], figures["escape_rate"])
+        assert item.bank == figures["bank"]
+        assert 0 < item.ms_p50 <= item.ms_p95
+        assert item.seconds > 0
+
+
+def test_the_best_comes_first_and_the_object_is_complete(compared: Comparison) -> None:
+    told = json.loads(json.dumps(compared.to_json(), allow_nan=False))
+    assert told["judged_by"] == "labelled frames"
+    aurocs = [item["image_auroc"] for item in told["candidates"]]
+    assert aurocs == sorted(aurocs, reverse=True)
+    assert told["candidates"][0]["behind_best"] == [0, 0]
+    assert any(item["pareto_front"] for item in told["candidates"])
+    assert told["conclusion"]
+    assert told["candidates"][0].keys() == {
+        "name", "backbone", "recipe", "image_auroc", "image_auroc_interval", "behind_best", "worse_than_best",
+        "pixel_auroc", "aupro", "false_reject_rate", "escape_rate", "uncertain_rate", "latency_ms", "bank",
+        "calibration_seconds", "pareto_front",
+    }  # fmt: skip
+
+
+def test_resampling_frames_gives_the_auroc_of_each_draw() -> None:
+    rng = np.random.default_rng(0)
+    good, defect = rng.normal(0, 1, 40).astype(np.float32), rng.normal(1, 1, 30).astype(np.float32)
+    drawn = resampled([good, good], [defect, defect + np.float32(0.0)])
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    whole = roc_auc_score(np.repeat([0, 1], [40, 30]), np.concatenate([good, defect]))
+    assert drawn[0].mean() == pytest.approx(whole, abs=0.01)
+    assert 0.02 < drawn[0].std() < 0.1
+    tied = resampled([np.ones(5, np.float32)], [np.ones(4, np.float32)])
+    np.testing.assert_allclose(tied, 0.5, rtol=1e-5)
+
+
+def judged(name: str, auroc: float | None, ms: float, behind: tuple[float, float] | None = None) -> Judged:
+    return Judged(
+        Candidate(name, "builtin", SMALL), auroc, None, None, 0.0, 0.0, 0.0, ms, ms * 2, {"bytes": 1_000_000}, 1.0,
+        interval=(auroc - 0.02, min(1.0, auroc + 0.02)) if auroc else None, behind=behind,
+    )  # fmt: skip
+
+
+def test_the_front_is_what_nothing_beats_at_both() -> None:
+    slow, fast, bad, same = judged("a", 0.95, 50), judged("b", 0.90, 10), judged("c", 0.89, 12), judged("d", 0.95, 60)
+    every = [slow, fast, bad, same]
+    assert [not any(_beats(other, one) for other in every) for one in every] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ([judged("a", 0.95, 50, (0, 0)), judged("b", 0.94, 10, (-0.01, 0.03))], "b cannot be told from it"),
+        ([judged("a", 0.95, 10, (0, 0)), judged("b", 0.94, 50, (-0.01, 0.03))], "1 other cannot be told from it"),
+        ([judged("a", 0.95, 50, (0, 0)), judged("b", 0.80, 10, (0.05, 0.2))], "All others find less"),
+        ([judged("a", 0.95, 50, (0, 0))], "nothing to compare it with"),
+        ([judged("a", None, 50), judged("b", None, 10)], "Accuracy cannot be told"),
+    ],
+)
+def test_the_conclusion_says_no_more_than_the_frames_do(listed: list[Judged], said: str) -> None:
+    assert said in " ".join(conclusion(Comparison(tuple(listed), (), False, 10, 10, ())))
+
+
+def test_a_candidate_that_fails_is_told_and_the_others_go_on(parts: Path, tmp_path: Path) -> None:
+    listed = candidates(["builtin"], {"small": SMALL, "odd": SMALL.model_copy(update={"layers": ("layer9",)})})
+    done = compare(parts / "train", parts / "test", listed, tmp_path, Options(folds=2))
+    assert [item.candidate.name for item in done.judged] == ["small"]
+    assert [(candidate.name, "no layer 'layer9'" in error) for candidate, error in done.failed] == [("odd", True)]
+    page = write_comparison(done, parts / "train", parts / "test", tmp_path).read_text("utf-8")
+    assert "Not compared" in page
+    assert "no layer 'layer9'" in page
+
+
+def test_a_test_folder_without_defects_says_what_cannot_be_told(parts: Path, tmp_path: Path) -> None:
+    write_good(tmp_path / "test" / "good", 3, first_seed=700)
+    listed = candidates(["builtin"], RECIPES)
+    done = compare(parts / "train", tmp_path / "test", listed, tmp_path / "b", Options(folds=2))
+    told = done.to_json()
+    assert {item["image_auroc"] for item in told["candidates"]} == {None}
+    assert told["notes"] == ["no defective frames: AUROC, F1 and escape rate cannot be told"]
+    assert told["conclusion"] == ["Accuracy cannot be told from these frames; time and size can."]
+    page = write_comparison(done, parts / "train", tmp_path / "test", tmp_path).read_text("utf-8")
+    assert "Accuracy against time" not in page
+
+
+def test_without_test_folder_synthetic_defects_judge_and_it_says_so(parts: Path, tmp_path: Path) -> None:
+    done = compare(parts / "train", None, candidates(["builtin"], RECIPES), tmp_path / "b", Options(folds=2))
+    assert (done.synthetic, done.n_good, done.n_defect) == (True, 12, 12)
+    for item in done.judged:
+        assert item.image_auroc is not None
+        assert item.pixel_auroc is not None
+        assert item.false_reject_rate is None
+    assert done.judged[0].image_auroc > 0.6  # type: ignore[operator]
+    page = write_comparison(done, parts / "train", None, tmp_path).read_text("utf-8")
+    assert "not how many real defects a line will catch" in page
+    assert "false rejects" not in page
+
+
+def test_planted_defects_are_seen_and_the_same_for_every_recipe(parts: Path) -> None:
+    frame = decoder.decode(drawn_part(1))
+    corner = Roi.model_validate({"frame_wh": (96, 96), "include": [[[30, 30], [66, 30], [66, 66], [30, 66]]]})
+    region = SMALL.model_copy(update={"roi": corner})
+    for seed in range(10):
+        one = plant(frame, (SMALL, region), np.random.default_rng(seed))
+        again = plant(frame, (SMALL, region), np.random.default_rng(seed))
+        np.testing.assert_array_equal(one.frame.pixels, again.frame.pixels)
+        changed = (one.frame.pixels != frame.pixels).any(2)
+        assert not (changed & ~one.mask).any()
+        window = window_of(region)
+        assert window is not None
+        small = cv2.resize(one.mask.astype(np.uint8), (64, 64), interpolation=cv2.INTER_NEAREST) > 0
+        assert (small & window.counts).any()
+
+
+def test_separation_is_cross_fitted_and_repeats(parts: Path) -> None:
+    paths = sorted((parts / "train").iterdir())
+    one, again = (separate(paths, SMALL, "builtin") for _ in range(2))
+    np.testing.assert_array_equal(one.normal, again.normal)
+    np.testing.assert_array_equal(one.defect, again.defect)
+    assert (one.normal > 0).all()
+    assert (one.defect >= 0.9 * one.normal).mean() > 0.8
+
+
+def test_samples_are_taken_evenly() -> None:
+    paths = [Path(str(number)) for number in range(1000)]
+    taken = chosen(paths)
+    assert len(taken) == SAMPLES
+    assert (taken[0], taken[-1]) == (paths[0], paths[-1])
+    assert chosen(paths[:7]) == paths[:7]
+
+
+def test_no_labelled_frames_are_met_before_any_work(parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(SamplesError, match="no such folder"):
+        compare(parts / "train", tmp_path / "none", candidates(["builtin"], RECIPES), tmp_path, Options())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_any_candidates_make_a_chart(count: int) -> None:
+    listed = [replace(judged(f"c{number}", 0.9, 10), front=number == 0) for number in range(count)]
+    drawn = front(listed)
+    assert drawn.count("<circle") == count
+    assert "nan" not in drawn
+    baselines = {line.split('y="')[1].split('"')[0] for line in drawn.split("<text")[1:] if ">c" in line}
+    assert len(baselines) == count
+
+
+def test_the_command_line(parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in RECIPES:
+        side, vectors = RECIPES[name].size_wh[0], RECIPES[name].vectors
+        (tmp_path / f"{name}.yaml").write_text(f"{{size_wh: [{side}, {side}], vectors: {vectors}}}")
+    arguments = ["compare", parts / "train", parts / "test", "--recipe", tmp_path / "small.yaml"]
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in [*arguments, "--recipe", tmp_path / "tiny.yaml", "--report", tmp_path]])
+    assert left.value.code == 0
+    out = capsys.readouterr().out
+    assert "ms/frame" in out
+    assert "Judged by 4 good and 4 defective frames." in out
+    assert (tmp_path / "comparison.html").is_file()
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in [*arguments, "--backbone", "nosuch", "--json"]])
+    assert left.value.code == 1
+    assert "expected builtin, timm:NAME" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in [*arguments, "--backbone", "nosuch", "--backbone", "builtin", "--json"]])
+    assert left.value.code == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in told["failed"]] == ["nosuch"]
+    assert [item["name"] for item in told["candidates"]] == ["builtin"]
