@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calibration.backbone import open_backbone
 from calibration.coreset import greedy_k_center
-from calibration.distill.defects import add_defect
+from calibration.defects import plant as plant_on
 from calibration.export import embedding_graph
 from calibration.metrics import PixelFigures
 from calibration.pool import KEEP, MAX_BYTES, Pool, join, patches_of
@@ -38,11 +38,7 @@ CANVAS: Final = 512
 """Longer side of the picture that a defect is drawn on, pixels; larger frames get it enlarged."""
 
 TRIES: Final = 8
-"""How often a defect is drawn again that cannot be seen, or that one of the recipes does not look at."""
-
-VISIBLE: Final = 8
-LEAST_AREA: Final = 12
-"""A pixel of the canvas is defective where a channel differs by more levels than VISIBLE; a defect has so many."""
+"""How often a defect is drawn again that one of the recipes does not look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,7 @@ def separate(
     for index in track(range(len(paths)), "embedding patches"):
         pools[fold[index]].add(patches_of(embedded(_frame(paths[index])), index, inside))
     normal, defect, pixels = np.empty(len(paths), np.float32), np.empty(len(paths), np.float32), PixelFigures()
-    nearest = [_without(pools, held_out, recipe, seed) for held_out in range(FOLDS)]
+    nearest = [_without(pools, held_out, recipe, engine, seed) for held_out in range(FOLDS)]
     for index in track(range(len(paths)), "drawing defects"):
         frame, against = _frame(paths[index]), nearest[fold[index]]
         planted = plant(frame, (recipe, *beside), np.random.default_rng([seed, index]))
@@ -112,18 +108,17 @@ def separate(
 
 
 def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> Planted:
-    """The frame with one defect of a random kind that can be seen and that every recipe looks at, where TRIES allow."""
+    """The frame with one defect of a random kind, one that every recipe looks at where TRIES allow it."""
     width, height = frame.size_wh
     scale = min(1.0, CANVAS / max(width, height))
     small_wh = max(1, round(width * scale)), max(1, round(height * scale))
     canvas = np.asarray(cv2.resize(frame.pixels, small_wh, interpolation=cv2.INTER_AREA), np.uint8)
     for _ in range(TRIES):
-        drawn = add_defect(rng, canvas, canvas)
-        visible = np.abs(drawn.astype(np.int16) - canvas).max(2) > VISIBLE
-        mask = cv2.resize(visible.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-        if visible.sum() >= LEAST_AREA and all(_looked_at(mask, frame, recipe) for recipe in recipes):
+        drawn = plant_on(rng, canvas)
+        mask = cv2.resize(drawn.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        if all(_looked_at(mask, frame, recipe) for recipe in recipes):
             break
-    large = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_LINEAR)
+    large = cv2.resize(drawn.picture, (width, height), interpolation=cv2.INTER_LINEAR)
     return Planted(Frame(np.where(mask[..., None], large, frame.pixels).astype(np.uint8)), mask)
 
 
@@ -131,11 +126,14 @@ def _frame(path: Path) -> Frame:
     return decoder.decode(path.read_bytes())
 
 
-def _without(pools: Sequence[Pool], held_out: int, recipe: Recipe, seed: int) -> NearestNeighbours:
+def _without(
+    pools: Sequence[Pool], held_out: int, recipe: Recipe, engine: OpenVinoEngine, seed: int
+) -> NearestNeighbours:
     """The bank of all folds but one."""
     others = join([pool.patches() for index, pool in enumerate(pools) if index != held_out])
     rows, _ = greedy_k_center(others.vectors, recipe.vectors, np.random.default_rng(seed))
-    return NearestNeighbours(others.vectors[rows], recipe.neighbours)
+    grid_hw = engine.grid[:2]
+    return NearestNeighbours.on(engine, others.vectors[rows], recipe.neighbours, grid_hw, inside_of(recipe, grid_hw))
 
 
 def _seen(mask: NDArray[np.bool_], frame: Frame, recipe: Recipe) -> NDArray[np.bool_]:

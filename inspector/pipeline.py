@@ -71,7 +71,7 @@ class Pipeline:
                 f"bank {bank_dir}: its graph gives embeddings {embeddings.shape}, its manifest says {expected}"
             )
         pipeline = cls(bank, engine_open, max_pixels=max_pixels)
-        if not np.isfinite(score := image_score(pipeline._neighbours.patch_scores(embeddings[0]))):
+        if not np.isfinite(score := image_score(pipeline._neighbours.patch_scores(embeddings[0], pipeline._inside))):
             raise BankError(f"bank {bank_dir}: scores a black picture as {score}, expected a finite number")
         return pipeline
 

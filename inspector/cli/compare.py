@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--backbone", "backbones", multiple=True, help="builtin or timm:NAME[@FILE]; repeat it  [builtin]")
 @click.option("--recipe", "files", multiple=True, type=click.Path(path_type=Path), help="A YAML file; repeat it")
 @click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
-@click.option("--limit", type=click.IntRange(min=1), help="Use only the first so many good files")
+@click.option("--limit", type=click.IntRange(min=1), help="Use only so many good files, evenly taken")
 @click.option("--seed", default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the banks in this folder")
 @click.option("--report", type=click.Path(path_type=Path), help="Write one HTML page into this folder")
