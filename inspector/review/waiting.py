@@ -9,7 +9,7 @@ STEPS: tuple[tuple[str, float], ...] = (
     ("under 1 min", 60),
     ("1 to 5 min", 300),
     ("5 to 15 min", 900),
-    ("15 min to 1 h", 3600),
+    ("15 to 60 min", 3600),
     ("1 to 4 h", 4 * 3600),
     ("4 to 8 h", 8 * 3600),
     ("8 to 24 h", 24 * 3600),

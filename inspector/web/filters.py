@@ -49,8 +49,8 @@ class QueueQuery(BaseModel):
         """
         return QueueFilter(
             station=self.station,
-            since=_moment("since", self.since, review.zone),
-            until=_moment("until", self.until, review.zone),
+            since=plant_time("since", self.since, review.zone),
+            until=plant_time("until", self.until, review.zone),
             shift=None if self.shift is None else shift_hours(review, self.shift),
             lot=self.lot,
             part=self.part,
@@ -98,7 +98,12 @@ def _default(name: str) -> object:
     return QueueQuery.model_fields[name].default
 
 
-def _moment(name: str, text: str | None, zone: tzinfo) -> datetime | None:
+def plant_time(name: str, text: str | None, zone: tzinfo) -> datetime | None:
+    """A time of a URL; without an offset, by the plant's clock.
+
+    Raises:
+        UsageError: it is none.
+    """
     if text is None:
         return None
     try:

@@ -1,0 +1,358 @@
+"""The figures as people read them: tiles with a number and what it means, panels with a chart, its table, and, where
+there is nothing to draw, what is missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from inspector.charts import bars, svg
+from inspector.charts.markup import Markup
+from inspector.charts.wording import count
+from inspector.review.agreement import ENOUGH, LABELS, Agreement
+from inspector.review.figures import Figures, SpanCounts
+from inspector.review.intervals import Rate
+from inspector.review.waiting import Waiting
+
+MOST_COLUMNS = 45
+"""With more shifts than these a column is a day."""
+
+_SAID = {"defect": "defect", "false_alarm": "false alarm", "unsure": "unsure"}
+_PALE = "#9ecae8"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """name, value, and what it means."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A chart, or the reason why there is none; the same numbers as a table; notes in whole sentences.
+
+    wide: it takes the whole width.
+    """
+
+    key: str
+    title: str
+    chart: Markup | None = None
+    missing: str | None = None
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    notes: Sequence[str] = ()
+    wide: bool = False
+
+
+def share(value: float | None) -> str:
+    """A rate as a percentage with two significant digits; a dash where it could not be told."""
+    if value is None:
+        return "–"
+    percent = 100 * value
+    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+
+
+def between(rate: Rate) -> str:
+    """Its interval."""
+    return f"{share(rate.low).removesuffix(' %')} to {share(rate.high)}"
+
+
+def duration(seconds: float | None) -> str:
+    """As a person says it; a dash where there is none."""
+    if seconds is None:
+        return "–"
+    for limit, unit, size in ((90, "s", 1), (5400, "min", 60), (48 * 3600, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}" if size < 3600 else f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
+def tiles(found: Figures, agreed: Agreement, waited: Waiting) -> list[Tile]:
+    """The figures that one looks for first."""
+    rejects, passed = found.false_rejects, found.escapes
+    verdicts = sum(found.outcomes[word] for word in ("ok", "ng", "uncertain"))
+    return [
+        Tile("Inspected", f"{verdicts:,}", _inspected(found)),
+        Tile("To review", f"{found.waiting:,}", f"of {count(found.asked, 'frame')} that people were asked for"),
+        Tile(
+            "False rejects",
+            share(rejects.rate.value if verdicts else None),
+            _false_rejects(found) if verdicts else "No frames were inspected.",
+        ),
+        Tile("Escapes", share(passed.rate.value if passed.rate else None), _escapes(found)),
+        Tile(
+            "Uncertain",
+            share(found.uncertain.value),
+            f"{found.outcomes['uncertain']:,} frames that the bank leaves to people",
+        ),
+        Tile("Time to review", duration(waited.median_s), _waited(waited)),
+        Tile("Agreement", share(agreed.same.value), _agreed(agreed)),
+    ]
+
+
+def panels(found: Figures, agreed: Agreement, waited: Waiting) -> list[Panel]:
+    """All charts, in the order in which they are shown."""
+    return [
+        _pareto(found),
+        _rates(found),
+        *_courses(found),
+        _waiting(waited),
+        _stations(found),
+        _agreement(agreed),
+    ]
+
+
+def _inspected(found: Figures) -> str:
+    parts = [f"{found.outcomes['ng']:,} ng", f"{found.outcomes['uncertain']:,} uncertain"]
+    parts += [f"{found.outcomes[word]:,} {named}" for word, named in (("error", "in error"), ("drop", "dropped"))
+              if found.outcomes[word]]  # fmt: skip
+    return ", ".join(parts)
+
+
+def _false_rejects(found: Figures) -> str:
+    rejects = found.false_rejects
+    said = f"{between(rejects.rate)}; {rejects.found:,} of {count(int(rejects.rate.of), 'good frame')} rejected"
+    return said + (f", {rejects.waiting:,} ng not decided" if rejects.waiting else "")
+
+
+def _escapes(found: Figures) -> str:
+    passed = found.escapes
+    if not passed.passed.of:
+        if passed.drawn_waiting:
+            return f"{count(passed.drawn_waiting, 'sampled ok frame')} to decide first"
+        return "No ok frame was sampled in this time."
+    drawn = f"{passed.passed.count:.0f} defects in {count(int(passed.passed.of), 'sampled ok frame')}"
+    return f"{between(passed.rate)} of all defects; {drawn}" if passed.rate else f"{drawn}, and none was flagged"
+
+
+def _waited(waited: Waiting) -> str:
+    if not waited.frames:
+        return "Nothing was decided in this time."
+    return f"median of {waited.frames:,}; nine of ten within {duration(waited.p90_s)}"
+
+
+def _agreed(agreed: Agreement) -> str:
+    if not agreed.frames:
+        return "No frame has two opinions."
+    said = f"{agreed.same.count:.0f} of {count(agreed.frames, 'frame')} with two opinions"
+    if agreed.kappa is None:
+        return said
+    kappa, low, high = agreed.kappa
+    return f"{said}; kappa {kappa:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _pareto(found: Figures) -> Panel:
+    title = "Defects by type"
+    if not found.pareto:
+        return Panel("pareto", title, missing="No frame of this time was found to be a defect.")
+    rows = [(bar.name, bar.frames, bar.share, bar.running) for bar in found.pareto]
+    first = found.pareto[0]
+    total = sum(bar.frames for bar in found.pareto)
+    desc = f"{count(total, 'defect')}. The most frequent is {first.name} with {first.frames:,}."
+    return Panel(
+        "pareto",
+        title,
+        bars.pareto(title, desc, rows),
+        head=("type", "frames", "share", "running"),
+        rows=[(name, f"{number:,}", f"{part:.1%}", f"{running:.1%}") for name, number, part, running in rows],
+    )
+
+
+def _rates(found: Figures) -> Panel:
+    """False rejects by station, with what they rest on."""
+    title = "False-reject rate by station"
+    stations = [s for s in found.stations if s.outcomes["ok"] + s.outcomes["ng"] + s.outcomes["uncertain"]]
+    if not stations:
+        return Panel("rates", title, missing="No frames were inspected in this time.")
+    drawn = [
+        bars.Interval(
+            _short(s.station), s.false_rejects.rate.value, s.false_rejects.rate.low, s.false_rejects.rate.high,
+            f"{share(s.false_rejects.rate.value)} ({between(s.false_rejects.rate)})",
+        )
+        for s in stations
+    ]  # fmt: skip
+    rows = [
+        (s.station, f"{s.false_rejects.found:,}", f"{s.false_rejects.rate.of:,.0f}", f"{s.false_rejects.waiting:,}",
+         share(s.false_rejects.rate.value), between(s.false_rejects.rate))
+        for s in stations
+    ]  # fmt: skip
+    return Panel(
+        "rates",
+        title,
+        bars.intervals(title, "; ".join(f"{one.name} {one.text}" for one in drawn), drawn),
+        head=("station", "false rejects", "good frames", "ng to decide", "rate", "95 % interval"),
+        rows=rows,
+        notes=(
+            "Exact 95 % intervals (Clopper and Pearson), which never claim more than they hold. The upper end counts "
+            "every ng frame that nobody has decided as a false reject.",
+        ),
+    )
+
+
+def _courses(found: Figures) -> list[Panel]:
+    """Throughput, what was flagged, what waits: by shift, or by day where there are many."""
+    columns, names, groups = _columns(found.spans)
+    titles = ("Frames inspected", "Flagged by the bank", "Asked of people")
+    if not any(one.frames for one in columns):
+        gone = "No frames arrived in this time."
+        keys = ("throughput", "flagged", "backlog")
+        return [Panel(key, title, missing=gone) for key, title in zip(keys, titles, strict=True)]
+    unit = "day" if len(found.spans) > MOST_COLUMNS else "shift"
+
+    def of(*words: str) -> list[int]:
+        return [sum(one.outcomes[word] for word in words) for one in columns]
+
+    shown = {
+        "throughput": [
+            bars.Series("inspected", svg.GOOD, of("ok", "ng", "uncertain")),
+            bars.Series("in error", svg.INK, of("error")),
+        ],
+        "flagged": [bars.Series("ng", svg.DEFECT, of("ng")), bars.Series("uncertain", svg.UNCERTAIN, of("uncertain"))],
+        "backlog": [
+            bars.Series("decided", _PALE, [one.asked - one.waiting for one in columns]),
+            bars.Series("waiting", svg.INK, [one.waiting for one in columns]),
+        ],
+    }  # fmt: skip
+    made = []
+    for (key, parts), title in zip(shown.items(), titles, strict=True):
+        totals = [sum(part.values[n] for part in parts) for n in range(len(columns))]
+        if not any(totals):
+            missing = {"flagged": "No frame was flagged in this time.", "backlog": "People were asked for no frame."}
+            made.append(Panel(key, f"{title} by {unit}", missing=missing[key]))
+            continue
+        busiest = max(range(len(columns)), key=totals.__getitem__)
+        most = f"most in {names[busiest]}: {totals[busiest]:,}"
+        desc = f"{count(len(columns), unit)}, {sum(totals):,} frames in all, {most}."
+        made.append(
+            Panel(
+                key,
+                f"{title} by {unit}",
+                bars.columns(f"{title} by {unit}", desc, names, parts, groups),
+                head=(unit, *(part.name for part in parts)),
+                rows=[(name, *(f"{part.values[n]:,}" for part in parts)) for n, name in enumerate(names)],
+            )
+        )
+    return made
+
+
+def _columns(spans: Sequence[SpanCounts]) -> tuple[list[SpanCounts], list[str], list[str]]:
+    """What one column counts, its name, and what is written below it."""
+    if len(spans) <= MOST_COLUMNS:
+        days = [f"{one.span.day:%a} {_date(one.span.day)}" for one in spans]
+        return list(spans), [f"{day} {one.span.shift}" for day, one in zip(days, spans, strict=True)], days
+    merged = [_merged(list(group)) for _, group in groupby(spans, key=lambda one: one.span.day)]
+    names = [f"{one.span.day:%a} {_date(one.span.day)}" for one in merged]
+    return merged, names, [_date(one.span.day) for one in merged]
+
+
+def _merged(spans: Sequence[SpanCounts]) -> SpanCounts:
+    outcomes = spans[0].outcomes.copy()
+    for one in spans[1:]:
+        outcomes.update(one.outcomes)
+    return SpanCounts(
+        spans[0].span, outcomes, sum(one.asked for one in spans), sum(one.waiting for one in spans)
+    )  # fmt: skip
+
+
+def _stations(found: Figures) -> Panel:
+    """One row for each station: the table is the figure."""
+    title = "Stations"
+    if not found.stations:
+        return Panel("stations", title, missing="No station has frames in this time.", wide=True)
+    rows = []
+    for one in found.stations:
+        passed = one.escapes.passed
+        rows.append(
+            (
+                one.station,
+                *(f"{one.outcomes[word]:,}" for word in ("ok", "uncertain", "ng", "error", "drop")),
+                f"{one.waiting:,} of {one.asked:,}",
+                share(one.false_rejects.rate.value),
+                f"{passed.count:,.0f} of {passed.of:,.0f}: {between(passed)}" if passed.of else "–",
+            )
+        )
+    return Panel(
+        "stations",
+        title,
+        head=("station", "ok", "uncertain", "ng", "error", "dropped", "to review", "false rejects",
+              "defects among sampled ok"),
+        rows=rows,
+        wide=True,
+        notes=_escape_notes(found),
+    )  # fmt: skip
+
+
+def _escape_notes(found: Figures) -> tuple[str, ...]:
+    passed = found.escapes
+    notes = [
+        "Escapes are estimated from the ok frames that are drawn at random for review. Escapes entered by hand are no "
+        "random sample: they count as defects, but not in the rate."
+    ]
+    if passed.rate is not None:
+        value, low, high = passed.estimated
+        notes.append(
+            f"The sample stands for about {value:,.0f} passed defects (between {low:,.0f} and {high:,.0f}); "
+            f"{passed.caught:,} were caught."
+        )
+    if passed.drawn_waiting:
+        notes.append(
+            f"{count(passed.drawn_waiting, 'sampled ok frame waits', 'sampled ok frames wait')}. While the queue is "
+            "worked off worst first, the decided ones look worse than they all are."
+        )
+    if passed.reported:
+        notes.append(f"{count(passed.reported, 'escape was', 'escapes were')} entered by hand.")
+    return tuple(notes)
+
+
+def _waiting(waited: Waiting) -> Panel:
+    title = "Time from verdict to disposition"
+    if not waited.frames:
+        return Panel("waiting", title, missing="No frame of this time has been decided yet.")
+    names = [name for name, _ in waited.steps]
+    desc = f"Median {duration(waited.median_s)} of {count(waited.frames, 'frame')}."
+    values = [number for _, number in waited.steps]
+    short = [name.removeprefix("under ").replace(" to ", "–").replace("over ", "> ") for name in names]
+    short[0] = f"< {short[0]}"
+    return Panel(
+        "waiting",
+        title,
+        bars.columns(title, desc, names, [bars.Series("frames", svg.GOOD, values)], short),
+        head=("after", "frames"),
+        rows=[(name, f"{number:,}") for name, number in waited.steps],
+    )
+
+
+def _agreement(agreed: Agreement) -> Panel:
+    title = "Agreement of reviewers"
+    if not agreed.frames:
+        missing = "No frame was decided by two people in this time. A second opinion on a few frames a shift is enough."
+        return Panel("agreement", title, missing=missing, wide=True)
+    rows = [
+        (f"first {_SAID[first]}", *(f"{agreed.table.get((first, second), 0):,}" for second in LABELS))
+        for first in LABELS
+    ]
+    notes = [
+        f"{agreed.same.count:.0f} of {count(agreed.frames, 'frame')} got the same word twice: "
+        f"{share(agreed.same.value)} ({between(agreed.same)})."
+    ]
+    if agreed.kappa is not None:
+        kappa, low, high = agreed.kappa
+        notes.append(f"Cohen's kappa, which takes off chance, is {kappa:.2f} ({low:.2f} to {high:.2f}).")
+    elif agreed.frames < ENOUGH:
+        notes.append(f"Kappa needs {ENOUGH} frames with two opinions; {agreed.frames} are too few.")
+    else:
+        notes.append("Everybody always said the same word, so chance would agree as well and kappa says nothing.")
+    notes.append("Second opinions are seldom blind and often corrections: this errs on the side of disagreement.")
+    return Panel("agreement", title, head=("", *(f"second {_SAID[label]}" for label in LABELS)), rows=rows, notes=notes)
+
+
+def _date(day: date) -> str:
+    return f"{day.day} {day:%b}"
+
+
+def _short(station: str) -> str:
+    return "/".join(station.split("/")[-2:])

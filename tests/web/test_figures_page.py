@@ -1,0 +1,166 @@
+"""The page of figures and its part of the API, over HTTP, on the real application."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx
+import pytest
+from line import CAM2, drawn_part
+from review_site import ReviewSite, running_site
+
+DAY = {"since": "2026-03-02T06:00", "until": "2026-03-03T06:00"}
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7*7 }}",
+    "\u202egnp.exe\u202c مرحبا",
+    "x" * 64,
+    "=1+1",
+)
+
+
+class Page(HTMLParser):
+    """Which elements a page has, and its words."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def obeys_the_policy(page: Page) -> bool:
+    """No script, style or handler inline: the content security policy would drop it."""
+    scripts = [said for tag, said in page.tags if tag == "script" and "src" not in said]
+    inline = [said for _, said in page.tags if "style" in said or any(name.startswith("on") for name in said)]
+    return not scripts and not inline and not any(tag == "style" for tag, _ in page.tags)
+
+
+@pytest.fixture(scope="module")
+def client(site: ReviewSite) -> Iterator[httpx.Client]:
+    flagged = [site.add() for _ in range(6)]
+    for n in range(2):
+        site.add(station=CAM2, minutes=180 + n)
+    drawn = [site.add(drawn_part(1000 + n), sampled=True) for n in range(4)]
+    for seed in range(20):
+        site.add(drawn_part(1000 + seed % 10), kept=False)
+    for frame in flagged[:3]:
+        site.reviews.dispose(frame, to="defect", defect_type="scratch", reviewer="olga", version=0)
+    site.reviews.dispose(flagged[3], to="defect", defect_type="dent", reviewer="olga", version=0)
+    site.reviews.dispose(flagged[3], to="false_alarm", reviewer="emil", version=1)
+    for frame in drawn[:3]:
+        site.reviews.dispose(frame, to="false_alarm", reviewer="olga", version=0)
+    with site.client() as opened:
+        yield opened
+
+
+def test_known_dispositions_give_known_numbers(client: httpx.Client) -> None:
+    said = client.get("/api/v1/figures", params=DAY).json()
+    assert said["outcomes"] == {"ok": 24, "uncertain": 0, "ng": 8, "error": 0, "drop": 0}
+    assert (said["asked"], said["waiting"]) == (12, 5)
+    assert said["pareto"] == [{"type": "scratch", "frames": 3, "share": 1.0}]
+    rejects = said["false_rejects"]
+    assert (rejects["count"], rejects["of"], rejects["not_decided"]) == (1, 32 - 3 - 4, 4)
+    assert 0 < rejects["low"] < rejects["rate"] < rejects["high"] < 1
+    assert (said["escapes"]["sampled_ok"]["count"], said["escapes"]["sampled_ok"]["of"]) == (0, 3)
+    assert said["agreement"] == {"same": said["agreement"]["same"], "kappa": None}
+    assert [(s["shift"], s["outcomes"]["ng"], s["waiting"]) for s in said["shifts"]] == [
+        ("early", 6, 3),
+        ("late", 2, 2),
+        ("night", 0, 0),
+    ]
+
+
+def test_the_page_shows_the_same(client: httpx.Client) -> None:
+    answer = client.get("/figures", params=DAY)
+    page = Page(answer.text)
+    assert answer.status_code == 200
+    assert obeys_the_policy(page)
+    assert "Inspected 32 8 ng, 0 uncertain" in page.text
+    assert "To review 5 of 12 frames" in page.text
+    assert "1 of 25 good frames rejected, 4 ng not decided" in page.text
+    charts = [said for tag, said in page.tags if tag == "svg"]
+    assert len(charts) == 6
+    assert all(said["role"] == "img" and said["aria-label"] for said in charts)
+    assert sum(tag == "desc" for tag, _ in page.tags) == len(charts)
+    assert sum(tag == "details" for tag, _ in page.tags) == len(charts)
+
+
+def test_station_and_shift_narrow_it(client: httpx.Client) -> None:
+    one = client.get("/api/v1/figures", params=DAY | {"station": str(CAM2)}).json()
+    assert (one["outcomes"]["ng"], one["outcomes"]["ok"], one["waiting"]) == (2, 0, 2)
+    early = client.get("/api/v1/figures", params=DAY | {"shift": "early"}).json()
+    assert (early["outcomes"]["ng"], len(early["shifts"])) == (6, 1)
+    none = client.get("/api/v1/figures", params=DAY | {"station": "a/b/c/d"}).json()
+    assert none["outcomes"]["ok"] == 0
+
+
+def test_a_forms_empty_fields_leave_the_address(client: httpx.Client) -> None:
+    answer = client.get("/figures", params={"station": "", "since": "", "until": "", "shift": "late"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/figures?shift=late")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"since": "yesterday"}, "expected a time as in"),
+        ({"since": "2026-03-03T06:00", "until": "2026-03-02T06:00"}, "expected a time before the end"),
+        ({"since": "2020-01-01T00:00", "until": "2026-01-01T00:00"}, "expected at most 92"),
+        ({"shift": "lunch"}, "expected one of early, late, night"),
+        ({"days": "9999"}, "less than or equal to 92"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(client: httpx.Client, asked: dict[str, str], told: str) -> None:
+    answer = client.get("/figures", params=asked)
+    assert answer.status_code in (400, 422)
+    assert told in Page(answer.text).text
+
+
+def test_nobody_sees_it_without_a_login(site: ReviewSite) -> None:
+    with site.client(None) as stranger:
+        assert stranger.get("/figures").status_code == 303
+        assert stranger.get("/api/v1/figures").status_code == 401
+
+
+def test_without_frames_each_chart_says_what_is_missing(tmp_path: Path, bank: Path) -> None:
+    with running_site(tmp_path, bank) as empty, empty.client() as client:
+        page = Page(client.get("/figures").text)
+    assert not [tag for tag, _ in page.tags if tag == "svg"]
+    for said in (
+        "No frame of this time was found to be a defect.",
+        "No frames were inspected in this time.",
+        "No frames arrived in this time.",
+        "No station has frames in this time.",
+        "No frame of this time has been decided yet.",
+        "No frame was decided by two people",
+        "No ok frame was sampled in this time.",
+    ):
+        assert said in page.text
+    assert "nan" not in page.text.lower()
+
+
+def test_hostile_words_are_shown_as_words(tmp_path: Path, bank: Path) -> None:
+    with running_site(tmp_path, bank) as hostile, hostile.client() as client:
+        for words in HOSTILE:
+            frame = hostile.add(lot=words, part_id=words)
+            hostile.reviews.dispose(frame, to="defect", defect_type=words[:64], reviewer="olga", version=0)
+        answer = client.get("/figures", params=DAY | {"station": HOSTILE[0]})
+        assert obeys_the_policy(Page(answer.text))
+        page = Page(client.get("/figures", params=DAY).text)
+    assert obeys_the_policy(page)
+    assert not [said for tag, said in page.tags if tag == "img" and said.get("src") == "x"]
+    for words in HOSTILE:
+        assert re.sub(r"\s+", " ", words) in page.text
+    assert "49" not in [word.strip() for word in page.words]
