@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 
 from calibration.backbone import OpenBackbone, open_backbone
 from calibration.coreset import greedy_k_center
+from calibration.drift import Normals
 from calibration.export import embedding_graph
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
 from calibration.progress import Track, silent
@@ -26,13 +27,14 @@ from calibration.suspects import find as find_suspects
 from calibration.thresholds import Limits, limits
 from inspector import bank as bank_files
 from inspector import frame as decoder
-from inspector.bank import Calibration, Lineage, Manifest, Promise, Sample
+from inspector.bank import DRIFT_FILE, Calibration, Lineage, Manifest, Promise, Sample
+from inspector.drift import Baseline, usual_patch
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import BackboneError, UsageError
 from inspector.patches import picture_of
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours, anomaly_map, image_score
-from inspector.types import Float32Array, Thresholds
+from inspector.types import Float32Array, Thresholds, UInt8Image
 from inspector.window import Extent, extent_of, inside_of, picture_wh, window_of
 
 THUMBNAIL = 160
@@ -112,6 +114,7 @@ class _Fit:
     scores: Float32Array
     peaks: Float32Array
     heats: list[Float32Array]
+    baseline: Baseline
 
 
 def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, track: Track = silent) -> Calibrated:
@@ -143,6 +146,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
             draft / "memory.safetensors",
         )
         save_file({"scores": fit.scores, "peaks": fit.peaks, "fold": fit.fold}, draft / "calibration.safetensors")
+        save_file(fit.baseline.arrays(), draft / DRIFT_FILE)
         listed = _write_thumbnails(samples, recipe, draft / "samples")
         operation = f"calibrate, {len(suspects)} suspects left out" if excluded else "calibrate"
         manifest = _manifest(draft, recipe, backbone, engine, memory, radius, listed, image, pixel, operation, options)
@@ -172,8 +176,9 @@ def assign_folds(count: int, options: Options) -> NDArray[np.int32]:
 
 def _fit(samples: Samples, recipe: Recipe, engine: OpenVinoEngine, options: Options, track: Track) -> _Fit:
     fold = assign_folds(len(samples.files), options)
-    pools = _embed(samples, recipe, engine, fold, options, track)
-    return _cross_fit(samples, recipe, engine, fold, pools, options, track)
+    normals = Normals(len(samples.files), engine.grid[2])
+    pools = _embed(samples, recipe, engine, fold, normals, options, track)
+    return _cross_fit(samples, recipe, engine, fold, pools, normals, options, track)
 
 
 def _suspects(samples: Samples, fit: _Fit) -> tuple[Suspect, ...]:
@@ -182,7 +187,13 @@ def _suspects(samples: Samples, fit: _Fit) -> tuple[Suspect, ...]:
 
 
 def _embed(
-    samples: Samples, recipe: Recipe, engine: OpenVinoEngine, fold: NDArray[np.int32], options: Options, track: Track
+    samples: Samples,
+    recipe: Recipe,
+    engine: OpenVinoEngine,
+    fold: NDArray[np.int32],
+    normals: Normals,
+    options: Options,
+    track: Track,
 ) -> list[Pool]:
     number, inside = int(fold.max()) + 1, inside_of(recipe, engine.grid[:2])
     pools = [
@@ -190,7 +201,9 @@ def _embed(
         for index in range(number)
     ]
     for index in track(range(len(samples.files)), "embedding patches"):
-        pools[fold[index]].add(patches_of(_embedding(samples, index, recipe, engine), index, inside))
+        picture, embedding = _embedded(samples, index, recipe, engine)
+        pools[fold[index]].add(patches_of(embedding, index, inside))
+        normals.take(index, picture, embedding, inside)
     return pools
 
 
@@ -200,12 +213,14 @@ def _cross_fit(
     engine: OpenVinoEngine,
     fold: NDArray[np.int32],
     pools: list[Pool],
+    normals: Normals,
     options: Options,
     track: Track,
 ) -> _Fit:
     """Image score and highest value of the anomaly map of each sample, against a bank of the other folds."""
     scores = np.empty(len(fold), np.float32)
     peaks = np.empty(len(fold), np.float32)
+    usual = np.empty(len(fold), np.float32)
     heats = [np.empty((0, 0), np.float32)] * len(fold)
     window, inside = window_of(recipe), inside_of(recipe, engine.grid[:2])
     for held_out in track(range(len(pools)), "cross-fitting thresholds"):
@@ -213,13 +228,14 @@ def _cross_fit(
         memory, _ = _select(others, recipe.vectors, options.seed)
         neighbours = NearestNeighbours.on(engine, memory.vectors, recipe.neighbours, engine.grid[:2], inside)
         for index in np.flatnonzero(fold == held_out):
-            patch_scores = neighbours.patch_scores(_embedding(samples, int(index), recipe, engine), inside)
+            patch_scores = neighbours.patch_scores(_embedded(samples, int(index), recipe, engine)[1], inside)
             heat = anomaly_map(patch_scores, picture_wh(recipe), inside)
             whole = window.spread(heat) if window else heat
             scores[index] = image_score(patch_scores)
             peaks[index] = whole.max()
+            usual[index] = usual_patch(patch_scores, inside)
             heats[index] = _small(whole if window else patch_scores)
-    return _Fit(pools, fold, scores, peaks, heats)
+    return _Fit(pools, fold, scores, peaks, heats, normals.baseline(fold, usual))
 
 
 def _small(heat: Float32Array) -> Float32Array:
@@ -228,7 +244,8 @@ def _small(heat: Float32Array) -> Float32Array:
     return np.asarray(cv2.resize(heat, size_wh, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _embedding(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEngine) -> Float32Array:
+def _embedded(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEngine) -> tuple[UInt8Image, Float32Array]:
+    """What the backbone sees of a sample, and its patch embeddings."""
     picture, _ = picture_of(decoder.decode(samples.files[index].path.read_bytes()), recipe)
     embedding: Float32Array = engine.embed(picture[None])[0]
     if not np.isfinite(embedding).all():
@@ -236,7 +253,7 @@ def _embedding(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEng
             f"backbone: embeds {samples.name(index)} as NaN or infinity, expected finite numbers; "
             "are these weights of this network?"
         )
-    return embedding
+    return picture, embedding
 
 
 def _select(pools: Sequence[Pool], count: int, seed: int) -> tuple[Patches, float]:

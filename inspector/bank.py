@@ -7,6 +7,8 @@
                              column of the patch
     calibration.safetensors  scores float32 (samples): cross-fitted image scores; peaks float32 (samples): the highest
                              values of their anomaly maps; fold int32 (samples)
+    drift.safetensors        what the normals' pictures as a whole were like (inspector.drift); banks made before it was
+                             known lack it, and have no drift charts
     samples/                 thumbnails of the normal samples
 
 A folder is written beside its place and moved there, so it is never half there; one that was there changes places with
@@ -30,12 +32,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 
+from inspector.drift import ARRAYS, Baseline
 from inspector.errors import BankError
 from inspector.exchange import exchange
 from inspector.recipe import Recipe
 from inspector.types import BankRef, Float32Array, Thresholds
 
 SCHEMA: Final = 1
+
+DRIFT_FILE: Final = "drift.safetensors"
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
@@ -150,7 +155,8 @@ class Bank:
     """A bank whose every byte was verified.
 
     vectors: float32 (n, dim). source: int32 (n), an index into manifest.samples. position: int32 (n, 2).
-    normal_scores: float32 (samples), ascending: the cross-fitted scores of the normals.
+    normal_scores: float32 (samples), ascending: the cross-fitted scores of the normals. drift: what their pictures as a
+    whole were like; None in banks of former versions.
     """
 
     path: Path
@@ -160,6 +166,7 @@ class Bank:
     source: NDArray[np.int32]
     position: NDArray[np.int32]
     normal_scores: Float32Array
+    drift: Baseline | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -208,6 +215,7 @@ class Bank:
             memory["source"].astype(np.int32, copy=False),
             memory["position"].astype(np.int32, copy=False),
             np.sort(scores.astype(np.float32, copy=False)),
+            _baseline(path, manifest) if DRIFT_FILE in manifest.files else None,
         )
 
 
@@ -340,6 +348,13 @@ def _arrays(path: Path, name: str, keys: tuple[str, ...]) -> dict[str, NDArray[A
     if missing := [key for key in keys if key not in arrays]:
         raise BankError(f"bank {path}: {name} lacks {', '.join(missing)}; calibrate again")
     return arrays
+
+
+def _baseline(path: Path, manifest: Manifest) -> Baseline:
+    try:
+        return Baseline.of_arrays(_arrays(path, DRIFT_FILE, ARRAYS), dim=manifest.dim)
+    except ValueError as error:
+        raise BankError(f"bank {path}: {DRIFT_FILE}: {error}; calibrate again") from error
 
 
 def sync_files(folder: Path) -> None:

@@ -4,9 +4,10 @@
     inspector/v1/{site}/{area}/{line}/{station}/verdict  out
     inspector/v1/{site}/{area}/{line}/{station}/error    out: what could not be inspected, and why
     inspector/v1/{site}/{area}/{line}/{station}/heatmap  out: PNG, on request
+    inspector/v1/{site}/{area}/{line}/{station}/drift    out, retained: whether its pictures are still like the normals
     inspector/v1/_inspector/{instance}/...               the daemon itself
 
-`schemas/` holds the JSON Schema of the envelope, the verdict and the error.
+`schemas/` holds the JSON Schema of the envelope, the verdict, the error and the drift.
 """
 
 import binascii
@@ -22,7 +23,7 @@ from importlib import resources
 from typing import Any, ClassVar, Literal
 
 from inspector.errors import FrameChecksumError, FrameError, FrameMessageError, StationNameError
-from inspector.types import FrameMessage, StationId, Verdict
+from inspector.types import BankRef, FrameMessage, StationId, Verdict
 
 ROOT = "inspector/v1"
 ALL_FRAMES = f"{ROOT}/+/+/+/+/frame"
@@ -30,6 +31,7 @@ ENVELOPE_TYPE = "application/json"
 FRAME_PROPERTIES = ("frame_id", "seq", "captured_at", "part_id", "lot", "recipe", "crc32")
 VERDICT_SCHEMA = "inspector.verdict/1"
 ERROR_SCHEMA = "inspector.error/1"
+DRIFT_SCHEMA = "inspector.drift/1"
 
 _MAX_TEXT = 128
 _MAX_SEQ = 2**63 - 1
@@ -44,7 +46,7 @@ class UnknownStationError(FrameError):
     reason: ClassVar[str] = "unknown_station"
 
 
-def station_topic(station: StationId, kind: Literal["frame", "verdict", "error", "heatmap"]) -> str:
+def station_topic(station: StationId, kind: Literal["frame", "verdict", "error", "heatmap", "drift"]) -> str:
     """`inspector/v1/{site}/{area}/{line}/{station}/{kind}`."""
     return f"{ROOT}/{station}/{kind}"
 
@@ -65,8 +67,8 @@ def station_of(topic: str) -> StationId:
     return StationId.parse("/".join(topic.split("/")[2:-1]))
 
 
-def schema(name: Literal["frame", "verdict", "error"]) -> dict[str, Any]:
-    """The JSON Schema of the frame envelope, the verdict or the error."""
+def schema(name: Literal["frame", "verdict", "error", "drift"]) -> dict[str, Any]:
+    """The JSON Schema of the frame envelope, the verdict, the error or the drift."""
     text = resources.files("inspector").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
@@ -279,6 +281,30 @@ def verdict_json(verdict: Verdict) -> bytes:
             "received_at": timestamp(verdict.received_at),
             "decided_at": timestamp(verdict.decided_at),
             "stage_ms": {stage: round(ms, 3) for stage, ms in verdict.stage_ms.items()},
+            "drift": list(verdict.drift),
+        }
+    )
+
+
+def drift_json(
+    station: StationId,
+    *,
+    state: str,
+    since: datetime,
+    frames: int,
+    bank: BankRef | None,
+    signals: Mapping[str, Mapping[str, object]],
+) -> bytes:
+    """What `/drift` carries. since: when a state changed last. frames: how many the charts have seen."""
+    return _json(
+        {
+            "schema": DRIFT_SCHEMA,
+            "station": str(station),
+            "state": state,
+            "since": timestamp(since),
+            "frames": frames,
+            "bank": None if bank is None else {"id": bank.id, "digest": bank.digest},
+            "signals": signals,
         }
     )
 

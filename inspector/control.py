@@ -53,19 +53,28 @@ class Control:
     """Tells the broker about the daemon, and answers commands: `cmd/{name}` with Response Topic."""
 
     def __init__(
-        self, instance: str, connection: Connection, *, info: Command, health: Command, commands: Mapping[str, Command]
+        self,
+        instance: str,
+        connection: Connection,
+        *,
+        info: Command,
+        health: Command,
+        drift: Callable[[], Mapping[str, tuple[object, bytes]]],
+        commands: Mapping[str, Command],
     ) -> None:
         self._instance = instance
         self._connection = connection
         self._info = info
         self._health = health
+        self._drift = drift
         self._commands = commands
+        self._told_drift: dict[str, object] = {}
         self._told: _Told | None = None
         self._limited = RateLimited(log)
 
     def tell(self) -> None:
         """Publishes status over each new connection, info then and when it changes, health when its faults or warnings
-        change and every ten seconds.
+        change and every ten seconds, a station's drift over each new connection and when its state changes.
         """
         link = self._connection.link
         if link is None:
@@ -75,6 +84,7 @@ class Control:
         now = time.monotonic()
         told = self._told if self._told is not None and self._told.link == link else None
         if told is None:
+            self._told_drift.clear()
             self._publish("status", b"online")
         if told is None or told.info != info:
             self._publish("info", _json(info))
@@ -83,6 +93,14 @@ class Control:
             self._told = _Told(link, info, wrong, now)
         else:
             self._told = replace(told, info=info)
+        self._tell_drift()
+
+    def _tell_drift(self) -> None:
+        for topic, (news, document) in self._drift().items():
+            if self._told_drift.get(topic) == news:
+                continue
+            if self._connection.publish(topic, document, retain=True) is not None:
+                self._told_drift[topic] = news
 
     def stopped(self) -> None:
         """The last word: the daemon ends as it was told to."""

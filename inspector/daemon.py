@@ -20,6 +20,7 @@ from inspector import __version__, contract, logs
 from inspector.banks.watch import BankWatch
 from inspector.contract import UnknownStationError
 from inspector.control import Control, Strangers, control_identity, watch_identity
+from inspector.drift_watch import DriftWatch
 from inspector.errors import InspectorError, StoreError
 from inspector.health import Health, serve
 from inspector.housekeeper import Housekeeper
@@ -99,6 +100,8 @@ class _Daemon:
         self._posts: dict[StationId, Post] = {}
         self._intake = Intake({station.id: station.queue for station in settings.stations})
         self._receptions: dict[StationId, Reception] = {}
+        self._drift = DriftWatch(station.id for station in settings.stations)
+        self._metrics.observe_drift(self._drift.figures)
 
     def run(self, beside: Sequence[AbstractContextManager[object]]) -> None:
         """Everything is closed in the reverse of the order in which it is opened here."""
@@ -145,6 +148,7 @@ class _Daemon:
             self._control_connection,
             info=self._info,
             health=self._state,
+            drift=self._drift.documents,
             commands={"ping": self._ping, "health": self._state, "reload": self._reload},
         )
         strangers = Strangers(
@@ -265,7 +269,9 @@ class _Daemon:
     def _begin(self, station: StationSettings, pipeline: Pipeline) -> None:
         """From the next frame on, the station is inspected by this bank."""
         bank = pipeline.bank
-        self._posts[station.id] = Post(pipeline, bank.ref, bank.thresholds, bank.recipe.name, heatmap=station.heatmap)
+        post = Post(pipeline, bank.ref, bank.thresholds, bank.recipe.name, heatmap=station.heatmap, drift=bank.drift)
+        self._posts[station.id] = post
+        self._drift.begin(station.id, post)
         self._metrics.station_runs(
             str(station.id),
             bank.ref,
@@ -301,6 +307,7 @@ class _Daemon:
     def _until_stopped(self) -> None:
         told_ready = False
         while True:
+            self._tell_drift()
             self._control.tell()
             away = [name for name in self._health.faults() if name.startswith(_BROKER)]
             self._metrics.broker_connected.set(not away)
@@ -315,6 +322,13 @@ class _Daemon:
                 raise InspectorError(f"daemon: stopped by a fault: {type(word).__name__}: {word}") from word
             log.info("stopping", extra={"cause": word})
             return
+
+    def _tell_drift(self) -> None:
+        """In words, beside what else is not well."""
+        moved = self._drift.moved()
+        for name in map(str, self._receptions):
+            told = [f"{signal} {move['state']}" for signal, move in moved.get(name, {}).items()]
+            self._health.warn(f"drift {name}", ", ".join(told) or None)
 
     def _last_word(self) -> None:
         if self._health.alive:
@@ -334,6 +348,8 @@ class _Daemon:
         for one in settled:
             delivery = one.outcome.delivery
             self._metrics.count(one)
+            if not one.duplicate:
+                self._drift.take(one.outcome)
             self._receptions[delivery.station].settled(delivery)
             if one.outcome.heatmap is not None and not one.duplicate:
                 topic = contract.station_topic(delivery.station, "heatmap")
@@ -369,6 +385,7 @@ class _Daemon:
             "faults": self._health.faults(),
             "warnings": self._health.warnings(),
             "queues": {name: depth for name, (depth, _) in self._depths().items()},
+            "drift": self._drift.moved(),
         }
 
     def _info(self) -> dict[str, Any]:

@@ -54,7 +54,13 @@ class Metrics:
         )
         self.rejected.labels(UNKNOWN_STATION, UnknownStationError.reason)
         self.verdicts = self._counter("verdicts", "Frames decided.", stations, decision=DECISIONS)
+        self.explained = self._counter(
+            "drift_explained", "Frames that are uncertain instead of ng, as drift alone explains their score.", stations
+        )
         self.gaps = self._counter("sequence_gaps", "Frames missing between sequence numbers.", stations)
+        self.repeated = self._counter(
+            "frames_repeated", "Frames whose picture is that of the frame before, to the byte.", stations
+        )
         self.future = self._counter("frames_from_future", "Frames captured after they arrived.", stations)
         self.latency = Histogram(
             "inspector_frame_latency_seconds",
@@ -151,6 +157,8 @@ class Metrics:
             self.rejected.labels(station, settled.error.reason).inc()
         elif outcome.inspection is not None:
             self.verdicts.labels(station, outcome.inspection.decision).inc()
+            if outcome.inspection.reason is not None:
+                self.explained.labels(station).inc()
             self._observe(station, outcome.inspection, outcome)
         else:
             self.dropped.labels(station, outcome.dropped).inc()
@@ -166,6 +174,10 @@ class Metrics:
     def observe_queues(self, depths: Callable[[], Mapping[str, tuple[int, int]]]) -> None:
         """Reads (waiting, not yet decided) frames by station whenever Prometheus asks."""
         self.registry.register(_Queues(depths))
+
+    def observe_drift(self, figures: Callable[[], Mapping[str, Mapping[str, tuple[float, int]]]]) -> None:
+        """Reads (average over limit, number of the state) by station and signal whenever Prometheus asks."""
+        self.registry.register(_Drift(figures))
 
     def observe_disk(self, folder: Path) -> None:
         """Reads the size and the free space of a folder's disk whenever Prometheus asks; nothing where it is gone."""
@@ -202,6 +214,25 @@ class _Queues(Collector):
             undecided.add_metric([station], open_frames)
         yield waiting
         yield undecided
+
+
+class _Drift(Collector):
+    def __init__(self, figures: Callable[[], Mapping[str, Mapping[str, tuple[float, int]]]]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        ratio = GaugeMetricFamily(
+            "inspector_drift_ratio",
+            "Moving average of a signal of the whole picture over its control limit, signed.",
+            labels=["station", "signal"],
+        )
+        state = GaugeMetricFamily("inspector_drift_state", "0 ok, 1 drifting, 2 shifted.", labels=["station", "signal"])
+        for station, signals in self._figures().items():
+            for signal, (average, number) in signals.items():
+                ratio.add_metric([station, signal], average)
+                state.add_metric([station, signal], number)
+        yield ratio
+        yield state
 
 
 class _Disk(Collector):

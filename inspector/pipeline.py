@@ -18,7 +18,7 @@ from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_val
 from inspector.types import Decision, Engine, Float32Array, Inspection, UInt8Image
 from inspector.window import inside_of, picture_wh, window_of
 
-STAGES = ("decode", "embed", "search", "map")
+STAGES = ("decode", "embed", "search", "map", "drift")
 """Keys of Inspection.stage_ms, in order."""
 
 
@@ -95,7 +95,13 @@ class Pipeline:
         decision = thresholds.decide(score)
         found = () if decision is Decision.OK else regions(heat, thresholds.pixel, view_of(frame, recipe))
         mapped = perf_counter()
-        marks = (start, decoded, embedded, searched, mapped)
+        baseline, reading, reason = self.bank.drift, None, None
+        if baseline is not None:
+            reading = baseline.read(picture, embeddings, patch_scores, self._inside)
+            if decision is Decision.NG and baseline.explains(reading, score, thresholds):
+                decision, reason = Decision.UNCERTAIN, baseline.reason(reading)
+        read = perf_counter()
+        marks = (start, decoded, embedded, searched, mapped, read)
         return Inspection(
             decision=decision,
             score=score,
@@ -104,6 +110,8 @@ class Pipeline:
             anomaly_map=heat,
             size_wh=frame.size_wh,
             stage_ms={stage: (b - a) * 1e3 for stage, (a, b) in zip(STAGES, pairwise(marks), strict=True)},
+            reading=reading,
+            reason=reason,
         )
 
     def explain(self, payload: bytes, *, patches: int = 4, neighbours: int = 3) -> Explanation:

@@ -55,6 +55,8 @@ class Reception:
         self._gaps = SequenceGaps()
         self._received = metrics.received.labels(self.name)
         self._missing = metrics.gaps.labels(self.name)
+        self._repeated = metrics.repeated.labels(self.name)
+        self._before: tuple[str, str] | None = None
         self._future = metrics.future.labels(self.name)
         self._skew = metrics.clock_skew.labels(self.name)
         self._last = metrics.last_frame.labels(self.name)
@@ -72,6 +74,7 @@ class Reception:
         self._arrived += 1
         self._received.inc()
         self._last.set(arrival.received_at.timestamp())
+        self._look_at_picture(delivery)
         self._look_at_clock_and_sequence(delivery)
         if arrival.mid:
             self._acks.arrived(arrival.link, arrival.mid)
@@ -83,6 +86,15 @@ class Reception:
         self._settled += 1
         for mid in self._acks.settled(delivery.link, delivery.mid):
             self.connection.ack(delivery.link, mid)
+
+    def _look_at_picture(self, delivery: Delivery) -> None:
+        raw = delivery.raw
+        if delivery.dup or delivery.retain:
+            return
+        if self._before is not None and raw.sha256 == self._before[1] and raw.frame_id != self._before[0]:
+            self._repeated.inc()
+            self._limited.warning(("frozen", self.name), "picture repeated", station=self.name, frame_id=raw.frame_id)
+        self._before = raw.frame_id, raw.sha256
 
     def _look_at_clock_and_sequence(self, delivery: Delivery) -> None:
         message = delivery.message

@@ -204,7 +204,8 @@ class Recorder:
             received_at=outcome.delivery.received_at,
             decided_at=outcome.decided_at,
             stage_ms={"queue": outcome.queue_ms, **inspection.stage_ms},
-            reason="the score is between the thresholds ok and ng" if uncertain else None,
+            reason=(inspection.reason or "the score is between the thresholds ok and ng") if uncertain else None,
+            drift=() if inspection.reading is None else inspection.reading.out,
         )
         asked = self._keeper.ask(
             verdict.decision, verdict.score, verdict.thresholds.ng, sha256=message.sha256, image=message.payload

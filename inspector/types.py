@@ -141,12 +141,27 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """The picture as a whole, held against what the normals were like. Names and order are those of drift.SIGNALS.
+
+    signals: float64 (signals,), in their own units. deviations: the same in spreads of the normals, signed.
+    out: names of those that are out of control. usual_patch: the frame's median patch score.
+    """
+
+    signals: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+    out: tuple[str, ...]
+    usual_patch: float
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
     """What the pipeline says about one picture.
 
     score: image score, >= 0. p_value: (0, 1], how often a normal sample scores at least this high.
     anomaly_map: float32 (height, width) at the recipe's size, over the crop or whole frame; 0 outside the region of
-    interest. stage_ms: milliseconds by stage.
+    interest. stage_ms: milliseconds by stage. reading: the picture as a whole; None where the bank has no baseline.
+    reason: why it is uncertain, where its score is not between the thresholds.
     """
 
     decision: Decision
@@ -156,6 +171,8 @@ class Inspection:
     anomaly_map: Float32Array
     size_wh: tuple[int, int]
     stage_ms: Mapping[str, float]
+    reading: Reading | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +185,10 @@ class BankRef:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The durable outcome of one frame, as published. `reason` is set where the decision is not ok or ng."""
+    """The durable outcome of one frame, as published. `reason` is set where the decision is not ok or ng.
+
+    drift: signals of the whole picture that are out of control.
+    """
 
     result_id: str
     station: StationId
@@ -188,6 +208,7 @@ class Verdict:
     decided_at: datetime
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
+    drift: tuple[str, ...] = ()
 
 
 Distances = Callable[[Float32Array], Float32Array]

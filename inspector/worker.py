@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
+from inspector.drift import Baseline
 from inspector.errors import FrameError, FramePoisonError, RecipeMismatchError, StoreError
 from inspector.heatmap import render_png
 from inspector.station import Delivery, Intake
@@ -33,13 +34,14 @@ class Inspects(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What runs at a station."""
+    """What runs at a station. drift: what the bank's normals were like, where it knows."""
 
     pipeline: Inspects
     bank: BankRef
     thresholds: Thresholds
     recipe: str
     heatmap: bool = False
+    drift: Baseline | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,13 @@ def drawn_part(seed: int, *, scratched: bool = False) -> bytes:
     return bytes(cv2.imencode(".png", noisy)[1])
 
 
+def changed(seed: int, *, light: float = 1.0, noise: float = 0.0, scratched: bool = False) -> bytes:
+    """A drawn part under another lamp, or with a worse sensor."""
+    part = cv2.imdecode(np.frombuffer(drawn_part(seed, scratched=scratched), np.uint8), cv2.IMREAD_COLOR)
+    noisy = part * light + np.random.default_rng(seed).normal(0, noise, part.shape)
+    return bytes(cv2.imencode(".png", np.clip(noisy, 0, 255).astype(np.uint8))[1])
+
+
 def frame(seed: int, *, station: StationId = CAM1, prefix: str = "f", **changes: Any) -> FrameMessage:
     """A frame of a good part, as a camera would send it."""
     message = FrameMessage(
@@ -117,7 +124,7 @@ class Plc:
         self.unschematic: list[str] = []
         self._client = _client(version == "5", prepare)
         self._client.on_connect = lambda client, *_: client.subscribe(
-            [(f"{contract.ROOT}/+/+/+/+/{kind}", 1) for kind in ("verdict", "error", "heatmap")]
+            [(f"{contract.ROOT}/+/+/+/+/{kind}", 1) for kind in ("verdict", "error", "heatmap", "drift")]
             + [(f"{contract.ROOT}/_inspector/#", 1)]
         )
         self._subscribed = threading.Event()
@@ -138,7 +145,7 @@ class Plc:
 
     def _note(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         kind = message.topic.rsplit("/", 1)[-1]
-        if kind in ("verdict", "error"):
+        if kind in _VALIDATORS:
             try:
                 _VALIDATORS[kind].validate(json.loads(message.payload))
             except jsonschema.ValidationError as error:
@@ -170,6 +177,7 @@ class Plc:
 _VALIDATORS = {
     "verdict": jsonschema.Draft202012Validator(contract.schema("verdict")),
     "error": jsonschema.Draft202012Validator(contract.schema("error")),
+    "drift": jsonschema.Draft202012Validator(contract.schema("drift")),
 }
 
 

@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from inspector import settings
 from inspector.daemon import STAGE_LABELS
+from inspector.drift_watch import DriftWatch
 from inspector.metrics import Metrics
-from inspector.types import BankRef
+from inspector.types import BankRef, StationId
 
 ROOT = Path(__file__).parent.parent
 PROMETHEUS = ROOT / "configs" / "prometheus"
@@ -35,6 +36,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> CollectorRegistry:
     metrics.station_runs(STATION, BankRef("tile", "0" * 64), capacity=64, recipe="default", policy="every_frame")
     metrics.observe_queues(lambda: {STATION: (0, 0)})
     metrics.observe_disk(tmp_path_factory.mktemp("data"))
+    metrics.observe_drift(DriftWatch([StationId.parse(STATION)]).figures)
     return metrics.registry
 
 

@@ -54,7 +54,7 @@ def test_no_sample_is_scored_against_a_bank_that_holds_it(
     """Every bank that scores carry: whose patches are in it, and whom it scores."""
     banks: list[set[int]] = []
     scored: list[list[int]] = []
-    select, embedding = calibrating._select, calibrating._embedding
+    select, embedding = calibrating._select, calibrating._embedded
 
     def selecting(pools: Any, count: int, seed: int) -> Any:
         patches, radius = select(pools, count, seed)
@@ -68,7 +68,7 @@ def test_no_sample_is_scored_against_a_bank_that_holds_it(
         return embedding(samples, index, *rest)
 
     monkeypatch.setattr(calibrating, "_select", selecting)
-    monkeypatch.setattr(calibrating, "_embedding", embedding_one)
+    monkeypatch.setattr(calibrating, "_embedded", embedding_one)
     calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=4))
     assert len(banks) == 5  # four folds, and the bank that is kept
     assert sorted(index for group in scored[:4] for index in group) == list(range(8))
