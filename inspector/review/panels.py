@@ -347,7 +347,8 @@ def _agreement(agreed: Agreement) -> Panel:
     else:
         notes.append("Everybody always said the same word, so chance would agree as well and kappa says nothing.")
     notes.append("Second opinions are seldom blind and often corrections: this errs on the side of disagreement.")
-    return Panel("agreement", title, head=("", *(f"second {_SAID[label]}" for label in LABELS)), rows=rows, notes=notes)
+    head = ("", *(f"second {_SAID[label]}" for label in LABELS))
+    return Panel("agreement", title, head=head, rows=rows, notes=notes, wide=True)
 
 
 def _date(day: date) -> str:

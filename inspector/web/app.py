@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from inspector import __version__
 from inspector.errors import InspectorError, StoreError
 from inspector.settings import Settings
-from inspector.store import Accounts, Archive, ReviewQueue, Reviews, StaleError, UnknownFrameError
+from inspector.store import Accounts, Archive, ReviewQueue, Reviews, StaleError, Tally, UnknownFrameError
 from inspector.web.access import ForbiddenError, LoginNeededError
 from inspector.web.desk import HERE, Desk, desk_of, open_templates
 from inspector.web.documents import conflict
@@ -21,6 +21,7 @@ from inspector.web.headers import SecurityHeaders
 from inspector.web.limits import FailureLimit
 from inspector.web.live import Live
 from inspector.web.pages import PAGES
+from inspector.web.trials import Trials
 
 _FAILURES_BY_NAME = 5, 300.0
 _FAILURES_BY_ADDRESS = 30, 300.0
@@ -55,6 +56,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         navigation=tuple(page.NAV for page in PAGES if hasattr(page, "NAV")),
         evidence=Evidence(settings, archive),
         live=Live(queue),
+        trials=Trials(settings, Tally(engine)),
         failures_by_name=FailureLimit(*_FAILURES_BY_NAME),
         failures_by_address=FailureLimit(*_FAILURES_BY_ADDRESS),
     )

@@ -20,6 +20,7 @@ from inspector.web.evidence import Evidence
 from inspector.web.limits import FailureLimit
 from inspector.web.live import Live
 from inspector.web.navigation import NavEntry
+from inspector.web.trials import Trials
 
 HERE = Path(__file__).parent
 
@@ -45,7 +46,8 @@ WORDS = {
 class Desk:
     """One for the application; pages take it by `DeskDep`.
 
-    evidence: pictures and why they were flagged. live: what has changed. failures_by_name, failures_by_address: of
+    evidence: pictures and why they were flagged. live: what has changed. trials: what other thresholds
+    stand on. failures_by_name, failures_by_address: of
     logins.
     """
 
@@ -59,6 +61,7 @@ class Desk:
     navigation: Sequence[NavEntry]
     evidence: Evidence
     live: Live
+    trials: Trials
     failures_by_name: FailureLimit
     failures_by_address: FailureLimit
 

@@ -1,0 +1,121 @@
+"""What the page of thresholds stands on: the bank in use and the recorded frames, kept for a short while so that a
+drag over the chart asks the database once.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from inspector.bank import Bank, Promise, Stamp, stamp
+from inspector.errors import BankError, UsageError
+from inspector.review.preview import Evidence, Scores, ascending
+from inspector.review.shifts import spans
+from inspector.settings import Settings, StationSettings
+from inspector.store import Tally
+from inspector.types import BankRef, Thresholds
+
+NEWEST = 20_000
+"""Of so many ok frames at most the scores are looked at."""
+
+BACK = timedelta(days=31)
+
+_LASTS_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """The bank in a station's folder, as far as thresholds are concerned."""
+
+    ref: BankRef
+    name: str
+    thresholds: Thresholds
+    promise: Promise
+    normals: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """begin: of the recorded frames, None without any. elsewhere: known defects that other banks scored."""
+
+    station: str
+    bank: InUse
+    evidence: Evidence
+    begin: datetime | None
+    elsewhere: int
+
+
+class Trials:
+    """Reads banks and ledger. Threads may share it."""
+
+    def __init__(self, settings: Settings, tally: Tally) -> None:
+        self._settings = settings
+        self._tally = tally
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[float, Trial]] = {}
+
+    def trial(self, station: str) -> Trial:
+        """Of a configured station; at most some seconds old, and of the bank that is in use now.
+
+        Raises:
+            UsageError: the settings do not know the station.
+            BankError: its bank cannot be read.
+            StoreError: the database cannot be read.
+        """
+        bank = self._in_use(self._configured(station))
+        with self._lock:
+            known = self._kept.get(station)
+        if known is not None and known[1].bank.ref == bank.ref and time.monotonic() - known[0] < _LASTS_S:
+            return known[1]
+        trial = self._look(station, bank)
+        with self._lock:
+            self._kept[station] = time.monotonic(), trial
+        return trial
+
+    def _configured(self, station: str) -> StationSettings:
+        for one in self._settings.stations:
+            if str(one.id) == station:
+                return one
+        known = ", ".join(str(one.id) for one in self._settings.stations)
+        raise UsageError(f"station: got {station!r}, expected one of {known}")
+
+    def _in_use(self, station: StationSettings) -> InUse:
+        found = stamp(station.bank)
+        if found is None:
+            raise BankError(f"bank {station.bank}: is not there; expected the bank of {station.id}")
+        return _read(station.bank, found)
+
+    def _look(self, station: str, bank: InUse) -> Trial:
+        now = datetime.now(UTC)
+        seen = self._tally.recorded(station, bank.ref.id, since=now - BACK, most=NEWEST)
+        evidence = Evidence(
+            bank.normals,
+            ascending(seen.ok),
+            ascending(seen.false_alarm),
+            ascending(seen.waiting),
+            ascending(seen.defect),
+            self._shifts(station, seen.begin, now) if seen.begin is not None else 0.0,
+        )
+        return Trial(station, bank, evidence, seen.begin, seen.elsewhere)
+
+    def _shifts(self, station: str, begin: datetime, now: datetime) -> float:
+        """How many shifts there were in which the station had frames; one that is not over counts in part."""
+        review = self._settings.review
+        between = spans(begin, max(now, begin + timedelta(seconds=1)), review.shifts, review.zone)
+        course, _ = self._tally.counts([station], between)
+        worked = {one.span for one in course}
+        return sum(span.whole for number, span in enumerate(between) if number in worked)
+
+
+@lru_cache(64)
+def _read(path: Path, _stamp: Stamp) -> InUse:
+    bank = Bank.load(path)
+    return InUse(
+        bank.ref,
+        bank.recipe.name,
+        bank.thresholds,
+        bank.manifest.calibration.promise,
+        ascending(bank.normal_scores),
+    )

@@ -1,0 +1,45 @@
+"""A page's elements and words, for tests that look at HTML."""
+
+import re
+from html.parser import HTMLParser
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7*7 }}",
+    "\u202egnp.exe\u202c مرحبا",
+    "x" * 64,
+    "=1+1",
+)
+"""Words that a camera, an operator or a file name could carry."""
+
+
+class Page(HTMLParser):
+    """Which elements a page has, and its words."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """All words, single spaces between."""
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+    def all(self, name: str) -> list[dict[str, str | None]]:
+        """The attributes of each element of a name."""
+        return [said for tag, said in self.tags if tag == name]
+
+    @property
+    def obeys_the_policy(self) -> bool:
+        """No script, style or handler inline: the content security policy would drop it."""
+        inline = [said for _, said in self.tags if "style" in said or any(name.startswith("on") for name in said)]
+        return not inline and not self.all("style") and all("src" in said for said in self.all("script"))
