@@ -1,0 +1,99 @@
+"""The audit: who said what of which frame, and who gave which station which bank or thresholds, and why."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from inspector.settings import ReviewSettings
+from inspector.store import Audit, AuditFilter, PromotionRow, ReviewRow, Role, Tally
+from inspector.web.access import Engineer
+from inspector.web.desk import Desk, DeskDep
+from inspector.web.filters import Text, plant_time
+from inspector.web.navigation import NavEntry
+from inspector.web.pages.figures import known_stations
+
+NAV = NavEntry("/audit", "Audit", Role.ENGINEER)
+PAGE = 100
+
+LOGS = {"frames": ("dispose", "undo", "escape"), "banks": ("promote", "rollback", "thresholds")}
+"""What can be done, in each of the two logs."""
+
+_Id = Annotated[
+    Annotated[int, Field(ge=1, lt=2**63)] | None, BeforeValidator(lambda value: None if value == "" else value)
+]
+
+router = APIRouter()
+
+
+class AuditQuery(BaseModel):
+    """What a URL may ask of the audit. Times without an offset are the plant's own."""
+
+    model_config = ConfigDict(frozen=True)
+
+    log: Literal["frames", "banks"] = Field(default="frames", description="what was said of frames, or banks in use")
+    who: Text = Field(default=None, description="the account's name")
+    station: Text = Field(default=None, description="site/area/line/station")
+    action: Text = Field(default=None, description="dispose, undo, escape; promote, rollback, thresholds")
+    since: Text = Field(default=None, description="at or after, ISO 8601")
+    until: Text = Field(default=None, description="before, ISO 8601")
+    frame: _Id = Field(default=None, description="id of a frame")
+    before: _Id = Field(default=None, description="`next` of the page before")
+
+    def filter(self, review: ReviewSettings) -> AuditFilter:
+        """As the store takes it.
+
+        Raises:
+            UsageError: a time that is none.
+        """
+        return AuditFilter(
+            who=self.who,
+            station=self.station,
+            action=self.action if self.action in LOGS[self.log] else None,
+            since=plant_time("since", self.since, review.zone),
+            until=plant_time("until", self.until, review.zone),
+            frame=self.frame,
+        )
+
+    def text(self, **changes: object) -> str:
+        """The query string that asks for this, with changes."""
+        asked = self.model_dump() | changes
+        return urlencode({name: value for name, value in asked.items() if value not in (None, "", "frames")})
+
+
+@router.get("/audit", include_in_schema=False)
+def show_audit(request: Request, desk: DeskDep, _user: Engineer, query: Annotated[AuditQuery, Query()]) -> Response:
+    """A page of one of the two logs; a form's empty fields are cleared out of the address first."""
+    if any(value == "" for value in request.query_params.values()):
+        return RedirectResponse(f"/audit?{query.text()}", status_code=303)
+    rows, following = _read(desk, query)
+    return desk.page(
+        request,
+        "audit.html",
+        query=query,
+        rows=rows,
+        next=following,
+        stations=known_stations(desk, Tally(desk.engine)),
+        actions=LOGS[query.log],
+    )
+
+
+@router.get("/api/v1/audit", tags=["review"], summary="The append-only audit, page by page")
+def audit_for_machines(desk: DeskDep, _user: Engineer, query: Annotated[AuditQuery, Query()]) -> dict[str, Any]:
+    """Newest first; go on with `before=` the page's `next` until that is null."""
+    rows, following = _read(desk, query)
+    return {"rows": [asdict(row) for row in rows], "next": following}
+
+
+def _read(desk: Desk, query: AuditQuery) -> tuple[list[ReviewRow] | list[PromotionRow], int | None]:
+    audit, filters = Audit(desk.engine), query.filter(desk.settings.review)
+    rows: list[ReviewRow] | list[PromotionRow]
+    if query.log == "frames":
+        rows = audit.reviews(filters, limit=PAGE + 1, before=query.before)
+    else:
+        rows = audit.promotions(filters, limit=PAGE + 1, before=query.before)
+    shown = rows[:PAGE]
+    return shown, shown[-1].id if len(rows) > PAGE else None

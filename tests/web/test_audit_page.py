@@ -1,0 +1,104 @@
+"""The page of the audit, over HTTP."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from line import CAM1, CAM2
+from pages import HOSTILE, Page
+from review_site import NOON, ReviewSite
+from sqlalchemy import insert
+
+from inspector.store.tables import promotions
+
+
+@pytest.fixture(scope="module")
+def client(site: ReviewSite) -> Iterator[httpx.Client]:
+    for words in HOSTILE:
+        frame = site.add(frame_id=words)
+        site.reviews.dispose(
+            frame, to="defect", defect_type=words[:64], reviewer=words[:64], version=0, note=words * 20
+        )
+    last = site.add(station=CAM2)
+    site.reviews.dispose(last, to="unsure", reviewer="olga", version=0)
+    site.reviews.undo(last, reviewer="olga", version=1)
+    with site.engine.begin() as connection:
+        for words in HOSTILE:
+            connection.execute(
+                insert(promotions).values(
+                    at=NOON, station=str(CAM1), by=words[:64], action="thresholds", from_id="a", from_digest="1" * 64,
+                    to_id=words, to_digest="2" * 64, reason=words, guard_missed=2,
+                )
+            )  # fmt: skip
+    with site.client("emil") as opened:
+        yield opened
+
+
+def rows(text: str) -> int:
+    return len(Page(text).all("tr")) - 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, len(HOSTILE) + 2),
+        ({"who": "olga"}, 2),
+        ({"who": "olga", "action": "undo"}, 1),
+        ({"station": str(CAM1)}, len(HOSTILE)),
+        ({"who": HOSTILE[0]}, 1),
+        ({"log": "banks"}, len(HOSTILE)),
+        ({"log": "banks", "action": "thresholds", "until": "2026-03-03T00:00"}, len(HOSTILE)),
+        ({"log": "banks", "until": "2026-03-01T00:00"}, -1),
+        ({"log": "banks", "action": "rollback"}, -1),
+    ],
+)
+def test_filters_in_the_address(client: httpx.Client, asked: dict[str, str], expected: int) -> None:
+    answer = client.get("/audit", params=asked)
+    assert answer.status_code == 200
+    assert rows(answer.text) == expected
+
+
+@pytest.mark.parametrize("log", ["frames", "banks"])
+def test_hostile_words_are_shown_as_words(client: httpx.Client, log: str) -> None:
+    page = Page(client.get("/audit", params={"log": log}).text)
+    assert page.obeys_the_policy
+    assert not [said for said in page.all("img") if said.get("src") == "x"]
+    for words in HOSTILE:
+        assert re.sub(r"\s+", " ", words) in page.text
+
+
+def test_page_after_page(client: httpx.Client, site: ReviewSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.web.pages.audit.PAGE", 3)
+    seen: list[int] = []
+    asked: dict[str, object] = {}
+    while True:
+        said = client.get("/api/v1/audit", params=asked).json()
+        seen += [row["id"] for row in said["rows"]]
+        if said["next"] is None:
+            break
+        asked = {"before": said["next"]}
+    assert seen == sorted(seen, reverse=True)
+    assert len(seen) == len(set(seen)) == len(HOSTILE) + 2
+    older = [said for said in Page(client.get("/audit").text).all("a") if said.get("rel") == "next"]
+    assert len(older) == 1
+    assert older[0]["href"] == f"/audit?before={seen[2]}"
+
+
+def test_nothing_matches(client: httpx.Client) -> None:
+    assert "Nobody has said anything that matches" in Page(client.get("/audit?who=nobody").text).text
+    assert "No station was given a bank" in Page(client.get("/audit?log=banks&who=nobody").text).text
+
+
+@pytest.mark.parametrize("asked", ["frame=x", "frame=-1", "before=99999999999999999999", "log=x", "since=never"])
+def test_what_cannot_be_asked_is_told(client: httpx.Client, asked: str) -> None:
+    assert client.get(f"/audit?{asked}").status_code in (400, 422)
+
+
+def test_it_is_for_engineers(site: ReviewSite) -> None:
+    with site.client("olga") as operator:
+        assert operator.get("/audit").status_code == 403
+        assert operator.get("/api/v1/audit").status_code == 403
+        assert "/audit" not in [said.get("href") for said in Page(operator.get("/figures").text).all("a")]
+    with site.client(None) as stranger:
+        assert stranger.get("/audit").status_code == 303
