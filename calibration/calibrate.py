@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from calibration.backbone import OpenBackbone, open_backbone
+from calibration.caveats import caveats
 from calibration.coreset import greedy_k_center
 from calibration.drift import Normals
 from calibration.export import embedding_graph
@@ -79,7 +80,7 @@ class Calibrated:
     """What came of it. radius: the largest distance of a normal patch to the bank.
 
     suspects: samples to look at; where they were excluded, they are among `skipped` as well. extent: how much the
-    region of interest leaves; None without one.
+    region of interest leaves; None without one. caveats: what these samples cannot tell.
     """
 
     path: Path
@@ -94,6 +95,7 @@ class Calibrated:
     suspects: tuple[Suspect, ...] = ()
     excluded: bool = False
     extent: Extent | None = None
+    caveats: tuple[str, ...] = ()
 
     @property
     def left_out(self) -> float:
@@ -164,6 +166,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         suspects=suspects,
         excluded=excluded,
         extent=extent_of(recipe, manifest.grid_hw),
+        caveats=caveats(samples),
     )
 
 

@@ -4,7 +4,7 @@ TEST_DIR/good/…  TEST_DIR/<defect>/…  TEST_DIR/../ground_truth/<defect>/<ste
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.budget import Kept, held_against
 from calibration.metrics import PixelFigures, f1_max, image_auroc
 from calibration.progress import Track, silent
+from inspector.bank import Promise
 from inspector.errors import FrameError, SamplesError
 from inspector.folder import image_files
 from inspector.pipeline import Pipeline
@@ -46,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Outcomes of all cases, and the figures of their anomaly maps (None without masks).
+    """Outcomes of all cases, the figures of their anomaly maps (None without masks), and what the bank promised.
 
     outside: how many defective frames were left out, as all of their defect lies outside the region of interest.
     """
@@ -57,6 +59,7 @@ class Evaluation:
     bank: dict[str, Any]
     notes: tuple[str, ...]
     outside: int = 0
+    promise: Promise | None = None
 
     def scores(self, *, good: bool) -> Float32Array:
         """Image scores of the good or of the defective frames, those that could not be inspected left out."""
@@ -81,9 +84,22 @@ class Evaluation:
             "n_error": sum(o.decision is Decision.ERROR for o in self.outcomes),
             "latency_ms": {"p50": _quantile(latencies, 0.5), "p95": _quantile(latencies, 0.95)},
             "bank": self.bank,
+            "promise": self._promise(),
             "per_defect": {label: self._per_defect(label, good) for label in labels},
             "notes": list(self.notes),
         }
+
+    def kept(self) -> Kept | None:
+        """The bank's promise held against the good frames that were decided."""
+        if self.promise is None:
+            return None
+        decided = [o.decision for o in self._readable() if o.case.label == GOOD]
+        return held_against(self.promise, decided.count(Decision.NG), len(decided))
+
+    def _promise(self) -> dict[str, Any] | None:
+        if self.promise is None or (kept := self.kept()) is None:
+            return None
+        return {"max_false_reject": self.promise.max_false_reject, **asdict(kept)}
 
     def _readable(self) -> list[Outcome]:
         return [o for o in self.outcomes if o.decision is not Decision.ERROR]
@@ -167,6 +183,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         },
         notes=(*_missing([outcome.case for outcome in outcomes]), *notes),
         outside=outside,
+        promise=manifest.calibration.promise,
     )
 
 

@@ -94,15 +94,17 @@ def read_samples(
     skipped += odd
     if len(files) < MINIMUM:
         why = f"; left out: {skipped[0].path.name} ({skipped[0].reason})" if skipped else ""
-        expected = f"expected at least {MINIMUM} different pictures"
-        raise SamplesError(f"samples {folder}: {len(files)} usable of {len(paths)}, {expected}{why}")
+        raise SamplesError(
+            f"samples {folder}: {len(files)} usable of {len(paths)}, expected at least {MINIMUM} different pictures: "
+            f"fewer cannot be held against one another to set thresholds{why}"
+        )
     return Samples(folder, tuple(files), tuple(sorted(skipped, key=lambda item: item.path)))
 
 
 def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[SampleFile], list[Skipped]]:
     found: list[SampleFile] = []
     skipped: list[Skipped] = []
-    seen: dict[str, Path] = {}
+    seen: dict[bytes, Path] = {}
     for path in track(paths, "reading samples"):
         try:
             payload = path.read_bytes()
@@ -111,11 +113,13 @@ def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[Sam
         except (OSError, FrameError) as error:
             skipped.append(Skipped(path, str(error)))
             continue
-        digest = hashlib.sha256(payload).hexdigest()
-        if digest in seen:
-            skipped.append(Skipped(path, f"the same bytes as {seen[digest].name}"))
+        # Of the pixels: the same picture may come in another format or with other metadata.
+        content = hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).digest()
+        if content in seen:
+            skipped.append(Skipped(path, f"the same picture as {seen[content].name}"))
             continue
-        seen[digest] = path
+        seen[content] = path
+        digest = hashlib.sha256(payload).hexdigest()
         found.append(SampleFile(path, digest, frame.size_wh, look_of(picture)))
     return found, skipped
 

@@ -108,7 +108,7 @@ def _outlying(scores: Float32Array) -> Iterator[tuple[int, Doubt]]:
 def _duplicates(names: Sequence[str], looks: Sequence[Look]) -> Iterator[tuple[int, Doubt]]:
     """Of two that are nearly the same, the far less sharp one, or the later."""
     pictures = np.stack([look.thumbnail for look in looks])
-    nearest, distance = _nearest(pictures)
+    nearest, distance = nearest_of(pictures)
     usual = float(np.median(distance))
     close = outliers(distance + 0.1, above=False) & (distance <= ALIKE * usual)
     for index in map(int, np.flatnonzero(close)):
@@ -118,7 +118,7 @@ def _duplicates(names: Sequence[str], looks: Sequence[Look]) -> Iterator[tuple[i
             yield index, Doubt("duplicate", f"nearly the same picture as {names[other]}")
 
 
-def _nearest(pictures: Float32Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def nearest_of(pictures: Float32Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """For each of n pictures, float32 (n, pixels): its nearest other, and the root mean square distance."""
     centred = (pictures - pictures.mean(0)).astype(np.float64)
     lengths = (centred**2).sum(1)

@@ -10,7 +10,7 @@ from calibration.report import charts
 from calibration.report.page import card, cards, document, map_scale, notes, section, tiles, write
 from calibration.report.pictures import small_view, stretch, with_map
 from calibration.report.region import region
-from calibration.suspects import FALSE_FLAGS, Kind, Suspect
+from calibration.suspects import FALSE_FLAGS, FEWEST, Kind, Suspect
 from inspector.bank import Bank
 from inspector.charts.markup import Markup, el
 from inspector.charts.wording import count, score
@@ -40,6 +40,7 @@ def write_contact_sheet(calibrated: Calibrated, good_dir: Path, folder: Path) ->
     page = document(
         f"Calibration of bank {bank.manifest.recipe.name} ({bank.manifest.id}) from {good_dir}",
         _headline(calibrated),
+        _caveats(calibrated),
         *_contact_sheet(calibrated, good_dir, bank),
         region(bank.manifest, (good_dir / bank.manifest.samples[0].path).read_bytes()),
         section("Thresholds", "Set from scores of the good samples, none of them held against itself.",
@@ -52,12 +53,21 @@ def write_contact_sheet(calibrated: Calibrated, good_dir: Path, folder: Path) ->
 
 def _headline(calibrated: Calibrated) -> list[str]:
     suspects = calibrated.suspects
+    if calibrated.samples + len(suspects) * calibrated.excluded < FEWEST:
+        return [f"{count(calibrated.samples, 'good sample')}: too few to tell which is suspicious."]
     if not suspects:
         return [f"Nothing suspicious among {count(calibrated.samples, 'good sample')}."]
     number = count(len(suspects), "suspicious sample")
     if calibrated.excluded:
         return [f"{number} left out.", f"The bank is built from the other {calibrated.samples:,}."]
     return [f"{number} of {calibrated.samples:,} to look at.", "They are in the bank."]
+
+
+def _caveats(calibrated: Calibrated) -> Markup:
+    if not calibrated.caveats:
+        return Markup("")
+    items = [el("li", said[0].upper() + said[1:] + ".") for said in calibrated.caveats]
+    return section("What these samples cannot tell", "Whatever is calculated from them.", el("ul", items))
 
 
 def _contact_sheet(calibrated: Calibrated, good_dir: Path, bank: Bank) -> list[Markup]:

@@ -36,6 +36,7 @@ def write_evaluation(evaluation: Evaluation, pipeline: Pipeline, test_dir: Path,
         title,
         headline(figures),
         _decisions(evaluation, figures),
+        _budget(evaluation),
         section(
             "Figures",
             f"From {count(figures['n_good'], 'good frame')} and {count(figures['n_defect'], 'defective frame')}.",
@@ -94,6 +95,40 @@ def _row(name: str, outcomes: Sequence[Outcome], auroc: float | None, escapes: f
     bar = charts.decisions_bar((ok, uncertain, ng, error))
     last = ["", ""] if name == GOOD else [number(auroc), percent(escapes)]
     return [el("b", name), f"{len(decided):,}", bar, f"{ok:,}", f"{uncertain:,}", f"{ng:,}", *last]
+
+
+def _budget(evaluation: Evaluation) -> Markup:
+    promise, kept = evaluation.promise, evaluation.kept()
+    if promise is None or kept is None or kept.chance is None:
+        return Markup("")
+    rate = kept.rejected / kept.among
+    low, high = promise.interval
+    promised = (
+        f"{promise.samples:,} samples were too few for it, which needs {promise.samples_needed:,}: ng is an estimate."
+        if promise.estimated
+        else f"From {promise.samples:,} samples: truly {low:.2%} to {high:.2%} ({CONFIDENCE:.0%} confidence)."
+    )
+    verdict, meaning = {
+        "kept": ("Kept", "No more good frames were rejected than the budget allows."),
+        "by chance": ("Not refuted", "More were rejected than the budget allows, but chance explains that many."),
+        "broken": (
+            "Broken",
+            "Far more were rejected than chance explains: these frames are not like the samples. Has light, fixture "
+            "or batch changed, or were the samples taken in one go? Add samples of this kind and calibrate again.",
+        ),
+    }[kept.word]
+    return section(
+        "The false-reject budget",
+        "What calibration promised, held against good frames that it never saw.",
+        tiles(
+            [
+                ("Budget", f"{promise.max_false_reject:.2%}", promised),
+                ("Rejected here", f"{rate:.2%}", f"{kept.rejected:,} of {count(kept.among, 'good frame')}."),
+                ("So many or more by chance", f"{kept.chance:.1%}", "If the promise holds; below 5% it is refuted."),
+                ("The promise", verdict, meaning),
+            ]
+        ),
+    )
 
 
 def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline) -> list[tuple[str, str, str]]:

@@ -1,6 +1,6 @@
 """Frames that a person should see: misses first, then false rejects, then the most certain catches."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from calibration.evaluation import GOOD, Evaluation, Outcome, mask_of
@@ -11,7 +11,7 @@ from inspector.charts.wording import score
 from inspector.pipeline import Pipeline
 from inspector.types import Decision
 
-MISSES, FALSE_REJECTS, CATCHES = 12, 8, 6
+MISSES, FALSE_REJECTS, NARROW, CATCHES = 12, 8, 6, 6
 """Examples of each kind at most: with pictures of nothing but noise the page still stays below 5 MB."""
 
 
@@ -56,13 +56,28 @@ def _kinds(evaluation: Evaluation, pipeline: Pipeline) -> Iterable[Kind]:
         _decided(good, Decision.NG)[::-1],
         FALSE_REJECTS,
     )
+    stopped = sorted((o for o in defective if o.decision in (Decision.UNCERTAIN, Decision.NG)), key=lambda o: o.score)
+    closest, others = _halves(stopped)
     yield Kind(
-        "Catches: defective and rejected",
-        "The highest scores first.",
-        "No defective frame was rejected." if defective else "There was no defective frame.",
-        _decided(defective, Decision.NG)[::-1],
+        "Closest calls: defective, only just not passed",
+        f"The lowest scores above ok, {score(thresholds.ok)}: what would be missed first if thresholds were raised.",
+        "No defective frame was stopped." if defective else "There was no defective frame.",
+        closest,
+        NARROW,
+    )
+    yield Kind(
+        "Catches: defective and stopped",
+        "The highest scores first; the closest calls are not among them.",
+        "No defective frame was stopped." if defective else "There was no defective frame.",
+        others[::-1],
         CATCHES,
     )
+
+
+def _halves(stopped: Sequence[Outcome]) -> tuple[tuple[Outcome, ...], tuple[Outcome, ...]]:
+    """The lowest NARROW of ascending outcomes, or of few the lower half; and the others."""
+    end = min(NARROW, -(-len(stopped) // 2))
+    return tuple(stopped[:end]), tuple(stopped[end:])
 
 
 def _decided(outcomes: Iterable[Outcome], decision: Decision) -> tuple[Outcome, ...]:

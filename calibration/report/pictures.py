@@ -56,9 +56,11 @@ def with_map(
 def stretch(anomaly_map: Float32Array) -> tuple[Float32Array, float]:
     """A map, float32 (h, w), and the threshold by which its colours run from its own median to its own highest value.
 
-    It shows where a map is highest although all of it is below the bank's threshold.
+    It shows where a map is highest although all of it is below the bank's threshold. What is 0, outside a region of
+    interest, is left out of the median.
     """
-    (low, high), median = SPAN, float(np.median(anomaly_map))
+    counted = anomaly_map[anomaly_map > 0]
+    (low, high), median = SPAN, float(np.median(counted)) if counted.size else 0.0
     above = (anomaly_map - median) / max(float(anomaly_map.max()) - median, 1e-9)
     return low + above * (high - low), 1.0
 

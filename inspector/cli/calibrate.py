@@ -91,6 +91,7 @@ def _object(done: "Calibrated", seconds: float) -> dict[str, Any]:
             for item in done.suspects
         ],
         "suspects_excluded": done.excluded,
+        "caveats": list(done.caveats),
         "thresholds": {"ok": done.thresholds.ok, "ng": done.thresholds.ng, "pixel": done.thresholds.pixel},
         "promise": done.promise.model_dump(mode="json"),
         "seconds": round(seconds, 2),
@@ -127,6 +128,7 @@ def _text(done: "Calibrated", seconds: float) -> str:
             f"promise    {promise.expected_false_reject:.2%} false rejects expected of {promise.max_false_reject:.2%} "
             f"allowed; 90 % interval {low:.2%} to {high:.2%}, from {promise.samples} samples",
         ]
+    lines += [f"caution    {caveat}" for caveat in done.caveats]
     lines.append(f"next       inspector inspect {done.path} PICTURE...")
     return "\n".join(lines)
 

@@ -41,6 +41,7 @@ def _text(figures: dict[str, Any]) -> str:
         f"AUPRO              {_number(figures['aupro'])}",
         f"best F1            {_number(figures['f1_max'])}",
         f"false-reject rate  {_share(figures['false_reject_rate'])}",
+        *_promise(figures["promise"]),
         f"escape rate        {_share(figures['escape_rate'])}",
         f"uncertain          {_share(figures['uncertain_rate'])}",
         f"latency            {_number(latency['p50'], 1)} ms median, {_number(latency['p95'], 1)} ms at 95 %",
@@ -53,6 +54,13 @@ def _text(figures: dict[str, Any]) -> str:
             for name, row in figures["per_defect"].items()
         ]
     return "\n".join(lines + [f"note: {note}" for note in figures["notes"]])
+
+
+def _promise(promise: dict[str, Any] | None) -> list[str]:
+    if not promise or promise["chance"] is None:
+        return []
+    of = f"{promise['rejected']} of {promise['among']} rejected, {promise['max_false_reject']:.2%} allowed"
+    return [f"promise            {promise['word']}: {of}; so many or more by chance: {promise['chance']:.1%}"]
 
 
 def _number(value: float | None, digits: int = 4) -> str:

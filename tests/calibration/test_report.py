@@ -15,7 +15,7 @@ from line import drawn_part
 from calibration.evaluation import Case, Evaluation, Outcome, evaluate
 from calibration.report import charts, write_evaluation
 from calibration.report.evaluation import headline
-from calibration.report.examples import CATCHES, FALSE_REJECTS, MISSES
+from calibration.report.examples import CATCHES, FALSE_REJECTS, MISSES, NARROW
 from calibration.report.page import NOTES
 from calibration.report.pictures import LONGER_SIDE, data_uri, small_view, stretch, with_map
 from inspector.charts import svg
@@ -122,8 +122,9 @@ def test_misses_come_first_then_false_rejects_then_catches(pipeline: Pipeline, l
             "hidden <script>",
             "False rejects: good, but rejected (1)",
             "spoilt.png",
-            "Catches: defective and rejected (3)",
+            "Closest calls: defective, only just not passed (2)",
             "white outline: the mask",
+            "Catches: defective and stopped (1)",
             "broken.png: frame: 10 bytes",
         )
     ]
@@ -143,7 +144,7 @@ def test_the_page_stays_small_whatever_the_pictures(pipeline: Pipeline, tmp_path
     path = write_evaluation(evaluation, pipeline, tmp_path, tmp_path / "report")
     page = Page(path.read_text(encoding="utf-8"))
     assert path.stat().st_size < 5_000_000
-    assert page.tags.count("img") == 2 * (MISSES + FALSE_REJECTS + CATCHES)
+    assert page.tags.count("img") == 2 * (MISSES + FALSE_REJECTS + NARROW + CATCHES)
     assert f"{MISSES} of 100 are shown" in page.text
     assert f"… and {1000 - NOTES} more notes" in page.text
 
@@ -257,6 +258,8 @@ def test_a_stretched_map_shows_its_highest_place_whatever_the_threshold() -> Non
     drawn = with_map(pixels, *stretch(heat))
     assert (drawn[0, 0] == 90).all()
     assert (drawn[12, 22] != 90).any()
+    heat[:, :15] = 0  # outside a region of interest
+    assert (with_map(pixels, *stretch(heat))[0, 39] == 90).all()
     flat = np.full((30, 40), 5.0, np.float32)
     assert (with_map(pixels, *stretch(flat)) == pixels).all()
 

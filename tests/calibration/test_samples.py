@@ -72,7 +72,7 @@ def test_the_same_bytes_count_once(good: Path) -> None:
     (good / "zz_copy.png").write_bytes((good / "003.png").read_bytes())
     samples = read_samples(good, RECIPE)
     assert len(samples.files) == 12
-    assert left_out(samples) == {"zz_copy.png": "the same bytes as 003.png"}
+    assert left_out(samples) == {"zz_copy.png": "the same picture as 003.png"}
 
 
 def test_an_odd_size_among_equals_is_left_out(good: Path) -> None:
@@ -145,7 +145,7 @@ def test_too_few_that_can_be_used(tmp_path: Path) -> None:
     folder = write_good(tmp_path / "few", MINIMUM - 1)
     (folder / "aaa.png").write_bytes(b"x")
     with pytest.raises(
-        SamplesError, match=r"3 usable of 4, expected at least 4 different pictures; left out: aaa\.png"
+        SamplesError, match=r"3 usable of 4, expected at least 4 different pictures: .*; left out: aaa\.png"
     ):
         read_samples(folder, RECIPE)
 

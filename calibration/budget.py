@@ -1,0 +1,55 @@
+"""Was the false-reject budget kept on good frames that calibration never saw?
+
+Given n normal samples, the rate that a threshold at one of them really rejects is Beta distributed (see `thresholds`),
+so the number rejected of m new frames is beta-binomial. Where more are rejected than that explains, the new frames are
+not like the samples: drift, another batch, samples that were too much alike.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from scipy.stats import betabinom, binom
+
+from inspector.bank import Promise
+
+UNLIKELY: Final = 0.05
+"""As many rejects as seen, or more, have at least this chance where the promise holds; below it, it is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A promise held against good frames that calibration never saw.
+
+    chance: of so many rejects or more if the promise holds, 0..1. word: `kept` where no more than the budget were
+    rejected, `by chance` where more were and chance explains it, `broken` where it does not, `unknown` without frames.
+    """
+
+    rejected: int
+    among: int
+    chance: float | None
+    word: Literal["kept", "by chance", "broken", "unknown"]
+
+    def __str__(self) -> str:
+        if self.chance is None:
+            return "no good frames to tell by"
+        return {
+            "kept": "kept",
+            "by chance": f"more than asked for, but chance explains it ({self.chance:.0%})",
+            "broken": f"BROKEN: chance does not explain it ({self.chance:.2%}); these frames are not like the samples",
+        }[self.word]
+
+
+def held_against(promise: Promise, rejected: int, among: int) -> Kept:
+    """Whether `rejected` of `among` good frames above `ng` are in keeping with what calibration promised."""
+    if not among:
+        return Kept(rejected, among, None, "unknown")
+    n, budget = promise.samples, promise.max_false_reject
+    if promise.estimated:
+        chance = float(binom.sf(rejected - 1, among, budget))
+    else:
+        rank = min(n, math.ceil((n + 1) * (1 - budget) - 1e-9))
+        chance = float(betabinom.sf(rejected - 1, among, n + 1 - rank, rank))
+    if rejected <= budget * among:
+        return Kept(rejected, among, chance, "kept")
+    return Kept(rejected, among, chance, "by chance" if chance >= UNLIKELY else "broken")

@@ -1,0 +1,52 @@
+"""What a set of good samples cannot tell, whatever is calculated from it: said wherever its bank is introduced."""
+
+from typing import Final
+
+import numpy as np
+
+from calibration.samples import Samples
+from calibration.suspects import FEWEST, nearest_of
+
+HARDLY: Final = 0.5
+"""Grey levels (of 255) by which small pictures of different parts differ at least, usually ten times as much."""
+
+COMPARED: Final = 200
+"""Samples that are compared with one another at most."""
+
+
+def caveats(samples: Samples) -> tuple[str, ...]:
+    """A sentence for each thing that these samples leave open; none for a sound set."""
+    return tuple(said for said in (_few(samples), _alike(samples), _sizes(samples)) if said)
+
+
+def _few(samples: Samples) -> str | None:
+    number = len(samples.files)
+    if number >= FEWEST:
+        return None
+    return (
+        f"{number} samples are too few to tell which of them is suspicious (that needs {FEWEST}), and how much good "
+        "parts vary: expect false rejects, and add samples"
+    )
+
+
+def _alike(samples: Samples) -> str | None:
+    some = np.unique(np.linspace(0, len(samples.files) - 1, COMPARED).astype(int))
+    _, distance = nearest_of(np.stack([samples.files[index].look.thumbnail for index in some]))
+    usual = float(np.median(distance))
+    if usual >= HARDLY:
+        return None
+    return (
+        f"the samples are all but identical (nearest ones differ by {usual:.2f} grey levels): if they show one part "
+        "many times, how much good parts vary cannot be told, and the promise holds for that part alone"
+    )
+
+
+def _sizes(samples: Samples) -> str | None:
+    sizes = [file.size_wh for file in samples.files]
+    if len(set(sizes)) == 1:
+        return None
+    (narrow, low), (wide, high) = np.min(sizes, axis=0), np.max(sizes, axis=0)
+    return (
+        f"the samples are of {len(set(sizes))} sizes, {narrow} to {wide} pixels wide and {low} to {high} high; each is "
+        "drawn to the recipe's size, so that a part of wrong size or proportions cannot be told from a good one"
+    )

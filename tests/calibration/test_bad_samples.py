@@ -1,0 +1,159 @@
+"""Samples and test folders that cannot tell what is asked of them: a result that says so, or a clear error."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from banks import write_good
+from line import drawn_part
+from pictures import smooth_picture, with_opencv
+
+from calibration.calibrate import Calibrated, Options, calibrate
+from calibration.report import write_contact_sheet
+from inspector.bank import Bank
+from inspector.cli import main
+from inspector.errors import SamplesError
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+from inspector.types import Decision
+
+RECIPE = Recipe(size_wh=(64, 64), vectors=64)
+
+
+def calibrated(folder: Path, **options: object) -> Calibrated:
+    return calibrate(folder, folder.parent / "bank", Options(recipe=RECIPE, folds=2, **options))  # type: ignore[arg-type]
+
+
+def page_of(done: Calibrated, folder: Path) -> str:
+    return write_contact_sheet(done, folder, folder.parent / "report").read_text("utf-8")
+
+
+def test_a_sound_set_leaves_nothing_open(tmp_path: Path) -> None:
+    done = calibrated(write_good(tmp_path / "good", 10))
+    assert done.caveats == ()
+    assert "What these samples cannot tell" not in page_of(done, tmp_path / "good")
+
+
+@pytest.mark.parametrize("number", [4, 9])
+def test_fewer_than_ten_samples_make_a_bank_that_says_what_it_cannot_tell(tmp_path: Path, number: int) -> None:
+    good = write_good(tmp_path / "good", number)
+    done = calibrated(good)
+    assert len(done.caveats) == 1
+    assert done.caveats[0].startswith(
+        f"{number} samples are too few to tell which of them is suspicious (that needs 10)"
+    )
+    assert done.promise.estimated
+    assert done.thresholds.ok < done.thresholds.ng
+    page = page_of(done, good)
+    assert f"{number} good samples: too few to tell which is suspicious." in page
+    assert "Nothing suspicious" not in page
+    assert Pipeline.open(done.path).inspect(drawn_part(50, scratched=True)).decision is Decision.NG
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_one_sample_is_refused_with_the_reason(tmp_path: Path, number: int) -> None:
+    with pytest.raises(SamplesError, match=f"{number} usable of {number}, expected at least 4 .* set thresholds"):
+        calibrated(write_good(tmp_path / "good", number))
+    assert not (tmp_path / "bank").exists()
+
+
+def test_identical_samples_are_one_in_whatever_format(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 1)
+    pixels = cv2.imread(str(good / "000.png"))
+    for number in range(3):
+        (good / f"copy{number}.png").write_bytes((good / "000.png").read_bytes())
+    cv2.imwrite(str(good / "other.bmp"), pixels)
+    cv2.imwrite(str(good / "other.tiff"), pixels)
+    cv2.imwrite(str(good / "packed.png"), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    with pytest.raises(SamplesError, match=r"1 usable of 7, .*copy0\.png \(the same picture as 000\.png\)"):
+        calibrated(good)
+
+
+def test_samples_that_hardly_differ_are_calibrated_with_a_warning(tmp_path: Path) -> None:
+    """One part, photographed again and again: only the sensor's noise differs."""
+    good = tmp_path / "good"
+    good.mkdir()
+    part = cv2.imdecode(np.frombuffer(drawn_part(1), np.uint8), cv2.IMREAD_COLOR).astype(int)
+    for number in range(12):
+        noise = np.random.default_rng(number).integers(0, 2, part.shape)
+        cv2.imwrite(str(good / f"{number:02d}.png"), np.clip(part + noise, 0, 255).astype(np.uint8))
+    done = calibrated(good)
+    assert any("all but identical" in said and "cannot be told" in said for said in done.caveats)
+    assert "all but identical" in page_of(done, good)
+    Bank.load(done.path)
+
+
+def test_one_odd_size_is_left_out_and_mixed_sizes_are_warned_of(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 12)
+    (good / "odd.png").write_bytes(with_opencv(smooth_picture(50, 96), ".png"))
+    done = calibrated(good)
+    assert done.caveats == ()
+    assert [item.reason for item in done.skipped] == ["96x50 pixels, the others are 96x96"]
+    for number in range(6):
+        small = cv2.resize(cv2.imread(str(good / f"{number:03d}.png")), (96, 60 + number))
+        cv2.imwrite(str(good / f"{number:03d}.png"), small)
+    done = calibrated(good, replace=True)
+    assert done.skipped == ()
+    assert done.caveats == (
+        "the samples are of 8 sizes, 96 to 96 pixels wide and 50 to 96 high; each is drawn to the recipe's size, so "
+        "that a part of wrong size or proportions cannot be told from a good one",
+    )
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return int(left.value.code or 0), said.out, said.err
+
+
+def test_the_command_line_says_what_cannot_be_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = write_good(tmp_path / "good", 5)
+    (tmp_path / "r.yaml").write_text("{size_wh: [64, 64], vectors: 64}")
+    arguments = ("calibrate", good, "-o", tmp_path / "bank", "--recipe", tmp_path / "r.yaml", "--replace")
+    code, out, _ = call(capsys, *arguments)
+    assert code == 0
+    assert "caution    5 samples are too few" in out
+    assert json.loads(call(capsys, *arguments, "--json")[1])["caveats"][0].startswith("5 samples")
+
+
+@pytest.mark.parametrize("command", ["calibrate", "evaluate", "compare"])
+def test_a_folder_without_a_picture(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("x")
+    good = write_good(tmp_path / "good", 4)
+    arguments = {
+        "calibrate": (tmp_path / "empty", "-o", tmp_path / "b"),
+        "evaluate": (bank, tmp_path / "empty"),
+        "compare": (good, tmp_path / "empty"),
+    }[command]
+    code, _, err = call(capsys, command, *arguments)
+    assert code == 1
+    assert "no picture" in err
+    assert err.count("\n") == 1
+
+
+def test_masks_of_another_size_and_a_test_folder_without_defects(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = write_good(tmp_path / "test" / "good", 3).parent
+    told = json.loads(call(capsys, "evaluate", bank, test, "--json")[1])
+    assert (told["image_auroc"], told["escape_rate"]) == (None, None)
+    assert told["notes"] == ["no defective frames: AUROC, F1 and escape rate cannot be told"]
+    (test / "scratch").mkdir()
+    (test / "scratch" / "0.png").write_bytes(drawn_part(9, scratched=True))
+    (tmp_path / "ground_truth" / "scratch").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "ground_truth" / "scratch" / "0_mask.png"), np.zeros((50, 50), np.uint8))
+    told = json.loads(call(capsys, "evaluate", bank, test, "--json")[1])
+    assert told["pixel_auroc"] is None
+    assert told["notes"] == ["0_mask.png: the mask is 50x50, its frame 96x96; left out of the pixel figures"]
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((50, 50), 255, np.uint8))
+    code, _, err = call(capsys, "calibrate", test / "good", "-o", tmp_path / "b", "--mask", tmp_path / "mask.png")
+    assert code == 1
+    assert "0 usable of 3" in err
+    assert "got 96x96 pixels, but the region of interest" in err
+    assert "of frames of 50x50" in err

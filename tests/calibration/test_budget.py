@@ -1,0 +1,73 @@
+"""Was the false-reject budget kept: broken by chance as seldom as it says, and where frames are not like samples."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from banks import write_good
+from line import drawn_part
+
+from calibration.budget import UNLIKELY, held_against
+from calibration.evaluation import evaluate
+from calibration.report import write_evaluation
+from calibration.thresholds import limits
+from inspector.bank import Promise
+from inspector.pipeline import Pipeline
+
+
+def promise(samples: int, budget: float) -> Promise:
+    return limits(np.arange(samples, dtype=np.float32), budget).promise
+
+
+@pytest.mark.parametrize(("samples", "budget"), [(100, 0.05), (666, 0.005), (250, 0.02)])
+def test_a_promise_that_holds_is_refuted_as_seldom_as_it_says(samples: int, budget: float) -> None:
+    rng = np.random.default_rng(0)
+    words = []
+    for _ in range(1000):
+        found = limits(rng.normal(size=samples).astype(np.float32), budget)
+        rejected = int((rng.normal(size=200) > found.ng).sum())
+        words.append(held_against(found.promise, rejected, 200).word)
+    assert words.count("broken") / len(words) <= UNLIKELY + 0.015
+    assert words.count("kept") / len(words) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("rejected", "among", "word"),
+    [(0, 100, "kept"), (5, 100, "kept"), (7, 100, "by chance"), (30, 100, "broken"), (0, 0, "unknown")],
+)
+def test_the_word_follows_the_number(rejected: int, among: int, word: str) -> None:
+    kept = held_against(promise(100, 0.05), rejected, among)
+    assert (kept.word, kept.rejected, kept.among) == (word, rejected, among)
+    assert str(kept)
+
+
+def test_none_rejected_is_certain_and_more_is_less_likely() -> None:
+    chances = [held_against(promise(100, 0.05), rejected, 100).chance for rejected in range(20)]
+    assert chances[0] == pytest.approx(1)
+    assert chances == sorted(chances, reverse=True)
+
+
+def test_too_few_samples_are_judged_by_the_budget_alone() -> None:
+    estimate = promise(20, 0.005)
+    assert estimate.estimated
+    assert held_against(estimate, 2, 200).word == "by chance"
+    assert held_against(estimate, 6, 200).word == "broken"
+
+
+def test_the_page_and_the_object_say_whether_it_was_kept(bank: Path, tmp_path: Path) -> None:
+    pipeline = Pipeline.open(bank)
+    test = write_good(tmp_path / "test" / "good", 4).parent
+    evaluation = evaluate(pipeline, test)
+    told = evaluation.to_json()["promise"]
+    assert told.keys() == {"max_false_reject", "rejected", "among", "chance", "word"}
+    assert (told["word"], told["among"]) == ("kept", 4)
+    assert "No more good frames were rejected than the budget allows." in page(evaluation, pipeline, test, tmp_path)
+    for seed in range(4):
+        (test / "good" / f"{seed:03d}.png").write_bytes(drawn_part(seed, scratched=True))
+    evaluation = evaluate(pipeline, test)
+    assert evaluation.to_json()["promise"]["word"] == "broken"
+    assert "these frames are not like the samples" in page(evaluation, pipeline, test, tmp_path)
+
+
+def page(evaluation, pipeline, test, folder):  # type: ignore[no-untyped-def]
+    return write_evaluation(evaluation, pipeline, test, folder).read_text("utf-8")
