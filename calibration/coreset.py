@@ -7,6 +7,8 @@ farthest few thousand the next centers can be chosen for as long as the best of 
 outside was. The whole set is then brought up to date by one matrix product for all centers chosen meanwhile.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +24,18 @@ RESOLUTION = 4e-6
 """Squared distances below this share of the squared length are rounding of single precision, and count as none."""
 
 
-def greedy_k_center(vectors: Float32Array, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], float]:
+def greedy_k_center(
+    vectors: Float32Array,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    start: Sequence[int] | NDArray[np.int64] = (),
+    radius: float = 0.0,
+) -> tuple[NDArray[np.int64], float]:
     """Select `count` of `vectors`, float32 (n, dim); the first by chance, each next the farthest from those selected.
+
+    start: rows that are selected already, at most `count`; instead of chance. radius: ends when no vector is farther
+    than this from the nearest selected.
 
     Returns:
         Their row numbers, int64 (min(count, distinct),), in order of selection; and the covering radius: the largest
@@ -31,19 +43,22 @@ def greedy_k_center(vectors: Float32Array, count: int, rng: np.random.Generator)
     """
     norms = np.einsum("ij,ij->i", vectors, vectors)
     nearest = np.full(len(vectors), np.inf, np.float32)  # squared distance to the nearest center
-    selected = [int(rng.integers(len(vectors)))]
+    selected = [int(row) for row in start] or [int(rng.integers(len(vectors)))]
     _update(nearest, vectors, norms, selected)
     while len(selected) < min(count, len(vectors)):
-        chosen = _choose(nearest, vectors, norms, min(count, len(vectors)) - len(selected))
+        chosen = _choose(nearest, vectors, norms, min(count, len(vectors)) - len(selected), radius**2)
         if not chosen:
-            break  # every vector left equals a selected one
+            break  # every vector left equals a selected one, or is near enough
         _update(nearest, vectors, norms, chosen)
         selected += chosen
     return np.array(selected, np.int64), float(np.sqrt(nearest.max()))
 
 
-def _choose(nearest: Float32Array, vectors: Float32Array, norms: Float32Array, limit: int) -> list[int]:
-    """The next centers, at least one if any vector is away from all centers, without a pass over all vectors."""
+def _choose(nearest: Float32Array, vectors: Float32Array, norms: Float32Array, limit: int, enough: float) -> list[int]:
+    """The next centers, at least one if any vector is away from all centers, without a pass over all vectors.
+
+    enough: squared distance up to which a vector needs no center of its own.
+    """
     if len(nearest) > CANDIDATES:
         candidates = np.argpartition(nearest, -CANDIDATES)[-CANDIDATES:]
     else:
@@ -56,7 +71,7 @@ def _choose(nearest: Float32Array, vectors: Float32Array, norms: Float32Array, l
     chosen: list[int] = []
     while len(chosen) < limit:
         best = int(near.argmax())
-        if near[best] <= 0 or (chosen and near[best] < outside):
+        if near[best] <= enough or (chosen and near[best] < outside):
             break
         chosen.append(int(candidates[best]))
         np.minimum(near, apart[best], out=near)

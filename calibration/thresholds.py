@@ -60,6 +60,27 @@ def limits(scores: Float32Array, max_false_reject: float) -> Limits:
     return Limits(ok, ng, promise)
 
 
+def promise_of(scores: Float32Array, ng: float, max_false_reject: float) -> Promise:
+    """What a threshold that is given promises: scores of normal samples that were not scored against themselves, (n,).
+
+    The rate expected counts the next frame in: (1 + samples above ng) / (1 + n).
+    """
+    n, above = len(scores), int((scores > ng).sum())
+    needed = samples_needed(max_false_reject)
+    estimated = above == 0 and n < needed
+    tail = 0.0 if estimated else (1 - CONFIDENCE) / 2
+    low = float(beta(above + 1, n - above).ppf(tail)) if above < n else 0.0
+    high = float(beta(above + 1, n - above).ppf(1 - tail if tail else CONFIDENCE)) if above < n else 1.0
+    return Promise(
+        max_false_reject=max_false_reject,
+        expected_false_reject=(above + 1) / (n + 1),
+        interval=(low, high),
+        estimated=estimated,
+        samples=n,
+        samples_needed=needed,
+    )
+
+
 def _extrapolate(ordered: np.ndarray, rate: float) -> float:
     """The score that a share `rate` exceeds if the tail is exponential beyond the highest few scores."""
     count = min(len(ordered) - 1, max(TAIL_MINIMUM, round(TAIL_SHARE * len(ordered))))

@@ -18,7 +18,7 @@ _COMMANDS = {
     "run": ("inspector.cli.run", "The daemon: frames in over MQTT, verdicts out."),
     "camera": ("inspector.camera_cli", "Publish frames: a folder, a video, a camera, a drawn product."),
     "review": ("inspector.cli.review", "The web page on which people decide about flagged frames."),
-    "bank": ("inspector.cli.bank", "List, show, compare, promote and roll back banks."),
+    "bank": ("inspector.cli.bank", "List, show, compare, grow, promote and roll back banks."),
 }
 
 

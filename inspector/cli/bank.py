@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector.cli.growth import add, remove
+
 if TYPE_CHECKING:
     from inspector.bank import Lineage
     from inspector.banks.shelf import Move
@@ -18,7 +20,11 @@ _SHOWN = 10
 
 @click.group()
 def bank() -> None:
-    """List, show, verify, compare, promote and roll back banks."""
+    """List, show, verify, compare, grow, promote and roll back banks."""
+
+
+bank.add_command(add)
+bank.add_command(remove)
 
 
 @bank.command("list")

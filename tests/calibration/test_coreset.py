@@ -95,3 +95,20 @@ def test_the_vectors_are_left_as_they_were() -> None:
     before = vectors.copy()
     greedy_k_center(vectors, 20, np.random.default_rng(0))
     np.testing.assert_array_equal(vectors, before)
+
+
+def test_a_selection_goes_on_from_what_is_selected() -> None:
+    vectors = np.random.default_rng(1).standard_normal((500, 8), np.float32)
+    first, _ = greedy_k_center(vectors, 40, np.random.default_rng(3))
+    whole, radius = greedy_k_center(vectors, 90, np.random.default_rng(3))
+    further, same = greedy_k_center(vectors, 90, np.random.default_rng(9), start=first)
+    assert np.array_equal(further, whole)
+    assert same == pytest.approx(radius)
+
+
+def test_a_selection_ends_when_all_is_near_enough() -> None:
+    vectors = np.random.default_rng(1).standard_normal((500, 8), np.float32)
+    _, radius = greedy_k_center(vectors, 60, np.random.default_rng(3))
+    rows, reached = greedy_k_center(vectors, 500, np.random.default_rng(3), radius=radius)
+    assert len(rows) <= 60
+    assert reached <= radius * 1.0001

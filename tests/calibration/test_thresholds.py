@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from calibration.thresholds import CONFIDENCE, limits, samples_needed
+from calibration.thresholds import CONFIDENCE, limits, promise_of, samples_needed
 
 
 def draws(count: int, size: int, seed: int) -> np.ndarray:
@@ -111,3 +111,22 @@ def test_scores_that_are_all_alike(budget: float) -> None:
 def test_order_does_not_matter() -> None:
     scores = draws(1, 80, 3)[0]
     assert limits(scores, 0.05) == limits(scores[::-1].copy(), 0.05)
+
+
+def test_what_a_given_threshold_promises_is_what_limits_promise_of_theirs() -> None:
+    scores = np.random.default_rng(5).normal(5, 1, 400).astype(np.float32)
+    found = limits(scores, 0.01)
+    given = promise_of(scores, found.ng, 0.01)
+    assert given.expected_false_reject == pytest.approx(found.promise.expected_false_reject)
+    assert given.interval == pytest.approx(found.promise.interval)
+    assert not given.estimated
+
+
+def test_a_given_threshold_beyond_all_samples_or_below_them() -> None:
+    scores = np.arange(50, dtype=np.float32)
+    beyond = promise_of(scores, 1e6, 0.005)
+    assert beyond.estimated
+    assert beyond.expected_false_reject == pytest.approx(1 / 51)
+    assert beyond.interval[0] == 0
+    assert 0.04 < beyond.interval[1] < 0.05
+    assert promise_of(scores, -1.0, 0.005).interval[1] == 1.0

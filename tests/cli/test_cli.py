@@ -69,7 +69,8 @@ def parts(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "command", [(), ("calibrate",), ("inspect",), ("evaluate",), ("compare",), ("run",), ("bank",), ("bank", "list"),
-                ("bank", "show"), ("bank", "verify"), ("bank", "promote"), ("bank", "rollback"), ("bank", "diff")]
+                ("bank", "show"), ("bank", "verify"), ("bank", "promote"), ("bank", "rollback"), ("bank", "diff"),
+                ("bank", "add"), ("bank", "remove")]
 )  # fmt: skip
 def test_help_fits_a_screen(cli: Cli, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")

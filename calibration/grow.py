@@ -1,0 +1,250 @@
+"""Growing a bank: normal pictures come in without embedding all the others again.
+
+What comes in is held against the bank as it is: patches that it knows already cost nothing, the others are selected
+farthest first (the greedy k-center of `coreset`, begun with the vectors that are there), until none is farther away
+than the bank's vectors reach. All vectors that are there stay, so no distance grows: a frame that passed still passes,
+and what the thresholds promised of it holds. The price is bounded: HEADROOM.
+
+Thresholds stay. The newcomers are scored against the bank as it was, which checks the thresholds on pictures that
+nobody set them by; and, fold by fold, against the bank with the other newcomers, which says what may be promised now.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.coreset import greedy_k_center
+from calibration.derive import Figures, Memory, write_derived
+from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
+from calibration.progress import Track, silent
+from calibration.reader import Newcomer, Reader
+from calibration.samples import Skipped
+from inspector import frame as decoder
+from inspector.bank import Bank, Promise, Sample, Source
+from inspector.errors import FrameError, SamplesError
+from inspector.patches import picture_of
+from inspector.scoring import NearestNeighbours, image_score
+from inspector.types import Float32Array, Thresholds
+
+FOLDS = 5
+"""Into how many parts newcomers are split to be scored by the others."""
+
+HEADROOM = 0.5
+"""How far growth may go beyond the vectors of the recipe, as a share of them; then it is time to calibrate again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How the bank as it was judged pictures that it had not seen: how many it passed, of how many."""
+
+    passed: int
+    uncertain: int
+    rejected: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.passed + self.uncertain + self.rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What came of it.
+
+    check: the newcomers before the bank as it was. still: names of newcomers that would not pass though the bank has
+    seen them, as its HEADROOM is used up. cautions: what cannot be promised, in words.
+    """
+
+    path: Path
+    bank_id: str
+    added: tuple[Source, ...]
+    removed: tuple[Source, ...]
+    skipped: tuple[Skipped, ...]
+    vectors: tuple[int, int]
+    radius: tuple[float, float]
+    thresholds: Thresholds
+    promise: Promise
+    check: Check | None
+    still: tuple[str, ...]
+    cautions: tuple[str, ...]
+
+
+def grow(
+    bank_dir: Path,
+    newcomers: Sequence[Newcomer],
+    out_dir: Path,
+    *,
+    operation: str = "add",
+    replace: bool = False,
+    track: Track = silent,
+) -> Grown:
+    """The bank at `bank_dir` and normal pictures become a bank at `out_dir`.
+
+    Raises:
+        SamplesError: none of the pictures can be used.
+        BankError: the bank is damaged, or `out_dir` exists or cannot be written.
+    """
+    reader = Reader(bank_dir)
+    bank = reader.bank
+    usable, skipped = _usable(newcomers, bank, track)
+    if not usable:
+        why = f"; {skipped[0].path.name}: {skipped[0].reason}" if skipped else ""
+        raise SamplesError(f"bank {bank_dir}: nothing to add of {len(newcomers)} pictures{why}")
+    folds = np.arange(len(usable)) % FOLDS
+    fold = np.random.default_rng(bank.manifest.seed).permutation(folds).astype(np.int32)
+    first = len(bank.manifest.samples)
+    pools, before = _novel(reader, usable, fold, first, track)
+    scores, peaks = _cross_fit(reader, usable, fold, pools, track)
+    patches, radius = _merge(reader, [pool.patches() for pool in pools])
+    still = _not_passing(reader, usable, patches, track)
+    names = [f"{number:06d}.jpg" for number in _free_numbers(bank, len(usable))]
+    samples = tuple(Sample(path=n.name, sha256=n.sha256, thumbnail=t) for n, t in zip(usable, names, strict=True))
+    added = tuple(Source(path=sample.path, sha256=sample.sha256) for sample in samples)
+    manifest = write_derived(
+        bank,
+        out_dir,
+        operation=f"{operation} {len(usable)} pictures",
+        memory=Memory(
+            patches,
+            (*bank.manifest.samples, *samples),
+            Figures.of(bank).with_more(scores, peaks, fold),
+            radius,
+        ),
+        thumbnails={name: reader.thumbnail(n.path.read_bytes()) for n, name in zip(usable, names, strict=True)},
+        added=added,
+        replace=replace,
+    )
+    return Grown(
+        path=out_dir,
+        bank_id=manifest.id,
+        added=added,
+        removed=(),
+        skipped=tuple(skipped),
+        vectors=(len(bank.vectors), manifest.vectors),
+        radius=(bank.manifest.covering_radius, radius),
+        thresholds=manifest.thresholds,
+        promise=manifest.calibration.promise,
+        check=_check(before, bank.thresholds),
+        still=still,
+        cautions=_cautions_of_growth(len(usable), bank, still),
+    )
+
+
+def _usable(newcomers: Iterable[Newcomer], bank: Bank, track: Track) -> tuple[list[Newcomer], list[Skipped]]:
+    """Each picture once, those that decode, those that the bank does not have."""
+    here = {sample.sha256: sample.path for sample in bank.manifest.samples}
+    usable: list[Newcomer] = []
+    skipped: list[Skipped] = []
+    for newcomer in track(list(newcomers), "reading pictures"):
+        try:
+            payload = newcomer.path.read_bytes()
+            picture_of(decoder.decode(payload), bank.recipe)
+        except (OSError, FrameError) as error:
+            skipped.append(Skipped(newcomer.path, str(error)))
+            continue
+        digest = hashlib.sha256(payload).hexdigest()
+        if digest in here:
+            skipped.append(Skipped(newcomer.path, f"the same bytes as {here[digest]}"))
+            continue
+        here[digest] = newcomer.name
+        usable.append(newcomer)
+    return usable, skipped
+
+
+def _novel(
+    reader: Reader, newcomers: Sequence[Newcomer], fold: NDArray[np.int32], first: int, track: Track
+) -> tuple[list[Pool], Float32Array]:
+    """Of each fold the patches that the bank does not know; and each newcomer's score before the bank as it is."""
+    bank = reader.bank
+    limit = KEEP * bank.recipe.vectors
+    pools = [
+        Pool(MAX_BYTES // FOLDS, limit, np.random.default_rng([bank.manifest.seed, number]))
+        for number in range(int(fold.max()) + 1)
+    ]
+    neighbours = reader.neighbours(bank.vectors)
+    nearest = NearestNeighbours(bank.vectors, 1)
+    scores = np.empty(len(newcomers), np.float32)
+    for index in track(range(len(newcomers)), "embedding patches"):
+        embeddings = reader.embed(newcomers[index].path.read_bytes())
+        scores[index] = image_score(neighbours.patch_scores(embeddings, reader.inside))
+        patches = patches_of(embeddings, first + index, reader.inside)
+        away = nearest.search(patches.vectors)[0][:, 0]
+        pools[fold[index]].add(patches.take(np.flatnonzero(away > reader.reach)))
+    return pools, scores
+
+
+def _cross_fit(
+    reader: Reader, newcomers: Sequence[Newcomer], fold: NDArray[np.int32], pools: Sequence[Pool], track: Track
+) -> tuple[Float32Array, Float32Array]:
+    """Image score and highest value of the map of each newcomer, before the bank and the newcomers of other folds."""
+    scores, peaks = np.empty(len(fold), np.float32), np.empty(len(fold), np.float32)
+    for held_out in track(range(len(pools)), "checking thresholds"):
+        others = [pool.patches() for index, pool in enumerate(pools) if index != held_out]
+        patches, _ = _merge(reader, others)
+        neighbours = reader.neighbours(patches.vectors)
+        for index in np.flatnonzero(fold == held_out):
+            embeddings = reader.embed(newcomers[int(index)].path.read_bytes())
+            scores[index], peaks[index] = reader.figures(neighbours.patch_scores(embeddings, reader.inside))
+    return scores, peaks
+
+
+def _merge(reader: Reader, novel: Sequence[Patches]) -> tuple[Patches, float]:
+    """The bank's patches and those of the newcomers that it needs, at most as many as the recipe allows."""
+    bank = reader.bank
+    old = Patches(bank.vectors, bank.source, bank.position)
+    return cover(reader, old, novel, bank.manifest.covering_radius)
+
+
+def cover(reader: Reader, old: Patches, novel: Sequence[Patches], radius: float) -> tuple[Patches, float]:
+    """All of the old patches, which cover what they stand for within `radius`, and the novel ones that are needed.
+
+    Returns:
+        The patches, and the radius within which they cover all.
+    """
+    everything = join([old, *novel])
+    most = int((1 + HEADROOM) * reader.bank.recipe.vectors)
+    kept, rng = np.arange(len(old.vectors)), np.random.default_rng(reader.bank.manifest.seed)
+    rows, left = greedy_k_center(everything.vectors, max(most, len(kept)), rng, start=kept, radius=reader.reach)
+    return everything.take(rows), max(radius, left)
+
+
+def _not_passing(reader: Reader, newcomers: Sequence[Newcomer], patches: Patches, track: Track) -> tuple[str, ...]:
+    """Names of newcomers that score above ok before a bank that has seen them."""
+    neighbours = reader.neighbours(patches.vectors)
+    ok = reader.bank.thresholds.ok
+    return tuple(
+        newcomer.name
+        for newcomer in track(newcomers, "looking at them again")
+        if image_score(neighbours.patch_scores(reader.embed(newcomer.path.read_bytes()), reader.inside)) > ok
+    )
+
+
+def _check(scores: Float32Array, thresholds: Thresholds) -> Check:
+    rejected, passed = int((scores > thresholds.ng).sum()), int((scores <= thresholds.ok).sum())
+    return Check(passed, len(scores) - passed - rejected, rejected)
+
+
+def _free_numbers(bank: Bank, count: int) -> range:
+    """Numbers of thumbnails that no sample has."""
+    used = [int(Path(sample.thumbnail).stem) for sample in bank.manifest.samples]
+    first = max(used, default=-1) + 1
+    return range(first, first + count)
+
+
+def _cautions_of_growth(count: int, bank: Bank, still: Sequence[str]) -> tuple[str, ...]:
+    known = len(bank.manifest.samples)
+    said = [
+        f"the rate is told of {known} earlier and {count} new pictures together; it holds for the line as far as they "
+        "come in this proportion there",
+    ]
+    if count < FOLDS:
+        said.append(f"{count} new pictures hardly stand for others of their kind; give {FOLDS} or more")
+    if still:
+        said.append(
+            f"{len(still)} of the new pictures would still not pass: the bank is full; calibrate again with all"
+        )
+    return tuple(said)

@@ -1,0 +1,70 @@
+"""Pictures as a bank sees them: through its own decoder, engine, recipe and region of interest."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from inspector import frame as decoder
+from inspector.bank import Bank
+from inspector.patches import picture_of
+from inspector.pipeline import Pipeline
+from inspector.scoring import NearestNeighbours, anomaly_map, image_score
+from inspector.types import Float32Array
+from inspector.window import inside_of, picture_wh, window_of
+
+_THUMBNAIL = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A normal picture that a bank is to know: its name, where its bytes are."""
+
+    name: str
+    path: Path
+
+    @property
+    def sha256(self) -> str:
+        """Of its bytes. Raises OSError."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+class Reader:
+    """What calibration, growth and shadow runs have in common: a picture's patches as the line would see them."""
+
+    def __init__(self, bank_dir: Path) -> None:
+        pipeline = Pipeline.open(bank_dir)
+        self.bank: Bank = pipeline.bank
+        self._engine = pipeline.engine
+        self._recipe = self.bank.recipe
+        self.inside = inside_of(self._recipe, self.bank.manifest.grid_hw)
+        self._window = window_of(self._recipe)
+
+    def embed(self, payload: bytes) -> Float32Array:
+        """float32 (grid_h, grid_w, dim). Raises FrameError."""
+        picture, _ = picture_of(decoder.decode(payload), self._recipe)
+        embeddings: Float32Array = self._engine.embed(picture[None])[0]
+        return embeddings
+
+    def thumbnail(self, payload: bytes) -> bytes:
+        """A small JPEG of what the backbone sees. Raises FrameError."""
+        picture, view = picture_of(decoder.decode(payload), self._recipe)
+        scale = _THUMBNAIL / max(view.width, view.height)
+        size = (max(1, round(view.width * scale)), max(1, round(view.height * scale)))
+        small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), size, interpolation=cv2.INTER_AREA)
+        return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+
+    def neighbours(self, vectors: Float32Array) -> NearestNeighbours:
+        """A search of vectors by the recipe's k."""
+        return NearestNeighbours(vectors, self._recipe.neighbours)
+
+    def figures(self, patch_scores: Float32Array) -> tuple[float, float]:
+        """Image score, and the highest value of the anomaly map."""
+        heat = anomaly_map(patch_scores, picture_wh(self._recipe), self.inside)
+        return image_score(patch_scores), float((self._window.spread(heat) if self._window else heat).max())
+
+    @property
+    def reach(self) -> float:
+        """How far from the nearest vector a patch may be and needs no vector of its own: so near, its frame passes."""
+        return min(self.bank.manifest.covering_radius, self.bank.thresholds.ok)

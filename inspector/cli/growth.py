@@ -1,0 +1,116 @@
+"""`inspector bank add` and `inspector bank remove`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inspector.cli.progress import track
+
+if TYPE_CHECKING:
+    from calibration.grow import Grown
+    from calibration.reader import Newcomer
+
+
+@click.command()
+@click.argument("bank", type=click.Path(path_type=Path))
+@click.argument("good", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="GOOD...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new bank's folder  [BANK.new]")
+@click.option("--replace", is_flag=True, help="Replace the new bank's folder if it exists")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def add(bank: Path, good: tuple[Path, ...], output: Path | None, replace: bool, as_json: bool) -> None:
+    """Make a bank that also knows the GOOD pictures, or all pictures below folders.
+
+    Only these are embedded. The bank keeps its size and its thresholds, which are checked: BANK itself is not changed,
+    `inspector bank promote` takes the new one into use.
+    """
+    from calibration.grow import grow
+
+    place = output or bank.with_name(f"{bank.name}.new")
+    _tell(grow(bank, _pictures(good), place, replace=replace, track=track), bank, as_json)
+
+
+@click.command()
+@click.argument("bank", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new bank's folder  [BANK.new]")
+@click.option(
+    "--good", type=click.Path(path_type=Path), help="Where the samples that stay are: what went is made up for"
+)
+@click.option("--replace", is_flag=True, help="Replace the new bank's folder if it exists")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def remove(
+    bank: Path, images: tuple[str, ...], output: Path | None, good: Path | None, replace: bool, as_json: bool
+) -> None:
+    """Make a bank without samples that should not be in it.
+
+    IMAGE is a path as `inspector bank show --json` lists it, or a sha256. BANK itself is not changed.
+    """
+    from calibration.shrink import shrink
+
+    place = output or bank.with_name(f"{bank.name}.new")
+    pictures = _pictures((good,)) if good else []
+    _tell(shrink(bank, images, place, good=pictures, replace=replace, track=track), bank, as_json)
+
+
+def _pictures(paths: tuple[Path, ...]) -> "list[Newcomer]":
+    from calibration.reader import Newcomer
+    from inspector.errors import SamplesError
+    from inspector.folder import CONTENT_TYPES, image_files
+
+    found = []
+    for path in paths:
+        if path.is_dir():
+            found += [Newcomer(file.relative_to(path).as_posix(), file) for file in image_files(path)]
+        else:
+            found.append(Newcomer(path.name, path))
+    if not found:
+        raise SamplesError(f"{paths[0]}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth")
+    return found
+
+
+def _tell(grown: "Grown", bank: Path, as_json: bool) -> None:
+    click.echo(json.dumps(_object(grown)) if as_json else _text(grown, bank))
+
+
+def _object(grown: "Grown") -> dict[str, Any]:
+    check = grown.check
+    return {
+        "path": str(grown.path),
+        "id": grown.bank_id,
+        "added": [source.model_dump() for source in grown.added],
+        "removed": [source.model_dump() for source in grown.removed],
+        "skipped": [{"path": str(item.path), "reason": item.reason} for item in grown.skipped],
+        "vectors": {"before": grown.vectors[0], "after": grown.vectors[1]},
+        "covering_radius": {"before": grown.radius[0], "after": grown.radius[1]},
+        "check": None
+        if check is None
+        else {"ok": check.passed, "uncertain": check.uncertain, "ng": check.rejected, "total": check.total},
+        "not_passing": list(grown.still),
+        "promise": grown.promise.model_dump(mode="json"),
+        "cautions": list(grown.cautions),
+    }
+
+
+def _text(grown: "Grown", bank: Path) -> str:
+    promise, check = grown.promise, grown.check
+    low, high = promise.interval
+    lines = [
+        f"bank       {grown.path}  ({grown.bank_id}): {len(grown.added)} pictures added, {len(grown.removed)} removed, "
+        f"vectors {grown.vectors[0]} -> {grown.vectors[1]}",
+        f"reach      every normal patch within {grown.radius[0]:.4g} -> {grown.radius[1]:.4g} of a vector",
+    ]
+    if check:
+        lines.append(
+            f"check      before the bank as it was, {check.passed} of the {check.total} pass, {check.uncertain} are "
+            f"uncertain, {check.rejected} ng"
+        )
+    lines.append(
+        f"promise    thresholds as they were: {promise.expected_false_reject:.2%} false rejects expected of "
+        f"{promise.max_false_reject:.2%} allowed; 90 % interval {low:.2%} to {high:.2%}, from {promise.samples} samples"
+    )
+    lines += [f"left out   {item.path}: {item.reason}" for item in grown.skipped[:10]]
+    lines += [f"mind       {caution}" for caution in grown.cautions]
+    lines.append(f"next       inspector bank diff {bank} {grown.path}; inspector bank promote {grown.path} {bank}")
+    return "\n".join(lines)

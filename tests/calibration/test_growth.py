@@ -1,0 +1,181 @@
+"""A bank grows and shrinks: what it knew it still knows, what it learned passes, and it says what it cannot promise."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from banks import write_good
+from line import drawn_part
+
+from calibration.calibrate import Options, calibrate
+from calibration.derive import with_thresholds
+from calibration.grow import HEADROOM, Grown, grow
+from calibration.reader import Newcomer
+from calibration.shrink import shrink
+from inspector.bank import Bank, digests
+from inspector.errors import SamplesError, UsageError
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+from inspector.types import Decision
+
+
+def stamped(seed: int) -> bytes:
+    """A drawn part with a bright stamp, which no sample of the bank has."""
+    picture = cv2.imdecode(np.frombuffer(drawn_part(seed), np.uint8), cv2.IMREAD_COLOR)
+    cv2.rectangle(picture, (40, 40), (52, 50), (250, 250, 250), -1)
+    return bytes(cv2.imencode(".png", picture)[1])
+
+
+def newcomers(folder: Path, payloads: Sequence[bytes]) -> list[Newcomer]:
+    folder.mkdir(exist_ok=True)
+    for number, payload in enumerate(payloads):
+        (folder / f"{number:02d}.png").write_bytes(payload)
+    return [Newcomer(f"{number:02d}.png", folder / f"{number:02d}.png") for number in range(len(payloads))]
+
+
+def decisions(bank: Path, payloads: Sequence[bytes]) -> list[Decision]:
+    pipeline = Pipeline.open(bank)
+    return [pipeline.inspect(payload).decision for payload in payloads]
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Room enough to learn something: 1000 vectors from twenty parts; its samples lie beside it."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    good = write_good(folder / "good", 20, first_seed=1000)
+    calibrate(good, folder / "bank", Options(recipe=Recipe(name="disc", size_wh=(64, 64), vectors=1000), folds=4))
+    return folder / "bank"
+
+
+@pytest.fixture(scope="module")
+def grown(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Grown:
+    folder = tmp_path_factory.mktemp("grown")
+    return grow(bank, newcomers(folder / "new", [stamped(seed) for seed in range(40)]), folder / "bank")
+
+
+def test_what_came_in_passes_and_so_do_others_of_its_kind(bank: Path, grown: Grown) -> None:
+    others = [stamped(seed) for seed in range(500, 510)]
+    assert set(decisions(bank, others)) == {Decision.NG}
+    assert decisions(grown.path, others).count(Decision.OK) >= 9
+    assert grown.check is not None
+    assert (grown.check.rejected, grown.check.total) == (40, 40)
+    assert grown.still == ()
+
+
+def test_a_defect_beside_what_came_in_is_still_found(grown: Grown) -> None:
+    assert set(decisions(grown.path, [drawn_part(seed, scratched=True) for seed in range(5)])) == {Decision.NG}
+
+
+def test_no_vector_goes_so_no_score_rises(bank: Path, grown: Grown) -> None:
+    before, after = Bank.load(bank), Bank.load(grown.path)
+    assert np.array_equal(after.vectors[: len(before.vectors)], before.vectors)
+    assert len(before.vectors) < len(after.vectors) <= (1 + HEADROOM) * before.recipe.vectors
+    assert set(after.source[len(before.vectors) :]) <= set(range(20, 60))
+    old, new = Pipeline.open(bank), Pipeline.open(grown.path)
+    for seed in range(5):
+        assert new.inspect(drawn_part(seed)).score <= old.inspect(drawn_part(seed)).score + 1e-4
+
+
+def test_thresholds_stay_and_the_promise_is_told_anew(bank: Path, grown: Grown) -> None:
+    before, after = Bank.load(bank), Bank.load(grown.path)
+    assert after.thresholds == before.thresholds
+    assert after.manifest.calibration.promise.samples == 60 == len(after.normal_scores)
+    assert any("20 earlier and 40 new" in caution for caution in grown.cautions)
+
+
+def test_lineage_names_the_parent_and_what_came_in(bank: Path, grown: Grown) -> None:
+    manifest = Bank.load(grown.path).manifest
+    assert manifest.lineage.parent == Bank.load(bank).ref.digest
+    assert [source.path for source in manifest.lineage.added] == [f"{number:02d}.png" for number in range(40)]
+    assert manifest.lineage.operation == "add 40 pictures"
+    assert len(manifest.samples) == len({sample.thumbnail for sample in manifest.samples}) == 60
+    assert manifest.id != Bank.load(bank).manifest.id
+
+
+def test_the_same_pictures_give_the_same_bytes(bank: Path, grown: Grown, tmp_path: Path) -> None:
+    again = grow(bank, newcomers(tmp_path / "new", [stamped(seed) for seed in range(40)]), tmp_path / "bank")
+    assert digests(again.path) == digests(grown.path)
+
+
+def test_a_bank_never_grows_beyond_its_headroom(bank: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = [bytes(cv2.imencode(".png", rng.integers(0, 255, (96, 96, 3), np.uint8))[1]) for _ in range(24)]
+    grown = grow(bank, newcomers(tmp_path / "new", noise), tmp_path / "bank")
+    assert grown.vectors == (1000, 1500)
+    assert any("the bank is full" in caution for caution in grown.cautions) == bool(grown.still)
+    assert grown.radius[1] > grown.radius[0]
+
+
+def test_what_cannot_be_added_is_told(bank: Path, tmp_path: Path) -> None:
+    payloads = [stamped(0), stamped(0), b"no picture", drawn_part(1003)]
+    grown = grow(bank, newcomers(tmp_path / "new", payloads), tmp_path / "bank")
+    assert len(grown.added) == 1
+    reasons = {item.path.name: item.reason for item in grown.skipped}
+    assert reasons["01.png"] == "the same bytes as 00.png"
+    assert reasons["03.png"] == "the same bytes as 003.png"
+    assert "frame" in reasons["02.png"]
+    with pytest.raises(SamplesError, match="nothing to add of 1 pictures"):
+        grow(bank, newcomers(tmp_path / "new", [b"no picture"]), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_went_is_gone_and_can_be_made_up_for(bank: Path, tmp_path: Path) -> None:
+    before = Bank.load(bank)
+    gone = before.manifest.samples[4]
+    shrunk = shrink(bank, [gone.path, before.manifest.samples[7].sha256], tmp_path / "bank")
+    after = Bank.load(tmp_path / "bank")
+    assert len(after.manifest.samples) == 18 == len(after.normal_scores)
+    assert gone.path not in [sample.path for sample in after.manifest.samples]
+    assert not (tmp_path / "bank" / "samples" / gone.thumbnail).exists()
+    assert len(after.vectors) == int((~np.isin(before.source, (4, 7))).sum())
+    assert {source.sha256 for source in after.manifest.lineage.removed} == {
+        gone.sha256,
+        before.manifest.samples[7].sha256,
+    }
+    assert any("give the folder of the samples with --good" in caution for caution in shrunk.cautions)
+    good = [Newcomer(sample.path, bank.parent / "good" / sample.path) for sample in before.manifest.samples]
+    filled = shrink(bank, [gone.path], tmp_path / "filled", good=good)
+    assert Bank.load(tmp_path / "filled").manifest.samples == tuple(s for s in before.manifest.samples if s != gone)
+    assert filled.vectors[1] >= int((before.source != 4).sum())
+    assert filled.radius[1] <= filled.radius[0]
+    assert not any("--good" in caution for caution in filled.cautions)
+
+
+def test_what_is_not_in_the_bank_cannot_go(bank: Path, tmp_path: Path) -> None:
+    with pytest.raises(SamplesError, match=r"other\.png is none of its samples"):
+        shrink(bank, ["other.png"], tmp_path / "bank")
+    with pytest.raises(SamplesError, match="no vector would remain"):
+        shrink(bank, [sample.path for sample in Bank.load(bank).manifest.samples], tmp_path / "bank")
+
+
+def test_other_thresholds_are_another_bank_with_the_same_vectors(bank: Path, tmp_path: Path) -> None:
+    before = Bank.load(bank)
+    manifest = with_thresholds(bank, tmp_path / "bank", ok=0.01, ng=1e6)
+    after = Bank.load(tmp_path / "bank")
+    assert np.array_equal(after.vectors, before.vectors)
+    assert (after.thresholds.ok, after.thresholds.ng, after.thresholds.pixel) == (0.01, 1e6, before.thresholds.pixel)
+    assert manifest.lineage.parent == before.ref.digest
+    assert manifest.id != before.manifest.id
+    assert manifest.files == before.manifest.files
+    assert decisions(tmp_path / "bank", [drawn_part(1)]) == [Decision.UNCERTAIN]
+    assert manifest.calibration.promise.expected_false_reject == pytest.approx(1 / 21)
+    with pytest.raises(UsageError, match="ok <= ng"):
+        with_thresholds(bank, tmp_path / "wrong", ok=2.0, ng=1.0)
+
+
+def test_the_command_line(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from inspector.cli import main
+
+    folder = tmp_path / "new"
+    write_good(folder / "second", 5, first_seed=40)
+    for arguments in (["add", bank, folder, "-o", tmp_path / "more"], ["remove", tmp_path / "more", "second/000.png"]):
+        with pytest.raises(SystemExit) as left:
+            main(["bank", *map(str, arguments)])
+        assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert "5 pictures added, 0 removed" in said
+    assert "0 pictures added, 1 removed" in said
+    assert f"inspector bank promote {tmp_path / 'more.new'} {tmp_path / 'more'}" in said
+    assert Bank.load(tmp_path / "more.new").manifest.lineage.removed[0].path == "second/000.png"
