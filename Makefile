@@ -31,9 +31,9 @@ $(FULL): $(LIGHT)
 	@touch $@
 
 system:
-	@command -v mosquitto >/dev/null && command -v promtool >/dev/null && \
+	@command -v mosquitto >/dev/null && command -v promtool >/dev/null && command -v chromium >/dev/null && \
 		ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
-		$(SUDO) apt-get install -y -qq --no-install-recommends mosquitto prometheus postgresql; }
+		$(SUDO) apt-get install -y -qq --no-install-recommends mosquitto prometheus postgresql chromium; }
 
 demo: $(LIGHT)  ## the whole product on this machine: broker, cameras, calibration, daemon
 	$(BIN)/inspector demo $(DEMO)

@@ -7,7 +7,7 @@ import numpy as np
 from inspector.patches import View
 from inspector.types import Float32Array
 
-APART = 2
+APART = 4
 """Rows or columns between two patches that are shown, at least: neighbours tell the same story."""
 
 

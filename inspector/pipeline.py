@@ -114,7 +114,7 @@ class Pipeline:
             reason=reason,
         )
 
-    def explain(self, payload: bytes, *, patches: int = 4, neighbours: int = 3) -> Explanation:
+    def explain(self, payload: bytes, *, patches: int = 3, neighbours: int = 3) -> Explanation:
         """The anomaly map, and the nearest patches of the bank for at most so many of the frame's highest patches.
 
         Raises:

@@ -1,10 +1,14 @@
 """Fixtures of the review page."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from review_site import ReviewSite, running_site
+from services import DEADLINE_S
 
 
 @pytest.fixture(scope="module")
@@ -12,3 +16,40 @@ def site(tmp_path_factory: pytest.TempPathFactory, bank: Path) -> Iterator[Revie
     """A running review page, without frames at first; the tests of a module share it."""
     with running_site(tmp_path_factory.mktemp("site"), bank) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a screen."""
+    program = shutil.which("chromium")
+    assert program is not None, "chromium is not installed: apt-get install chromium, or make setup"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Browser, site: ReviewSite) -> Iterator[Callable[..., Page]]:
+    """Opens a browser of its own for somebody who is logged in: `visit("olga", "/")`. Fails on any script error."""
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def open_page(name: str | None = "olga", path: str = "/", **options: Any) -> Page:
+        context = chromium.new_context(base_url=site.url, viewport={"width": 1280, "height": 800}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(DEADLINE_S * 1000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+        page.goto(path if name is None else f"/enter?code={site.accounts.begin_link(name, 1)}")
+        if name is not None and path != "/":
+            page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []

@@ -1,6 +1,27 @@
 """The pages, in the order of the navigation. Each module has a `router` and, to be in the navigation, a `NAV`."""
 
-from inspector.web.pages import api, audit, figures, live, login, queue, setup, thresholds
+from inspector.web.pages import (
+    api,
+    audit,
+    figures,
+    frame,
+    live,
+    login,
+    queue,
+    setup,
+    thresholds,
+)
 from inspector.web.pages import help as help_page
 
-PAGES = (queue, figures, thresholds, audit, help_page, api, live, login, setup)
+PAGES = (
+    queue,
+    figures,
+    thresholds,
+    audit,
+    help_page,
+    frame,
+    api,
+    live,
+    login,
+    setup,
+)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from inspector.store import FrameRow
@@ -12,12 +12,12 @@ from inspector.web.evidence import GoneError, Picture, Why
 from inspector.web.filters import QueueQuery
 from inspector.web.sight import Sight, marks
 
-router = APIRouter(prefix="/frame/{frame}", include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
 _UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
 
 
-@router.get("")
+@router.get("/frame/{frame}")
 def show_frame(
     request: Request, desk: DeskDep, _user: Operator, frame: int, query: Annotated[QueueQuery, Query()]
 ) -> Response:
@@ -26,7 +26,7 @@ def show_frame(
     return desk.page(request, "frame.html", **_panel(desk, row, query))
 
 
-@router.get("/panel")
+@router.get("/frame/{frame}/panel")
 def show_panel(
     request: Request, desk: DeskDep, _user: Operator, frame: int, query: Annotated[QueueQuery, Query()]
 ) -> Response:
@@ -35,25 +35,25 @@ def show_panel(
     return HTMLResponse(desk.render(request, "frame_panel.html", **_panel(desk, row, query)))
 
 
-@router.get("/picture")
+@router.get("/frame/{frame}/picture")
 def picture(desk: DeskDep, _user: Operator, frame: int) -> Response:
     """The archived picture."""
     return _answer(desk.evidence.picture(frame_or_404(desk, frame)))
 
 
-@router.get("/thumbnail")
+@router.get("/frame/{frame}/thumbnail")
 def thumbnail(desk: DeskDep, _user: Operator, frame: int) -> Response:
     """A small one, regions drawn in."""
     return _answer(desk.evidence.thumbnail(frame_or_404(desk, frame)))
 
 
-@router.get("/map")
+@router.get("/frame/{frame}/map")
 def anomaly_map(desk: DeskDep, _user: Operator, frame: int) -> Response:
     """The coloured anomaly map over the inspected rectangle, with transparency."""
     return _answer(Picture(desk.evidence.why(frame_or_404(desk, frame)).map_png, "image/png"))
 
 
-@router.get("/nearest")
+@router.get("/frame/{frame}/nearest")
 def nearest(request: Request, desk: DeskDep, _user: Operator, frame: int) -> Response:
     """Beside each flagged patch its nearest patches of the bank, and where the map lies over the frame."""
     row = frame_or_404(desk, frame)
@@ -66,13 +66,12 @@ def nearest(request: Request, desk: DeskDep, _user: Operator, frame: int) -> Res
     return HTMLResponse(desk.render(request, "nearest.html", row=row, sight=sight, gone=gone))
 
 
-@router.get("/sample/{number}")
-def sample(desk: DeskDep, _user: Operator, frame: int, number: int) -> Response:
-    """The thumbnail of a sample of the bank that decided this frame."""
-    row = frame_or_404(desk, frame)
-    if row.bank_digest is None:
-        raise GoneError("This frame names no bank.")
-    return _answer(desk.evidence.sample(row.bank_digest, number))
+@router.get("/bank-sample/{digest}/{number}")
+def sample(
+    desk: DeskDep, _user: Operator, digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], number: int
+) -> Response:
+    """The thumbnail of a sample of the bank with this manifest digest."""
+    return _answer(desk.evidence.sample(digest, number))
 
 
 def frame_or_404(desk: Desk, frame: int) -> FrameRow:

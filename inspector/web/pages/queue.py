@@ -34,12 +34,14 @@ def show_queue(request: Request, desk: DeskDep, _user: Operator, place: Annotate
     filters = query.filter(desk.settings.review)
     after = None if place.after is None else Cursor.decode(place.after)
     before = None if place.before is None else Cursor.decode(place.before)
+    pulse = desk.queue.pulse()  # before the page is read: what comes meanwhile is told as a change
     page = desk.queue.page(filters, after, PAGE, before)
     counts = desk.queue.counts(filters)
     return desk.page(
         request,
         "queue.html",
         page=page,
+        pulse=pulse,
         counts=counts,
         query=query,
         stations=_stations(desk, counts.open),

@@ -1,0 +1,314 @@
+// One frame after the other: the next ones are here before they are asked for, and what is decided leaves by the outbox.
+
+import { say } from "./notice.js";
+import { conflicts, outbox, put, settle, waiting } from "./outbox.js";
+import { Viewer } from "./viewer.js";
+
+const AHEAD = 4;
+const UNDO = "inspector.undo";
+const MOST_UNDO = 500;
+const PATIENCE_MS = 1500;
+
+const place = document.getElementById("frame");
+const dialogs = { conflict: document.getElementById("conflict"), keys: document.getElementById("keys") };
+const fetched = new Map();
+const visited = [];
+let panel = null;
+let viewer = null;
+let shown = 0;
+
+// ---- what is on the screen
+
+function show(made, { remember = true } = {}) {
+  if (remember && panel) visited.push(panel.dataset.frame);
+  if (visited.length > MOST_UNDO) visited.shift();
+  if (made !== panel) place.replaceChildren(made);
+  panel = made;
+  viewer = new Viewer(panel);
+  shown += 1;
+  const query = panel.dataset.query;
+  history.replaceState(null, "", `/frame/${panel.dataset.frame}${query ? `?${query}` : ""}`);
+  document.title = `${panel.dataset.name} · inspector`;
+  explain(shown);
+  fetchAhead();
+  showConflict();
+}
+
+async function explain(turn) {
+  const target = panel.querySelector(".nearest");
+  const near = await nearest(panel.dataset.frame);
+  if (turn !== shown) return;
+  target.replaceChildren(...(near ? [near] : []));
+  const covered = target.querySelector(".near");
+  if (covered) viewer.cover(covered);
+  document.body.classList.toggle("near-large", sessionStorage.getItem("inspector.near") === "large");
+}
+
+async function end() {
+  panel = null;
+  viewer = null;
+  await drained();
+  const link = new URL("/", location);
+  link.search = location.search;
+  location.assign(link);
+}
+
+// ---- what will be on the screen
+
+function fragment(text) {
+  const holder = document.createElement("template");
+  holder.innerHTML = text;
+  return holder.content;
+}
+
+/** A panel that is here or on its way; null where it cannot be had. */
+function panelOf(frame, query) {
+  const key = `${frame}?${query}`;
+  if (!fetched.has(key)) fetched.set(key, fetchPanel(frame, query, key));
+  return fetched.get(key);
+}
+
+async function fetchPanel(frame, query, key) {
+  try {
+    const answer = await fetch(`/frame/${frame}/panel?${query}`, { headers: { accept: "application/json" } });
+    if (answer.ok) {
+      const made = fragment(await answer.text()).querySelector(".panel");
+      warm(made);
+      return made;
+    }
+  } catch {
+    // Told by the outbox, which meets the same trouble; asked again when the frame is wanted.
+  }
+  fetched.delete(key);
+  return null;
+}
+
+/** The picture and the reasons are in the browser's cache before they are shown. */
+function warm(made) {
+  const photo = made.querySelector(".photo");
+  if (photo) load(photo.getAttribute("href"));
+  nearest(made.dataset.frame).then((near) => {
+    for (const image of near?.querySelectorAll("image") ?? []) load(image.getAttribute("href"));
+    if (near?.dataset.map) load(near.dataset.map);
+  });
+}
+
+const pictures = new Map();
+function load(address) {
+  if (pictures.has(address)) return;
+  const picture = new Image();
+  picture.src = address;
+  picture.decode().catch(() => pictures.delete(address));
+  pictures.set(address, picture);
+  if (pictures.size > 200) pictures.delete(pictures.keys().next().value);
+}
+
+const reasons = new Map();
+async function nearest(frame) {
+  if (!reasons.has(frame)) reasons.set(frame, fetchNearest(frame));
+  if (reasons.size > 60) reasons.delete(reasons.keys().next().value);
+  const near = await reasons.get(frame);
+  return near?.cloneNode(true);
+}
+
+async function fetchNearest(frame) {
+  try {
+    const answer = await fetch(`/frame/${frame}/nearest`, { headers: { accept: "application/json" } });
+    if (answer.ok) return fragment(await answer.text()).firstElementChild;
+  } catch {
+    // Asked again when the frame is shown again.
+  }
+  reasons.delete(frame);
+  return null;
+}
+
+async function fetchAhead() {
+  const turn = shown;
+  let frame = panel.dataset.next;
+  const query = panel.dataset.query;
+  for (let depth = 0; depth < AHEAD && frame; depth++) {
+    const made = await panelOf(frame, query);
+    if (!made || turn !== shown) return;
+    frame = made.dataset.next;
+  }
+}
+
+async function go(frame, { remember = true, fresh = false } = {}) {
+  if (!frame) return false;
+  const query = panel.dataset.query;
+  if (fresh) fetched.delete(`${frame}?${query}`);
+  const made = await panelOf(frame, query);
+  if (!made) {
+    if (navigator.onLine) say("That frame cannot be shown now. Try again in a moment.");
+    return false;
+  }
+  fetched.delete(`${frame}?${query}`);
+  show(made, { remember });
+  return true;
+}
+
+// ---- what the operator says
+
+function decide(to, type = null) {
+  if (!panel || panel.dataset.busy) return;
+  const { frame, version, name, next } = panel.dataset;
+  panel.dataset.busy = "yes";
+  const body = { to, version: Number(version) };
+  if (type) body.defect_type = type;
+  put({ path: `/api/v1/frames/${frame}/disposition`, body, frame, label: `${name}: ${type ?? to.replace("_", " ")}` });
+  remember({ frame, version: Number(version) + 1, query: panel.dataset.query });
+  leave(next);
+}
+
+async function leave(next) {
+  const from = panel;
+  if (!next) return end();
+  if (!(await go(next)) && panel === from) {
+    delete panel.dataset.busy;
+    mark(panel);
+  }
+  return undefined;
+}
+
+/** What was decided stays on the screen, as the next frame cannot be had. */
+function mark(of) {
+  of.dataset.version = String(Number(of.dataset.version) + 1);
+  of.classList.add("decided");
+}
+
+function undoStack() {
+  return JSON.parse(sessionStorage.getItem(UNDO) ?? "[]");
+}
+
+function remember(step) {
+  sessionStorage.setItem(UNDO, JSON.stringify([...undoStack(), step].slice(-MOST_UNDO)));
+}
+
+async function undo() {
+  const stack = undoStack();
+  const last = stack.pop();
+  if (!last) return say("There is nothing to take back.");
+  sessionStorage.setItem(UNDO, JSON.stringify(stack));
+  put({ path: `/api/v1/frames/${last.frame}/undo`, body: { version: last.version }, frame: last.frame, label: "Undo", undo: true });
+  await sent();
+  if (panel) await go(last.frame, { remember: false, fresh: true });
+  return undefined;
+}
+
+/** Waits until the outbox has sent what it can, at most a moment. */
+function sent() {
+  return new Promise((done) => {
+    const timer = setTimeout(finish, PATIENCE_MS);
+    function finish() {
+      clearTimeout(timer);
+      outbox.removeEventListener("sent", look);
+      outbox.removeEventListener("refused", look);
+      outbox.removeEventListener("conflict", look);
+      done();
+    }
+    function look(event) {
+      if (event.detail.entry.undo) finish();
+    }
+    for (const type of ["sent", "refused", "conflict"]) outbox.addEventListener(type, look);
+  });
+}
+
+/** Waits until the outbox has nothing to send, at most a moment. */
+async function drained() {
+  const until = performance.now() + PATIENCE_MS;
+  while (waiting().length && performance.now() < until) await new Promise((done) => setTimeout(done, 30));
+}
+
+// ---- somebody else was quicker
+
+function words(said) {
+  if (!said.disposition && !said.to) return "took it back";
+  return `“${said.defect_type ?? (said.disposition ?? said.to).replace("_", " ")}”`;
+}
+
+function showConflict() {
+  const [first] = conflicts();
+  if (!first || dialogs.conflict.open) return;
+  const { conflict, entry, key } = first;
+  const at = conflict.at ? new Date(conflict.at).toLocaleString() : "";
+  const [theirs, yours] = [document.getElementById("conflict-theirs"), document.getElementById("conflict-yours")];
+  theirs.textContent = `${conflict.reviewer ?? "Somebody"}: ${words(conflict)}, ${at}.`;
+  yours.textContent = entry.undo ? "You: took it back." : `You: ${words(entry.body)} (${entry.label}).`;
+  dialogs.conflict.returnValue = "keep";
+  dialogs.conflict.addEventListener("close", () => settled(key, conflict), { once: true });
+  dialogs.conflict.showModal();
+}
+
+async function settled(key, conflict) {
+  const again = dialogs.conflict.returnValue === "again";
+  settle(key);
+  const stack = undoStack().filter((step) => String(step.frame) !== String(conflict.frame));
+  sessionStorage.setItem(UNDO, JSON.stringify(stack));
+  if (again && panel) await go(String(conflict.frame), { fresh: true });
+  else showConflict();
+}
+
+outbox.addEventListener("conflict", showConflict);
+
+// ---- keys, buttons
+
+const actions = {
+  in: () => viewer.zoom(1.25),
+  out: () => viewer.zoom(0.8),
+  whole: () => viewer.whole(),
+  next: () => go(panel.dataset.next),
+  previous: async () => (visited.length ? go(visited.pop(), { remember: false, fresh: true }) : go(panel.dataset.previous, { remember: false })),
+  undo,
+  help: () => dialogs.keys.showModal(),
+  near: () => {
+    const large = document.body.classList.toggle("near-large");
+    sessionStorage.setItem("inspector.near", large ? "large" : "small");
+  },
+  queue: () => location.assign(panel.querySelector('[data-do="queue"]').href),
+};
+
+const keys = {
+  d: () => decide("defect"),
+  f: () => decide("false_alarm"),
+  u: () => decide("unsure"),
+  z: actions.undo,
+  n: actions.near,
+  q: actions.queue,
+  "+": actions.in,
+  "=": actions.in,
+  "-": actions.out,
+  0: actions.whole,
+  "?": actions.help,
+  arrowright: actions.next,
+  arrowleft: actions.previous,
+};
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.target.matches?.("input:not([type=range]), select, textarea")) return;
+  const key = event.key.toLowerCase();
+  if (key === "h") {
+    viewer?.lift(true);
+    return;
+  }
+  if (event.repeat && !key.startsWith("arrow") && !"+-=".includes(key)) return;
+  const type = panel?.querySelectorAll(".type")[Number(key) - 1];
+  const act = keys[key] ?? (type && (() => decide("defect", type.dataset.type)));
+  if (!act || !panel) return;
+  event.preventDefault();
+  act();
+});
+addEventListener("keyup", (event) => event.key.toLowerCase() === "h" && viewer?.lift(false));
+addEventListener("blur", () => viewer?.lift(false));
+
+place.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button || !panel) return;
+  if (button.dataset.to) decide(button.dataset.to, button.dataset.type ?? null);
+  else actions[button.dataset.do]?.();
+});
+for (const [type, lifted] of [["pointerdown", true], ["pointerup", false], ["pointerleave", false]]) {
+  place.addEventListener(type, (event) => event.target.closest?.('[data-do="lift"]') && viewer?.lift(lifted), true);
+}
+
+show(place.querySelector(".panel"));

@@ -1,0 +1,80 @@
+// The strip under the bar, on every page: what waits to be sent and why; conflicts that nobody has looked at.
+
+import { condition, conflicts, outbox, send, waiting } from "./outbox.js";
+import { user } from "./request.js";
+
+const strip = document.getElementById("notice");
+const SLOW_MS = 1500;
+const PASSING_MS = 8000;
+const passing = new Set();
+let since = 0;
+
+function counted(number, one, many) {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+function text() {
+  const mine = waiting().filter((entry) => entry.user === user).length;
+  const others = [...new Set(waiting().map((entry) => entry.user).filter((name) => name !== user))];
+  const total = counted(waiting().length, "decision waits", "decisions wait");
+  if (!user) return waiting().length ? `${total} in this browser and will be sent after ${others.join(", ")} logs in.` : "";
+  switch (condition()) {
+    case "login":
+      return mine ? `Your session has ended. ${counted(mine, "decision is", "decisions are")} kept here and will be sent after you log in.` : "Your session has ended.";
+    case "offline":
+      return `The server cannot be reached. ${counted(mine, "decision is", "decisions are")} kept here and will be sent when it is back.`;
+    case "away":
+      return `The database does not answer. ${counted(mine, "decision is", "decisions are")} kept here and will be sent when it is back.`;
+    case "sending":
+      return Date.now() - since > SLOW_MS ? `Sending ${counted(mine, "decision", "decisions")}…` : "";
+    default:
+      return others.length ? `Decisions of ${others.join(", ")} wait in this browser; they will be sent when ${others.join(", ")} logs in.` : "";
+  }
+}
+
+function show() {
+  if (condition() !== "sending") since = Date.now();
+  const said = text();
+  const open = conflicts().length;
+  strip.replaceChildren();
+  if (said) strip.append(element("span", said));
+  if (condition() === "login" && user) {
+    const link = element("a", "Log in");
+    link.className = "button main";
+    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    strip.append(link);
+  }
+  if (open) {
+    const link = element("a", `${counted(open, "decision of yours met", "decisions of yours met")} somebody else's`);
+    link.href = `/frame/${conflicts()[0].conflict.frame}`;
+    link.className = "button";
+    link.dataset.conflicts = open;
+    strip.append(link);
+  }
+  for (const message of passing) strip.append(element("span", message));
+  strip.classList.toggle("calm", !open && (condition() === "idle" || condition() === "sending"));
+  strip.hidden = !strip.childNodes.length;
+}
+
+function element(name, text) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+/** Shows for a while that something was refused or done. */
+export function say(message) {
+  passing.add(message);
+  show();
+  setTimeout(() => {
+    passing.delete(message);
+    show();
+  }, PASSING_MS);
+}
+
+outbox.addEventListener("change", show);
+outbox.addEventListener("refused", (event) => say(`${event.detail.entry.label}: ${event.detail.said.error ?? "refused"}`));
+since = Date.now();
+setInterval(show, 1000);
+show();
+send();

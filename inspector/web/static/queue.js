@@ -1,0 +1,203 @@
+// The queue: new frames as they come, a selection and what is said about all of it, keys.
+
+import { say } from "./notice.js";
+import { outbox, put } from "./outbox.js";
+
+const cards = document.getElementById("cards");
+const bar = document.getElementById("batch");
+const dialog = document.getElementById("confirm");
+const fresh = document.getElementById("fresh");
+const RETRY_MS = 4000;
+const WORDS = { defect: "defect", false_alarm: "false alarm", unsure: "unsure" };
+
+// ---- live
+
+let pulse = cards.dataset.pulse.split(",").map(Number);
+
+function listen() {
+  const stream = new EventSource("/live");
+  stream.addEventListener("queue", (event) => told(JSON.parse(event.data)));
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+  });
+}
+
+function told(state) {
+  if (state.away) return;
+  let total = 0;
+  for (const number of Object.values(state.open)) total += number;
+  document.querySelector("#tally .chip b").textContent = total;
+  for (const chip of document.querySelectorAll("#tally [data-station]")) {
+    chip.querySelector("b").textContent = state.open[chip.dataset.station] ?? 0;
+  }
+  const changed = String(pulse) !== String(state.pulse);
+  const more = state.pulse[0] > pulse[0];
+  pulse = state.pulse;
+  if (changed) renew(more);
+}
+
+/** Quietly, where nobody is in the middle of something; else a button tells that there is more. */
+async function renew(more) {
+  if (cards.dataset.first !== "1") return;
+  const idle = !picked().length && !dialog.open && scrollY < 80 && !cards.contains(document.activeElement);
+  if (!idle) {
+    if (more) {
+      fresh.textContent = "New frames: show";
+      fresh.hidden = false;
+    }
+    return;
+  }
+  await refresh();
+}
+
+async function refresh() {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+  if (!answer?.ok || answer.redirected) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const known = new Map([...cards.children].map((card) => [card.dataset.frame, card]));
+  const now = [...page.querySelectorAll("#cards > li")].map((card) => {
+    const here = known.get(card.dataset.frame);
+    if (here && here.dataset.version === card.dataset.version) return here;
+    if (!here && known.size) card.classList.add("new");
+    return card;
+  });
+  cards.replaceChildren(...now);
+  document.getElementById("matching").replaceWith(page.getElementById("matching"));
+  const [empty, other] = [document.querySelector(".empty"), page.querySelector(".empty")];
+  if (empty) empty.replaceWith(...(other ? [other] : []));
+  else if (other) cards.after(other);
+  const [begin, first] = [document.getElementById("begin"), page.getElementById("begin")];
+  if (begin && first) begin.href = first.href;
+  else if (first) document.querySelector(".queue-head").append(first);
+  else begin?.remove();
+  fresh.hidden = true;
+  watchPictures();
+  count();
+}
+
+fresh.addEventListener("click", refresh);
+
+// ---- pictures that are no longer kept
+
+function watchPictures() {
+  for (const image of cards.querySelectorAll("img")) {
+    const lost = () => image.closest(".picture").classList.add("lost");
+    if (image.complete && !image.naturalWidth && image.loading !== "lazy") lost();
+    image.addEventListener("error", lost, { once: true });
+  }
+}
+
+// ---- selection
+
+let anchor = null;
+
+function picked() {
+  return [...cards.querySelectorAll("input[name=pick]:checked")].map((box) => box.closest(".frame-card"));
+}
+
+function count() {
+  const chosen = picked();
+  for (const card of cards.children) card.classList.toggle("chosen", chosen.includes(card));
+  document.getElementById("picked").textContent = chosen.length;
+  bar.hidden = !chosen.length;
+  document.body.classList.toggle("selecting", chosen.length > 0);
+  const all = document.getElementById("select-all");
+  all.checked = chosen.length > 0 && chosen.length === cards.children.length;
+  all.indeterminate = chosen.length > 0 && !all.checked;
+}
+
+cards.addEventListener("click", (event) => {
+  const box = event.target.closest("input[name=pick]");
+  if (!box) return;
+  const all = [...cards.querySelectorAll("input[name=pick]")];
+  if (event.shiftKey && anchor && all.includes(anchor)) {
+    const [from, to] = [all.indexOf(anchor), all.indexOf(box)].sort((a, b) => a - b);
+    for (const one of all.slice(from, to + 1)) one.checked = box.checked;
+  }
+  anchor = box;
+  count();
+});
+document.getElementById("select-all").addEventListener("change", (event) => {
+  for (const box of cards.querySelectorAll("input[name=pick]")) box.checked = event.target.checked;
+  count();
+});
+document.getElementById("drop-selection").addEventListener("click", clear);
+
+function clear() {
+  for (const box of cards.querySelectorAll("input[name=pick]")) box.checked = false;
+  count();
+}
+
+// ---- what is said about the selection
+
+function ask(to) {
+  const chosen = picked();
+  if (!chosen.length || dialog.open) return;
+  const frames = `${chosen.length} ${chosen.length === 1 ? "frame" : "frames"}`;
+  const by = new Map();
+  for (const card of chosen) by.set(card.dataset.station, (by.get(card.dataset.station) ?? 0) + 1);
+  document.getElementById("confirm-title").textContent = `${frames}: ${WORDS[to]}?`;
+  document.getElementById("confirm-text").textContent = [...by].map(([station, number]) => `${number} of ${station}`).join(", ");
+  document.getElementById("confirm-yes").textContent = `Decide ${frames}`;
+  const type = document.getElementById("confirm-type");
+  type.hidden = to !== "defect";
+  dialog.returnValue = "";
+  dialog.addEventListener("close", () => dialog.returnValue === "yes" && decide(chosen, to, to === "defect" ? type.querySelector("select").value : ""), { once: true });
+  dialog.showModal();
+  document.getElementById("confirm-yes").focus();
+}
+
+function decide(chosen, to, type) {
+  const frames = chosen.map((card) => ({ id: Number(card.dataset.frame), version: Number(card.dataset.version) }));
+  const body = { frames, to };
+  if (type) body.defect_type = type;
+  put({ path: "/api/v1/dispositions", body, label: `${frames.length} frames: ${type || WORDS[to]}`, batch: true });
+  for (const card of chosen) card.classList.add("leaving");
+  clear();
+}
+
+outbox.addEventListener("sent", (event) => {
+  const { entry, said } = event.detail;
+  if (entry.batch) {
+    const left = said.conflicts.length ? `, ${said.conflicts.length} left as others decided` : "";
+    say(`${said.done.length} decided${left}.`);
+    refresh();
+  }
+});
+
+for (const button of bar.querySelectorAll("[data-to]")) button.addEventListener("click", () => ask(button.dataset.to));
+
+// ---- keys
+
+const KEYS = { d: "defect", f: "false_alarm", u: "unsure" };
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
+  const target = event.target;
+  if (target.matches?.("input:not([type=checkbox]), select, textarea")) return;
+  const key = event.key.toLowerCase();
+  if (KEYS[key] && picked().length) ask(KEYS[key]);
+  else if (key === "escape") clear();
+  else if (key === "enter" && target === document.body) document.getElementById("begin")?.click(); // else what has the focus
+  else if (key === "x" && cards.contains(target)) {
+    const box = target.closest(".frame-card").querySelector("input[name=pick]");
+    box.checked = !box.checked;
+    count();
+  } else if (key.startsWith("arrow")) step(key, event);
+});
+
+/** Arrows go from card to card. */
+function step(key, event) {
+  const links = [...cards.querySelectorAll(".picture")];
+  if (!links.length) return;
+  const at = links.indexOf(document.activeElement);
+  const across = Math.max(1, Math.round(cards.clientWidth / links[0].closest("li").offsetWidth));
+  const by = { arrowright: 1, arrowleft: -1, arrowdown: across, arrowup: -across }[key];
+  if (at < 0 && key !== "arrowright" && key !== "arrowdown") return;
+  event.preventDefault();
+  links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))].focus();
+}
+
+watchPictures();
+count();
+listen();

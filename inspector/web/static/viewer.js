@@ -1,0 +1,140 @@
+// The picture: zoom by wheel, pinch, keys and buttons, pan by dragging, the anomaly map over it. An SVG's viewBox moves.
+
+const SVG = "http://www.w3.org/2000/svg";
+const STEP = 1.25;
+const MOST = 40;
+const OPACITY = "inspector.opacity";
+
+export class Viewer {
+  constructor(panel) {
+    this.stage = panel.querySelector(".stage");
+    this.map = null;
+    this.lifted = false;
+    if (!this.stage) return;
+    this.width = Number(this.stage.dataset.width);
+    this.height = Number(this.stage.dataset.height);
+    this.box = { x: 0, y: 0, width: this.width, height: this.height };
+    this.pointers = new Map();
+    this.slider = panel.querySelector(".map-slider input");
+    this.slider.value = localStorage.getItem(OPACITY) ?? "50";
+    this.slider.addEventListener("input", () => {
+      localStorage.setItem(OPACITY, this.slider.value);
+      this.shade();
+    });
+    this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.stage.addEventListener("pointerdown", (event) => this.down(event));
+    this.stage.addEventListener("pointermove", (event) => this.move(event));
+    for (const type of ["pointerup", "pointercancel"]) this.stage.addEventListener(type, (event) => this.up(event));
+    this.stage.addEventListener("dblclick", (event) => this.zoom(2, event));
+  }
+
+  /** Lays the anomaly map and the numbered patches of `near` over the picture. */
+  cover(near) {
+    if (!this.stage) return;
+    const over = this.stage.querySelector(".over");
+    const { x, y, width, height, map } = near.dataset;
+    this.map = shape("image", { href: map, x, y, width, height, preserveAspectRatio: "none", class: "map" });
+    over.replaceChildren(this.map);
+    for (const patch of near.querySelectorAll(".patch")) over.append(...numbered(patch.dataset, Math.max(this.width, this.height) / 40));
+    this.shade();
+  }
+
+  /** The map is shown as dense as the slider says, or not at all while it is lifted. */
+  shade() {
+    this.map?.setAttribute("opacity", this.lifted ? "0" : String(Number(this.slider.value) / 100));
+    this.stage?.classList.toggle("lifted", this.lifted);
+  }
+
+  lift(lifted) {
+    if (lifted === this.lifted) return;
+    this.lifted = lifted;
+    this.shade();
+  }
+
+  whole() {
+    this.show({ x: 0, y: 0, width: this.width, height: this.height });
+  }
+
+  /** Zooms in by a factor, around a pointer's place or the middle. */
+  zoom(factor, at) {
+    if (!this.stage) return;
+    const { x, y } = at ? this.place(at) : { x: this.box.x + this.box.width / 2, y: this.box.y + this.box.height / 2 };
+    const width = Math.min(this.width, Math.max(this.width / MOST, this.box.width / factor));
+    const real = this.box.width / width;
+    this.show({ x: x - (x - this.box.x) / real, y: y - (y - this.box.y) / real, width, height: this.box.height / real });
+  }
+
+  /** Shifts by a share of what is seen. */
+  pan(right, down) {
+    this.show({ ...this.box, x: this.box.x + right * this.box.width, y: this.box.y + down * this.box.height });
+  }
+
+  get zoomed() {
+    return Boolean(this.stage) && this.box.width < this.width * 0.999;
+  }
+
+  show({ x, y, width, height }) {
+    if (!this.stage) return;
+    const box = { x: clamp(x, 0, this.width - width), y: clamp(y, 0, this.height - height), width, height };
+    this.box = box;
+    this.stage.setAttribute("viewBox", `${box.x} ${box.y} ${box.width} ${box.height}`);
+    this.stage.classList.toggle("zoomed", this.zoomed);
+    this.stage.classList.toggle("close", box.width < this.stage.clientWidth / 3);
+  }
+
+  place(at) {
+    const point = new DOMPoint(at.clientX, at.clientY).matrixTransform(this.stage.getScreenCTM().inverse());
+    return { x: clamp(point.x, this.box.x, this.box.x + this.box.width), y: clamp(point.y, this.box.y, this.box.y + this.box.height) };
+  }
+
+  wheel(event) {
+    event.preventDefault();
+    this.zoom(STEP ** (-event.deltaY / (event.deltaMode ? 3 : 100)), event);
+  }
+
+  down(event) {
+    this.stage.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, event);
+  }
+
+  move(event) {
+    const before = this.pointers.get(event.pointerId);
+    if (!before) return;
+    const others = [...this.pointers.values()].filter((one) => one.pointerId !== event.pointerId);
+    if (others.length) {
+      const [other] = others;
+      const factor = apart(event, other) / Math.max(1, apart(before, other));
+      this.zoom(factor, { clientX: (event.clientX + other.clientX) / 2, clientY: (event.clientY + other.clientY) / 2 });
+    } else {
+      const scale = this.stage.getScreenCTM().a;
+      const x = this.box.x - (event.clientX - before.clientX) / scale;
+      const y = this.box.y - (event.clientY - before.clientY) / scale;
+      this.show({ ...this.box, x, y });
+    }
+    this.pointers.set(event.pointerId, event);
+  }
+
+  up(event) {
+    this.pointers.delete(event.pointerId);
+  }
+}
+
+function numbered({ x, y, width, height, number }, size) {
+  const label = shape("text", { x: Number(x) + Number(width) / 2, y: Number(y) - size * 0.35, "font-size": size, "stroke-width": size * 0.2, class: "patch-number" });
+  label.textContent = number;
+  return [shape("rect", { x, y, width, height, class: "patch-box" }), label];
+}
+
+function shape(name, attributes) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function apart(one, other) {
+  return Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
+}
+
+function clamp(value, low, high) {
+  return Math.min(Math.max(value, low), Math.max(low, high));
+}

@@ -1,0 +1,354 @@
+"""Reviewing as an operator does: the real page in a real browser, by keyboard, by touch, and in trouble."""
+
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from line import CAM1, CAM2, drawn_part
+from playwright.sync_api import Page, expect
+from review_site import PASSWORD, ReviewSite, decided
+from services import DEADLINE_S, wait_until
+
+Visit = Callable[..., Page]
+
+expect.set_options(timeout=DEADLINE_S * 1000)
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue(site: ReviewSite) -> None:
+    """What earlier tests left open is decided."""
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE frames SET disposition = 'unsure' WHERE disposition IS NULL")
+
+
+def shown(page: Page) -> int:
+    """Which frame the page shows."""
+    return int(page.locator(".panel").get_attribute("data-frame") or 0)
+
+
+def press(page: Page, key: str) -> None:
+    """A key that leads to another frame, or out of the queue."""
+    before = shown(page)
+    page.keyboard.press(key)
+    page.wait_for_function("before => document.querySelector('.panel')?.dataset.frame !== String(before)", arg=before)
+
+
+def recorded(site: ReviewSite, frame: int, said: tuple[str | None, str | None, str | None]) -> None:
+    wait_until(lambda: decided(site, frame) == said, f"frame {frame} is {said}")
+
+
+def test_by_keyboard_alone_from_the_queue_to_nothing_waits(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(4)]
+    page = visit("olga", "/?order=newest")
+    expect(page.locator(".frame-card")).to_have_count(4)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".near .theirs")
+    assert shown(page) == frames[3]
+    press(page, "d")
+    press(page, "f")
+    press(page, "u")
+    page.keyboard.press("2")
+    expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+    recorded(site, frames[3], ("defect", None, "olga"))
+    recorded(site, frames[2], ("false_alarm", None, "olga"))
+    recorded(site, frames[1], ("unsure", None, "olga"))
+    recorded(site, frames[0], ("defect", "dent", "olga"))
+
+
+def test_the_reasons_stand_beside_the_picture(site: ReviewSite, visit: Visit) -> None:
+    page = visit("olga", f"/frame/{site.add()}")
+    page.wait_for_selector(".near .theirs")
+    assert page.locator(".patch").first.locator(".theirs").count() == 3
+    distances = [float(text) for text in page.locator(".patch").first.locator(".theirs figcaption").all_inner_texts()]
+    assert distances == sorted(distances)
+    assert distances[0] > 0
+    loaded = "image => new Promise(done => { const seen = new Image(); seen.onload = () => done(seen.naturalWidth); "
+    loaded += "seen.onerror = () => done(0); seen.src = image.getAttribute('href'); })"
+    for selector in (".photo", ".map", ".theirs .crop image"):
+        assert page.locator(selector).first.evaluate(loaded) > 0, selector
+    expect(page.locator(".side")).to_contain_text("ng above")
+    expect(page.locator(".side")).to_contain_text("p = ")
+    expect(page.locator(".side")).to_contain_text("embed ")
+
+
+def test_the_map_is_lifted_while_h_is_held_and_its_density_remembered(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", f"/frame/{frames[0]}")
+    page.wait_for_selector(".map[opacity='0.5']", state="attached")
+    page.keyboard.down("h")
+    expect(page.locator(".map")).to_have_attribute("opacity", "0")
+    page.keyboard.up("h")
+    expect(page.locator(".map")).to_have_attribute("opacity", "0.5")
+    page.locator(".map-slider input").fill("90")
+    page.goto(f"/frame/{frames[1]}")
+    page.wait_for_selector(".map[opacity='0.9']", state="attached")
+
+
+def test_zoom_and_pan(site: ReviewSite, visit: Visit) -> None:
+    page = visit("olga", f"/frame/{site.add()}")
+    stage = page.locator(".stage")
+    page.keyboard.press("+")
+    x, y, width, height = (float(part) for part in (stage.get_attribute("viewBox") or "").split())
+    assert width == pytest.approx(96 / 1.25)
+    assert (x + width / 2, y + height / 2) == pytest.approx((48, 48))
+    box = stage.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -300)
+    page.wait_for_function("() => document.querySelector('.stage').viewBox.baseVal.width < 50")
+    before = float((stage.get_attribute("viewBox") or "").split()[0])
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 - 80, box["y"] + box["height"] / 2)
+    page.mouse.up()
+    assert float((stage.get_attribute("viewBox") or "").split()[0]) > before
+    page.keyboard.press("0")
+    expect(stage).to_have_attribute("viewBox", "0 0 96 96")
+
+
+def test_z_takes_the_last_one_back_and_shows_it_again(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", f"/frame/{frames[2]}?order=newest")
+    press(page, "f")
+    press(page, "1")
+    assert shown(page) == frames[0]
+    press(page, "z")
+    assert shown(page) == frames[1]
+    recorded(site, frames[1], (None, None, None))
+    press(page, "z")
+    assert shown(page) == frames[2]
+    recorded(site, frames[2], (None, None, None))
+    assert [row.action for row in site.reviews.history(frames[2])] == ["dispose", "undo"]
+    press(page, "d")
+    recorded(site, frames[2], ("defect", None, "olga"))
+
+
+def test_arrows_go_on_without_deciding(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", f"/frame/{frames[2]}?order=newest")
+    press(page, "ArrowRight")
+    press(page, "ArrowRight")
+    assert shown(page) == frames[0]
+    press(page, "ArrowLeft")
+    assert shown(page) == frames[1]
+    assert [decided(site, frame)[0] for frame in frames] == [None, None, None]
+
+
+def test_the_second_operator_is_told_and_nothing_is_overwritten(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    olga, emil = (visit(name, f"/frame/{frames[1]}?order=newest") for name in ("olga", "emil"))
+    olga.wait_for_selector(".near")
+    emil.keyboard.press("3")
+    recorded(site, frames[1], ("defect", "crack", "emil"))
+    olga.keyboard.press("f")
+    told = olga.locator("#conflict")
+    expect(told).to_be_visible()
+    expect(told).to_contain_text("emil: “crack”")
+    expect(told).to_contain_text("You: “false alarm”")
+    olga.get_by_role("button", name="Keep theirs").click()
+    expect(told).to_be_hidden()
+    assert decided(site, frames[1]) == ("defect", "crack", "emil")
+
+
+def test_after_a_conflict_one_can_decide_again(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    olga = visit("olga", f"/frame/{frames[1]}?order=newest")
+    olga.wait_for_selector(".near")
+    site.reviews.dispose(frames[1], to="unsure", reviewer="emil", version=0)
+    press(olga, "d")
+    olga.get_by_role("button", name="Decide again").click()
+    olga.wait_for_function("frame => document.querySelector('.panel').dataset.frame === String(frame)", arg=frames[1])
+    expect(olga.locator(".history")).to_contain_text("emil")
+    press(olga, "d")
+    recorded(site, frames[1], ("defect", None, "olga"))
+    assert [row.reviewer for row in site.reviews.history(frames[1])] == ["emil", "olga"]
+
+
+def test_a_session_that_ends_in_the_middle_loses_nothing(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(4)]
+    page = visit("olga", f"/frame/{frames[3]}?order=newest")
+    page.wait_for_selector(".near")
+    page.wait_for_timeout(500)  # the next frames are fetched ahead
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions")
+    press(page, "d")
+    page.keyboard.press("f")
+    expect(page.locator("#notice")).to_contain_text("Your session has ended. 2 decisions are kept here")
+    assert decided(site, frames[3]) == (None, None, None)
+    page.get_by_role("link", name="Log in").click()
+    expect(page.locator("#notice")).to_contain_text("2 decisions wait in this browser")
+    page.get_by_label("Name").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".panel")
+    recorded(site, frames[3], ("defect", None, "olga"))
+    recorded(site, frames[2], ("false_alarm", None, "olga"))
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_what_one_decided_is_never_sent_under_anothers_name(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest")
+    page.wait_for_selector(".near")
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions")
+    page.keyboard.press("d")
+    expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
+    page.goto(f"/enter?code={site.accounts.begin_link('emil', 1)}")
+    expect(page.locator("#notice")).to_contain_text("Decisions of olga wait in this browser")
+    assert decided(site, frames[1]) == (None, None, None)
+    page.goto(f"/enter?code={site.accounts.begin_link('olga', 1)}")
+    recorded(site, frames[1], ("defect", None, "olga"))
+
+
+def test_a_database_that_takes_nothing_keeps_the_work(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", f"/frame/{frames[2]}?order=newest")
+    page.wait_for_selector(".near")
+    with closing(sqlite3.connect(site.settings.data_dir / "ledger.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        press(page, "d")
+        press(page, "f")
+        expect(page.locator("#notice")).to_contain_text("The database does not answer. 2 decisions are kept here")
+        other.execute("ROLLBACK")
+    recorded(site, frames[2], ("defect", None, "olga"))
+    recorded(site, frames[1], ("false_alarm", None, "olga"))
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_filters_stand_in_the_address(site: ReviewSite, visit: Visit) -> None:
+    for lot, station in (("A", CAM1), ("A", CAM2), ("B", CAM2)):
+        site.add(station=station, lot=lot)
+    page = visit("olga", "/")
+    page.get_by_text("Filter", exact=True).click()
+    page.get_by_label("Station").select_option(str(CAM2))
+    page.get_by_label("Lot").fill("A")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator(".frame-card")).to_have_count(1)
+    assert re.search(r"/\?station=plant%2Fhall1%2Fline1%2Fcam2&lot=A$", page.url)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".panel")
+    assert "lot=A" in page.url
+    page.keyboard.press("q")
+    page.wait_for_selector(".frame-card")
+    assert "lot=A" in page.url
+    page.get_by_role("link", name="Clear").click()
+    expect(page.locator(".frame-card")).to_have_count(3)
+
+
+def test_frames_appear_as_they_come(site: ReviewSite, visit: Visit) -> None:
+    site.add()
+    page = visit("olga", "/?order=newest")
+    expect(page.locator(".frame-card")).to_have_count(1)
+    frame = site.add(station=CAM2)
+    expect(page.locator(".frame-card")).to_have_count(2)
+    assert page.locator(".frame-card").first.get_attribute("data-frame") == str(frame)
+    expect(page.locator("[data-station='plant/hall1/line1/cam2'] b").first).to_have_text("1")
+
+
+def test_who_is_selecting_is_not_disturbed_by_new_frames(site: ReviewSite, visit: Visit) -> None:
+    site.add()
+    page = visit("olga", "/?order=newest")
+    page.locator("input[name=pick]").check()
+    site.add()
+    expect(page.get_by_role("button", name="New frames: show")).to_be_visible()
+    expect(page.locator(".frame-card")).to_have_count(1)
+
+
+def test_a_selection_is_decided_together_after_its_count_is_confirmed(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(4)]
+    page = visit("olga", "/?order=newest")
+    for frame in frames[:2]:
+        page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
+    stolen = frames[0]
+    site.reviews.dispose(stolen, to="defect", reviewer="emil", version=0)
+    page.keyboard.press("f")
+    expect(page.locator("#confirm-title")).to_have_text("2 frames: false alarm?")
+    page.keyboard.press("Escape")
+    assert decided(site, frames[1]) == (None, None, None)
+    page.keyboard.press("f")
+    page.get_by_role("button", name="Decide 2 frames").click()
+    expect(page.locator("#notice")).to_contain_text("1 decided, 1 left as others decided")
+    recorded(site, frames[1], ("false_alarm", None, "olga"))
+    assert decided(site, stolen) == ("defect", None, "emil")
+    assert decided(site, frames[2]) == (None, None, None)
+
+
+def test_gloves_do_what_keys_do(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(2)]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest", has_touch=True)
+    page.set_viewport_size({"width": 820, "height": 1180})
+    for button in page.locator(".panel button:visible").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 44
+    page.get_by_role("button", name="4 stain").tap()
+    page.wait_for_function("frame => document.querySelector('.panel').dataset.frame === String(frame)", arg=frames[0])
+    recorded(site, frames[1], ("defect", "stain", "olga"))
+
+
+def test_script_in_names_is_text(site: ReviewSite, visit: Visit) -> None:
+    nasty = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
+    frame = site.add(part_id=nasty, lot=nasty, frame_id=nasty)
+    page = visit("olga", "/")
+    expect(page.locator(".caption").first).to_contain_text(nasty)
+    page.goto(f"/frame/{frame}")
+    expect(page.locator(".side h1")).to_have_text(nasty)
+    page.wait_for_selector(".near")
+    assert page.locator("img[src=x]").count() == 0
+    page.keyboard.press("d")
+    page.wait_for_selector("#cards", state="attached")
+    recorded(site, frame, ("defect", None, "olga"))
+    assert page.title() != "1"
+
+
+def test_a_picture_or_a_bank_that_is_gone_is_told(site: ReviewSite, visit: Visit) -> None:
+    without_picture = site.add(kept=False)
+    without_bank = site.add()
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE frames SET bank_digest = '{'0' * 64}' WHERE id = {without_bank}")
+    page = visit("olga", f"/frame/{without_picture}")
+    expect(page.locator(".viewer")).to_contain_text("The picture of this frame is not kept.")
+    page.goto(f"/frame/{without_bank}")
+    expect(page.locator(".nearest")).to_contain_text("The bank of that time is no longer here.")
+    expect(page.locator(".photo")).to_be_visible()
+
+
+MEASURE = """
+    window.took = [];
+    let pressed = 0;
+    addEventListener("keydown", () => { pressed = performance.now(); }, true);
+    addEventListener("DOMContentLoaded", () => new MutationObserver(() => requestAnimationFrame(() => {
+      if (pressed) window.took.push(performance.now() - pressed);
+      pressed = 0;
+    })).observe(document.getElementById("frame"), { childList: true }));
+"""
+
+
+def test_two_hundred_decisions_in_under_a_minute_each_within_a_tenth_of_a_second(
+    site: ReviewSite, visit: Visit
+) -> None:
+    pictures = [drawn_part(7000 + number, scratched=True) for number in range(25)]
+    frames = [site.add(pictures[number % 25]) for number in range(201)]
+    page = visit("olga", "/")
+    page.add_init_script(MEASURE)
+    page.goto(f"/frame/{frames[200]}?order=newest")
+    page.wait_for_selector(".near")
+    began = time.monotonic()
+    for number in range(200):
+        press(page, "df"[number % 2])
+    took_s = time.monotonic() - began
+    wait_until(lambda: all(decided(site, frame)[0] for frame in frames[1:]), "every decision is recorded")
+    assert [decided(site, frame)[0] for frame in reversed(frames[1:])] == ["defect", "false_alarm"] * 100
+    assert took_s < 60
+    took = sorted(page.evaluate("window.took"))
+    assert len(took) == 200
+    assert took[100] < 100, f"median {took[100]:.0f} ms, slowest {took[-1]:.0f} ms"
+
+
+def test_the_schema_of_the_api_is_served(site: ReviewSite, visit: Visit, tmp_path: Path) -> None:
+    page = visit("olga", "/help")
+    expect(page.locator("main")).to_contain_text("/api/v1/frames/{frame}/disposition")
