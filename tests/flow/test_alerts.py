@@ -1,10 +1,11 @@
 """The shipped rules and dashboards at a real Prometheus that scrapes the real daemon: each fault is provoked and seen.
 
-The rules are those of the plant with shorter times: what takes minutes there takes a second here. What needs days of
-history, or a fault that cannot be provoked, is tested by promtool alone (configs/prometheus/tests).
+The rules are those of the plant with shorter times: what takes minutes there takes a second here, a week twelve. That
+they fire at the right length is tested by promtool (configs/prometheus/tests).
 """
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -12,7 +13,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from typing import Any
 import faulty_daemon
 import pytest
 import yaml
-from line import CAM1, CAM2, Camera, Daemon, drawn_part, frame
+from banks import copy_of
+from line import CAM1, CAM2, Camera, Daemon, changed, drawn_part, frame
 from services import DEADLINE_S, Mosquitto, free_port, listening, wait_until
 
 from calibration.calibrate import Options, calibrate
@@ -32,13 +34,20 @@ ROOT = Path(__file__).parent.parent.parent
 RULES = ROOT / "configs" / "prometheus" / "rules"
 DASHBOARDS = ROOT / "configs" / "grafana" / "dashboards"
 
-LIMITS = {"inspector:takt_seconds": 0.25, "inspector:silence_seconds": 4}
+LIMITS = {"inspector:takt_seconds": 0.25, "inspector:silence_seconds": 4, "inspector:review_backlog_frames": 50}
 """Of the plant in this test."""
 
-NOT_HERE = {
-    "inspector:not_ok_ratio:baseline7d": "needs a day of history",
-    "ALERTS": "is empty while all is well",
+SHORTENED = {
+    "[1h]": "[4s]",
+    "[7d] offset 1h": "[12s] offset 4s",
+    ">= 1440": ">= 10",
+    "[8h]": "[8s]",
+    "/ 60)": "/ 8)",
+    "increase1h > 100": "increase1h > 10",
 }
+"""A week of production in twelve seconds, a shift in eight, an hour in four: of eight points, as it has sixty there."""
+
+NOT_HERE = {"ALERTS": "is empty while all is well"}
 """What a query reads that has no data here, and why."""
 
 pytestmark = pytest.mark.skipif(
@@ -49,13 +58,17 @@ pytestmark = pytest.mark.skipif(
 class Prometheus:
     """A real one, on a free port of the loopback, with the shipped rules in short."""
 
-    def __init__(self, folder: Path, *, target: int) -> None:
+    def __init__(self, folder: Path, *, target: int, also: Mapping[str, str] | None = None) -> None:
+        """also: what else is replaced in the rules."""
         self.port = free_port()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "rules").mkdir(parents=True)
         for path in RULES.glob("*.yml"):
-            (folder / "rules" / path.name).write_text(yaml.safe_dump(shortened(yaml.safe_load(path.read_text()))))
+            rules = yaml.safe_dump(shortened(yaml.safe_load(path.read_text())), width=10_000)
+            for long, short in (also or {}).items():
+                rules = rules.replace(long, short)
+            (folder / "rules" / path.name).write_text(rules)
         scrape = {"job_name": "inspector", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
         every = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
         settings = {"global": every, "rule_files": ["rules/*.yml"], "scrape_configs": [scrape]}
@@ -134,7 +147,9 @@ def shortened(content: dict[str, Any]) -> dict[str, Any]:
                 rule["for"] = "1s"
             if rule.get("record") in LIMITS:
                 rule["expr"] = f"0 * inspector_queue_capacity + {LIMITS[rule['record']]}"
-            rule["expr"] = re.sub(r"\[(2m|5m|10m)\]", "[10s]", rule["expr"])
+            for long, short in SHORTENED.items():
+                rule["expr"] = rule["expr"].replace(long, short)
+            rule["expr"] = re.sub(r"\[(2m|5m|10m|15m)\]", "[10s]", rule["expr"])
             rule["expr"] = rule["expr"].replace("offset 15m", "offset 10s").replace("> 600", "> 15")
             rule["expr"] = rule["expr"].replace("inspector_outbox_depth > 100", "inspector_outbox_depth > 10")
     return content
@@ -175,7 +190,9 @@ def test_all_is_quiet_when_all_is_well_and_every_panel_has_data(
     watched: Daemon, prometheus: Prometheus, flow: Callable[[int, int], None]
 ) -> None:
     watched.start()
-    flow(1, 120)
+    flow(1, 100)
+    prometheus.wait_for_data("inspector:not_ok_ratio:baseline7d")
+    flow(100, 170)
     assert {name for name, _ in prometheus.firing()} <= {"InspectorLatencyAboveTakt"}, "only a busy machine may be slow"
     without = [f"{where}: {expr}" for where, expr in queries() if not prometheus.query(expr) and not excused(expr)]
     assert without == []
@@ -304,3 +321,106 @@ def test_another_bank(watched: Daemon, prometheus: Prometheus, bank: Path, tmp_p
     prometheus.wait_for("InspectorBankChanged", CAM1)
     assert ("InspectorBankChanged", str(CAM2)) not in prometheus.firing()
     prometheus.wait_for_end("InspectorBankChanged")
+
+
+def test_pictures_that_drift_and_pictures_that_stand_still(
+    watched: Daemon, prometheus: Prometheus, camera: Camera
+) -> None:
+    watched.start()
+    camera.send(*(frame(i, payload=changed(i, light=0.965)) for i in range(1, 60)))
+    prometheus.wait_for("InspectorPictureDrifting", CAM1)
+    camera.send(*(frame(i, payload=changed(i, light=0.6)) for i in range(60, 120)))
+    prometheus.wait_for("InspectorPictureShifted", CAM1)
+    prometheus.wait_for_end("InspectorPictureDrifting")
+    assert {station for name, station in prometheus.firing() if "Picture" in name} == {str(CAM1)}
+    camera.send(*(frame(i) for i in range(120, 250)))
+    prometheus.wait_for_end("InspectorPictureShifted")
+    assert "InspectorCameraFrozen" not in {name for name, _ in prometheus.firing()}
+    for seq in range(1, 40):
+        camera.send(frame(seq, station=CAM2, payload=drawn_part(0)))
+        time.sleep(0.05)
+    prometheus.wait_for("InspectorCameraFrozen", CAM2)
+
+
+def test_reviews_that_wait_pictures_that_are_not_kept_and_a_bank_that_is_refused(
+    watched: Daemon, prometheus: Prometheus, camera: Camera, bank: Path, tmp_path: Path
+) -> None:
+    scratched = [frame(i, payload=drawn_part(i, scratched=True)) for i in range(1, 70)]
+    watched.settings["stations"][0]["bank"] = str(copy_of(bank, tmp_path))
+    watched.settings["retention"] = {"max_gb": sum(len(part.payload) for part in scratched[:60]) * 1.01e-9}
+    watched.start()
+    prometheus.wait_for_data("inspector_review_backlog")
+    camera.send(*scratched[:60])
+    prometheus.wait_for("InspectorReviewBacklog", CAM1)
+    prometheus.wait_for("InspectorArchiveFull")
+    assert "InspectorArchiveFailing" not in {name for name, _ in prometheus.firing()}
+    camera.send(*scratched[60:])
+    prometheus.wait_for("InspectorArchiveFailing", CAM1)
+    assert watched.ready()
+
+    manifest = tmp_path / "copied" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": "none"'))
+    prometheus.wait_for("InspectorBankRefused", CAM1)
+    camera.send(frame(100))
+    wait_until(lambda: watched.metric("inspector_verdicts_total", station=str(CAM1), decision="ok") > 0, "it goes on")
+
+
+def test_a_station_that_rejects_more_than_ever_and_then_less(
+    watched: Daemon, prometheus: Prometheus, camera: Camera
+) -> None:
+    watched.start()
+
+    def send_until(alert: str, *, bad: Callable[[int], bool], first: int) -> int:
+        seq, end = first, time.monotonic() + DEADLINE_S
+        while (alert, str(CAM1)) not in prometheus.firing():
+            assert time.monotonic() < end, f"{alert} does not fire"
+            camera.send(frame(seq, payload=drawn_part(seq, scratched=bad(seq))))
+            seq += 1
+            time.sleep(0.03)
+        return seq
+
+    usual = 0
+    end = time.monotonic() + 16
+    while time.monotonic() < end:
+        usual += 1
+        camera.send(frame(usual, payload=drawn_part(usual, scratched=usual % 2 == 0)))
+        time.sleep(0.03)
+    assert not {name for name, _ in prometheus.firing()} & {"InspectorRejectsAboveUsual", "InspectorRejectsBelowUsual"}
+    after = send_until("InspectorRejectsAboveUsual", bad=lambda _: True, first=usual + 1)
+    send_until("InspectorRejectsBelowUsual", bad=lambda _: False, first=after)
+
+
+@pytest.mark.faults
+def test_a_disk_that_fills(watched: Daemon, tmp_path: Path) -> None:
+    """Its last twentieth is here the last but 200 MB, and six hours are six seconds."""
+    (tmp_path / "data").mkdir()
+    disk = shutil.disk_usage(tmp_path / "data")
+    almost = (disk.free - 200_000_000) / disk.total
+    server = Prometheus(
+        tmp_path / "prometheus",
+        target=watched.http,
+        also={
+            "inspector_disk_size_bytes < 0.05": f"inspector_disk_size_bytes < {almost}",
+            "inspector_disk_size_bytes < 0.5": "inspector_disk_size_bytes < 2",
+            "[6h]": "[6s]",
+            "offset 3h": "offset 3s",
+        },
+    )
+    server.start()
+    ballast = tmp_path / "data" / "ballast"
+    try:
+        watched.start()
+        server.wait_for_data("inspector_disk_free_bytes offset 3s")
+        assert "InspectorDiskAlmostFull" not in {name for name, _ in server.firing()}
+
+        def grown(alert: str) -> bool:
+            with ballast.open("ab") as file:
+                os.posix_fallocate(file.fileno(), ballast.stat().st_size, 20_000_000)
+            time.sleep(0.25)
+            return (alert, "") in server.firing()
+
+        wait_until(lambda: grown("InspectorDiskFullSoon"), "a disk that will be full")
+        wait_until(lambda: grown("InspectorDiskAlmostFull"), "a disk that is as good as full")
+    finally:
+        ballast.unlink(missing_ok=True)
+        server.stop()
