@@ -140,9 +140,12 @@ def test_a_shift_is_its_hours_in_the_zone_of_the_plant(database: Engine, queue: 
     until = datetime(2026, 3, 30, tzinfo=berlin)
     assert names(queue.page(QueueFilter(shift=night, since=since, until=until, order="newest")).rows) == ["f1", "f0"]
     assert names(queue.page(QueueFilter(shift=early, since=since, until=until)).rows) == ["f2"]
-    # Summer time begins in that night, so it is an hour shorter.
-    spans = night.spans(datetime(2026, 3, 28, 12, tzinfo=berlin), datetime(2026, 3, 29, 12, tzinfo=berlin))
-    assert [end - begin for begin, end in spans] == [timedelta(hours=7)]
+    # The clocks change in that night, so that the shift ends at four in UTC instead of five.
+    filled(database, verdict(8, received_at=datetime(2026, 3, 29, 5, 30, tzinfo=berlin)))
+    filled(database, verdict(9, received_at=datetime(2026, 3, 29, 6, 0, tzinfo=berlin)))
+    filters = QueueFilter(shift=night, since=since, until=until, order="newest")
+    assert names(queue.page(filters).rows) == ["f8", "f1", "f0"]
+    assert queue.counts(filters).matching == 3
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ _POSTGRES = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
+    "options": "-c timezone=UTC",
 }
-"""A server that is gone is noticed in seconds: of the driver, seconds, the last in milliseconds."""
+"""A server that is gone is noticed in seconds: of the driver, seconds, the last in milliseconds. Hours are UTC's."""
 
 _MIGRATION_LOCK = 0x696E7370
 """ "insp": who migrates PostgreSQL holds this advisory lock."""

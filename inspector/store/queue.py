@@ -1,17 +1,32 @@
 """The queue of the review: which frames wait for an operator, page by page, however many there are."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Literal, Self
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FunctionElement,
+    Select,
+    and_,
+    extract,
+    false,
+    func,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from inspector.errors import UsageError
 from inspector.store.database import store_errors
 from inspector.store.frame_row import COLUMNS, FrameRow
-from inspector.store.tables import frames, queued, reviews, unreviewed
+from inspector.store.tables import frames, queued, reviewed, reviews, unreviewed
 
 Order = Literal["worst", "newest"]
 State = Literal["open", "done", "all"]
@@ -33,18 +48,28 @@ class ShiftHours:
     end: time
     zone: tzinfo
 
-    def spans(self, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-        """When it was on between two moments: [from, to) in UTC, in order."""
+    def courses(self, since: datetime, until: datetime) -> list[tuple[datetime, datetime, int, int]]:
+        """Between two moments, the times over which its hours are the same in UTC, as they are until the clocks change:
+        (from, to, begin, end), begin and end in minutes of the day.
+        """
         day, last = since.astimezone(self.zone).date() - timedelta(days=1), until.astimezone(self.zone).date()
-        found = []
+        found: list[tuple[datetime, datetime, int, int]] = []
         while day <= last:
-            end_day = day if self.begin < self.end else day + timedelta(days=1)
-            begin = max(since, datetime.combine(day, self.begin, self.zone).astimezone(UTC))
-            end = min(until, datetime.combine(end_day, self.end, self.zone).astimezone(UTC))
-            if begin < end:
-                found.append((begin, end))
+            begin, end = self._on(day)
+            hours = (_minute(begin), _minute(end))
+            if found and found[-1][2:] == hours:
+                found[-1] = (found[-1][0], end, *hours)
+            else:
+                found.append((begin, end, *hours))
             day += timedelta(days=1)
         return found
+
+    def _on(self, day: date) -> tuple[datetime, datetime]:
+        end_day = day if self.begin < self.end else day + timedelta(days=1)
+        return (
+            datetime.combine(day, self.begin, self.zone).astimezone(UTC),
+            datetime.combine(end_day, self.end, self.zone).astimezone(UTC),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +146,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """matching: frames of the filter, at most MAX_COUNT. open: those that wait by station, under the filter's other
-    terms.
-    """
+    """matching: frames of a filter, at most MAX_COUNT. open: all that wait, by station."""
 
     matching: int
     open: dict[str, int]
@@ -132,6 +155,25 @@ class Counts:
     def capped(self) -> bool:
         """Whether there are more than were counted."""
         return self.matching >= MAX_COUNT
+
+
+class _Passing(FunctionElement[str]):
+    """A column that is asked for while an index is read in its order, and no reason to choose another index.
+
+    SQLite knows no figures of its tables: it takes any index that begins with such a column, and sorts what it finds.
+    """
+
+    inherit_cache = True
+
+
+@compiles(_Passing)
+def _plain(element: _Passing, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses.clauses[0], **options)
+
+
+@compiles(_Passing, "sqlite")
+def _with_plus(element: _Passing, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses.clauses[0], **options)}"
 
 
 class ReviewQueue:
@@ -209,16 +251,9 @@ class ReviewQueue:
         Raises:
             StoreError: the database cannot be read.
         """
-        matching = select(func.count()).select_from(
-            select(frames.c.id).where(*_terms(filters)).limit(MAX_COUNT).subquery()
-        )
-        everywhere = replace(filters, station=None, state="open", disposition=None, defect_type=None, reviewer=None)
-        waiting = select(frames.c.station, func.count()).where(*_terms(everywhere)).group_by(frames.c.station)
         with store_errors("queue"), self._engine.connect() as connection:
-            return Counts(
-                matching=int(connection.execute(matching).scalar_one()),
-                open=_by_station(connection.execute(waiting)),
-            )
+            matching = sum(_count(connection, terms) for terms in _terms(filters))
+            return Counts(min(matching, MAX_COUNT), _open_counts(connection))
 
     def open_counts(self) -> dict[str, int]:
         """How many frames wait, by station; stations where none does are left out.
@@ -226,9 +261,8 @@ class ReviewQueue:
         Raises:
             StoreError: the database cannot be read.
         """
-        query = select(frames.c.station, func.count()).where(unreviewed).group_by(frames.c.station)
         with store_errors("queue"), self._engine.connect() as connection:
-            return _by_station(connection.execute(query))
+            return _open_counts(connection)
 
     def pulse(self) -> tuple[int, int]:
         """Another one whenever a frame was queued or something was said.
@@ -245,37 +279,58 @@ class ReviewQueue:
         if place is not None and place.order != filters.order:
             raise UsageError(f"cursor: got one of the order {place.order}, expected {filters.order}")
         by = (_KEYS[filters.order], frames.c.id)
-        query = select(*COLUMNS).where(*_terms(filters))
+        beyond: list[ColumnElement[bool]] = []
         if place is not None:
             here = (place.key, place.id)
-            query = query.where(tuple_(*by) > here if back else tuple_(*by) < here)
-        return self._read(query.order_by(*(c.asc() if back else c.desc() for c in by)).limit(limit))
+            beyond = [tuple_(*by) > here if back else tuple_(*by) < here]
+        query = select(*COLUMNS).order_by(*(c.asc() if back else c.desc() for c in by)).limit(limit)
+        found: list[FrameRow] = []
+        with store_errors("queue"), self._engine.connect() as connection:
+            for terms in _terms(filters):
+                found += map(FrameRow.of, connection.execute(query.where(*terms, *beyond)))
+        found.sort(key=lambda row: (Cursor.of(row, filters.order).key, row.id), reverse=not back)
+        return found[:limit]
 
     def _read(self, query: Select[Any]) -> list[FrameRow]:
         with store_errors("queue"), self._engine.connect() as connection:
             return [FrameRow.of(row) for row in connection.execute(query)]
 
 
-def _terms(filters: QueueFilter) -> Sequence[ColumnElement[bool]]:
-    states: dict[State, list[ColumnElement[bool]]] = {
-        "open": [unreviewed],
-        "done": [queued, frames.c.disposition.is_not(None)],
-        "all": [queued],
-    }
-    terms = states[filters.state]
+def _count(connection: Connection, terms: Sequence[ColumnElement[bool]]) -> int:
+    within = select(frames.c.id).where(*terms).limit(MAX_COUNT).subquery()
+    return int(connection.execute(select(func.count()).select_from(within)).scalar_one())
+
+
+def _open_counts(connection: Connection) -> dict[str, int]:
+    query = select(frames.c.station, func.count()).where(unreviewed).group_by(frames.c.station)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _terms(filters: QueueFilter) -> list[list[ColumnElement[bool]]]:
+    """Of each of the disjoint sets that the filter asks for, the terms of its frames."""
+    asked = _asked(filters)
+    sets = {"open": [unreviewed], "done": [reviewed], "all": [unreviewed, reviewed]}
+    said = (filters.disposition, filters.defect_type, filters.reviewer)
+    if filters.state == "all" and any(value is not None for value in said):
+        return [[reviewed, *asked]]
+    return [[which, *asked] for which in sets[filters.state]]
+
+
+def _asked(filters: QueueFilter) -> list[ColumnElement[bool]]:
+    terms: list[ColumnElement[bool]] = []
     for column, value in (
-        (frames.c.station, filters.station),
         (frames.c.lot, filters.lot),
         (frames.c.part_id, filters.part),
-        (frames.c.word, filters.decision),
-        (frames.c.disposition, filters.disposition),
-        (frames.c.defect_type, filters.defect_type),
-        (frames.c.reviewer, filters.reviewer),
+        (_Passing(frames.c.station), filters.station),
+        (_Passing(frames.c.word), filters.decision),
+        (_Passing(frames.c.disposition), filters.disposition),
+        (_Passing(frames.c.defect_type), filters.defect_type),
+        (_Passing(frames.c.reviewer), filters.reviewer),
     ):
         if value is not None:
             terms.append(column == value)
     if filters.bank is not None:
-        terms.append(or_(frames.c.bank_id == filters.bank, frames.c.bank_digest == filters.bank))
+        terms.append(or_(_Passing(frames.c.bank_id) == filters.bank, _Passing(frames.c.bank_digest) == filters.bank))
     if filters.score_min is not None:
         terms.append(frames.c.score >= filters.score_min)
     if filters.score_max is not None:
@@ -284,9 +339,7 @@ def _terms(filters: QueueFilter) -> Sequence[ColumnElement[bool]]:
     if filters.shift is not None:
         until = filters.until or datetime.now(UTC)
         since = since or until - timedelta(days=_SHIFT_DAYS)
-        spans = filters.shift.spans(since, until)
-        on = [and_(frames.c.received_at >= begin, frames.c.received_at < end) for begin, end in spans]
-        terms.append(or_(*on) if on else frames.c.id < 0)
+        terms.append(or_(false(), *(_in_course(*course) for course in filters.shift.courses(since, until))))
     if since is not None:
         terms.append(frames.c.received_at >= since)
     if filters.until is not None:
@@ -294,5 +347,13 @@ def _terms(filters: QueueFilter) -> Sequence[ColumnElement[bool]]:
     return terms
 
 
-def _by_station(rows: Iterable[Sequence[Any]]) -> dict[str, int]:
-    return {row[0]: row[1] for row in rows}
+def _in_course(since: datetime, until: datetime, begin: int, end: int) -> ColumnElement[bool]:
+    """Arrived in that time, and at a minute of the day from begin to end, which may be the next day's, in UTC."""
+    arrived = frames.c.received_at
+    minute = extract("hour", arrived) * 60 + extract("minute", arrived)
+    hours = and_(minute >= begin, minute < end) if begin < end else or_(minute >= begin, minute < end)
+    return and_(arrived >= since, arrived < until, hours)
+
+
+def _minute(moment: datetime) -> int:
+    return moment.hour * 60 + moment.minute

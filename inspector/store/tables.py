@@ -108,21 +108,29 @@ queued: ColumnElement[bool] = frames.c.queued == true()
 unreviewed: ColumnElement[bool] = and_(queued, frames.c.disposition.is_(None))
 """The frames that wait for an operator."""
 
+reviewed: ColumnElement[bool] = frames.c.disposition.is_not(None)
+"""The frames about which somebody decided."""
+
 
 def _index(name: str, *columns: str, where: ColumnElement[bool]) -> None:
     Index(f"ix_frames_{name}", *(frames.c[c] for c in columns), sqlite_where=where, postgresql_where=where)
 
 
-_index("open_worst", "score_ratio", "id", where=unreviewed)
-_index("open_newest", "received_at", "id", where=unreviewed)
-_index("open_station_worst", "station", "score_ratio", "id", where=unreviewed)
-_index("open_station_newest", "station", "received_at", "id", where=unreviewed)
+# The queue is read in the order of an index. Behind it stand the columns that filters ask for: what does not fit is
+# passed over without reading its row. The sets are disjoint, so that there is one index for each question. To be read
+# alone, an index must hold what its own condition speaks of too.
+_ASKED = ("station", "word", "score", "lot", "bank_id", "bank_digest")
+_OPEN = (*_ASKED, "queued", "disposition")
+_SAID = (*_ASKED, "disposition", "defect_type", "reviewer")
+
+_index("open_worst", "score_ratio", "id", "received_at", *_OPEN, where=unreviewed)
+_index("open_newest", "received_at", "id", *_OPEN, where=unreviewed)
+_index("done_worst", "score_ratio", "id", "received_at", *_SAID, where=reviewed)
+_index("done_newest", "received_at", "id", *_SAID, where=reviewed)
 _index("queued", "id", where=queued)
-_index("queued_worst", "score_ratio", "id", where=queued)
-_index("queued_newest", "received_at", "id", where=queued)
-_index("queued_station_newest", "station", "received_at", "id", where=queued)
-_index("queued_lot", "lot", "received_at", where=queued)
-_index("reviewed", "reviewed_at", "station", where=frames.c.disposition.is_not(None))
+_index("open_lot", "lot", "received_at", where=unreviewed)
+_index("done_lot", "lot", "received_at", where=reviewed)
+_index("reviewed", "reviewed_at", "station", where=reviewed)
 _index("image", "sha256", where=frames.c.image.is_not(None))
 _index("pictures", "id", where=frames.c.image.is_not(None))
 _index("part", "part_id", where=frames.c.part_id.is_not(None))

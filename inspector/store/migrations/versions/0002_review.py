@@ -9,19 +9,22 @@ branch_labels = None
 depends_on = None
 
 OPEN = "queued = true AND disposition IS NULL"
+DONE = "disposition IS NOT NULL"
 QUEUED = "queued = true"
 
+ASKED = ("station", "word", "score", "lot", "bank_id", "bank_digest")
+ASKED_OPEN = (*ASKED, "queued", "disposition")
+ASKED_DONE = (*ASKED, "disposition", "defect_type", "reviewer")
+
 INDEXES = (
-    ("ix_frames_open_worst", ("score_ratio", "id"), OPEN),
-    ("ix_frames_open_newest", ("received_at", "id"), OPEN),
-    ("ix_frames_open_station_worst", ("station", "score_ratio", "id"), OPEN),
-    ("ix_frames_open_station_newest", ("station", "received_at", "id"), OPEN),
+    ("ix_frames_open_worst", ("score_ratio", "id", "received_at", *ASKED_OPEN), OPEN),
+    ("ix_frames_open_newest", ("received_at", "id", *ASKED_OPEN), OPEN),
+    ("ix_frames_done_worst", ("score_ratio", "id", "received_at", *ASKED_DONE), DONE),
+    ("ix_frames_done_newest", ("received_at", "id", *ASKED_DONE), DONE),
     ("ix_frames_queued", ("id",), QUEUED),
-    ("ix_frames_queued_worst", ("score_ratio", "id"), QUEUED),
-    ("ix_frames_queued_newest", ("received_at", "id"), QUEUED),
-    ("ix_frames_queued_station_newest", ("station", "received_at", "id"), QUEUED),
-    ("ix_frames_queued_lot", ("lot", "received_at"), QUEUED),
-    ("ix_frames_reviewed", ("reviewed_at", "station"), "disposition IS NOT NULL"),
+    ("ix_frames_open_lot", ("lot", "received_at"), OPEN),
+    ("ix_frames_done_lot", ("lot", "received_at"), DONE),
+    ("ix_frames_reviewed", ("reviewed_at", "station"), DONE),
     ("ix_frames_image", ("sha256",), "image IS NOT NULL"),
     ("ix_frames_pictures", ("id",), "image IS NOT NULL"),
     ("ix_frames_part", ("part_id",), "part_id IS NOT NULL"),
