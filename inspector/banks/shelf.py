@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -45,7 +45,10 @@ class BankName(BaseModel):
 
 
 class Move(BaseModel):
-    """One exchange. before: None where there was no bank. done: False where the process ended before it happened."""
+    """One exchange. before: None where there was no bank. done: False where the process ended before it happened.
+
+    guard_missed: how many confirmed defects the bank was known to pass when it was taken into use.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,6 +59,7 @@ class Move(BaseModel):
     before: BankName | None
     after: BankName
     reason: str | None = None
+    guard_missed: int = 0
     done: bool = False
 
 
@@ -67,7 +71,15 @@ class Shelf:
         self.folder = self.bank.parent / f".{self.bank.name}.shelf"
         self._journal = self.folder / "journal.jsonl"
 
-    def promote(self, candidate: Path, *, by: str, reason: str | None = None, action: Action = "promote") -> Move:
+    def promote(
+        self,
+        candidate: Path,
+        *,
+        by: str,
+        reason: str | None = None,
+        action: Action = "promote",
+        guard_missed: int = 0,
+    ) -> Move:
         """A copy of the bank at `candidate` is taken into use; the bank in use goes to the shelf.
 
         Raises:
@@ -86,7 +98,7 @@ class Shelf:
                     raise BankError(f"bank {candidate}: changed while it was copied; promote it again")
                 draft.chmod(0o755)
                 sync_files(draft)
-                return self._exchange(draft, after, by=by, reason=reason, action=action)
+                return self._exchange(draft, after, by=by, reason=reason, action=action, guard_missed=guard_missed)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
 
@@ -152,13 +164,11 @@ class Shelf:
     def _in_use(self) -> BankName | None:
         return _named(self.bank) if (self.bank / "manifest.json").is_file() else None
 
-    def _exchange(self, folder: Path, after: BankName, *, by: str, reason: str | None, action: Action) -> Move:
+    def _exchange(self, folder: Path, after: BankName, **said: Any) -> Move:
         """The exchange itself: `folder`, on the shelf, becomes the bank in use."""
         number = max((move.number for move in self.moves()), default=0) + 1
         before = self._in_use()
-        move = Move(
-            number=number, at=datetime.now(UTC), by=by, action=action, before=before, after=after, reason=reason
-        )
+        move = Move(number=number, at=datetime.now(UTC), before=before, after=after, **said)
         self._write(move)
         try:
             if self.bank.exists():

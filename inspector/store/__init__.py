@@ -3,10 +3,13 @@
 from inspector.store.accounts import Account, AccountError, Accounts, Role, Token
 from inspector.store.archive import Archive
 from inspector.store.audit import Audit, AuditFilter, PromotionRow
+from inspector.store.candidates import Candidate, Candidates
+from inspector.store.cases import Cases
 from inspector.store.database import ConflictError, open_database
 from inspector.store.frame_row import Disposition, FrameRow, score_ratio
 from inspector.store.ledger import Entry, Known, Ledger
 from inspector.store.outbox import Outbox, Waiting
+from inspector.store.promotions import Promotion, Promotions
 from inspector.store.quarantine import Quarantine
 from inspector.store.queue import Counts, Cursor, Page, QueueFilter, ReviewQueue, ShiftHours
 from inspector.store.retention import Freed, Policy, Retention
@@ -21,6 +24,9 @@ __all__ = [
     "Audit",
     "AuditFilter",
     "BatchResult",
+    "Candidate",
+    "Candidates",
+    "Cases",
     "ConflictError",
     "Counts",
     "Cursor",
@@ -33,7 +39,9 @@ __all__ = [
     "Outbox",
     "Page",
     "Policy",
+    "Promotion",
     "PromotionRow",
+    "Promotions",
     "Quarantine",
     "QueueFilter",
     "Recorded",

@@ -1,0 +1,134 @@
+"""Taking a bank into use at a station: the guard is asked, the exchange made, and the audit told."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from inspector.banks.replay import Judged, replay
+from inspector.banks.shelf import Action, Move, Shelf
+from inspector.errors import InspectorError, UsageError
+from inspector.pipeline import Pipeline
+from inspector.settings import Settings, StationSettings
+from inspector.store import Archive, Cases, Promotion, Promotions
+
+
+class GuardError(InspectorError):
+    """A bank would pass confirmed defects, and nobody gave a reason. missed: those frames."""
+
+    def __init__(self, message: str, missed: tuple[Judged, ...]) -> None:
+        super().__init__(message)
+        self.missed = missed
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """A bank was taken into use. guard: confirmed defects that it was held against; missed: those it passes."""
+
+    move: Move
+    guard: int
+    missed: tuple[Judged, ...]
+
+
+def station_of(settings: Settings, station: str) -> StationSettings:
+    """The settings of a station.
+
+    Raises:
+        UsageError: it is not in the settings.
+    """
+    found = next((one for one in settings.stations if str(one.id) == station), None)
+    if found is None:
+        known = ", ".join(str(one.id) for one in settings.stations)
+        raise UsageError(f"station {station[:260]!r}: is not in the settings, expected one of {known}")
+    return found
+
+
+def promote(
+    settings: Settings,
+    engine: Engine,
+    station: str,
+    candidate: Path,
+    *,
+    by: str,
+    reason: str | None = None,
+    action: Action = "promote",
+) -> Promoted:
+    """The bank at `candidate` is taken into use at `station`, and at all others that name the same folder.
+
+    Raises:
+        GuardError: it passes confirmed defects, and no reason is given.
+        BankError, EngineError: it cannot be used. UsageError: no such station.
+        StoreError: the database cannot be read, or did not take the record; the shelf's journal has it then.
+    """
+    place = station_of(settings, station).bank
+    reason = (reason or "").strip() or None
+    frames = [row for one in _sharing(settings, place) for row in Cases(engine).guard(one)]
+    pipeline = Pipeline.open(candidate, max_pixels=settings.max_pixels, engine=settings.engine)
+    shadow = replay(frames, Archive(settings.data_dir / "frames"), pipeline)
+    missed = shadow.missed
+    if missed and reason is None:
+        raise GuardError(
+            f"bank {candidate}: passes {len(missed)} of {len(shadow.guard)} confirmed defects "
+            f"(frame {missed[0].frame}{', …' if len(missed) > 1 else ''}); promote it with a written reason, or not",
+            missed,
+        )
+    move = Shelf(place).promote(candidate, by=by, reason=reason, action=action, guard_missed=len(missed))
+    record(settings, engine, place)
+    return Promoted(move, len(shadow.guard), missed)
+
+
+def rollback(settings: Settings, engine: Engine, station: str, *, by: str, reason: str | None = None) -> Move:
+    """The bank that the one in use replaced is taken into use again.
+
+    Raises:
+        BankError: there is none. UsageError: no such station. StoreError: the database did not take the record.
+    """
+    place = station_of(settings, station).bank
+    move = Shelf(place).rollback(by=by, reason=(reason or "").strip() or None)
+    record(settings, engine, place)
+    return move
+
+
+def apply_thresholds(
+    settings: Settings, engine: Engine, station: str, *, ok: float, ng: float, by: str, reason: str | None = None
+) -> Promoted:
+    """The bank in use under other thresholds, as a bank of its own whose lineage names the one before.
+
+    Raises: as `promote`, and UsageError where the thresholds cannot be.
+    """
+    from calibration.derive import with_thresholds
+
+    place = station_of(settings, station).bank
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".thresholds.", dir=settings.data_dir) as folder:
+        with_thresholds(place, Path(folder) / "bank", ok=ok, ng=ng)
+        return promote(settings, engine, station, Path(folder) / "bank", by=by, reason=reason, action="thresholds")
+
+
+def record(settings: Settings, engine: Engine, place: Path) -> None:
+    """Brings the audit up to what the shelf's journal says, exchanges by the command line included.
+
+    Raises:
+        StoreError: the database did not take it; the journal has it, and the next call tries again.
+    """
+    moves = [
+        Promotion(
+            at=move.at,
+            by=move.by,
+            action=move.action,
+            before=(move.before.id, move.before.digest) if move.before else None,
+            after=(move.after.id, move.after.digest),
+            reason=move.reason,
+            guard_missed=move.guard_missed,
+        )
+        for move in Shelf(place).moves()
+        if move.done
+    ]
+    for station in _sharing(settings, place):
+        Promotions(engine).record(station, moves)
+
+
+def _sharing(settings: Settings, place: Path) -> list[str]:
+    """The stations that name this folder."""
+    return [str(one.id) for one in settings.stations if one.bank.resolve() == place.resolve()]

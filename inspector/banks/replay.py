@@ -1,0 +1,129 @@
+"""A shadow run: recorded frames before another bank, and which verdicts change."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inspector.errors import FrameError, StoreError
+from inspector.pipeline import Pipeline
+from inspector.store import Archive, FrameRow
+
+PASSED = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A frame before two banks. before: as the line decided it, or as the bank in use does; scores likewise."""
+
+    frame: int
+    frame_id: str
+    disposition: str | None
+    defect_type: str | None
+    before: str
+    after: str
+    score_before: float | None
+    score_after: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As `inspector replay --json` and the page have it."""
+        return {
+            "frame": self.frame,
+            "frame_id": self.frame_id,
+            "disposition": self.disposition,
+            "defect_type": self.defect_type,
+            "before": self.before,
+            "after": self.after,
+            "score_before": self.score_before,
+            "score_after": round(self.score_after, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """What a shadow run found. judged: all frames that could be read. lost: how many pictures could not."""
+
+    judged: tuple[Judged, ...]
+    lost: int
+
+    @property
+    def changed(self) -> tuple[Judged, ...]:
+        """Frames with another decision, guard defects first, then by score."""
+        found = (one for one in self.judged if one.before != one.after)
+        return tuple(sorted(found, key=lambda one: (one.disposition != "defect", -one.score_after)))
+
+    @property
+    def guard(self) -> tuple[Judged, ...]:
+        """Confirmed defects."""
+        return tuple(one for one in self.judged if one.disposition == "defect")
+
+    @property
+    def missed(self) -> tuple[Judged, ...]:
+        """Confirmed defects that would pass."""
+        return tuple(one for one in self.guard if one.after == PASSED)
+
+    @property
+    def false_alarms(self) -> tuple[Judged, ...]:
+        """Frames that an operator passed and the line had not."""
+        return tuple(one for one in self.judged if one.disposition == "false_alarm" and one.before != PASSED)
+
+    @property
+    def cleared(self) -> tuple[Judged, ...]:
+        """False alarms that would pass."""
+        return tuple(one for one in self.false_alarms if one.after == PASSED)
+
+    def to_json(self, *, most: int = 500) -> dict[str, Any]:
+        """One object; `most`: changed frames that are listed."""
+        moves = Counter((one.before, one.after) for one in self.judged)
+        return {
+            "frames": len(self.judged),
+            "lost": self.lost,
+            "decisions": [{"before": b, "after": a, "frames": n} for (b, a), n in sorted(moves.items())],
+            "guard": len(self.guard),
+            "missed": [one.to_json() for one in self.missed],
+            "missed_before": sum(one.before == PASSED for one in self.guard),
+            "false_alarms": len(self.false_alarms),
+            "cleared": len(self.cleared),
+            "changed": [one.to_json() for one in self.changed[:most]],
+            "changed_total": len(self.changed),
+        }
+
+
+def replay(
+    frames: Sequence[FrameRow],
+    archive: Archive,
+    candidate: Pipeline,
+    *,
+    in_use: Pipeline | None = None,
+    track: Callable[[Sequence[FrameRow], str], Iterable[FrameRow]] = lambda items, _: items,
+) -> Shadow:
+    """Inspect recorded frames by another bank.
+
+    in_use: what to compare with; a frame that it decided itself is not inspected by it again. None compares with what
+    the line decided then, by whichever bank it ran.
+    """
+    judged, lost = [], 0
+    for row in track(frames, "shadow run"):
+        try:
+            payload = archive.read(row.sha256, row.image or "")
+            after = candidate.inspect(payload)
+            before, score = row.word, row.score
+            if in_use is not None and in_use.bank.ref.digest != row.bank_digest:
+                again = in_use.inspect(payload)
+                before, score = again.decision.value, again.score
+        except (FrameError, StoreError):
+            lost += 1
+            continue
+        judged.append(
+            Judged(
+                row.id,
+                row.frame_id,
+                row.disposition,
+                row.defect_type,
+                before,
+                after.decision.value,
+                score,
+                after.score,
+            )
+        )
+    return Shadow(tuple(judged), lost)

@@ -1,0 +1,94 @@
+"""Candidate banks: built from what operators said, tried on recorded frames, promoted or not."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import Engine, insert, select, update
+
+from inspector.errors import StoreError
+from inspector.store.database import store_errors, writing
+from inspector.store.tables import candidates
+
+State = Literal["building", "built", "shadowed", "promoted", "rejected", "failed"]
+
+RUNNING: Final = ("building", "built")
+"""States in which somebody works on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One row of store.tables.candidates. document: what went in, how far it is, the shadow run, the fault."""
+
+    id: int
+    created_at: datetime
+    by: str
+    station: str
+    path: str
+    base_digest: str
+    digest: str | None
+    state: State
+    document: Mapping[str, Any]
+
+
+class Candidates:
+    """Reads and writes candidates. Every method raises StoreError where the database cannot be used."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def begin(self, station: str, *, by: str, base_digest: str) -> Candidate:
+        """A new one, being built; its path is told later, as it carries the id."""
+        row = {
+            "created_at": datetime.now(UTC),
+            "by": by[:64],
+            "station": station,
+            "path": "",
+            "base_digest": base_digest,
+            "state": "building",
+            "document": "{}",
+        }
+        with store_errors("candidates"), writing(self._engine) as connection:
+            number = connection.execute(insert(candidates).values(row)).inserted_primary_key
+        if number is None:
+            raise StoreError("candidates: the database gave no id, expected one for each row")
+        return self.get(int(number[0]))
+
+    def get(self, number: int) -> Candidate:
+        """The candidate with this id.
+
+        Raises:
+            StoreError: there is none.
+        """
+        with store_errors("candidates"), self._engine.connect() as connection:
+            row = connection.execute(select(candidates).where(candidates.c.id == number)).one_or_none()
+        if row is None:
+            raise StoreError(f"candidate {number}: no such candidate")
+        return _candidate(row)
+
+    def of(self, station: str, *, limit: int = 20) -> list[Candidate]:
+        """A station's candidates, newest first."""
+        query = select(candidates).where(candidates.c.station == station).order_by(candidates.c.id.desc()).limit(limit)
+        with store_errors("candidates"), self._engine.connect() as connection:
+            return [_candidate(row) for row in connection.execute(query)]
+
+    def tell(self, number: int, *, state: State | None = None, path: str | None = None, digest: str | None = None,
+             **said: Any) -> None:  # fmt: skip
+        """Changes what is given; `said` goes into the document, None takes a key out."""
+        with store_errors("candidates"), writing(self._engine) as connection:
+            text = connection.execute(
+                select(candidates.c.document).where(candidates.c.id == number).with_for_update()
+            ).scalar_one()
+            document = {key: value for key, value in (json.loads(text) | said).items() if value is not None}
+            given = {"state": state, "path": path, "digest": digest}
+            values = {key: value for key, value in given.items() if value is not None}
+            connection.execute(
+                update(candidates).where(candidates.c.id == number).values(document=json.dumps(document), **values)
+            )
+
+
+def _candidate(row: Any) -> Candidate:
+    values = dict(row._mapping)
+    return Candidate(**{**values, "document": json.loads(values["document"])})

@@ -1,0 +1,42 @@
+"""The recorded frames of a station that a new bank is tried on: guard defects, false alarms, and what came last."""
+
+from sqlalchemy import ColumnElement, Engine, select
+
+from inspector.store.database import store_errors
+from inspector.store.frame_row import COLUMNS, FrameRow
+from inspector.store.tables import frames
+
+_PASSED = "ok"
+
+
+class Cases:
+    """Reads frames whose picture is archived. Every method raises StoreError where the database cannot be read."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def guard(self, station: str) -> list[FrameRow]:
+        """Confirmed defects, escapes among them, oldest first: no bank may pass them unseen."""
+        return self._read(frames.c.station == station, frames.c.disposition == "defect", oldest=True)
+
+    def false_alarms(self, station: str) -> list[FrameRow]:
+        """Frames that the line did not pass and an operator did, oldest first."""
+        said = frames.c.disposition == "false_alarm", frames.c.word != _PASSED
+        return self._read(frames.c.station == station, *said, oldest=True)
+
+    def recent(self, station: str, limit: int) -> list[FrameRow]:
+        """What came last, decided about or not, newest first."""
+        return self._read(frames.c.station == station, limit=limit)
+
+    def without_picture(self, station: str) -> int:
+        """Confirmed defects that guard nothing, as no picture of them was kept."""
+        wanted = frames.c.station == station, frames.c.disposition == "defect", frames.c.image.is_(None)
+        query = select(frames.c.id).where(frames.c.outcome == "verdict", *wanted)
+        with store_errors("cases"), self._engine.connect() as connection:
+            return len(connection.execute(query).all())
+
+    def _read(self, *wanted: ColumnElement[bool], oldest: bool = False, limit: int | None = None) -> list[FrameRow]:
+        query = select(*COLUMNS).where(frames.c.outcome == "verdict", frames.c.image.is_not(None), *wanted)
+        query = query.order_by(frames.c.id if oldest else frames.c.id.desc()).limit(limit)
+        with store_errors("cases"), self._engine.connect() as connection:
+            return [FrameRow.of(row) for row in connection.execute(query)]

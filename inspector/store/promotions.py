@@ -1,0 +1,59 @@
+"""Which bank a station was given, when, by whom and why: what the shelves' journals say, where the audit reads it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, insert, select
+
+from inspector.store.database import store_errors, writing
+from inspector.store.tables import promotions
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """One exchange of a bank. Each bank as (id, digest)."""
+
+    at: datetime
+    by: str
+    action: str
+    before: tuple[str, str] | None
+    after: tuple[str, str]
+    reason: str | None
+    guard_missed: int
+
+
+class Promotions:
+    """Writes the table; `Audit` reads it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def record(self, station: str, exchanges: Sequence[Promotion]) -> int:
+        """Those that are not in the table yet, in order; returns how many they were.
+
+        Raises:
+            StoreError: nothing was written.
+        """
+        with store_errors("promotions"), writing(self._engine) as connection:
+            known = select(promotions.c.at, promotions.c.to_digest).where(promotions.c.station == station)
+            seen = {(row[0], row[1]) for row in connection.execute(known)}
+            new = [one for one in exchanges if (one.at, one.after[1]) not in seen]
+            if new:
+                connection.execute(insert(promotions), [_row(station, one) for one in new])
+        return len(new)
+
+
+def _row(station: str, one: Promotion) -> dict[str, object]:
+    return {
+        "at": one.at,
+        "station": station,
+        "by": one.by[:64],
+        "action": one.action,
+        "from_id": one.before[0] if one.before else None,
+        "from_digest": one.before[1] if one.before else None,
+        "to_id": one.after[0],
+        "to_digest": one.after[1],
+        "reason": one.reason,
+        "guard_missed": one.guard_missed,
+    }

@@ -1,0 +1,102 @@
+"""A bank that would pass a confirmed defect needs a written reason, and the audit knows each exchange."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from line import CAM1, CAM2, drawn_part
+from review_site import ReviewSite, running_site
+
+from calibration.derive import with_thresholds
+from inspector.bank import Bank
+from inspector.banks.promotion import GuardError, apply_thresholds, promote, record, rollback
+from inspector.banks.shelf import Shelf
+from inspector.errors import BankError, UsageError
+from inspector.store import Audit, AuditFilter
+
+STATION = str(CAM1)
+
+
+@pytest.fixture
+def site(tmp_path: Path, bank: Path) -> Iterator[ReviewSite]:
+    """A page of its own, on a copy of the bank that may be exchanged."""
+    place = Path(shutil.copytree(bank, tmp_path / "banks" / "tile"))
+    with running_site(tmp_path, place) as running:
+        yield running
+
+
+def in_use(site: ReviewSite) -> Path:
+    return site.settings.stations[0].bank
+
+
+def blind(site: ReviewSite, folder: Path) -> Path:
+    """A bank that passes everything."""
+    with_thresholds(in_use(site), folder / "blind", ok=1e6, ng=1e6)
+    return folder / "blind"
+
+
+def test_a_bank_that_misses_a_guard_defect_needs_a_reason(site: ReviewSite, tmp_path: Path) -> None:
+    frame = site.add()
+    site.reviews.dispose(frame, to="defect", reviewer="olga", version=0)
+    candidate = blind(site, tmp_path)
+    before = Bank.load(in_use(site)).ref
+    for reason in (None, "", "  "):
+        with pytest.raises(GuardError, match=f"passes 1 of 1 confirmed defects .frame {frame}.") as caught:
+            promote(site.settings, site.engine, STATION, candidate, by="emil", reason=reason)
+        assert [one.frame for one in caught.value.missed] == [frame]
+    assert Bank.load(in_use(site)).ref == before
+    done = promote(site.settings, site.engine, STATION, candidate, by="emil", reason="a trial on shift")
+    assert (done.guard, len(done.missed)) == (1, 1)
+    told = Audit(site.engine).promotions(AuditFilter(station=STATION), limit=10)
+    assert [(row.by, row.action, row.reason, row.guard_missed) for row in told] == [
+        ("emil", "promote", "a trial on shift", 1)
+    ]
+    assert told[0].from_digest == before.digest
+    rollback(site.settings, site.engine, STATION, by="emil", reason="enough")
+    assert Bank.load(in_use(site)).ref == before
+
+
+def test_thresholds_are_applied_as_a_bank_of_their_own(site: ReviewSite) -> None:
+    before = Bank.load(in_use(site))
+    done = apply_thresholds(
+        site.settings, site.engine, STATION, ok=before.thresholds.ok, ng=before.thresholds.ng + 1, by="emil"
+    )
+    after = Bank.load(in_use(site))
+    assert after.thresholds.ng == before.thresholds.ng + 1
+    assert after.manifest.lineage.parent == before.ref.digest
+    assert done.move.action == "thresholds"
+    for station in (STATION, str(CAM2)):  # both stations name the same folder
+        assert [row.action for row in Audit(site.engine).promotions(AuditFilter(station=station), limit=9)] == [
+            "thresholds"
+        ]
+    with pytest.raises(UsageError, match="ok <= ng"):
+        apply_thresholds(site.settings, site.engine, STATION, ok=3.0, ng=2.0, by="emil")
+    site.reviews.dispose(site.add(), to="defect", reviewer="olga", version=0)
+    with pytest.raises(GuardError):
+        apply_thresholds(site.settings, site.engine, STATION, ok=1e6, ng=1e6, by="emil")
+    assert Bank.load(in_use(site)).ref == after.ref
+    assert list(site.settings.data_dir.glob(".thresholds*")) == []
+
+
+def test_what_the_command_line_exchanged_is_in_the_audit_too(site: ReviewSite, tmp_path: Path) -> None:
+    Shelf(in_use(site)).promote(blind(site, tmp_path), by="root")
+    for _ in range(2):
+        record(site.settings, site.engine, in_use(site))
+    assert [row.by for row in Audit(site.engine).promotions(AuditFilter(station=STATION), limit=9)] == ["root"]
+
+
+def test_what_cannot_be_promoted(site: ReviewSite, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not in the settings, expected one of"):
+        promote(site.settings, site.engine, "a/b/c/d", blind(site, tmp_path), by="emil")
+    with pytest.raises(BankError, match=r"no manifest\.json there"):
+        promote(site.settings, site.engine, STATION, tmp_path / "none", by="emil")
+    with pytest.raises(BankError, match="nothing to roll back to"):
+        rollback(site.settings, site.engine, STATION, by="emil")
+
+
+def test_an_escape_guards_as_well(site: ReviewSite, tmp_path: Path) -> None:
+    frame = site.add(drawn_part(1), sampled=True)
+    site.reviews.escape(frame, reviewer="olga", version=0)
+    with pytest.raises(GuardError):
+        promote(site.settings, site.engine, STATION, blind(site, tmp_path), by="emil")
