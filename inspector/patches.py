@@ -38,7 +38,7 @@ def view_of(frame: Frame, recipe: Recipe) -> View:
 
 
 def picture_of(frame: Frame, recipe: Recipe) -> tuple[UInt8Image, View]:
-    """What the backbone sees: cut to the crop and to the region of interest, resized, painted over outside the region.
+    """What the backbone sees: cut to the crop and to the region of interest, resized, covered outside the region.
 
     Returns:
         uint8 (height, width, 3) RGB of the size that `picture_wh` names, contiguous; and the rectangle it shows.
@@ -50,7 +50,7 @@ def picture_of(frame: Frame, recipe: Recipe) -> tuple[UInt8Image, View]:
     if window is None:
         pixels = _resized(view.cut(frame.pixels), recipe.size_wh)
         return (pixels if pixels.flags.c_contiguous else pixels.copy()), view
-    return window.paint(_resized(window.view.cut(frame.pixels), window.size_wh)), window.view
+    return window.cover(_resized(window.view.cut(frame.pixels), window.size_wh)), window.view
 
 
 def _resized(pixels: UInt8Image, size_wh: tuple[int, int]) -> UInt8Image:

@@ -1,8 +1,8 @@
 """Which rectangle of the frame the backbone sees, and which part of it counts.
 
 Under a region of interest whole rows and columns of patches may fall away: the picture is cut to the rest, at the same
-scale, so that they cost nothing. What else lies outside is painted over before the backbone sees it: a patch sees its
-surroundings, and what is outside must not reach it through them.
+scale, so that they cost nothing. What else lies outside is covered before the backbone sees it, by the mirror image of
+what lies inside: a patch sees its surroundings, and what is outside must not reach it through them.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,6 @@ STEP = 16
 
 NARROWEST = 32
 """The least width and height of a window, pixels of the picture."""
-
-PAINT = (124, 116, 104)
-"""The mean of ImageNet's pictures, RGB: normalised it is zero, as is what lies beyond a picture's border."""
 
 HALF = 0.5 - 1e-4
 """A patch counts from half of its cell inside on, a pixel likewise; less rounding."""
@@ -53,9 +50,9 @@ class Window:
     """The part of a recipe's picture that a region of interest leaves, and what of it counts.
 
     view: what it shows of the frame. x, y: its place in the picture of the recipe's size. size_wh: its own size there.
-    share: float32 (height, width), how much of each of its pixels lies inside. visible: uint8 (height, width), 1 where
-    nothing outside contributes to a pixel. cover: uint8 (height, width, 3), paint all over. counts: bool
-    (height, width) of the recipe's size, True inside.
+    share: float32 (height, width), how much of each of its pixels lies inside. visible: bool (height, width), pixels to
+    which nothing outside contributes. mirrored: int16 (height, width, 2), for each pixel the x and y of the visible one
+    that is shown there: itself, or its mirror image. counts: bool (height, width) of the recipe's size, True inside.
     """
 
     view: View
@@ -63,8 +60,8 @@ class Window:
     y: int
     size_wh: tuple[int, int]
     share: Float32Array
-    visible: UInt8Image
-    cover: UInt8Image
+    visible: NDArray[np.bool_]
+    mirrored: NDArray[np.int16]
     counts: NDArray[np.bool_]
 
     @property
@@ -73,11 +70,10 @@ class Window:
         width, height = self.size_wh
         return slice(self.y, self.y + height), slice(self.x, self.x + width)
 
-    def paint(self, picture: UInt8Image) -> UInt8Image:
-        """A copy of the window's picture, uint8 (height, width, 3), painted over where anything outside shows."""
-        painted = self.cover.copy()
-        cv2.copyTo(picture, self.visible, painted)
-        return painted
+    def cover(self, picture: UInt8Image) -> UInt8Image:
+        """A copy of the window's picture, uint8 (height, width, 3), covered where anything outside shows."""
+        nothing = np.empty(0, np.uint16)
+        return np.asarray(cv2.remap(picture, self.mirrored, nothing, cv2.INTER_NEAREST), np.uint8)
 
     def spread(self, heat: Float32Array) -> Float32Array:
         """The window's anomaly map, float32 (height, width), in one of the recipe's size that is zero outside."""
@@ -87,7 +83,11 @@ class Window:
 
 
 def window_of(recipe: Recipe) -> Window | None:
-    """The window of the recipe's region of interest; None without one."""
+    """The window of the recipe's region of interest; None without one.
+
+    Raises:
+        RecipeError: the region is thinner than a pixel of the picture that the backbone sees.
+    """
     return None if recipe.roi is None else _window(recipe.roi, recipe.crop, recipe.size_wh)
 
 
@@ -164,14 +164,20 @@ def _window(roi: Roi, crop: Crop | None, size_wh: tuple[int, int]) -> Window:
     top, bottom, y, y_end = _span(int(rows[0]), int(rows[-1]) + 1, whole.height, size_wh[1])
     seen = inside[top:bottom, left:right]
     own_wh = x_end - x, y_end - y
+    visible = ~_touched(~seen, own_wh)
+    if not visible.any():
+        raise RecipeError(
+            f"recipe: roi is thinner than a pixel of the picture that the backbone sees, {own_wh[0]}x{own_wh[1]} for "
+            f"{right - left}x{bottom - top} of the frame; draw it larger, or take a larger size_wh"
+        )
     return Window(
         view=View(whole.x + left, whole.y + top, right - left, bottom - top),
         x=x,
         y=y,
         size_wh=own_wh,
         share=_share(seen, own_wh),
-        visible=(~_touched(~seen, own_wh)).astype(np.uint8),
-        cover=np.full((*own_wh[::-1], 3), PAINT, np.uint8),
+        visible=visible,
+        mirrored=_mirrored(visible),
         counts=_share(inside, size_wh) >= HALF,
     )
 
@@ -209,6 +215,22 @@ def _touched(outside: NDArray[np.bool_], size_wh: tuple[int, int]) -> NDArray[np
     top, bottom = _sources(height, size_wh[1])
     among = total[bottom][:, right] - total[top][:, right] - total[bottom][:, left] + total[top][:, left]
     return np.asarray(among > 0)
+
+
+def _mirrored(visible: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """For each pixel x and y of the visible one that is shown there, int16 (height, width, 2).
+
+    A hidden pixel shows its mirror image at the nearest visible one, or that one where the image is hidden too.
+    """
+    hidden = (~visible).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(hidden, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    place_of = np.zeros((int(labels.max()) + 1, 2), np.int64)
+    place_of[labels[visible]] = np.argwhere(visible)
+    nearest, own = place_of[labels], np.moveaxis(np.indices(visible.shape), 0, -1)
+    image = 2 * nearest - own
+    within = np.clip(image, 0, np.array(visible.shape) - 1)
+    sound = (image == within).all(-1) & visible[within[..., 0], within[..., 1]]
+    return np.ascontiguousarray(np.where(sound[..., None], image, nearest)[..., ::-1]).astype(np.int16)
 
 
 def _sources(length: int, side: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
