@@ -4,6 +4,7 @@
 a dead letter and the ledger carry.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -21,6 +22,15 @@ class UsageError(InspectorError):
 
 class SettingsError(UsageError):
     """The configuration file is missing, malformed, or says something that cannot be."""
+
+
+class SettingsMistakesError(SettingsError):
+    """One or more mistakes; the message has the first and how many more, `mistakes` has each."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+        super().__init__(f"{mistakes[0]}{more}")
+        self.mistakes = tuple(mistakes)
 
 
 class RecipeError(UsageError):

@@ -1,13 +1,15 @@
 """The configuration file: one YAML, read once, checked whole, frozen.
 
-Every mistake is one line: file, line, key, what was got, what was expected, and for a typo the key meant.
-Paths are relative to the file.
+Every mistake is one line: file and line (or the environment's variable), key, what was got, what was expected, and for
+a typo the key meant. Paths are relative to the file.
 """
 
 import difflib
 import ipaddress
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
@@ -21,14 +23,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
-from inspector.errors import SettingsError, StationNameError
+from inspector.errors import SettingsError, SettingsMistakesError, StationNameError
+from inspector.overrides import Override, apply, collect
 from inspector.types import StationId
 
 _LEVEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -67,7 +72,9 @@ def _station(value: object) -> StationId:
 FilePath = Annotated[Path, AfterValidator(_existing_file)]
 SecretPath = Annotated[Path, AfterValidator(_secret_file)]
 AnyPath = Annotated[Path, AfterValidator(_below_file)]
-StationField = Annotated[StationId, PlainValidator(_station), WithJsonSchema({"type": "string"})]
+StationField = Annotated[
+    StationId, PlainValidator(_station), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})
+]
 
 
 Protocol = Annotated[Literal["auto", "5", "3.1.1"], BeforeValidator(lambda v: "5" if v == 5 else v)]
@@ -111,7 +118,7 @@ class MetricsSettings(_Section):
 
     @model_validator(mode="after")
     def _authenticated(self) -> "MetricsSettings":
-        if self.token_file is None and not _is_loopback(self.host):
+        if self.token_file is None and not is_loopback(self.host):
             raise ValueError(f"host: got {self.host} without token_file, expected 127.0.0.1 or a token_file")
         return self
 
@@ -155,7 +162,7 @@ class ReviewSettings(_Section):
     def _guarded(self) -> "ReviewSettings":
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("got one of cert_file and key_file, expected both or none")
-        if not (_is_loopback(self.host) or self.cert_file or self.behind_tls_proxy):
+        if not (is_loopback(self.host) or self.cert_file or self.behind_tls_proxy):
             raise ValueError(
                 f"host: got {self.host} without TLS, expected 127.0.0.1, cert_file and key_file, "
                 "or behind_tls_proxy: true"
@@ -198,7 +205,8 @@ def _own_zone() -> tzinfo:
         return UTC
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a name or address stands for this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -307,12 +315,37 @@ def read_secret(path: Path) -> str:
     return secret
 
 
-def load(path: Path) -> Settings:
-    """Reads and checks a configuration file.
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """The settings, and which environment variables have a part in them, by key; strangers: those that have none."""
+
+    settings: Settings
+    variables: Mapping[tuple[str | int, ...], str]
+    strangers: tuple[str, ...]
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Reads and checks a configuration file; variables of the environment (the process's own) win over it.
 
     Raises:
-        SettingsError: the file is missing, is no YAML, or says something that cannot be.
+        SettingsError: the file is missing, is no YAML, or it or a variable says something that cannot be.
     """
+    return trace(path, environment).settings
+
+
+def trace(path: Path, environment: Mapping[str, str] | None = None) -> Origins:
+    """As `load`, and tells where values come from.
+
+    Raises:
+        SettingsError: as `load`; its `mistakes` lists each.
+    """
+    root, content = _read(path)
+    overrides, strangers = collect(os.environ if environment is None else environment, Settings.model_fields)
+    settings = _validated(path, root, content, overrides)
+    return Origins(settings, {one.loc: one.variable for one in overrides}, tuple(strangers))
+
+
+def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -326,10 +359,22 @@ def load(path: Path) -> Settings:
     if not isinstance(root, yaml.MappingNode):
         raise SettingsError(f"{path}: got {type(content).__name__}, expected keys and values")
     _refuse_repeated_keys(path, root)
+    return root, content
+
+
+def _validated(
+    path: Path, root: yaml.Node, content: dict[Any, Any], overrides: Sequence[Override], *, again: bool = True
+) -> Settings:
     try:
-        return Settings.model_validate(content, context={"base": path.absolute().parent})
+        return Settings.model_validate(apply(content, overrides), context={"base": path.absolute().parent})
     except ValidationError as error:
-        raise SettingsError(_explain(path, root, error)) from error
+        problems = error.errors(include_url=False)
+        texts = {tuple(_loc_of(problem)) for problem in problems if problem["type"] == "string_type"}
+        if again and any(one.loc in texts for one in overrides):
+            literal = [one.as_text() if one.loc in texts else one for one in overrides]
+            return _validated(path, root, content, literal, again=False)
+        mistakes = tuple(_explain(path, root, problem, overrides) for problem in problems)
+        raise SettingsMistakesError(mistakes) from error
 
 
 def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
@@ -346,15 +391,43 @@ def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
             _refuse_repeated_keys(path, item)
 
 
-def _explain(path: Path, root: yaml.Node, error: ValidationError) -> str:
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    loc = [part for part in first["loc"] if not str(part).startswith("function-")]
-    where = f"{path}:{_line(root, loc)}: "
+def _loc_of(problem: ErrorDetails) -> list[str | int]:
+    return [part for part in problem["loc"] if not str(part).startswith("function-")]
+
+
+def _explain(path: Path, root: yaml.Node, problem: ErrorDetails, overrides: Sequence[Override]) -> str:
+    loc = _loc_of(problem)
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    text = _problem(first["type"], first["msg"], first.get("input"), loc)
-    return f"{where}{key}: {text}{more}" if key else f"{where}{text}{more}"
+    text = _problem(problem["type"], problem["msg"], problem.get("input"), loc)
+    said = f"{key}: {text}" if key else text
+    variable = _variable(root, loc, overrides)
+    return f"environment: {variable}: {said}" if variable else f"{path}:{_line(root, loc)}: {said}"
+
+
+def _variable(root: yaml.Node, loc: Sequence[str | int], overrides: Sequence[Override]) -> str | None:
+    """The variable that set what is wrong, or what holds it, or all there is of what the file does not have."""
+    depth = _depth(root, loc)
+    for one in overrides:
+        place = list(one.loc)
+        if loc and place == list(loc[: len(place)]):
+            return one.variable
+        if depth < len(loc) and place[: depth + 1] == list(loc[: depth + 1]):
+            return one.variable
+    return None
+
+
+def _depth(node: yaml.Node, loc: Sequence[str | int]) -> int:
+    """How many levels of a place the file has."""
+    for depth, part in enumerate(loc):
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+        elif isinstance(node, yaml.MappingNode) and (
+            below := [value for key, value in node.value if key.value == part]
+        ):
+            node = below[0]
+        else:
+            return depth
+    return len(loc)
 
 
 def _problem(kind: str, message: str, got: object, loc: Sequence[str | int]) -> str:

@@ -1,0 +1,166 @@
+"""What in sound settings would surprise: told by `inspector config check`, never a reason not to start."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from inspector.bank import DRIFT_FILE, read_manifest
+from inspector.errors import BankError
+from inspector.settings import Settings, is_loopback
+from inspector.station import QUEUE_BYTES
+
+_PROCESS_BYTES = 400_000_000
+"""The daemon with its engine, before any bank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """The key that it is about, and what would happen, with what to do."""
+
+    key: str
+    text: str
+
+
+def surprises(settings: Settings) -> list[Surprise]:
+    """All of them, in the order of the settings. Looks at the files and folders that they name."""
+    return [
+        *_broker(settings),
+        *_secrets(settings),
+        *_database(settings),
+        *_metrics(settings),
+        *_memory(settings),
+        *_disk(settings),
+        *_banks(settings),
+    ]
+
+
+def _broker(settings: Settings) -> Iterator[Surprise]:
+    broker = settings.broker
+    if is_loopback(broker.host):
+        return
+    if broker.tls is None:
+        yield Surprise(
+            "broker.tls",
+            f"{broker.host} is another machine and tls is not set: pictures, verdicts and the password cross the "
+            "network as they are; set tls: {ca_file: ca.pem}",
+        )
+    if broker.username is None and (broker.tls is None or broker.tls.cert_file is None):
+        yield Surprise(
+            "broker.username",
+            f"nobody says who connects to {broker.host}; set username and password_file, or a client certificate",
+        )
+
+
+def _secrets(settings: Settings) -> Iterator[Surprise]:
+    tls = settings.broker.tls
+    files = {
+        "broker.password_file": settings.broker.password_file,
+        "broker.tls.key_file": None if tls is None else tls.key_file,
+        "metrics.token_file": settings.metrics.token_file,
+        "review.key_file": settings.review.key_file,
+    }
+    for key, path in files.items():
+        if path is not None and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            yield Surprise(key, f"every user of this machine can read {path}; chmod 0640, with the daemon's group")
+
+
+def _database(settings: Settings) -> Iterator[Surprise]:
+    if settings.database is None:
+        return
+    try:
+        url = make_url(settings.database)
+    except ArgumentError:
+        yield Surprise("database", "is no SQLAlchemy URL, as in postgresql+psycopg://inspector@db/inspector")
+        return
+    if url.password is not None:
+        yield Surprise(
+            "database", "holds a password that every reader of this file sees; use ~/.pgpass, a service or a socket"
+        )
+
+
+def _metrics(settings: Settings) -> Iterator[Surprise]:
+    if not is_loopback(settings.metrics.host):
+        yield Surprise(
+            "metrics.host",
+            f"{settings.metrics.host}: the token crosses the network as it is; keep it to the plant's own network",
+        )
+
+
+def _memory(settings: Settings) -> Iterator[Surprise]:
+    memory = _memory_bytes()
+    if memory is None:
+        return
+    banks = {station.bank for station in settings.stations}
+    need = _PROCESS_BYTES + sum(map(_bank_bytes, banks)) + len(settings.stations) * QUEUE_BYTES
+    if need > memory:
+        yield Surprise(
+            "stations",
+            f"full queues ({len(settings.stations)} of {QUEUE_BYTES / 1e6:.0f} MB at most) and banks may take "
+            f"{need / 1e9:.1f} GB, this machine has {memory / 1e9:.1f} GB; spread the stations over more machines",
+        )
+
+
+def _memory_bytes() -> int | None:
+    """What this process may have: of the machine, or less by its control group."""
+    try:
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return machine
+    return min(machine, int(limit)) if limit.isdecimal() else machine
+
+
+def _bank_bytes(folder: Path) -> int:
+    file = folder / "memory.safetensors"
+    return 2 * file.stat().st_size if file.is_file() else 0
+
+
+def _disk(settings: Settings) -> Iterator[Surprise]:
+    here = next(folder for folder in (settings.data_dir, *settings.data_dir.parents) if folder.exists())
+    usage = shutil.disk_usage(here)
+    bound = settings.retention.max_gb * 1e9 + settings.quarantine.max_mb * 1e6
+    if bound > usage.total:
+        yield Surprise(
+            "retention.max_gb",
+            f"pictures and quarantine may take {bound / 1e9:.0f} GB, the disk of {settings.data_dir} has "
+            f"{usage.total / 1e9:.0f} GB; lower retention.max_gb",
+        )
+    if _file_system(here) in ("tmpfs", "ramfs"):
+        yield Surprise("data_dir", f"{settings.data_dir} is in memory: ledger and outbox are gone after a restart")
+
+
+def _file_system(folder: Path) -> str | None:
+    """The kind of file system that a folder is on; None where the system does not tell."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    points = {Path(fields[1].replace("\\040", " ")): fields[2] for fields in map(str.split, mounts)}
+    resolved = folder.resolve()
+    return next((points[point] for point in (resolved, *resolved.parents) if point in points), None)
+
+
+def _banks(settings: Settings) -> Iterator[Surprise]:
+    for index, station in enumerate(settings.stations):
+        key = f"stations[{index}].bank"
+        try:
+            manifest = read_manifest(station.bank)
+        except BankError as error:
+            yield Surprise(key, f"{error}; the daemon will not start")
+            continue
+        if DRIFT_FILE not in manifest.files:
+            yield Surprise(key, f"{station.bank} was made before drift was known: no charts; calibrate again")
+        if station.queue.policy == "freshest" and station.queue.capacity > 1:
+            yield Surprise(
+                f"stations[{index}].queue.capacity",
+                f"freshest with {station.queue.capacity} places: pictures may be that many frames old; set 1",
+            )

@@ -1,0 +1,98 @@
+"""`inspector config`: every mistake with its line, what would surprise, and no secret shown."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+FILE = """
+data_dir: ./data
+stations:
+  - id: plant/hall1/line1/cam1
+    bank: {bank}
+"""
+
+
+def inspector(*arguments: object, code: int = 0, **environment: str) -> str:
+    command = [sys.executable, "-m", "inspector", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env={**os.environ, **environment})
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def written(folder: Path, bank: Path | str, more: str = "") -> Path:
+    path = folder / "inspector.yaml"
+    path.write_text(FILE.format(bank=bank) + more)
+    return path
+
+
+def warnings(path: Path, **environment: str) -> list[str]:
+    said: dict[str, Any] = json.loads(inspector("config", "check", "-c", path, "--json", **environment))
+    assert said["mistakes"] == []
+    found: list[str] = said["warnings"]
+    return found
+
+
+def test_sound_settings_are_called_so(tmp_path: Path, bank: Path) -> None:
+    path = written(tmp_path, bank)
+    assert inspector("config", "check", "-c", path).endswith(f"sound    {path}: 1 station(s)\n")
+    assert [warning for warning in warnings(path) if "in memory" not in warning] == []
+
+
+def test_every_mistake_has_its_line_and_the_exit_code_is_that_of_bad_usage(tmp_path: Path) -> None:
+    path = written(tmp_path, "b", "brocker: {}\nengine: 7\n")
+    said = inspector("config", "check", "-c", path, code=2).splitlines()
+    assert sorted(said) == [
+        f"mistake  {path}:6: brocker: unknown key, did you mean broker?",
+        f"mistake  {path}:7: engine: got 7, expected a valid string",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "word"),
+    [
+        ("broker: {host: broker.plant.example, username: a}\n", "broker.tls", "as they are"),
+        ("broker: {host: broker.plant.example, tls: {}}\n", "broker.username", "nobody says who connects"),
+        ("metrics: {host: 0.0.0.0, token_file: token}\n", "metrics.host", "the token crosses"),
+        ("metrics: {token_file: token}\n", "metrics.token_file", "every user of this machine can read"),
+        ("database: postgresql://u:hunter2@db/x\n", "database", "holds a password"),
+        ("retention: {max_gb: 1000000000}\n", "retention.max_gb", "the disk of"),
+    ],
+)
+def test_what_would_surprise_is_told(tmp_path: Path, bank: Path, more: str, key: str, word: str) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    (tmp_path / "token").chmod(0o644)
+    found = [warning for warning in warnings(written(tmp_path, bank, more)) if warning.startswith(f"{key}: ")]
+    assert len(found) == 1
+    assert word in found[0]
+    assert "hunter2" not in found[0]
+
+
+def test_a_bank_that_is_missing_is_told(tmp_path: Path) -> None:
+    found = warnings(written(tmp_path, "nowhere"), INSPECTOR_SHARED="x")
+    assert any(w.startswith("stations[0].bank: bank ") and "the daemon will not start" in w for w in found)
+    assert "environment: INSPECTOR_SHARED: is no key of the settings, and is left alone" in found
+
+
+def test_effective_values_are_shown_and_are_settings_themselves(tmp_path: Path, bank: Path) -> None:
+    path = written(tmp_path, bank, "database: postgresql://u:hunter2@db/x\n")
+    said = inspector("config", "show", "-c", path, INSPECTOR_BROKER__PORT="8883")
+    assert said.startswith("# broker.port is set by INSPECTOR_BROKER__PORT\n")
+    shown = yaml.safe_load(said)
+    assert shown["broker"]["port"] == 8883
+    assert shown["stations"][0]["id"] == "plant/hall1/line1/cam1"
+    assert shown["stations"][0]["queue"] == {"policy": "every_frame", "capacity": 64}
+    assert shown["database"] == "postgresql://u:***@db/x"
+    again = tmp_path / "again.yaml"
+    again.write_text(said)
+    assert yaml.safe_load(inspector("config", "show", "-c", again)) == shown
+
+
+def test_twelve_stations_need_more_memory_than_a_small_box_has(tmp_path: Path, bank: Path) -> None:
+    more = "".join(f"  - {{id: plant/hall1/line1/x{i}, bank: {bank}}}\n" for i in range(2000))
+    assert any(warning.startswith("stations: full queues") for warning in warnings(written(tmp_path, bank, more)))
