@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 
 WARNING = "retention"
 
-_LOOK_EVERY_S = 15.0
+_LOOK_EVERY_S = 5.0
 _SWEEP_EVERY_S = 3600.0
 _REST = 9
 """How many times as long as it worked it rests after each step: it never takes more than a tenth of a disk's time."""
 
-_SHORTEST_REST_S = 0.02
+_SHORTEST_REST_S = 0.005
 
 
 class Housekeeper:

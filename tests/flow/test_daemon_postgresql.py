@@ -1,0 +1,76 @@
+"""The daemon with its ledger in a real PostgreSQL: the good days, kill -9, and a server that goes and comes back."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import faulty_daemon
+import pytest
+from line import Camera, Daemon, Plc, agrees, drawn_part, frame
+from postgres import Postgres
+from services import Mosquitto, wait_until
+from sqlalchemy import Engine, text
+
+from inspector.store import Outbox, QueueFilter, ReviewQueue, open_database
+
+pytestmark = pytest.mark.faults
+
+
+class _Daemon(Daemon):
+    database_engine: Engine
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.database_engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query))]
+
+
+@pytest.fixture
+def daemon(mosquitto: Mosquitto, bank: Path, postgres: Postgres, tmp_path: Path) -> Iterator[_Daemon]:
+    """Slow on demand, and with a database of its own on the server."""
+    with (
+        open_database(postgres.create_database()) as engine,
+        _Daemon(tmp_path, port=mosquitto.port, bank=bank, program=(faulty_daemon.__file__,)) as process,
+    ):
+        process.database_engine = engine
+        process.settings["database"] = engine.url.render_as_string(hide_password=False)
+        yield process
+
+
+def test_every_frame_has_one_verdict_and_flagged_ones_wait(daemon: _Daemon, plc: Plc, camera: Camera) -> None:
+    daemon.start()
+    camera.send(*(frame(i) for i in range(20)), frame(20, payload=drawn_part(20, scratched=True)))
+    camera.send(frame(21, payload=b"no picture"))
+    wait_until(lambda: len(plc.answered()) == 22, "an answer to each")
+    wait_until(lambda: Outbox(daemon.database_engine).depth() == 0, "the outbox is empty")
+    agrees(daemon)
+    (row,) = ReviewQueue(daemon.database_engine).page(QueueFilter(decision="ng")).rows
+    assert (row.frame_id, row.image) == ("f-20", "png")
+    assert daemon.terminate() == 0
+    assert not (daemon.folder / "data" / "ledger.sqlite3").exists()
+
+
+def test_kill_9_and_a_server_that_goes_lose_and_double_nothing(
+    daemon: _Daemon, postgres: Postgres, plc: Plc, camera: Camera
+) -> None:
+    published = 80
+    daemon.start(INSPECT_S="0.03")
+    sending = threading.Thread(target=lambda: camera.send(*(frame(i) for i in range(published))))
+    sending.start()
+    wait_until(lambda: len(plc.answered()) >= 10, "10 verdicts")
+    daemon.kill()
+    daemon.start(ready=False, INSPECT_S="0.03")
+    wait_until(lambda: len(plc.answered()) >= 25, "25 verdicts")
+    postgres.stop()
+    try:
+        wait_until(lambda: "ledger" in daemon.faults(), "the daemon tells that its ledger is away")
+        assert daemon.get("/healthz")[0] == 200
+    finally:
+        postgres.start()
+    sending.join()
+    wait_until(lambda: len(plc.answered()) == published, "a verdict for each frame")
+    wait_until(daemon.ready, "ready again")
+    wait_until(lambda: Outbox(daemon.database_engine).depth() == 0, "the outbox is empty")
+    verdicts = daemon.rows("SELECT frame_id, count(*) FROM frames WHERE outcome = 'verdict' GROUP BY frame_id")
+    assert sorted(verdicts) == sorted((f"f-{i}", 1) for i in range(published))
+    assert len({(d["frame_id"], d["result_id"]) for d in plc.documents("verdict")}) == published
