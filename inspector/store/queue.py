@@ -13,6 +13,7 @@ from sqlalchemy import (
     FunctionElement,
     Select,
     and_,
+    bindparam,
     extract,
     false,
     func,
@@ -37,6 +38,7 @@ MAX_COUNT = 10_000
 _SHIFT_DAYS = 92
 """How far back a shift is looked for, when nothing says since when."""
 
+_BY_ID = select(*COLUMNS).where(frames.c.id.in_(bindparam("ids", expanding=True)))
 _KEYS = {"worst": frames.c.score_ratio, "newest": frames.c.received_at}
 
 
@@ -177,7 +179,10 @@ def _with_plus(element: _Passing, compiler: SQLCompiler, **options: Any) -> str:
 
 
 class ReviewQueue:
-    """Reads the queue. Pages go on from a place, not from a number, so each costs the same."""
+    """Reads the queue. Pages go on from a place, not from a number, so each costs the same.
+
+    First the places of a page are found, in an index alone; then the rows of its frames are read.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -283,13 +288,14 @@ class ReviewQueue:
         if place is not None:
             here = (place.key, place.id)
             beyond = [tuple_(*by) > here if back else tuple_(*by) < here]
-        query = select(*COLUMNS).order_by(*(c.asc() if back else c.desc() for c in by)).limit(limit)
-        found: list[FrameRow] = []
+        places = select(*by).order_by(*(c.asc() if back else c.desc() for c in by)).limit(limit)
         with store_errors("queue"), self._engine.connect() as connection:
-            for terms in _terms(filters):
-                found += map(FrameRow.of, connection.execute(query.where(*terms, *beyond)))
-        found.sort(key=lambda row: (Cursor.of(row, filters.order).key, row.id), reverse=not back)
-        return found[:limit]
+            found = [row for terms in _terms(filters) for row in connection.execute(places.where(*terms, *beyond))]
+            found.sort(key=tuple, reverse=not back)
+            ids = [row[1] for row in found[:limit]]
+            rows = {row.id: row for row in map(FrameRow.of, connection.execute(_BY_ID, {"ids": ids}))}
+        # A frame that retention took between the two questions is left out.
+        return [rows[frame] for frame in ids if frame in rows]
 
     def _read(self, query: Select[Any]) -> list[FrameRow]:
         with store_errors("queue"), self._engine.connect() as connection:
