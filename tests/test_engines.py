@@ -1,5 +1,7 @@
 """Engines agree, and what they say of a picture depends on that picture alone."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -169,3 +171,22 @@ def test_without_torch_the_error_says_what_to_install(bank: Path, monkeypatch: p
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(EngineError, match=r"torch is not installed; use engine openvino, or install inspector\[cal"):
         open_engine("torch", bank)
+
+
+AFTER_TWO_ENGINES = """
+import gc, pathlib, signal, sys
+from inspector.pipeline import Pipeline
+pipelines = [Pipeline.open(pathlib.Path(sys.argv[1])) for _ in range(2)]
+while pipelines:
+    pipelines.pop(0)
+    gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("heard"))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_process_whose_engines_are_closed_still_hears_signals(bank: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AFTER_TWO_ENGINES, str(bank)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n")

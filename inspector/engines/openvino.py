@@ -1,5 +1,6 @@
 """The default engine: the bank's exported graph on the CPU through OpenVINO, in single precision."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,17 @@ _CONFIG = {
 }
 
 
+@cache
+def _core() -> ov.Core:
+    """One for the process, never closed.
+
+    The CPU plugin of each core gives the thread that opens it another stack for signals and, when it is closed, puts
+    back the one before. Two that are closed in the order of opening leave that thread with a stack that was freed:
+    the next signal, a SIGTERM, then ends the process by SIGSEGV.
+    """
+    return ov.Core()
+
+
 class OpenVinoEngine:
     """Compiles `graph` (a path to IR, or a model in memory) and runs it picture by picture.
 
@@ -30,10 +42,9 @@ class OpenVinoEngine:
     """
 
     def __init__(self, graph: Path | ov.Model) -> None:
-        core = ov.Core()
         try:
-            model = core.read_model(graph) if isinstance(graph, Path) else graph
-            compiled = core.compile_model(model, "CPU", _CONFIG)
+            model = _core().read_model(graph) if isinstance(graph, Path) else graph
+            compiled = _core().compile_model(model, "CPU", _CONFIG)
         except RuntimeError as error:
             raise EngineError(f"openvino: cannot run {graph}: {str(error).strip().splitlines()[-1]}") from error
         self._request = compiled.create_infer_request()
@@ -76,7 +87,7 @@ class OpenVinoEngine:
         They are awake when the search begins. Threads of another library are not: on frames 67 ms apart, faiss takes
         twice as long as back to back.
         """
-        compiled = ov.Core().compile_model(_distance_graph(vectors, min(k, len(vectors)), count), "CPU", _CONFIG)
+        compiled = _core().compile_model(_distance_graph(vectors, min(k, len(vectors)), count), "CPU", _CONFIG)
         request, output = compiled.create_infer_request(), compiled.output(0)
 
         def search(queries: Float32Array) -> Float32Array:
