@@ -17,7 +17,7 @@ from inspector.web.navigation import NavEntry
 from inspector.web.pages.figures import known_stations
 
 NAV = NavEntry("/audit", "Audit", Role.ENGINEER)
-PAGE = 100
+PAGE = 50
 
 LOGS = {"frames": ("dispose", "undo", "escape"), "banks": ("promote", "rollback", "thresholds")}
 """What can be done, in each of the two logs."""
