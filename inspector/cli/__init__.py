@@ -18,6 +18,7 @@ _COMMANDS = {
     "run": ("inspector.cli.run", "The daemon: frames in over MQTT, verdicts out."),
     "camera": ("inspector.camera_cli", "Publish frames: a folder, a video, a camera, a drawn product."),
     "review": ("inspector.cli.review", "The web page on which people decide about flagged frames."),
+    "export": ("inspector.cli.export", "Reviewed frames as CSV, COCO or ZIP."),
     "config": ("inspector.cli.config", "Check and show the settings."),
     "bank": ("inspector.cli.bank", "List, show, compare, grow, promote and roll back banks."),
 }

@@ -1,7 +1,7 @@
 """The queue of the review: which frames wait for an operator, page by page, however many there are."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Literal, Self
@@ -209,6 +209,17 @@ class ReviewQueue:
         return Page(
             tuple(shown), next=last if more or back else None, previous=first if place and (more or not back) else None
         )
+
+    def walk(self, filters: QueueFilter, part: int = 500) -> Iterator[FrameRow]:
+        """All frames of a filter in order, `part` of them at a time: each part is read when the one before is used up.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        place: Cursor | None = None
+        while rows := self._rows(filters, place, part, back=False):
+            yield from rows
+            place = Cursor.of(rows[-1], filters.order)
 
     def neighbours(self, row: FrameRow, filters: QueueFilter) -> tuple[FrameRow | None, FrameRow | None]:
         """The frames before and after this one, which need not be in the queue itself.

@@ -3,6 +3,7 @@
 from inspector.web.pages import (
     api,
     audit,
+    export,
     figures,
     frame,
     live,
@@ -21,6 +22,7 @@ PAGES = (
     help_page,
     frame,
     api,
+    export,
     live,
     login,
     setup,

@@ -1,0 +1,96 @@
+"""`inspector export`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from inspector.store import FrameRow
+
+_CONFIG = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("-c", "--config", default="inspector.yaml", show_default=True, type=_CONFIG, help="The settings")
+@click.option("--format", "kind", required=True, type=click.Choice(["csv", "coco", "zip"]), help="zip: with pictures")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, allow_dash=True), help="A file, or -")
+@click.option("--state", default="done", show_default=True, type=click.Choice(["open", "done", "all"]))
+@click.option("--station", help="site/area/line/station")
+@click.option("--since", help="Arrived at or after, ISO 8601")
+@click.option("--until", help="Arrived before, ISO 8601")
+@click.option("--shift", help="Name of a shift in the settings")
+@click.option("--lot")
+@click.option("--part")
+@click.option("--decision", type=click.Choice(["ok", "ng", "uncertain"]))
+@click.option("--disposition", type=click.Choice(["defect", "false_alarm", "unsure"]))
+@click.option("--defect-type")
+@click.option("--reviewer")
+@click.option("--bank", help="Its id or digest")
+def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
+    """Write the frames of the review queue, newest first, with what was said of them.
+
+    csv opens in a spreadsheet; coco has the regions of confirmed defects; zip has both and the pictures.
+    """
+    from pydantic import ValidationError
+
+    from inspector import settings
+    from inspector.errors import UsageError
+    from inspector.review.export import annotations, bundle, table
+    from inspector.review.export.coco import size_of
+    from inspector.store import Archive, ReviewQueue, open_database
+    from inspector.web.filters import QueueQuery
+
+    loaded = settings.load(config)
+    try:
+        query = QueueQuery.model_validate({**asked, "order": "newest"})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"--{first['loc'][0]}: {first['msg']}") from error
+    filters = query.filter(loaded.review)
+    archive = Archive(loaded.data_dir / "frames")
+    size, types = size_of(archive.path), loaded.review.defect_types
+    with open_database(loaded.database_url) as engine, _written(output) as file, _counted() as counted:
+        rows = counted(ReviewQueue(engine).walk(filters))
+        if kind == "zip":
+            file.writelines(bundle(rows, archive.read, size, types, datetime.now(UTC)))
+        else:
+            parts = table(rows) if kind == "csv" else annotations(rows, size, types)
+            file.writelines(part.encode() for part in parts)
+
+
+@contextmanager
+def _written(output: Path) -> Iterator[IO[bytes]]:
+    """A file that is there whole or not at all; or the standard output."""
+    if str(output) == "-":
+        yield sys.stdout.buffer
+        return
+    draft = output.with_name(f".{output.name}.part")
+    try:
+        with draft.open("wb") as file:
+            yield file
+        draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _counted() -> Iterator[Callable[[Iterator["FrameRow"]], Iterator["FrameRow"]]]:
+    """Counts rows on a terminal while they pass."""
+    on_terminal, number = sys.stderr.isatty(), 0
+
+    def count(rows: Iterator["FrameRow"]) -> Iterator["FrameRow"]:
+        nonlocal number
+        for row in rows:
+            number += 1
+            if on_terminal and number % 500 == 0:
+                click.echo(f"\r{number:,} frames", nl=False, err=True)
+            yield row
+
+    yield count
+    if on_terminal:
+        click.echo(f"\r{number:,} frames", err=True)

@@ -1,0 +1,12 @@
+"""Reviewed frames for other programs: a table, annotations, a bundle with the pictures.
+
+Everything is written while it is read, so that memory does not grow with the number of frames.
+"""
+
+from inspector.review.export.bundle import bundle
+from inspector.review.export.coco import annotations
+from inspector.review.export.table import table
+
+__all__ = ["annotations", "bundle", "table"]
+
+FORMATS = ("csv", "coco", "zip")

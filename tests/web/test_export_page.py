@@ -1,0 +1,135 @@
+"""Exports over HTTP and from the command line: the same frames, the same files."""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from line import CAM1, CAM2
+from pages import HOSTILE
+from review_site import ReviewSite
+from sqlalchemy import text
+
+from inspector.cli import main
+from inspector.store import Role
+
+
+@pytest.fixture(scope="module")
+def client(site: ReviewSite) -> Iterator[httpx.Client]:
+    for number, words in enumerate(HOSTILE):
+        frame = site.add(lot=words, part_id=words)
+        if number % 2 == 0:
+            site.reviews.dispose(frame, to="defect", defect_type=words[:64], reviewer="olga", version=0)
+    site.add(station=CAM2)
+    with site.client() as opened:
+        yield opened
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+
+
+def exported(site: ReviewSite, *arguments: object, code: int = 0) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["export", "-c", str(site.folder / "inspector.yaml"), *map(str, arguments)])
+    assert left.value.code == code
+
+
+def test_csv_has_the_frames_of_the_filter(client: httpx.Client) -> None:
+    answer = client.get("/api/v1/export/csv", params={"state": "all"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith("attachment; filename=")
+    assert len(rows(answer.text)) == len(HOSTILE) + 1
+    assert len(rows(client.get("/api/v1/export/csv", params={"state": "done"}).text)) == 3
+    assert [row["station"] for row in rows(client.get("/api/v1/export/csv", params={"station": str(CAM2)}).text)] == [
+        str(CAM2)
+    ]
+
+
+def test_coco_has_the_regions(client: httpx.Client) -> None:
+    said = client.get("/api/v1/export/coco", params={"state": "all"}).json()
+    assert len(said["images"]) == 3
+    assert {one["image_id"] for one in said["annotations"]} == {one["id"] for one in said["images"]}
+    assert {"scratch", *HOSTILE[::2]} <= {one["name"] for one in said["categories"]}
+
+
+def test_zip_has_the_pictures(client: httpx.Client) -> None:
+    answer = client.get("/api/v1/export/zip", params={"state": "all"})
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as opened:
+        assert opened.testzip() is None
+        assert sum(name.startswith("images/") for name in opened.namelist()) == len(HOSTILE) + 1
+        assert json.loads(opened.read("manifest.json"))["missing"] == 0
+
+
+def test_a_machine_exports_with_a_token(client: httpx.Client, site: ReviewSite) -> None:
+    token = site.accounts.create_token("mes", "olga", Role.OPERATOR)
+    with httpx.Client(base_url=site.url, headers={"authorization": f"Bearer {token}"}) as machine:
+        assert machine.get("/api/v1/export/csv").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/api/v1/export/exe", 422), ("/api/v1/export/csv?since=x", 400), ("/api/v1/export/zip?shift=x", 400)],
+)
+def test_what_cannot_be_asked_is_told(client: httpx.Client, path: str, status: int) -> None:
+    assert client.get(path).status_code == status
+
+
+def test_nobody_exports_without_a_login(site: ReviewSite) -> None:
+    with site.client(None) as stranger:
+        assert stranger.get("/api/v1/export/csv").status_code == 401
+
+
+def test_a_database_that_does_not_answer_is_told_before_a_file_begins(client: httpx.Client, site: ReviewSite) -> None:
+    with site.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE frames RENAME TO elsewhere"))
+    try:
+        answer = client.get("/api/v1/export/csv")
+    finally:
+        with site.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO frames"))
+    assert answer.status_code == 503
+
+
+def test_the_command_line_writes_the_same(client: httpx.Client, site: ReviewSite, tmp_path: Path) -> None:
+    exported(site, "--format", "csv", "-o", tmp_path / "frames.csv", "--state", "all")
+    over_http = client.get("/api/v1/export/csv", params={"state": "all", "order": "newest"}).text
+    assert (tmp_path / "frames.csv").read_bytes().decode() == over_http
+    exported(site, "--format", "zip", "-o", tmp_path / "frames.zip", "--station", CAM1)
+    with zipfile.ZipFile(tmp_path / "frames.zip") as opened:
+        assert opened.testzip() is None
+        assert len(rows(opened.read("frames.csv").decode())) == 3
+    exported(site, "--format", "coco", "-o", tmp_path / "annotations.json", "--disposition", "defect")
+    assert len(json.loads((tmp_path / "annotations.json").read_text())["images"]) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["annotations.json", "frames.csv", "frames.zip"]
+
+
+def test_to_the_standard_output(
+    site: ReviewSite, client: httpx.Client, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    exported(site, "--format", "csv", "-o", "-", "--state", "open", "--lot", HOSTILE[1])
+    assert len(rows(capfdbinary.readouterr().out.decode())) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--since", "never"), ("--shift", "lunch"), ("--lot", "x" * 300), ("--format", "exe")]
+)
+def test_bad_usage_is_one_line_and_leaves_nothing(
+    site: ReviewSite, tmp_path: Path, arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported(site, "--format", "csv", "-o", tmp_path / "frames.csv", *arguments, code=2)
+    said = capsys.readouterr().err
+    assert arguments[0].lstrip("-") in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_told(
+    site: ReviewSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported(site, "--format", "csv", "-o", tmp_path / "no" / "frames.csv", code=1)
+    assert "No such file or directory" in capsys.readouterr().err
