@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from line import drawn_part
 from safetensors.numpy import load_file, save_file
 
+from calibration.calibrate import Options, calibrate
 from inspector.bank import digests
+from inspector.recipe import Recipe
 
 
 def copy_of(bank: Path, folder: Path) -> Path:
@@ -39,6 +42,20 @@ def change_arrays(file: Path, change: Callable[[dict[str, np.ndarray]], Any]) ->
     change(arrays)
     save_file(arrays, file)
     sign(file.parent)
+
+
+def stamped_part(seed: int) -> bytes:
+    """A drawn part with a bright stamp, which no sample of a bank of drawn parts has."""
+    picture = cv2.imdecode(np.frombuffer(drawn_part(seed), np.uint8), cv2.IMREAD_COLOR)
+    cv2.rectangle(picture, (40, 40), (52, 50), (250, 250, 250), -1)
+    return bytes(cv2.imencode(".png", picture)[1])
+
+
+def roomy_bank(folder: Path) -> Path:
+    """Room enough to learn something: 1000 vectors from twenty drawn parts, which lie beside it in `good`."""
+    good = write_good(folder / "good", 20, first_seed=1000)
+    calibrate(good, folder / "bank", Options(recipe=Recipe(name="disc", size_wh=(64, 64), vectors=1000), folds=4))
+    return folder / "bank"
 
 
 def write_good(folder: Path, count: int, *, first_seed: int = 0) -> Path:

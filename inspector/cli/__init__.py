@@ -20,6 +20,8 @@ _COMMANDS = {
     "review": ("inspector.cli.review", "The web page on which people decide about flagged frames."),
     "export": ("inspector.cli.export", "Reviewed frames as CSV, COCO or ZIP."),
     "config": ("inspector.cli.config", "Check and show the settings."),
+    "replay": ("inspector.cli.loop", "Recorded frames before another bank: which verdicts change."),
+    "rebuild": ("inspector.cli.loop", "A candidate bank from false alarms, tried on recorded frames."),
     "bank": ("inspector.cli.bank", "List, show, compare, grow, promote and roll back banks."),
 }
 

@@ -144,7 +144,7 @@ def promote(candidate: Path, path: Path, reason: str | None, by: str | None, as_
     """
     from inspector.banks.shelf import Shelf
 
-    _tell(Shelf(path).promote(candidate, by=by or _user(), reason=reason), path, as_json)
+    _tell(Shelf(path).promote(candidate, by=by or user(), reason=reason), path, as_json)
 
 
 @bank.command()
@@ -156,14 +156,15 @@ def rollback(path: Path, reason: str | None, by: str | None, as_json: bool) -> N
     """Take the bank that BANK replaced into use again, in one step; once more goes one further back."""
     from inspector.banks.shelf import Shelf
 
-    _tell(Shelf(path).rollback(by=by or _user(), reason=reason), path, as_json)
+    _tell(Shelf(path).rollback(by=by or user(), reason=reason), path, as_json)
 
 
 def _tell(move: "Move", path: Path, as_json: bool) -> None:
     click.echo(json.dumps(move.model_dump(mode="json")) if as_json else f"{path}: {_move(move)}")
 
 
-def _user() -> str:
+def user() -> str:
+    """Who asks, as the system knows them."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # in a container the number may have no name

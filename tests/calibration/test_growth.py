@@ -6,10 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from banks import write_good
+from banks import roomy_bank, stamped_part, write_good
 from line import drawn_part
 
-from calibration.calibrate import Options, calibrate
 from calibration.derive import with_thresholds
 from calibration.grow import HEADROOM, Grown, grow
 from calibration.reader import Newcomer
@@ -17,15 +16,7 @@ from calibration.shrink import shrink
 from inspector.bank import Bank, digests
 from inspector.errors import SamplesError, UsageError
 from inspector.pipeline import Pipeline
-from inspector.recipe import Recipe
 from inspector.types import Decision
-
-
-def stamped(seed: int) -> bytes:
-    """A drawn part with a bright stamp, which no sample of the bank has."""
-    picture = cv2.imdecode(np.frombuffer(drawn_part(seed), np.uint8), cv2.IMREAD_COLOR)
-    cv2.rectangle(picture, (40, 40), (52, 50), (250, 250, 250), -1)
-    return bytes(cv2.imencode(".png", picture)[1])
 
 
 def newcomers(folder: Path, payloads: Sequence[bytes]) -> list[Newcomer]:
@@ -42,21 +33,17 @@ def decisions(bank: Path, payloads: Sequence[bytes]) -> list[Decision]:
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Room enough to learn something: 1000 vectors from twenty parts; its samples lie beside it."""
-    folder = tmp_path_factory.mktemp("calibrated")
-    good = write_good(folder / "good", 20, first_seed=1000)
-    calibrate(good, folder / "bank", Options(recipe=Recipe(name="disc", size_wh=(64, 64), vectors=1000), folds=4))
-    return folder / "bank"
+    return roomy_bank(tmp_path_factory.mktemp("calibrated"))
 
 
 @pytest.fixture(scope="module")
 def grown(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Grown:
     folder = tmp_path_factory.mktemp("grown")
-    return grow(bank, newcomers(folder / "new", [stamped(seed) for seed in range(40)]), folder / "bank")
+    return grow(bank, newcomers(folder / "new", [stamped_part(seed) for seed in range(40)]), folder / "bank")
 
 
 def test_what_came_in_passes_and_so_do_others_of_its_kind(bank: Path, grown: Grown) -> None:
-    others = [stamped(seed) for seed in range(500, 510)]
+    others = [stamped_part(seed) for seed in range(500, 510)]
     assert set(decisions(bank, others)) == {Decision.NG}
     assert decisions(grown.path, others).count(Decision.OK) >= 9
     assert grown.check is not None
@@ -95,7 +82,7 @@ def test_lineage_names_the_parent_and_what_came_in(bank: Path, grown: Grown) -> 
 
 
 def test_the_same_pictures_give_the_same_bytes(bank: Path, grown: Grown, tmp_path: Path) -> None:
-    again = grow(bank, newcomers(tmp_path / "new", [stamped(seed) for seed in range(40)]), tmp_path / "bank")
+    again = grow(bank, newcomers(tmp_path / "new", [stamped_part(seed) for seed in range(40)]), tmp_path / "bank")
     assert digests(again.path) == digests(grown.path)
 
 
@@ -109,7 +96,7 @@ def test_a_bank_never_grows_beyond_its_headroom(bank: Path, tmp_path: Path) -> N
 
 
 def test_what_cannot_be_added_is_told(bank: Path, tmp_path: Path) -> None:
-    payloads = [stamped(0), stamped(0), b"no picture", drawn_part(1003)]
+    payloads = [stamped_part(0), stamped_part(0), b"no picture", drawn_part(1003)]
     grown = grow(bank, newcomers(tmp_path / "new", payloads), tmp_path / "bank")
     assert len(grown.added) == 1
     reasons = {item.path.name: item.reason for item in grown.skipped}

@@ -70,7 +70,7 @@ def parts(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "command", [(), ("calibrate",), ("inspect",), ("evaluate",), ("compare",), ("run",), ("bank",), ("bank", "list"),
                 ("bank", "show"), ("bank", "verify"), ("bank", "promote"), ("bank", "rollback"), ("bank", "diff"),
-                ("bank", "add"), ("bank", "remove")]
+                ("bank", "add"), ("bank", "remove"), ("replay",), ("rebuild",)]
 )  # fmt: skip
 def test_help_fits_a_screen(cli: Cli, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")

@@ -1,0 +1,99 @@
+"""Which false alarms would blind a bank to confirmed defects.
+
+A false alarm that comes in takes the patches that made it an alarm into the bank. If somebody called a defect a false
+alarm, or if an alarm looks like one, defects of that kind would pass from then on. So before anything comes in, each
+guard defect is scored as it would be with all newcomers in the bank; where it would be judged milder than now, the
+newcomers whose patches lie nearer to its own than the normals do are found, and left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calibration.pool import patches_of
+from calibration.progress import Track, silent
+from calibration.reader import Newcomer, Reader
+from inspector.errors import FrameError
+from inspector.scoring import NearestNeighbours, image_score, smooth
+from inspector.types import Decision, Float32Array
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFrame:
+    """A confirmed defect: a name for it, and where its picture is."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A newcomer that would have guard frames judged milder: their names."""
+
+    newcomer: str
+    hides: tuple[str, ...]
+
+
+def conflicts(
+    reader: Reader, newcomers: Sequence[Newcomer], guards: Sequence[GuardFrame], *, track: Track = silent
+) -> tuple[Conflict, ...]:
+    """The newcomers to leave out, so that no guard frame is judged milder than by the bank as it is.
+
+    Guard frames and newcomers that cannot be read are passed over: growth and the shadow run tell of them.
+    """
+    novel = {n.name: found for n in track(newcomers, "new patches") if (found := _novel(reader, n)) is not None}
+    hidden: dict[str, list[str]] = {}
+    for guard in track(guards, "asking the guard"):
+        try:
+            embeddings = reader.embed(guard.path.read_bytes())
+        except (OSError, FrameError):
+            continue
+        for name in _hiding(reader, embeddings, {n: found for n, found in novel.items() if n not in hidden}):
+            hidden.setdefault(name, []).append(guard.name)
+    return tuple(Conflict(name, tuple(hides)) for name, hides in hidden.items())
+
+
+def _novel(reader: Reader, newcomer: Newcomer) -> NearestNeighbours | None:
+    """The patches of a newcomer that would come in, ready to be searched; None where there are none."""
+    try:
+        patches = patches_of(reader.embed(newcomer.path.read_bytes()), 0, reader.inside)
+    except (OSError, FrameError):
+        return None
+    away = NearestNeighbours(reader.bank.vectors, 1).search(patches.vectors)[0][:, 0] > reader.reach
+    return NearestNeighbours(patches.vectors[away], reader.bank.recipe.neighbours) if away.any() else None
+
+
+def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, NearestNeighbours]) -> list[str]:
+    """Names of newcomers without which the frame is judged as strictly as before."""
+    thresholds, inside = reader.bank.thresholds, reader.inside
+    queries = embeddings.reshape(-1, embeddings.shape[-1]) if inside is None else embeddings[inside]
+    known, _ = reader.neighbours(reader.bank.vectors).search(queries)
+    before = thresholds.decide(_score(reader, known, embeddings.shape))
+    if before is Decision.OK:
+        return []
+    near = {name: neighbours.search(queries)[0] for name, neighbours in novel.items()}
+
+    def milder(names: Sequence[str]) -> bool:
+        nearest = np.sort(np.concatenate([known, *(near[name] for name in names)], axis=1), axis=1)
+        after = thresholds.decide(_score(reader, nearest[:, : known.shape[1]], embeddings.shape))
+        return after is Decision.OK or (before is Decision.NG and after is not Decision.NG)
+
+    stay = list(near)
+    if not milder(stay):
+        return []
+    guilty = [name for name in stay if milder([name])]
+    stay = [name for name in stay if name not in guilty]
+    # Together they may do what none does alone: those whose patches come nearest go first.
+    stay.sort(key=lambda name: float(np.minimum(near[name][:, 0], known[:, 0]).sum()))
+    while stay and milder(stay):
+        guilty.append(stay.pop(0))
+    return guilty
+
+
+def _score(reader: Reader, distances: Float32Array, shape: tuple[int, ...]) -> float:
+    """The image score for the distances of each patch to its nearest vectors."""
+    scores = np.zeros(shape[:2], np.float32)
+    scores[np.ones(shape[:2], bool) if reader.inside is None else reader.inside] = distances.mean(1)
+    return image_score(smooth(scores, reader.inside))

@@ -1,0 +1,128 @@
+"""`inspector replay` and `inspector rebuild`: another bank before recorded frames, and one made from what was said."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inspector.cli.bank import user
+from inspector.cli.progress import track
+
+if TYPE_CHECKING:
+    from inspector.store import Candidate
+
+_SHOWN = 20
+
+config_option = click.option(
+    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
+)
+
+
+@click.command()
+@click.argument("bank", type=click.Path(path_type=Path))
+@click.option("--from", "config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path),
+              help="Settings of the daemon that recorded, or its data_dir")  # fmt: skip
+@click.option("--station", help="site/area/line/station  [the only one]")
+@click.option("--limit", default=500, show_default=True, help="Latest frames, beside defects and false alarms")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: bool) -> None:
+    """Recorded frames before BANK: which verdicts change, which confirmed defects would pass.
+
+    Nothing is changed. Frames are those whose picture is archived: flagged ones, and the random sample of ok ones.
+    """
+    from inspector.banks.replay import replay as run
+    from inspector.pipeline import Pipeline
+    from inspector.store import Archive, Cases, open_database
+
+    data_dir, database, known = _recorded(config)
+    name = _station(station, known)
+    with open_database(database) as engine:
+        cases = Cases(engine)
+        rows = (*cases.guard(name), *cases.false_alarms(name), *cases.recent(name, limit))
+        frames = list({row.id: row for row in rows}.values())
+    found = run(frames, Archive(data_dir / "frames"), Pipeline.open(bank), track=track).to_json()
+    click.echo(json.dumps({"bank": str(bank), "station": name, **found}) if as_json else _text(found))
+
+
+@click.command()
+@config_option
+@click.option("--station", help="site/area/line/station  [the only one]")
+@click.option("--good", type=click.Path(path_type=Path), help="Folder of further good samples")
+@click.option("--by", help="Who, for the records  [the user]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def rebuild(config: Path, station: str | None, good: Path | None, by: str | None, as_json: bool) -> None:
+    """Make a candidate bank from false alarms, and try it on recorded frames.
+
+    The bank in use is not changed. `inspector bank promote`, or the page Banks, takes the candidate into use.
+    """
+    from calibration.rebuild import rebuild as build
+    from inspector import settings
+    from inspector.store import open_database
+
+    loaded = settings.load(config)
+    name = _station(station, [str(one.id) for one in loaded.stations])
+    with open_database(loaded.database_url) as engine:
+        candidate = build(loaded, engine, name, by=by or user(), good=good, track=track)
+    if as_json:
+        click.echo(json.dumps({"id": candidate.id, "path": candidate.path, "state": candidate.state,
+                               "digest": candidate.digest, **candidate.document}))  # fmt: skip
+    else:
+        click.echo(_candidate(candidate))
+
+
+def _recorded(config: Path) -> tuple[Path, str, list[str]]:
+    """data_dir, the database's URL, and the stations where the settings tell them."""
+    from inspector import settings
+    from inspector.errors import UsageError
+
+    if config.is_dir():
+        ledger = config / "ledger.sqlite3"
+        if not ledger.is_file():
+            raise UsageError(f"{config}: holds no ledger.sqlite3, expected a data_dir; with another database, settings")
+        return config, f"sqlite:///{ledger}", []
+    loaded = settings.load(config)
+    return loaded.data_dir, loaded.database_url, [str(one.id) for one in loaded.stations]
+
+
+def _station(station: str | None, known: list[str]) -> str:
+    from inspector.errors import UsageError
+
+    if station is None and len(known) == 1:
+        return known[0]
+    if station is None or (known and station not in known):
+        raise UsageError(f"--station: got {station}, expected one of {', '.join(known) or 'those that were recorded'}")
+    return station
+
+
+def _text(found: dict[str, Any]) -> str:
+    lines = [f"frames     {found['frames']} inspected, {found['lost']} could not be read"]
+    lines += [f"decisions  {m['before']} -> {m['after']}: {m['frames']}" for m in found["decisions"]]
+    lines.append(
+        f"guard      {len(found['missed'])} of {found['guard']} confirmed defects would pass "
+        f"({found['missed_before']} pass now)"
+    )
+    lines.append(f"cleared    {found['cleared']} of {found['false_alarms']} false alarms would pass")
+    for one in found["changed"][:_SHOWN]:
+        said = f" {one['disposition']}" if one["disposition"] else ""
+        lines.append(
+            f"changed    {one['before']} -> {one['after']}  {one['score_before']:.4g} -> {one['score_after']:.4g}  "
+            f"frame {one['frame']} {one['frame_id']}{said}"
+        )
+    if found["changed_total"] > _SHOWN:
+        lines.append(f"           … and {found['changed_total'] - _SHOWN} more (--json lists them)")
+    return "\n".join(lines)
+
+
+def _candidate(candidate: "Candidate") -> str:
+    document = candidate.document
+    refused = document.get("refused", [])
+    lines = [
+        f"candidate  {candidate.id}: {candidate.path}",
+        f"fed back   {len(document.get('fed', []))} false alarms, {len(refused)} left out",
+    ]
+    lines += [
+        f"look again frame {one['frame']}: would hide confirmed defects, as frame {one['hides'][0]}"
+        for one in refused[:_SHOWN]
+    ]
+    return "\n".join([*lines, _text(dict(document["shadow"]))])

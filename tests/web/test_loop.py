@@ -1,0 +1,168 @@
+"""The loop: what operators said makes a candidate that clears false alarms, hides no defect, and is tried first."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from banks import roomy_bank, stamped_part
+from line import CAM1, drawn_part
+from review_site import ReviewSite, running_site
+
+from calibration import rebuild as rebuilding
+from calibration.rebuild import is_running, rebuild
+from inspector.bank import Bank
+from inspector.banks.promotion import promote
+from inspector.errors import SamplesError
+from inspector.pipeline import Pipeline
+from inspector.store import Candidates
+from inspector.types import Decision
+
+STATION = str(CAM1)
+UNSEEN = range(900, 910)
+
+
+@pytest.fixture(scope="module")
+def roomy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return roomy_bank(tmp_path_factory.mktemp("roomy"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, roomy: Path) -> Iterator[ReviewSite]:
+    place = Path(shutil.copytree(roomy, tmp_path / "banks" / "tile"))
+    with running_site(tmp_path, place) as running:
+        yield running
+
+
+def said(site: ReviewSite, payload: bytes, disposition: str) -> int:
+    """A frame that the line flagged, and what an operator said about it."""
+    frame = site.add(payload)
+    site.reviews.dispose(frame, to=disposition, reviewer="olga", version=0)  # type: ignore[arg-type]
+    return frame
+
+
+def decisions(bank: Path, payloads: list[bytes]) -> list[Decision]:
+    pipeline = Pipeline.open(bank)
+    return [pipeline.inspect(payload).decision for payload in payloads]
+
+
+def inspector(*arguments: object) -> Any:
+    command = [sys.executable, "-m", "inspector", *map(str, arguments), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_thirty_false_alarms_of_one_kind_are_cleared_and_no_guard_defect_is_missed(
+    site: ReviewSite, tmp_path: Path
+) -> None:
+    alarms = [said(site, stamped_part(seed), "false_alarm") for seed in range(30)]
+    defects = [said(site, drawn_part(seed, scratched=True), "defect") for seed in range(100, 106)]
+    wrong = said(site, drawn_part(110, scratched=True), "false_alarm")
+    waiting = site.add(stamped_part(700))
+    place = site.settings.stations[0].bank
+    before = Bank.load(place)
+    assert Decision.OK not in decisions(place, [stamped_part(seed) for seed in UNSEEN])
+
+    candidate = rebuild(site.settings, site.engine, STATION, by="emil")
+
+    assert candidate.state == "shadowed"
+    assert candidate.document["fed"] == alarms
+    assert [one["frame"] for one in candidate.document["refused"]] == [wrong]
+    assert set(candidate.document["refused"][0]["hides"]) <= set(defects)
+    shadow = candidate.document["shadow"]
+    assert (shadow["guard"], shadow["missed"], shadow["lost"]) == (6, [], 0)
+    assert (shadow["fed"], shadow["fed_cleared"]) == (30, 30)
+    changed = {one["frame"]: (one["before"], one["after"]) for one in shadow["changed"]}
+    assert changed[waiting] == ("ng", "ok")
+    assert wrong not in changed
+    assert not changed.keys() & set(defects)
+    assert Bank.load(place).ref == before.ref
+
+    promote(site.settings, site.engine, STATION, Path(candidate.path), by="emil")
+
+    after = Bank.load(place)
+    assert after.thresholds == before.thresholds
+    assert after.manifest.lineage.parent == before.ref.digest
+    assert decisions(place, [stamped_part(seed) for seed in UNSEEN]).count(Decision.OK) >= 9
+    assert set(decisions(place, [drawn_part(seed, scratched=True) for seed in range(800, 805)])) == {Decision.NG}
+    with pytest.raises(SamplesError, match="each of the 1 new false alarms looks like a confirmed defect"):
+        rebuild(site.settings, site.engine, STATION, by="emil")
+    assert Candidates(site.engine).of(STATION)[0].state == "failed"
+
+
+def test_a_stamp_beside_a_defect_does_not_keep_stamps_out(site: ReviewSite) -> None:
+    """A guard frame may show what the false alarms show: it is refused nothing, as its defect is still seen."""
+    import cv2
+    import numpy as np
+
+    picture = cv2.imdecode(np.frombuffer(stamped_part(50), np.uint8), cv2.IMREAD_COLOR)
+    cv2.line(picture, (30, 62), (66, 66), (10, 10, 10), 4)
+    said(site, bytes(cv2.imencode(".png", picture)[1]), "defect")
+    for seed in range(12):
+        said(site, stamped_part(seed), "false_alarm")
+    candidate = rebuild(site.settings, site.engine, STATION, by="emil")
+    assert candidate.document["refused"] == []
+    assert candidate.document["shadow"]["missed"] == []
+
+
+def test_without_anything_new_there_is_no_candidate(site: ReviewSite) -> None:
+    said(site, drawn_part(100, scratched=True), "defect")
+    with pytest.raises(SamplesError, match="expected at least one that is new"):
+        rebuild(site.settings, site.engine, STATION, by="emil")
+    assert Candidates(site.engine).of(STATION)[0].document["fault"]
+    assert not is_running(site.settings, STATION)
+
+
+def test_a_picture_that_is_gone_is_told(site: ReviewSite) -> None:
+    for seed in range(6):
+        said(site, stamped_part(seed), "false_alarm")
+    gone = site.add(drawn_part(60, scratched=True))
+    site.reviews.dispose(gone, to="defect", reviewer="olga", version=0)
+    assert site.archive.remove(_sha(site, gone), "png") > 0
+    candidate = rebuild(site.settings, site.engine, STATION, by="emil")
+    assert candidate.document["shadow"]["lost"] == 1
+
+
+def _sha(site: ReviewSite, frame: int) -> str:
+    with site.engine.connect() as connection:
+        return str(connection.exec_driver_sql(f"SELECT sha256 FROM frames WHERE id = {frame}").scalar_one())
+
+
+def test_one_rebuild_of_a_station_at_a_time(site: ReviewSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    said(site, stamped_part(1), "false_alarm")
+    work: Callable[..., None] = rebuilding._work
+
+    def seen(*arguments: Any) -> None:
+        assert is_running(site.settings, STATION)
+        with pytest.raises(SamplesError, match="is being rebuilt already"):
+            rebuild(site.settings, site.engine, STATION, by="emil")
+        work(*arguments)
+
+    monkeypatch.setattr(rebuilding, "_work", seen)
+    rebuild(site.settings, site.engine, STATION, by="emil")
+    assert len(Candidates(site.engine).of(STATION)) == 1
+
+
+def test_the_command_line(site: ReviewSite, tmp_path: Path) -> None:
+    said(site, drawn_part(100, scratched=True), "defect")
+    for seed in range(8):
+        said(site, stamped_part(seed), "false_alarm")
+    config = tmp_path / "inspector.yaml"
+    built = inspector("rebuild", "-c", config, "--station", STATION, "--by", "emil")
+    assert (built["state"], len(built["fed"]), built["shadow"]["missed"]) == ("shadowed", 8, [])
+    for source in (config, site.settings.data_dir):
+        replayed = inspector("replay", built["path"], "--from", source, "--station", STATION)
+        assert (replayed["frames"], replayed["cleared"], replayed["guard"]) == (9, 8, 1)
+    refused = subprocess.run(
+        [sys.executable, "-m", "inspector", "replay", built["path"], "--from", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--station: got None, expected one of" in refused.stderr
