@@ -5,8 +5,7 @@ scored against a bank selected from the other folds, so that no sample is ever s
 cross-fitted scores set the thresholds. The bank that is kept is selected from all samples.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -20,8 +19,12 @@ from calibration.caveats import caveats
 from calibration.coreset import greedy_k_center
 from calibration.drift import Normals
 from calibration.export import embedding_graph
+from calibration.finetune import Tuned, finetune
+from calibration.metric import Metric, learn
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
 from calibration.progress import Track, silent
+from calibration.projection import FILE as PROJECTION_FILE
+from calibration.projection import Projection
 from calibration.samples import Samples, Skipped, read_samples
 from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
@@ -52,7 +55,8 @@ class Options:
     max_false_reject: the share of good parts that may be rejected, in (0, 1). folds: into how many parts the samples
     are split for cross-fitting. blocks: folds of consecutive samples, for frames that follow one another, much alike.
     first: use only the first so many files by path. limit: of those, so many, evenly over their order.
-    exclude_suspects: leave suspicious samples out and begin again.
+    exclude_suspects: leave suspicious samples out and begin again. finetune: train a head on synthetic defects, kept
+    only if held-back ones are separated better.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -65,6 +69,7 @@ class Options:
     limit: int | None = None
     replace: bool = False
     exclude_suspects: bool = False
+    finetune: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.max_false_reject < 1:
@@ -80,7 +85,8 @@ class Calibrated:
     """What came of it. radius: the largest distance of a normal patch to the bank.
 
     suspects: samples to look at; where they were excluded, they are among `skipped` as well. extent: how much the
-    region of interest leaves; None without one. caveats: what these samples cannot tell.
+    region of interest leaves; None without one. caveats: what these samples cannot tell. tuned: what fine-tuning came
+    to; None where it was not asked for.
     """
 
     path: Path
@@ -96,6 +102,7 @@ class Calibrated:
     excluded: bool = False
     extent: Extent | None = None
     caveats: tuple[str, ...] = ()
+    tuned: Tuned | None = None
 
     @property
     def left_out(self) -> float:
@@ -105,14 +112,38 @@ class Calibrated:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
-    """Patches of all samples by fold; each sample's fold, and its figures against a bank of the other folds.
-
-    heats: patch scores over the crop or whole frame, float32 (rows, columns) at most HEAT_SIDE each.
+class _Material:
+    """What banks are selected from: patches of all samples by fold, as embedded; each sample's fold; and what
+    fine-tuning came to.
     """
 
     pools: list[Pool]
     fold: NDArray[np.int32]
+    tuned: Tuned | None
+
+    def projection(self, recipe: Recipe, seed: int, *, without: int | None = None) -> Projection:
+        """Learnt of all folds, or of all but the one that is to be scored."""
+        metric: Metric | None = None
+        if recipe.whitening > 0:
+            metric = learn(join(self.patches(without)), recipe.whitening, np.random.default_rng(seed))
+        if self.tuned is None or self.tuned.head is None:
+            return Projection(metric)
+        return Projection(metric, self.tuned.head if without is None else self.tuned.heads[without])
+
+    def patches(self, without: int | None = None) -> list[Patches]:
+        """Of all folds, or of all but one."""
+        return [pool.patches() for number, pool in enumerate(self.pools) if number != without]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Material, the projection of all of it, and each sample's figures against a bank of the other folds.
+
+    heats: patch scores over the crop or whole frame, float32 (rows, columns) at most HEAT_SIDE each.
+    """
+
+    material: _Material
+    projection: Projection
     scores: Float32Array
     peaks: Float32Array
     heats: list[Float32Array]
@@ -133,24 +164,36 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         recipe = options.recipe.model_copy(update={"layers": backbone.info.layers})
         graph = embedding_graph(backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std)
         engine = OpenVinoEngine(graph)
-        fit = _fit(samples, recipe, engine, options, track)
+        twice = options.exclude_suspects
+        fit = _fit(samples, recipe, engine, options, track, tune=options.finetune and not twice)
         suspects = _suspects(samples, fit)
-        excluded = options.exclude_suspects and len(suspects) > 0
+        excluded = twice and len(suspects) > 0
         if excluded:
             samples = samples.without({item.index: f"suspicious: {item.reason}" for item in suspects})
-            fit = _fit(samples, recipe, engine, options, track)
+        if excluded or (twice and options.finetune):
+            fit = _fit(samples, recipe, engine, options, track, tune=options.finetune)
+        if projection := fit.projection:
+            projection.save(draft / PROJECTION_FILE)
+            graph = embedding_graph(
+                backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std, projection=projection
+            )
+            engine = OpenVinoEngine(graph)
         image, pixel = limits(fit.scores, options.max_false_reject), limits(fit.peaks, options.max_false_reject)
-        memory, radius = _select(fit.pools, recipe.vectors, options.seed)
+        memory, radius = _select(fit.material.patches(), recipe.vectors, options.seed, projection)
         ov.save_model(graph, draft / "graph.xml", compress_to_fp16=False)
         (draft / "backbone.safetensors").write_bytes(backbone.weights)
         save_file(
             {"vectors": memory.vectors, "source": memory.source, "position": memory.position},
             draft / "memory.safetensors",
         )
-        save_file({"scores": fit.scores, "peaks": fit.peaks, "fold": fit.fold}, draft / "calibration.safetensors")
+        save_file(
+            {"scores": fit.scores, "peaks": fit.peaks, "fold": fit.material.fold}, draft / "calibration.safetensors"
+        )
         save_file(fit.baseline.arrays(), draft / DRIFT_FILE)
         listed = _write_thumbnails(samples, recipe, draft / "samples")
-        operation = f"calibrate, {len(suspects)} suspects left out" if excluded else "calibrate"
+        tuned = fit.material.tuned
+        done = [f"{len(suspects)} suspects left out"] * excluded + ([tuned.said] if tuned else [])
+        operation = ", ".join(["calibrate", *done])
         manifest = _manifest(draft, recipe, backbone, engine, memory, radius, listed, image, pixel, operation, options)
         bank_files.write_manifest(draft, manifest)
     return Calibrated(
@@ -167,6 +210,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         excluded=excluded,
         extent=extent_of(recipe, manifest.grid_hw),
         caveats=caveats(samples),
+        tuned=tuned,
     )
 
 
@@ -177,11 +221,37 @@ def assign_folds(count: int, options: Options) -> NDArray[np.int32]:
     return fold if options.blocks else np.random.default_rng(options.seed).permutation(fold)
 
 
-def _fit(samples: Samples, recipe: Recipe, engine: OpenVinoEngine, options: Options, track: Track) -> _Fit:
+def _fit(
+    samples: Samples, recipe: Recipe, engine: OpenVinoEngine, options: Options, track: Track, *, tune: bool
+) -> _Fit:
     fold = assign_folds(len(samples.files), options)
-    normals = Normals(len(samples.files), engine.grid[2])
-    pools = _embed(samples, recipe, engine, fold, normals, options, track)
-    return _cross_fit(samples, recipe, engine, fold, pools, normals, options, track)
+    pools = _embed(samples, recipe, engine, fold, options, track)
+    tuned = _finetune(samples, recipe, engine, fold, options, track) if tune else None
+    return _cross_fit(samples, recipe, engine, _Material(pools, fold, tuned), options, track)
+
+
+def _finetune(
+    samples: Samples,
+    recipe: Recipe,
+    engine: OpenVinoEngine,
+    fold: NDArray[np.int32],
+    options: Options,
+    track: Track,
+) -> Tuned:
+    def embed(picture: UInt8Image) -> Float32Array:
+        embedding: Float32Array = engine.embed(picture[None])[0]
+        return embedding
+
+    return finetune(
+        lambda index: _picture(samples, index, recipe),
+        fold,
+        embed,
+        vectors=recipe.vectors,
+        whitening=recipe.whitening,
+        inside=inside_of(recipe, engine.grid[:2]),
+        seed=options.seed,
+        track=track,
+    )
 
 
 def _suspects(samples: Samples, fit: _Fit) -> tuple[Suspect, ...]:
@@ -190,13 +260,7 @@ def _suspects(samples: Samples, fit: _Fit) -> tuple[Suspect, ...]:
 
 
 def _embed(
-    samples: Samples,
-    recipe: Recipe,
-    engine: OpenVinoEngine,
-    fold: NDArray[np.int32],
-    normals: Normals,
-    options: Options,
-    track: Track,
+    samples: Samples, recipe: Recipe, engine: OpenVinoEngine, fold: NDArray[np.int32], options: Options, track: Track
 ) -> list[Pool]:
     number, inside = int(fold.max()) + 1, inside_of(recipe, engine.grid[:2])
     pools = [
@@ -204,9 +268,7 @@ def _embed(
         for index in range(number)
     ]
     for index in track(range(len(samples.files)), "embedding patches"):
-        picture, embedding = _embedded(samples, index, recipe, engine)
-        pools[fold[index]].add(patches_of(embedding, index, inside))
-        normals.take(index, picture, embedding, inside)
+        pools[fold[index]].add(patches_of(_embedded(samples, index, recipe, engine)[1], index, inside))
     return pools
 
 
@@ -214,31 +276,33 @@ def _cross_fit(
     samples: Samples,
     recipe: Recipe,
     engine: OpenVinoEngine,
-    fold: NDArray[np.int32],
-    pools: list[Pool],
-    normals: Normals,
+    material: _Material,
     options: Options,
     track: Track,
 ) -> _Fit:
     """Image score and highest value of the anomaly map of each sample, against a bank of the other folds."""
+    fold, final = material.fold, material.projection(recipe, options.seed)
+    normals = Normals(len(fold), final.width(engine.grid[2]))
     scores = np.empty(len(fold), np.float32)
     peaks = np.empty(len(fold), np.float32)
     usual = np.empty(len(fold), np.float32)
     heats = [np.empty((0, 0), np.float32)] * len(fold)
     window, inside = window_of(recipe), inside_of(recipe, engine.grid[:2])
-    for held_out in track(range(len(pools)), "cross-fitting thresholds"):
-        others = [pool for index, pool in enumerate(pools) if index != held_out]
-        memory, _ = _select(others, recipe.vectors, options.seed)
+    for held_out in track(range(len(material.pools)), "cross-fitting thresholds"):
+        projection = material.projection(recipe, options.seed, without=held_out)
+        memory, _ = _select(material.patches(held_out), recipe.vectors, options.seed, projection)
         neighbours = NearestNeighbours.on(engine, memory.vectors, recipe.neighbours, engine.grid[:2], inside)
         for index in np.flatnonzero(fold == held_out):
-            patch_scores = neighbours.patch_scores(_embedded(samples, int(index), recipe, engine)[1], inside)
+            picture, embedding = _embedded(samples, int(index), recipe, engine)
+            normals.take(int(index), picture, final.apply(embedding), inside)
+            patch_scores = neighbours.patch_scores(projection.apply(embedding), inside)
             heat = anomaly_map(patch_scores, picture_wh(recipe), inside)
             whole = window.spread(heat) if window else heat
             scores[index] = image_score(patch_scores)
             peaks[index] = whole.max()
             usual[index] = usual_patch(patch_scores, inside)
             heats[index] = _small(whole if window else patch_scores)
-    return _Fit(pools, fold, scores, peaks, heats, normals.baseline(fold, usual))
+    return _Fit(material, final, scores, peaks, heats, normals.baseline(fold, usual))
 
 
 def _small(heat: Float32Array) -> Float32Array:
@@ -247,9 +311,13 @@ def _small(heat: Float32Array) -> Float32Array:
     return np.asarray(cv2.resize(heat, size_wh, interpolation=cv2.INTER_AREA), np.float32)
 
 
+def _picture(samples: Samples, index: int, recipe: Recipe) -> UInt8Image:
+    return picture_of(decoder.decode(samples.files[index].path.read_bytes()), recipe)[0]
+
+
 def _embedded(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEngine) -> tuple[UInt8Image, Float32Array]:
     """What the backbone sees of a sample, and its patch embeddings."""
-    picture, _ = picture_of(decoder.decode(samples.files[index].path.read_bytes()), recipe)
+    picture = _picture(samples, index, recipe)
     embedding: Float32Array = engine.embed(picture[None])[0]
     if not np.isfinite(embedding).all():
         raise BackboneError(
@@ -259,8 +327,9 @@ def _embedded(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEngi
     return picture, embedding
 
 
-def _select(pools: Sequence[Pool], count: int, seed: int) -> tuple[Patches, float]:
-    everything = join([pool.patches() for pool in pools])
+def _select(parts: list[Patches], count: int, seed: int, projection: Projection) -> tuple[Patches, float]:
+    everything = join(parts)
+    everything = replace(everything, vectors=projection.apply(everything.vectors))
     rows, radius = greedy_k_center(everything.vectors, count, np.random.default_rng(seed))
     return everything.take(rows), radius
 

@@ -2,6 +2,8 @@
 
     uint8 NHWC -> normalise -> backbone -> average each neighbourhood -> resize to the finest grid -> join -> NHWC
 
+Behind the join lies the projection, where there is one.
+
 Pooling and fusion are those of PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR
 2022), inside the graph, so that calibration and line cannot differ. Torch is needed only where the backbone is a timm
 model.
@@ -13,6 +15,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
+from calibration.projection import Projection
 from inspector.recipe import Recipe
 from inspector.window import picture_wh
 
@@ -30,6 +33,7 @@ def embedding_graph(
     *,
     mean: tuple[float, float, float] = MEAN,
     std: tuple[float, float, float] = STD,
+    projection: Projection | None = None,
 ) -> ov.Model:
     """The graph: uint8 (1, height, width, 3) RGB -> float32 (1, grid_h, grid_w, dim)."""
     width, height = picture_wh(recipe)
@@ -43,7 +47,8 @@ def embedding_graph(
     grid_hw = list(maps[0].shape)[2:]
     joined = [maps[0], *(_resize(layer, grid_hw) for layer in maps[1:])]
     fused = ops.concat(joined, axis=1) if len(joined) > 1 else maps[0].node
-    result = ops.result(ops.transpose(fused, np.array([0, 2, 3, 1])), name="embeddings")
+    projected = projection.openvino(fused.output(0)) if projection else fused.output(0)
+    result = ops.result(ops.transpose(projected, np.array([0, 2, 3, 1])), name="embeddings")
     graph = ov.Model([result], [image], "patch_embeddings")
     # OpenVINO numbers nodes through the whole process: numbered by their place, the same graph has the same bytes.
     for number, node in enumerate(graph.get_ordered_ops()):

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from calibration.look import Look, look_of
 from calibration.progress import Track, silent
@@ -13,6 +14,8 @@ from inspector.errors import FrameError, SamplesError
 from inspector.folder import CONTENT_TYPES, image_files
 from inspector.patches import picture_of
 from inspector.recipe import Recipe
+
+_Drawn = TypeVar("_Drawn")
 
 SAME_SIZE_SHARE = 0.9
 """Where at least this share of the samples has one size, the others are odd; below it, sizes vary by nature."""
@@ -67,8 +70,8 @@ class Samples:
         return Samples(self.folder, files, tuple(sorted((*self.skipped, *left_out), key=lambda item: item.path)))
 
 
-def drawn(paths: Sequence[Path], limit: int | None) -> list[Path]:
-    """At most so many of the paths, evenly over their order, so that they stand for all of a folder sorted by time."""
+def drawn(paths: Sequence[_Drawn], limit: int | None) -> list[_Drawn]:
+    """At most so many of what is in order, evenly over it, so that they stand for all of a folder sorted by time."""
     if limit is None or limit >= len(paths):
         return list(paths)
     return [paths[index * len(paths) // limit] for index in range(limit)]

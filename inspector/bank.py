@@ -3,6 +3,7 @@
     manifest.json            schema, recipe, backbone, thresholds and how they were set, sha256 of each file, lineage
     graph.xml, graph.bin     the exported graph: pixels to patch embeddings
     backbone.safetensors     the backbone's weights, for other engines and for fine-tuning
+    projection.safetensors   the metric and the head of a fine-tuned bank, where there are any, for other engines
     memory.safetensors       vectors float32 (n, dim); source int32 (n): which sample; position int32 (n, 2): row and
                              column of the patch
     calibration.safetensors  scores float32 (samples): cross-fitted image scores; peaks float32 (samples): the highest
@@ -237,6 +238,8 @@ def read_manifest(path: Path) -> Manifest:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         got = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise BankError(f"bank {path}: schema {got!r}, this version reads schema {SCHEMA}; calibrate again")
+    if isinstance(data.get("recipe"), dict):
+        data["recipe"].setdefault("whitening", 0.0)  # banks from before there was a metric have none
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:

@@ -33,6 +33,7 @@ class Recipe(BaseModel):
         outside the region of interest.
     layers: names of the backbone's layers, finest first; empty takes the backbone's own (strides 8 and 16).
     pooling: side of the neighbourhood that is averaged around each patch (PatchCore's locally aware features), odd.
+    whitening: how far the usual differences of normal patches are evened out, 0 (not) to 1 (fully).
     neighbours: k of the k-NN distance; the patch score is the mean distance to the k nearest vectors.
     vectors: the most vectors that the bank may hold: this bounds the cost of every frame.
     """
@@ -45,6 +46,7 @@ class Recipe(BaseModel):
     size_wh: tuple[Side, Side] = (256, 256)
     layers: tuple[str, ...] = ()
     pooling: int = Field(default=3, ge=1, le=15)
+    whitening: float = Field(default=1.0, ge=0, le=1)
     neighbours: int = Field(default=1, ge=1, le=50)
     vectors: int = Field(default=2048, ge=16, le=1_000_000)
 

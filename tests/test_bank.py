@@ -61,7 +61,12 @@ def test_a_bank_loads_as_it_was_calibrated(bank: Path) -> None:
 def test_all_that_design_asks_of_the_folder_is_there(bank: Path) -> None:
     found = {str(file.relative_to(bank)) for file in bank.rglob("*") if file.is_file()}
     thumbnails = {f"samples/{number:06d}.jpg" for number in range(10)}
-    arrays = {"memory.safetensors", "calibration.safetensors", "backbone.safetensors", "drift.safetensors"}
+    arrays = {
+        "memory.safetensors",
+        "calibration.safetensors",
+        "backbone.safetensors",
+        "drift.safetensors",
+    }
     assert found == {"manifest.json", "graph.xml", "graph.bin"} | arrays | thumbnails
     manifest = read_manifest(bank)
     assert manifest.files.keys() == found - {"manifest.json"}

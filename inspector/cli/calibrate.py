@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(min=1), help="Use only so many files, evenly over the folder")
 @click.option("--first", type=click.IntRange(min=1), help="Use only the first so many files by path")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--finetune", is_flag=True, help="Learn synthetic defects; kept only if it helps")
 @click.option("--exclude-suspects", is_flag=True, help="Leave suspicious samples out")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page of suspicious samples there")
 @click.option("--replace", is_flag=True, help="Replace the bank if it exists")
@@ -41,10 +42,7 @@ def calibrate(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Build a bank from the good samples below GOOD_DIR; no defect is needed.
-
-    Selects a memory bank of their patches, and sets the thresholds from them.
-    """
+    """Build a bank with thresholds from the good samples below GOOD_DIR."""
     from calibration.calibrate import Options
     from calibration.calibrate import calibrate as build
 
@@ -94,6 +92,9 @@ def _object(done: "Calibrated", seconds: float) -> dict[str, Any]:
         "caveats": list(done.caveats),
         "thresholds": {"ok": done.thresholds.ok, "ng": done.thresholds.ng, "pixel": done.thresholds.pixel},
         "promise": done.promise.model_dump(mode="json"),
+        "finetuned": None
+        if done.tuned is None
+        else {"kept": done.tuned.head is not None, "before": done.tuned.before, "after": done.tuned.after},
         "seconds": round(seconds, 2),
     }
 
@@ -104,6 +105,8 @@ def _text(done: "Calibrated", seconds: float) -> str:
         f"bank       {done.path}  ({done.bank_id}): {done.vectors} vectors of {done.dim} from {done.samples} samples, "
         f"in {seconds:.1f} s"
     ]
+    if done.tuned:
+        lines.append(f"head       {done.tuned.said}")
     if done.extent:
         lines.append(f"region     {done.extent}")
     if done.skipped:

@@ -13,7 +13,7 @@ from inspector.types import Float32Array, UInt8Image
 
 
 class PatchEmbedder(nn.Module):
-    """Normalise, backbone, pool, fuse: the arithmetic of the exported graph, written in torch."""
+    """Normalise, backbone, pool, fuse, project: the arithmetic of the exported graph, written in torch."""
 
     mean: Tensor
     std: Tensor
@@ -25,10 +25,12 @@ class PatchEmbedder(nn.Module):
         pooling: int,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
+        projection: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.features = features
         self.pooling = pooling
+        self.projection = projection or nn.Identity()
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
 
@@ -38,7 +40,8 @@ class PatchEmbedder(nn.Module):
         maps = [F.avg_pool2d(layer, self.pooling, 1, self.pooling // 2) for layer in self.features(values)]
         finest = maps[0].shape[-2:]
         resized = [maps[0], *(F.interpolate(layer, finest, mode="bilinear") for layer in maps[1:])]
-        return torch.cat(resized, 1).permute(0, 2, 3, 1)
+        embeddings: Tensor = self.projection(torch.cat(resized, 1).permute(0, 2, 3, 1))
+        return embeddings
 
 
 class TorchEngine:
@@ -56,6 +59,7 @@ class TorchEngine:
             EngineError: CUDA was asked for and there is none, or the backbone cannot be rebuilt.
         """
         from calibration.backbone import open_banked
+        from calibration.projection import FILE, Projection
         from inspector.bank import read_manifest
 
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -64,7 +68,11 @@ class TorchEngine:
         manifest = read_manifest(bank_dir)
         features = open_banked(manifest.backbone, bank_dir / "backbone.safetensors")
         embedder = PatchEmbedder(
-            features, pooling=manifest.recipe.pooling, mean=manifest.backbone.mean, std=manifest.backbone.std
+            features,
+            pooling=manifest.recipe.pooling,
+            mean=manifest.backbone.mean,
+            std=manifest.backbone.std,
+            projection=Projection.load(bank_dir / FILE).torch() if FILE in manifest.files else None,
         )
         return cls(embedder, chosen)
 

@@ -1,0 +1,201 @@
+"""The metric and the head: what they are by definition, learnt from what can be checked, the same in every engine."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+from banks import change_manifest, write_good
+from line import drawn_part
+from openvino import opset13 as ops
+from safetensors.numpy import load_file, save_file
+
+from calibration import finetune as tuning
+from calibration import head as heads
+from calibration.calibrate import Options, calibrate
+from calibration.head import HIDDEN, Head, Lesson, loss, train
+from calibration.metric import COMPONENTS, Metric, learn
+from calibration.pool import Patches, join
+from calibration.projection import FILE, Projection
+from inspector.bank import Bank
+from inspector.engines import TOLERANCE, open_engine
+from inspector.errors import BackboneError, SamplesError
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+
+RECIPE = Recipe(size_wh=(96, 96), vectors=64)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank of enough patches to have a metric."""
+    folder = tmp_path_factory.mktemp("measured")
+    calibrate(write_good(folder / "good", 20), folder / "bank", Options(recipe=RECIPE, folds=2))
+    return folder / "bank"
+
+
+def head(dim: int, seed: int = 0, gain: float = 2.0) -> Head:
+    rng = np.random.default_rng(seed)
+    shapes = ((dim, HIDDEN), (HIDDEN,), (HIDDEN,), (1,))
+    return Head(*(rng.normal(size=shape).astype(np.float32) for shape in shapes), np.array([gain], np.float32))
+
+
+def patches(vectors: np.ndarray, source: int) -> Patches:
+    count = len(vectors)
+    return Patches(vectors.astype(np.float32), np.full(count, source, np.int32), np.zeros((count, 2), np.int32))
+
+
+def test_the_metric_evens_out_how_normal_patches_differ_and_keeps_what_tells_them_apart() -> None:
+    """Forty places far apart; samples differ along one direction twenty times as much as along the others."""
+    rng = np.random.default_rng(0)
+    places = rng.normal(size=(40, 8)) * 30
+    nuisance = np.ones(8)
+    nuisance[3] = 20
+    drawn = join([patches(places + rng.normal(size=(40, 8)) * nuisance * 0.1, number) for number in range(8)])
+    metric = learn(drawn, 1.0, np.random.default_rng(0))
+    assert metric is not None
+    assert metric.weights.dtype == metric.offset.dtype == np.float32
+    usual, other = (np.linalg.norm(metric.weights[axis]) for axis in (3, 5))
+    assert other > 2 * usual
+    np.testing.assert_allclose(metric.apply(drawn.vectors).mean(0), 0, atol=1e-3)
+    same = learn(drawn, 0.0, np.random.default_rng(0))
+    assert same is not None
+    np.testing.assert_allclose(same.weights @ same.weights.T, np.eye(8), atol=1e-4)
+
+
+def test_the_metric_shortens_long_vectors() -> None:
+    rng = np.random.default_rng(0)
+    long = join([patches(rng.normal(size=(900, COMPONENTS + 40)), number) for number in range(2)])
+    metric = learn(long, 1.0, rng)
+    assert metric is not None
+    assert metric.weights.shape == (COMPONENTS + 40, COMPONENTS)
+
+
+def test_samples_that_cannot_tell_have_no_metric() -> None:
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(200, 8))
+    assert learn(join([patches(one, 0), patches(one, 1)]), 1.0, rng) is None
+    few = join([patches(rng.normal(size=(30, 8)), number) for number in range(2)])
+    assert learn(few, 1.0, rng) is None
+
+
+def test_gradients_are_those_of_the_loss() -> None:
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=shape) for shape in ((5, 7), (7,), (7,), (1,))]
+    x, labels = rng.normal(size=(40, 5)), (rng.random(40) < 0.3).astype(float)
+    importance, keep = rng.random(40), (rng.random((40, 7)) < 0.7) / 0.7
+    _, gradients = loss(weights, x, labels, importance, keep)
+    for array, gradient in zip(weights, gradients, strict=True):
+        for place in list(np.ndindex(array.shape))[::3]:
+            kept = array[place]
+            array[place] = kept + 1e-5
+            above, _ = loss(weights, x, labels, importance, keep)
+            array[place] = kept - 1e-5
+            below, _ = loss(weights, x, labels, importance, keep)
+            array[place] = kept
+            assert gradient[place] == pytest.approx((above - below) / 2e-5, abs=1e-6)
+
+
+def test_a_trained_head_tells_defects_apart_and_is_silent_on_normal_patches() -> None:
+    rng = np.random.default_rng(2)
+    normal = rng.normal(size=(3000, 12)) + 5
+    strange = rng.normal(size=(600, 12)) + 5
+    strange[:, 4] += 6 * np.sign(rng.normal(size=600))  # on both sides: no plane parts them
+    lesson = Lesson(*(part.astype(np.float32) for part in (strange[:300], normal[:1000], normal[1000:2000])))
+    first, again = (train(lesson, np.random.default_rng(0)) for _ in range(2))
+    assert first.logits(strange[300:].astype(np.float32)).mean() > 1
+    assert np.quantile(first.alarm(normal[2000:].astype(np.float32)), 0.9) < 0.3
+    for one, other in zip(first.arrays().values(), again.arrays().values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("parts", ["metric", "head", "both"])
+def test_openvino_torch_and_numpy_agree(parts: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    weights, offset = rng.normal(size=(10, 6)).astype(np.float32), rng.normal(size=6).astype(np.float32)
+    metric = Metric(weights, offset) if parts != "head" else None
+    projection = Projection(metric, head(10) if parts != "metric" else None)
+    embeddings = rng.normal(size=(1, 4, 5, 10)).astype(np.float32)
+    expected = projection.apply(embeddings)
+    projection.save(tmp_path / FILE)
+    loaded = Projection.load(tmp_path / FILE)
+    np.testing.assert_array_equal(loaded.apply(embeddings), expected)
+    np.testing.assert_allclose(loaded.torch()(torch.from_numpy(embeddings)).numpy(), expected, rtol=1e-4, atol=1e-4)
+    fused = ops.parameter([1, 10, 4, 5], np.float32)
+    compiled = ov.Core().compile_model(
+        ov.Model([ops.result(loaded.openvino(fused.output(0)))], [fused], "projected"),
+        "CPU",
+        {"INFERENCE_PRECISION_HINT": "f32"},
+    )
+    got = compiled([embeddings.transpose(0, 3, 1, 2)])[0]
+    np.testing.assert_allclose(got.transpose(0, 2, 3, 1), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_no_projection_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "torn").write_bytes(b"x")
+    save_file({"weights": np.zeros(3, np.float32)}, tmp_path / "flat")
+    for name, said in (("torn", "cannot be read"), ("flat", "expected"), ("missing", "cannot be read")):
+        with pytest.raises(BackboneError, match=said):
+            Projection.load(tmp_path / name)
+
+
+def test_a_bank_holds_its_metric_and_its_engines_agree(measured: Path) -> None:
+    weights = load_file(measured / FILE)["weights"]
+    loaded = Bank.load(measured)
+    assert weights.shape == (128, loaded.manifest.dim)
+    width, height = loaded.recipe.size_wh
+    picture = np.random.default_rng(0).integers(0, 255, (1, height, width, 3), np.uint8)
+    openvino, reference = (open_engine(name, measured).embed(picture) for name in ("openvino", "torch:cpu"))
+    assert np.abs(openvino - reference).max() <= TOLERANCE * np.abs(reference).max()
+
+
+def test_a_sample_finds_itself_in_the_bank(tmp_path: Path) -> None:
+    """The bank's vectors are projected in calibration, frames in the graph: the same but for rounding."""
+    good = write_good(tmp_path / "good", 20)
+    everything = RECIPE.model_copy(update={"vectors": 4000})
+    calibrate(good, tmp_path / "bank", Options(recipe=everything, folds=2))
+    pipeline = Pipeline.open(tmp_path / "bank")
+    assert len(pipeline.bank.vectors) == 20 * 144
+    assert (tmp_path / "bank" / FILE).exists()
+    for sample in pipeline.bank.manifest.samples[:5]:
+        assert pipeline.inspect((good / sample.path).read_bytes()).score < 0.02 * pipeline.bank.thresholds.ok
+
+
+def test_a_bank_from_before_the_metric_still_opens_and_says_so(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 5)
+    plain = RECIPE.model_copy(update={"whitening": 0.0})
+    calibrate(good, tmp_path / "bank", Options(recipe=plain, folds=2))
+    assert not (tmp_path / "bank" / FILE).exists()
+    before = Pipeline.open(tmp_path / "bank").inspect(drawn_part(7)).score
+    change_manifest(tmp_path / "bank", lambda manifest: manifest["recipe"].pop("whitening"))
+    opened = Pipeline.open(tmp_path / "bank")
+    assert opened.bank.recipe.whitening == 0
+    assert opened.inspect(drawn_part(7)).score == before
+
+
+def test_fine_tuning_is_judged_told_and_repeatable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "PLANTED", 120)
+    monkeypatch.setattr(heads, "STEPS", 120)
+    good = write_good(tmp_path / "good", 12)
+    options = Options(recipe=RECIPE, folds=2, finetune=True)
+    done = calibrate(good, tmp_path / "one", options)
+    calibrate(good, tmp_path / "two", options)
+    assert done.tuned is not None
+    manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
+    assert manifest == json.loads((tmp_path / "two" / "manifest.json").read_text())
+    assert manifest["lineage"]["operation"] == f"calibrate, {done.tuned.said}"
+    kept = done.tuned.head is not None
+    assert kept == (done.tuned.after - done.tuned.before >= 0.005)
+    assert done.tuned.said.startswith("fine-tuned" if kept else "fine-tuning not kept")
+    assert ("gain" in load_file(tmp_path / "one" / FILE)) == kept
+    pipeline = Pipeline.open(tmp_path / "one")
+    assert pipeline.inspect(drawn_part(3, scratched=True)).score > pipeline.inspect(drawn_part(3)).score
+
+
+def test_too_few_samples_to_fine_tune(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 6)
+    with pytest.raises(SamplesError, match="got 6 samples, expected at least 10"):
+        calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=2, finetune=True))
+    assert not (tmp_path / "bank").exists()
