@@ -12,9 +12,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
 
 from inspector.bank import Promise
+from inspector.review.intervals import beta_quantile
 from inspector.types import Float32Array
 
 CONFIDENCE = 0.90
@@ -46,13 +46,12 @@ def limits(scores: Float32Array, max_false_reject: float) -> Limits:
     ok = float(ordered[rank - 1])
     ng = max(ok, _extrapolate(ordered, max_false_reject)) if estimated else ok
     tail = (1 - CONFIDENCE) / 2
-    rate = beta(n + 1 - rank, rank)
     promise = Promise(
         max_false_reject=max_false_reject,
         expected_false_reject=max_false_reject if estimated else (n + 1 - rank) / (n + 1),
-        interval=(0.0, float(rate.ppf(CONFIDENCE)))
+        interval=(0.0, beta_quantile(CONFIDENCE, n + 1 - rank, rank))
         if estimated
-        else (float(rate.ppf(tail)), float(rate.ppf(1 - tail))),
+        else (beta_quantile(tail, n + 1 - rank, rank), beta_quantile(1 - tail, n + 1 - rank, rank)),
         estimated=estimated,
         samples=n,
         samples_needed=needed,
@@ -69,8 +68,8 @@ def promise_of(scores: Float32Array, ng: float, max_false_reject: float) -> Prom
     needed = samples_needed(max_false_reject)
     estimated = above == 0 and n < needed
     tail = 0.0 if estimated else (1 - CONFIDENCE) / 2
-    low = float(beta(above + 1, n - above).ppf(tail)) if above < n else 0.0
-    high = float(beta(above + 1, n - above).ppf(1 - tail if tail else CONFIDENCE)) if above < n else 1.0
+    low = beta_quantile(tail, above + 1, n - above) if above < n and tail else 0.0
+    high = beta_quantile(1 - tail if tail else CONFIDENCE, above + 1, n - above) if above < n else 1.0
     return Promise(
         max_false_reject=max_false_reject,
         expected_false_reject=(above + 1) / (n + 1),

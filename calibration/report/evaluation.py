@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import beta
-
 from calibration.evaluation import GOOD, Evaluation, Outcome
 from calibration.report import charts
 from calibration.report.examples import examples
@@ -16,6 +14,7 @@ from inspector.charts import svg
 from inspector.charts.markup import Child, Markup, el
 from inspector.charts.wording import count, number, percent, score
 from inspector.pipeline import Pipeline
+from inspector.review.intervals import lower, upper
 from inspector.types import Decision
 
 NAME = "evaluation.html"
@@ -185,12 +184,9 @@ def _interval(evaluation: Evaluation, among: Callable[[Outcome], bool], decision
     chosen = [o.decision is decision for o in evaluation.outcomes if among(o)]
     if not chosen:
         return ""
-    n, k, tail = len(chosen), sum(chosen), (1 - CONFIDENCE) / 2
-    low = float(beta(k, n - k + 1).ppf(tail)) if k else 0.0
-    high = float(beta(k + 1, n - k).ppf(1 - tail)) if k < n else 1.0
-    return (
-        f"From {count(n, 'frame')}, the true rate is {percent(low)} to {percent(high)} ({CONFIDENCE:.0%} confidence)."
-    )
+    n, k = len(chosen), sum(chosen)
+    between = f"{percent(lower(k, n, CONFIDENCE))} to {percent(upper(k, n, CONFIDENCE))}"
+    return f"From {count(n, 'frame')}, the true rate is {between} ({CONFIDENCE:.0%} confidence)."
 
 
 def _scores(evaluation: Evaluation, pipeline: Pipeline) -> Markup:

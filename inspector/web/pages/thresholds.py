@@ -2,17 +2,20 @@
 
 from dataclasses import asdict
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from inspector.banks.promotion import apply_thresholds
 from inspector.charts import scores, svg
 from inspector.charts.markup import Markup
-from inspector.errors import BankError, UsageError
+from inspector.errors import BankError, EngineError, UsageError
 from inspector.review.preview import KINDS, Kind, axis, histogram, preview
 from inspector.review.trial import Said, said
 from inspector.store import Role
-from inspector.web.access import Operator
+from inspector.web.access import Engineer, Operator
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.filters import Score, Text
 from inspector.web.navigation import NavEntry
@@ -43,11 +46,11 @@ class TrialQuery(BaseModel):
 
 @router.get("/thresholds", include_in_schema=False)
 def show_thresholds(
-    request: Request, desk: DeskDep, _user: Operator, query: Annotated[TrialQuery, Query()]
+    request: Request, desk: DeskDep, _user: Operator, query: Annotated[TrialQuery, Query()], applied: int = 0
 ) -> Response:
-    """The chart and the preview."""
+    """The chart and the preview. applied: just now, by the same person."""
     station = query.station or str(desk.settings.stations[0].id)
-    return _page(request, desk, station, query)
+    return _page(request, desk, station, query, applied=bool(applied))
 
 
 @router.get("/api/v1/thresholds", tags=["figures"], summary="What other thresholds would have decided")
@@ -66,15 +69,51 @@ def preview_for_machines(desk: DeskDep, _user: Operator, query: Annotated[TrialQ
     }
 
 
+@router.post("/thresholds", include_in_schema=False)
+def apply(
+    request: Request,
+    desk: DeskDep,
+    user: Engineer,
+    station: Annotated[str, Form(max_length=260)],
+    ok: Annotated[float, Form(ge=0, allow_inf_nan=False)],
+    ng: Annotated[float, Form(ge=0, allow_inf_nan=False)],
+    bank: Annotated[str, Form(max_length=64)],
+    reason: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Takes the thresholds into use. bank: the digest of the bank that was on the screen."""
+    query = TrialQuery(station=station, ok=min(ok, ng), ng=ng)
+    trial = desk.trials.trial(station)
+    fault, status = None, 400
+    if ok > ng:
+        fault = f"Got ok {ok:g} above ng {ng:g}; frames at or below ok pass, so it must not be above ng."
+    elif not reason.strip():
+        fault = "Write down why: the audit keeps it beside the thresholds."
+    elif bank != trial.bank.ref.digest:
+        fault, status = "The station was given another bank meanwhile. Look at the figures again, then apply.", 409
+    elif (chosen := _chosen(trial, query)) == (trial.bank.thresholds.ok, trial.bank.thresholds.ng):
+        fault = "These thresholds are in use already."
+    if fault is None:
+        try:
+            apply_thresholds(
+                desk.settings, desk.engine, station, ok=chosen[0], ng=chosen[1], by=user.name, reason=reason.strip()
+            )
+        except (BankError, EngineError) as error:
+            fault = str(error)
+        else:
+            return RedirectResponse(f"/thresholds?{urlencode({'station': station, 'applied': 1})}", status_code=303)
+    return _page(request, desk, station, query, status=status, fault=fault, reason=reason)
+
+
 def _page(
     request: Request, desk: Desk, station: str, query: TrialQuery, *, status: int = 200, fault: str | None = None,
-    reason: str = "",
+    reason: str = "", applied: bool = False,
 ) -> Response:  # fmt: skip
     values: dict[str, Any] = {
         "station": station,
         "stations": [str(one.id) for one in desk.settings.stations],
         "fault": fault,
         "reason": reason,
+        "applied": applied,
     }
     try:
         trial = desk.trials.trial(station)
@@ -89,6 +128,7 @@ def _page(
         ok=ok,
         ng=ng,
         said=_said(trial, ok, ng),
+        sharing=_sharing(desk, station),
         chart=_chart(trial, ok, ng),
         **values,
     )
@@ -96,11 +136,22 @@ def _page(
 
 def _chosen(trial: Trial, query: TrialQuery) -> tuple[float, float]:
     in_use = trial.bank.thresholds
-    ok = in_use.ok if query.ok is None else query.ok
-    ng = max(in_use.ng, ok) if query.ng is None else query.ng
+    ok = in_use.ok if query.ok is None else _exact(query.ok, in_use.ok)
+    ng = max(in_use.ng, ok) if query.ng is None else _exact(query.ng, in_use.ng)
     if ok > ng:
         raise UsageError(f"thresholds: got ok {ok:g} above ng {ng:g}, expected ok at or below ng")
     return ok, ng
+
+
+def _sharing(desk: Desk, station: str) -> list[str]:
+    """The other stations that the same bank inspects."""
+    banks = {str(one.id): one.bank.resolve() for one in desk.settings.stations}
+    return [name for name, bank in banks.items() if name != station and bank == banks[station]]
+
+
+def _exact(shown: float, in_use: float) -> float:
+    """The threshold in use, where what is shown is that one rounded."""
+    return in_use if f"{shown:.6g}" == f"{in_use:.6g}" else shown
 
 
 def _said(trial: Trial, ok: float, ng: float) -> list[Said]:

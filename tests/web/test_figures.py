@@ -1,0 +1,56 @@
+"""The figures in a real browser: known numbers, which follow what is decided, on a screen and on a tablet."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+from review_site import NOON, ReviewSite
+
+Visit = Callable[..., Page]
+
+AGO = int((datetime.now(UTC) - timedelta(hours=3) - NOON) / timedelta(minutes=1))
+
+
+@pytest.fixture(scope="module")
+def frames(site: ReviewSite) -> list[int]:
+    found = [site.add(minutes=AGO + n) for n in range(5)]
+    for frame in found[:2]:
+        site.reviews.dispose(frame, to="defect", defect_type="scratch", reviewer="olga", version=0)
+    return found
+
+
+def test_known_numbers_that_follow_what_is_decided(site: ReviewSite, frames: list[int], visit: Visit) -> None:
+    page = visit("olga", "/figures?days=1")
+    to_review = page.locator(".tile", has_text="people were asked for").locator(".value")
+    expect(to_review).to_have_text("3")
+    expect(page.locator("#pareto svg")).to_contain_text("scratch")
+    page.locator("#pareto summary").click()
+    expect(page.locator("#pareto table")).to_contain_text("100.0%")
+    page.locator("h1").click()
+    page.evaluate("document.activeElement.blur()")
+    site.reviews.dispose(frames[2], to="defect", defect_type="dent", reviewer="emil", version=0)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(to_review).to_have_text("2")
+    expect(page.locator("#pareto table")).to_contain_text("33.3%")
+    assert page.locator("#pareto details").get_attribute("open") is not None
+
+
+@pytest.mark.parametrize("width", [1280, 820])
+@pytest.mark.parametrize("path", ["/figures", "/thresholds", "/audit"])
+def test_nothing_is_cut_off_at_the_side(frames: list[int], visit: Visit, path: str, width: int) -> None:
+    assert frames
+    page = visit("emil", path)
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_filters_are_in_the_address(frames: list[int], visit: Visit) -> None:
+    assert frames
+    page = visit("olga", "/figures")
+    page.locator("select[name=shift]").select_option("late")
+    page.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(re.compile(r"/figures\?shift=late$"))
+    page.get_by_role("link", name="24 hours").click()
+    expect(page).to_have_url(re.compile(r"/figures\?days=1&shift=late$"))
