@@ -244,6 +244,18 @@ def test_a_token_may_what_it_says_and_no_more_than_its_account(accounts: Account
     assert accounts.tokens()[1].revoked_at is not None
 
 
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800", "x" * 10_000, "'; DROP TABLE accounts; --", ""])
+def test_whatever_is_typed_is_only_wrong(text: str, accounts: Accounts, ann: str) -> None:
+    assert accounts.verify(text, PASSWORD) is None
+    assert accounts.verify(ann, text) is None
+    assert accounts.by_name(text) is None
+    assert accounts.session(text) is None
+    assert accounts.token(text) is None
+    assert accounts.redeem_link(text) is None
+    with pytest.raises(AccountError, match="is not there"):
+        accounts.set_role(text, Role.ADMIN)
+
+
 def test_what_is_not_there_is_told(accounts: Accounts) -> None:
     changes: list[Callable[[], object]] = [
         lambda: accounts.set_role("nobody", Role.ADMIN),

@@ -130,6 +130,16 @@ def test_errors_and_drops_are_nothing_to_review(database: Engine, queue: ReviewQ
         queue.find(frame_id="f1")
 
 
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
+def test_what_no_database_can_hold_is_not_found(text: str, database: Engine, queue: ReviewQueue) -> None:
+    filled(database, verdict(1))
+    for name in ("station", "lot", "part", "decision", "disposition", "defect_type", "reviewer", "bank"):
+        filters = QueueFilter(**{name: text})
+        assert queue.page(filters).rows == ()
+        assert queue.counts(filters).matching == 0
+    assert queue.find(part=text) == queue.find(station=text, frame_id=text) == []
+
+
 def test_a_shift_is_its_hours_in_the_zone_of_the_plant(database: Engine, queue: ReviewQueue) -> None:
     berlin = ZoneInfo("Europe/Berlin")
     night = ShiftHours(time(22), time(6), berlin)

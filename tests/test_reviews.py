@@ -151,6 +151,11 @@ def test_what_cannot_be_is_refused(database: Engine, reviews: Reviews) -> None:
         reviews.dispose(frame, to="defect", defect_type="a\nb", reviewer="ann", version=0)
     with pytest.raises(ReviewError, match="note: got 2001 characters"):
         reviews.dispose(frame, to="defect", note="x" * 2001, reviewer="ann", version=0)
+    for illegible in ("a\x00b", "\ud800"):
+        with pytest.raises(ReviewError, match="all of them legible"):
+            reviews.dispose(frame, to="defect", note=illegible, reviewer="ann", version=0)
+        with pytest.raises(ReviewError, match="none a control character"):
+            reviews.dispose(frame, to="defect", defect_type=illegible, reviewer="ann", version=0)
     with pytest.raises(ReviewError, match="expected the name of an account"):
         reviews.dispose(frame, to="defect", reviewer="", version=0)
     assert reviews.history(frame) == []

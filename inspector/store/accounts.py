@@ -29,7 +29,7 @@ IDLE = timedelta(hours=2)
 
 _TOUCH = timedelta(minutes=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-_TOKEN_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
+_TOKEN_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,64}")
 _SECRET_BYTES = 32
 _FIRST_LOCK = 0x61636373
 """ "accs": who makes the first account in PostgreSQL holds this advisory lock."""
@@ -126,7 +126,7 @@ class Accounts:
             UsageError: the name or password is not allowed; the code remains.
         """
         _check(name, password)
-        hashed = self._hasher.hash(password)
+        hashed = self._hasher.hash(_bytes(password))
         if not self.may_set_up(code):
             raise AccountError("setup: this link is not valid any more; start the review page again for a new one")
         with store_errors("accounts"), writing(self._engine) as connection:
@@ -147,7 +147,7 @@ class Accounts:
             UsageError: the name or password is not allowed.
         """
         _check(name, password)
-        hashed = self._hasher.hash(password)
+        hashed = self._hasher.hash(_bytes(password))
         with store_errors(f"account {name}"), writing(self._engine) as connection:
             return _insert(connection, name, hashed, role)
 
@@ -155,12 +155,12 @@ class Accounts:
         """The account, where the password is its own. Takes the same time for a name that is not there."""
         from argon2.exceptions import InvalidHashError, VerificationError
 
-        query = select(*_ACCOUNT, accounts.c.password_hash).where(accounts.c.name == name)
+        query = select(*_ACCOUNT, accounts.c.password_hash).where(accounts.c.name == (name if _is_name(name) else ""))
         with store_errors("accounts"), self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         hashed = self._nobody if row is None else row.password_hash
         try:
-            self._hasher.verify(hashed, password[: MAX_PASSWORD + 1])
+            self._hasher.verify(hashed, _bytes(password[: MAX_PASSWORD + 1]))
         except (VerificationError, InvalidHashError):
             return None
         if row is None or row.disabled_at is not None:
@@ -176,6 +176,8 @@ class Accounts:
 
     def by_name(self, name: str) -> Account | None:
         """The account of this name."""
+        if not _is_name(name):
+            return None
         with store_errors("accounts"), self._engine.connect() as connection:
             row = connection.execute(select(*_ACCOUNT).where(accounts.c.name == name)).one_or_none()
         return None if row is None else _account(row)
@@ -200,7 +202,7 @@ class Accounts:
             UsageError: the password is not allowed.
         """
         _check(name, password)
-        hashed = self._hasher.hash(password)
+        hashed = self._hasher.hash(_bytes(password))
         with store_errors("accounts"), writing(self._engine) as connection:
             account = _existing(connection, name)
             connection.execute(update(accounts).where(accounts.c.id == account.id).values(password_hash=hashed))
@@ -361,14 +363,23 @@ class Accounts:
 
     def _rehash(self, account: int, password: str) -> None:
         """The password is right and its hash of an older strength."""
-        hashed = self._hasher.hash(password)
+        hashed = self._hasher.hash(_bytes(password))
         with store_errors("accounts"), writing(self._engine) as connection:
             connection.execute(update(accounts).where(accounts.c.id == account).values(password_hash=hashed))
 
 
 def _digest(kind: str, secret: str) -> str:
     """Secrets are random and long: a plain hash keeps them. The kind parts a link from a session."""
-    return hashlib.sha256(f"{kind}:{secret}".encode()).hexdigest()
+    return hashlib.sha256(_bytes(f"{kind}:{secret}")).hexdigest()
+
+
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
+def _bytes(password: str) -> bytes:
+    """Of anything that can be typed or sent, half a character included."""
+    return password.encode("utf-8", "surrogatepass")
 
 
 def _count(connection: Connection) -> int:
@@ -382,7 +393,8 @@ def _insert(connection: Connection, name: str, hashed: str, role: Role) -> Accou
 
 
 def _existing(connection: Connection, name: str, *, enabled: bool = False) -> Account:
-    row = connection.execute(select(*_ACCOUNT).where(accounts.c.name == name).with_for_update()).one_or_none()
+    query = select(*_ACCOUNT).where(accounts.c.name == (name if _is_name(name) else "")).with_for_update()
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise AccountError(f"account {name[:80]!r}: is not there")
     if enabled and row.disabled_at is not None:
@@ -403,7 +415,7 @@ def _account(row: Any) -> Account:
 
 
 def _check(name: str, password: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not _is_name(name):
         raise UsageError(f"name: got {name[:80]!r}, expected 1 to 64 of letters, digits, '.', '_', '@', '-'")
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise UsageError(f"password: got {len(password)} characters, expected {MIN_PASSWORD} to {MAX_PASSWORD}")

@@ -1,5 +1,6 @@
 """Opening the database: SQLite that survives a power cut, or another by URL; migrated to the newest schema."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,9 @@ _MIGRATION_LOCK = 0x696E7370
 """ "insp": who migrates PostgreSQL holds this advisory lock."""
 
 _WRITES = "inspector_writes"
+
+_ILLEGIBLE = re.compile(r"[\x00\ud800-\udfff]")
+"""NUL, which PostgreSQL refuses, and halves of characters, which are no UTF-8."""
 
 
 class ConflictError(StoreError):
@@ -77,6 +81,11 @@ def open_database(url: str) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def legible(text: str) -> bool:
+    """Whether a database can hold this text: what it cannot hold is not in it either."""
+    return not _ILLEGIBLE.search(text)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from inspector.errors import UsageError
-from inspector.store.database import store_errors
+from inspector.store.database import legible, store_errors
 from inspector.store.frame_row import COLUMNS, FrameRow
 from inspector.store.tables import frames, queued, reviewed, reviews, unreviewed
 
@@ -256,6 +256,8 @@ class ReviewQueue:
             wanted.append(frames.c.station == station)
         if frame_id is not None and (part is not None or station is not None):
             wanted.append(frames.c.frame_id == frame_id)
+        if not all(value is None or legible(value) for value in (part, station, frame_id)):
+            return []
         if not wanted:
             raise UsageError("find: got neither a part nor a station with a frame id, expected one of them")
         query = select(*COLUMNS).where(frames.c.outcome == "verdict", *wanted)
@@ -345,8 +347,10 @@ def _asked(filters: QueueFilter) -> list[ColumnElement[bool]]:
         (_Passing(frames.c.reviewer), filters.reviewer),
     ):
         if value is not None:
-            terms.append(column == value)
-    if filters.bank is not None:
+            terms.append(column == value if legible(value) else false())
+    if filters.bank is not None and not legible(filters.bank):
+        terms.append(false())
+    elif filters.bank is not None:
         terms.append(or_(_Passing(frames.c.bank_id) == filters.bank, _Passing(frames.c.bank_digest) == filters.bank))
     if filters.score_min is not None:
         terms.append(frames.c.score >= filters.score_min)

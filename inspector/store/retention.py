@@ -17,7 +17,7 @@ from inspector.store.archive import SHARDS, Archive
 from inspector.store.database import store_errors, writing
 from inspector.store.tables import frames
 
-_ROWS = 500
+_ROWS = 100
 """Rows that are looked at in one step, and deleted in one transaction."""
 
 _PICTURES = 50

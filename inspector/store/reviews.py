@@ -21,7 +21,8 @@ _MOST_TOGETHER = 100
 """Dispositions in one transaction: the line's own writer waits meanwhile."""
 
 _MAX_NOTE = 2000
-_WORD = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
+_WORD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,64}")
+_NOTE = re.compile(rf"[^\x00\ud800-\udfff]{{0,{_MAX_NOTE}}}")
 
 
 class ReviewError(InspectorError):
@@ -413,8 +414,8 @@ def _check(to: str, defect_type: str | None, reviewer: str, note: str | None) ->
         raise ReviewError(
             f"defect_type: got {defect_type[:80]!r}, expected 1 to 64 characters, none a control character"
         )
-    if note is not None and (len(note) > _MAX_NOTE or "\x00" in note):
-        raise ReviewError(f"note: got {len(note)} characters, expected at most {_MAX_NOTE}, none of them NUL")
+    if note is not None and not _NOTE.fullmatch(note):
+        raise ReviewError(f"note: got {len(note)} characters, expected at most {_MAX_NOTE}, all of them legible")
 
 
 def _check_reviewer(reviewer: str) -> None:
