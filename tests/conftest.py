@@ -51,8 +51,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database; a test that asks for it runs on both kinds."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/data/ledger.sqlite3"
-    created: str = request.getfixturevalue("postgres").create_database()
-    return created
+    server: Postgres = request.getfixturevalue("postgres")
+    # Who asks for `database` wants the tables too; a copy of a database that has them is quicker made.
+    return server.create_database(like=server.migrated if "database" in request.fixturenames else None)
 
 
 @pytest.fixture

@@ -9,11 +9,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 from services import DEADLINE_S, free_port, wait_until
 from sqlalchemy import create_engine, text
+
+from inspector.store import open_database
 
 _USER = "nobody"
 """Who runs the server where the tests run as root, as which it refuses to."""
@@ -90,16 +93,24 @@ class Postgres:
         """As it would be written into the settings."""
         return f"postgresql://inspector:{self._password}@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self) -> str:
-        """An empty database; returns its URL."""
+    def create_database(self, *, like: str | None = None) -> str:
+        """An empty database, or a copy of another one by name; returns its URL."""
         name = f"test{next(self._numbers)}"
         engine = create_engine(self.url("postgres").replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
         try:
             with engine.connect() as connection:
-                connection.execute(text(f"CREATE DATABASE {name}"))
+                connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {like or 'template0'}"))
         finally:
             engine.dispose()
         return self.url(name)
+
+    @cached_property
+    def migrated(self) -> str:
+        """The name of a database with the newest tables, for copies of it."""
+        url = self.create_database()
+        with open_database(url):
+            pass
+        return url.rpartition("/")[2]
 
 
 @contextmanager
