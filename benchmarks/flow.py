@@ -5,7 +5,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.ours import command
 from benchmarks.report import spread
 from inspector.contract import station_topic
-from inspector.demo.broker import HOST, running_broker
+from inspector.demo.broker import HOST, free_port, running_broker
 from inspector.demo.daemon import RunningDaemon, running_daemon
-from inspector.demo.scene import Position
+from inspector.demo.scene import Position, write_settings
 from inspector.pipeline import STAGES
 from inspector.types import StationId
 
@@ -54,11 +54,11 @@ def through_daemon(folder: Path, bank: Path, frames: Path, *, count: int, fps: f
     folder: where broker and daemon live. bank: below `folder`. frames: a folder of pictures, shown again and again.
     """
     position = Position("bench", STATION, bank)
-    with (
-        running_broker(folder, "mosquitto") as broker,
-        running_daemon(folder, [position], broker=broker.settings) as daemon,
-        subscribed(broker.port) as verdicts,
-    ):
+    with running_broker(folder, "mosquitto") as broker, ExitStack() as stack:
+        port = free_port()
+        config = write_settings(folder, [position], broker=broker.settings, metrics_port=port)
+        daemon = stack.enter_context(running_daemon(folder, config, metrics_port=port))
+        verdicts = stack.enter_context(subscribed(broker.port))
         ready = {"ready_s": daemon.seconds, "rss_ready_mb": resident_mb(daemon.process.pid)}
         at = ["--broker", f"{HOST}:{broker.port}", "--station", STATION, "--loop"]
         command("camera", frames, *at, "--count", 20, "--fps", fps)  # what is slow only once is not counted

@@ -58,7 +58,7 @@ class Companion:
         except OSError as error:
             log.warning("companion cannot start", extra={"companion": self._name, "cause": str(error)})
             return None
-        log.info("companion started", extra={"companion": self._name, "process": process.pid})
+        log.info("companion started", extra={"companion": self._name, "pid": process.pid})
         while process.poll() is None and not self._stop.wait(_LOOK_EVERY_S):
             pass
         process.terminate()

@@ -12,6 +12,8 @@ from safetensors.numpy import save_file
 
 HEAVY = {"torch", "torchvision", "timm", "sklearn", "scipy", "pandas", "matplotlib"}
 
+PAGE = {"fastapi", "starlette", "uvicorn", "jinja2", "argon2", "multipart", "python_multipart"}
+
 NO_NETWORK = """
 import socket, sys
 def refuse(*args, **kwargs):
@@ -56,10 +58,11 @@ except SystemExit as left:
 """
 
 
-def test_the_daemons_path_loads_nothing_heavy() -> None:
-    loaded = loaded_by("import inspector.daemon, inspector.pipeline, inspector.engines.openvino")
+def test_the_daemons_path_loads_nothing_heavy_and_nothing_of_the_review_page() -> None:
+    path = "inspector.cli.run, inspector.companion, inspector.daemon, inspector.pipeline, inspector.engines.openvino"
+    loaded = loaded_by(f"import {path}")
     assert {"openvino", "faiss", "cv2"} <= loaded
-    assert not loaded & (HEAVY | {"calibration"})
+    assert not loaded & (HEAVY | PAGE | {"calibration"})
 
 
 def test_help_loads_next_to_nothing() -> None:

@@ -27,7 +27,8 @@ _LIVE_EVERY_S_ON_TERMINAL = 0.5
 def demo(seconds: float | None, as_json: bool, **options: Any) -> None:
     """Show the whole product on this machine.
 
-    Draws good parts, calibrates on them, starts a broker, the daemon and two synthetic cameras; ends with a summary.
+    Draws good parts, calibrates on them, starts a broker, the daemon with its review page and two synthetic cameras;
+    ends with a summary.
     """
     from inspector.demo.machine import DemoError, check_cpu
 

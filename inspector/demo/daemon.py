@@ -6,16 +6,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.demo.broker import HOST, free_port
+from inspector.demo.broker import HOST
 from inspector.demo.machine import DemoError
-from inspector.demo.scene import Position, write_settings
 from inspector.leash import child, last_words
-from inspector.settings import BrokerSettings
 
 _READY_WITHIN_S = 90.0
 
@@ -37,20 +35,16 @@ class RunningDaemon:
 
 
 @contextmanager
-def running_daemon(
-    folder: Path, positions: Sequence[Position], *, broker: BrokerSettings, metrics_port: int = 0
-) -> Iterator[RunningDaemon]:
-    """`inspector run` on a configuration written to `folder`. metrics_port: 0 takes a free one.
+def running_daemon(folder: Path, config: Path, *, metrics_port: int) -> Iterator[RunningDaemon]:
+    """`inspector run` on a configuration that serves /metrics on that port; its log goes to `folder`.
 
     Raises:
         DemoError: it ends, or is not ready within a minute and a half.
     """
-    port = metrics_port or free_port()
-    config = write_settings(folder, positions, broker=broker, metrics_port=port)
     log = folder / "daemon.log"
     started = time.monotonic()
     with child([sys.executable, "-m", "inspector", "run", "-c", str(config)], log) as process:
-        url = f"http://{HOST}:{port}"
+        url = f"http://{HOST}:{metrics_port}"
         while not _ready(url):
             RunningDaemon(process, config, url, log, 0.0).check()
             if time.monotonic() - started > _READY_WITHIN_S:

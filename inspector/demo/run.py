@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from calibration.progress import Track
-from inspector.demo.broker import running_broker
+from inspector.demo.broker import free_port, running_broker
 from inspector.demo.crew import crew_at_work
 from inspector.demo.daemon import check_port, running_daemon
 from inspector.demo.interrupt import Interrupt
 from inspector.demo.machine import check_cpu
+from inspector.demo.page import prepare_page, wait_for_page
 from inspector.demo.report import live_line
-from inspector.demo.scene import prepare
+from inspector.demo.scene import prepare, write_settings
 from inspector.demo.score import Book, DemoSummary
 from inspector.demo.watcher import watching
 from inspector.demo.workplace import workplace
@@ -78,12 +79,18 @@ def run_demo(options: DemoOptions, voice: Voice, interrupt: Interrupt) -> DemoSu
         broker = stack.enter_context(running_broker(folder, options.broker))
         voice.say(f"broker     {broker}, process {broker.process.pid}")
         positions = prepare(folder, samples=options.samples, seed=options.seed, say=voice.say, track=voice.track)
-        daemon = stack.enter_context(
-            running_daemon(folder, positions, broker=broker.settings, metrics_port=options.metrics_port)
+        metrics_port, review_port = options.metrics_port or free_port(), free_port()
+        config = write_settings(
+            folder, positions, broker=broker.settings, metrics_port=metrics_port, review_port=review_port
         )
+        link = prepare_page(config)
+        daemon = stack.enter_context(running_daemon(folder, config, metrics_port=metrics_port))
         voice.say(f"daemon     inspector run -c {daemon.config}")
         voice.say(f"           process {daemon.process.pid}, ready in {daemon.seconds:.1f} s, log {daemon.log}")
         voice.say(f"metrics    {daemon.url}/metrics")
+        wait_for_page(review_port, daemon)
+        voice.say(f"review     {link}")
+        voice.say("           opens the review page; this link logs in once")
         stations = [position.station for position in positions]
         stack.enter_context(watching(broker.port, stations, book))
         with crew_at_work(

@@ -16,6 +16,7 @@ from inspector.synthetic import PRODUCTS, write_dataset
 from inspector.types import StationId
 
 MAX_FALSE_REJECT = 0.02
+_SAMPLE_RATE = 0.02
 _VECTORS = 1024
 _VECTORS_A_SAMPLE = 16
 
@@ -59,13 +60,21 @@ def _calibrated(folder: Path, product: str, samples: int, say: Callable[[str], N
     return Position(product, StationId("demo", "hall1", "line1", product), bank)
 
 
-def write_settings(folder: Path, positions: Sequence[Position], *, broker: BrokerSettings, metrics_port: int) -> Path:
-    """Writes the daemon's configuration; gives its path."""
+def write_settings(
+    folder: Path,
+    positions: Sequence[Position],
+    *,
+    broker: BrokerSettings,
+    metrics_port: int,
+    review_port: int | None = None,
+) -> Path:
+    """Writes the daemon's configuration; gives its path. review_port: of the review page; None runs none."""
     settings = {
         "instance": "demo",
         "broker": broker.model_dump(include={"host", "port", "protocol"}),
         "data_dir": "./data",
         "metrics": {"host": HOST, "port": metrics_port},
+        "review": {"enabled": review_port is not None, "port": review_port or 0, "sample_rate": _SAMPLE_RATE},
         "stations": [
             {"id": str(position.station), "bank": str(position.bank.relative_to(folder))} for position in positions
         ],

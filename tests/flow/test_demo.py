@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from services import DEADLINE_S, wait_until
@@ -99,9 +100,10 @@ def test_ctrl_c_ends_it_with_the_summary_and_a_kept_folder(tmp_path: Path) -> No
     with running_demo(*arguments, temporary=tmp_path) as demo:
         demo.said("running for 600 s")
         family = demo.family()
-        assert len(family) == 2
+        assert len(family) == 3
         url = demo.said("/metrics").split()[1]
         wait_until(lambda: _verdicts(url) >= 3, "verdicts are counted at /metrics")
+        _review(demo.said("/enter?code=").split()[1])
         demo.process.send_signal(signal.SIGINT)
         assert demo.ended() == 0, demo.err
         assert demo.err == []
@@ -115,6 +117,21 @@ def _verdicts(url: str) -> float:
     with urllib.request.urlopen(url, timeout=DEADLINE_S) as answer:
         text = answer.read().decode()
     return sum(float(value) for value in re.findall(r"^inspector_verdicts_total\{.*\} (\S+)$", text, re.MULTILINE))
+
+
+def _review(link: str) -> None:
+    """The link logs in, the line's flagged frames are there to decide, and it works once."""
+    with httpx.Client(base_url=link.partition("/enter")[0], timeout=DEADLINE_S) as browser:
+        assert browser.get(link, follow_redirects=True).status_code == 200
+        wait_until(lambda: browser.get("/api/v1/frames").json()["frames"], "a flagged frame is in the queue")
+        frame = browser.get("/api/v1/frames").json()["frames"][0]
+        assert browser.get(f"/frame/{frame['id']}/map").headers["content-type"] == "image/png"
+        token = {"x-csrf-token": browser.get("/api/v1/me").json()["csrf"]}
+        said = {"to": "false_alarm", "version": frame["version"]}
+        answer = browser.post(f"/api/v1/frames/{frame['id']}/disposition", json=said, headers=token)
+        assert answer.json()["reviewer"] == "demo"
+    with httpx.Client(timeout=DEADLINE_S) as other:
+        assert other.get(link).status_code == 410
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,162 @@
+"""The review page beside the daemon: real broker, real daemon, real processes, real browser."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import yaml
+from line import CAM1, Camera, Daemon, drawn_part, frame
+from playwright.sync_api import sync_playwright
+from services import DEADLINE_S, free_port, listening, wait_until
+
+from inspector import settings
+from inspector.store import Accounts, Role, open_database
+
+
+@contextmanager
+def review_alone(folder: Path, **review: Any) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`inspector review` on a folder without a daemon; the process and its port."""
+    port = free_port()
+    stations = [{"id": str(CAM1), "bank": "bank"}]
+    document = {"data_dir": "data", "review": {"port": port, **review}, "stations": stations}
+    (folder / "inspector.yaml").write_text(yaml.safe_dump(document))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inspector", "review", "-c", str(folder / "inspector.yaml")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        yield process, port
+    finally:
+        process.terminate()
+        process.communicate(timeout=DEADLINE_S)
+
+
+def page_of(daemon: Daemon) -> psutil.Process | None:
+    """The process of the review page, once it listens."""
+    if not listening(daemon.settings["review"]["port"]):
+        return None
+    children = psutil.Process(daemon.pid).children(recursive=True)
+    return next((child for child in children if not gone(child) and "review" in child.cmdline()), None)
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_first_start_prints_a_link_that_makes_one_account(tmp_path: Path) -> None:
+    with review_alone(tmp_path) as (process, port):
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"review page http://127.0.0.1:{port}\n"
+        link = re.fullmatch(r"first start: make the first account at (\S+)\n", process.stdout.readline())
+        assert link is not None
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE_S) as browser:
+            assert "printed a link" in browser.get("/login").text
+            assert browser.get("/setup?code=guessed").status_code == 403
+            form = {"code": link[1].partition("code=")[2], "name": "ada", "password": "short", "again": "short"}
+            assert browser.post("/setup", data=form).status_code == 400
+            form |= {"password": "long enough, really", "again": "long enough, really"}
+            assert browser.post("/setup", data=form).headers["location"] == "/"
+            assert browser.get("/api/v1/me").json()["role"] == "admin"
+            assert browser.get(link[1]).headers["location"] == "/login"
+            assert browser.post("/setup", data=form | {"name": "eve"}).headers["location"] == "/login"
+    with review_alone(tmp_path) as (process, port):
+        assert process.stdout is not None
+        process.stdout.readline()
+        wait_until(lambda: listening(port), "the page listens")
+        process.terminate()
+        out, err = process.communicate(timeout=DEADLINE_S)
+        assert "first start" not in out + err
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    with review_alone(tmp_path) as (_, port):
+        wait_until(lambda: listening(port), "the page listens")
+        command = [sys.executable, "-m", "inspector", "review", "-c", str(tmp_path / "inspector.yaml")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"error: review: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_without_its_libraries_the_page_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "inspector.yaml").write_text("data_dir: data\nstations: [{id: a/b/c/d, bank: bank}]\n")
+    program = f"""
+import sys
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "fastapi":
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, NotInstalled())
+from inspector.cli import main
+main(["review", "-c", {str(tmp_path / "inspector.yaml")!r}])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: review: fastapi is not installed; pip install 'inspector[review]' on this machine\n",
+    )
+
+
+@pytest.fixture
+def reviewed(daemon: Daemon) -> Daemon:
+    """The daemon with its page, started."""
+    daemon.settings["review"] = {"enabled": True, "port": free_port()}
+    daemon.start()
+    wait_until(lambda: page_of(daemon), "the review page listens")
+    return daemon
+
+
+def test_a_page_that_ends_comes_back_and_the_line_never_notices(reviewed: Daemon, camera: Camera) -> None:
+    page = page_of(reviewed)
+    assert page is not None
+    page.kill()
+    camera.send(frame(1))
+    wait_until(lambda: reviewed.metric("inspector_verdicts_total") == 1, "a verdict without the page")
+    wait_until(lambda: (again := page_of(reviewed)) is not None and again.pid != page.pid, "the page is back")
+    assert reviewed.logged("companion ended")[0]["exit_code"] == -9
+
+
+@pytest.mark.parametrize("end", ["terminate", "kill"])
+def test_the_page_ends_with_the_daemon(reviewed: Daemon, end: str) -> None:
+    page = page_of(reviewed)
+    assert page is not None
+    getattr(reviewed, end)()
+    wait_until(lambda: gone(page), "the page is gone")
+
+
+def test_from_the_camera_to_the_operators_decision(reviewed: Daemon, camera: Camera) -> None:
+    loaded = settings.load(reviewed.folder / "inspector.yaml")
+    with open_database(loaded.database_url) as engine:
+        accounts = Accounts(engine)
+        accounts.create("olga", "correct horse battery", Role.OPERATOR)
+        code = accounts.begin_link("olga", 1)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        page = browser.new_page(base_url=f"http://127.0.0.1:{loaded.review.port}")
+        page.set_default_timeout(DEADLINE_S * 1000)
+        page.goto(f"/enter?code={code}")
+        page.get_by_text("Nothing waits").wait_for()
+        camera.send(frame(1), frame(2, payload=drawn_part(2, scratched=True)), frame(3))
+        page.wait_for_selector(".frame-card")  # it comes by itself
+        assert page.locator(".frame-card").count() == 1
+        page.locator(".picture").click()
+        page.wait_for_selector(".map", state="attached")
+        page.keyboard.press("1")
+        page.get_by_text("Nothing waits").wait_for()
+        browser.close()
+    rows = reviewed.rows("SELECT frame_id, disposition, defect_type, reviewer FROM frames WHERE queued")
+    assert rows == [("f-2", "defect", "scratch", "olga")]
+    assert len(reviewed.rows("SELECT 1 FROM reviews")) == 1
