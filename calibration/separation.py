@@ -19,9 +19,11 @@ from calibration.backbone import open_backbone
 from calibration.coreset import greedy_k_center
 from calibration.defects import plant as plant_on
 from calibration.export import embedding_graph
+from calibration.metric import learn
 from calibration.metrics import PixelFigures
 from calibration.pool import KEEP, MAX_BYTES, Pool, join, patches_of
 from calibration.progress import Track, silent
+from calibration.projection import Projection
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.patches import picture_of, view_of
@@ -94,12 +96,12 @@ def separate(
     for index in track(range(len(paths)), "embedding patches"):
         pools[fold[index]].add(patches_of(embedded(_frame(paths[index])), index, inside))
     normal, defect, pixels = np.empty(len(paths), np.float32), np.empty(len(paths), np.float32), PixelFigures()
-    nearest = [_without(pools, held_out, recipe, engine, seed) for held_out in range(FOLDS)]
+    banks = [_without(pools, held_out, recipe, engine, seed) for held_out in range(FOLDS)]
     for index in track(range(len(paths)), "drawing defects"):
-        frame, against = _frame(paths[index]), nearest[fold[index]]
+        frame, (projection, nearest) = _frame(paths[index]), banks[fold[index]]
         planted = plant(frame, (recipe, *beside), np.random.default_rng([seed, index]))
-        normal[index] = image_score(against.patch_scores(embedded(frame), inside))
-        scores = against.patch_scores(embedded(planted.frame), inside)
+        normal[index] = image_score(nearest.patch_scores(projection.apply(embedded(frame)), inside))
+        scores = nearest.patch_scores(projection.apply(embedded(planted.frame)), inside)
         defect[index] = image_score(scores)
         heat = anomaly_map(scores, picture_wh(recipe), inside)
         mask = _seen(planted.mask, frame, recipe)
@@ -128,12 +130,16 @@ def _frame(path: Path) -> Frame:
 
 def _without(
     pools: Sequence[Pool], held_out: int, recipe: Recipe, engine: OpenVinoEngine, seed: int
-) -> NearestNeighbours:
-    """The bank of all folds but one."""
+) -> tuple[Projection, NearestNeighbours]:
+    """The metric and the bank of all folds but one, as calibration makes them."""
     others = join([pool.patches() for index, pool in enumerate(pools) if index != held_out])
-    rows, _ = greedy_k_center(others.vectors, recipe.vectors, np.random.default_rng(seed))
+    learnt = learn(others, recipe.whitening, np.random.default_rng(seed)) if recipe.whitening > 0 else None
+    projection = Projection(learnt)
+    vectors = projection.apply(others.vectors)
+    rows, _ = greedy_k_center(vectors, recipe.vectors, np.random.default_rng(seed))
     grid_hw = engine.grid[:2]
-    return NearestNeighbours.on(engine, others.vectors[rows], recipe.neighbours, grid_hw, inside_of(recipe, grid_hw))
+    inside = inside_of(recipe, grid_hw)
+    return projection, NearestNeighbours.on(engine, vectors[rows], recipe.neighbours, grid_hw, inside)
 
 
 def _seen(mask: NDArray[np.bool_], frame: Frame, recipe: Recipe) -> NDArray[np.bool_]:

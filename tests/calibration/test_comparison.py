@@ -11,7 +11,7 @@ from banks import write_good
 from line import drawn_part
 from sklearn.metrics import roc_auc_score
 
-from calibration.calibrate import Options
+from calibration.calibrate import Options, calibrate
 from calibration.comparison import (
     Candidate,
     Comparison,
@@ -25,7 +25,7 @@ from calibration.comparison import (
 from calibration.evaluation import evaluate
 from calibration.report import write_comparison
 from calibration.report.front import front
-from calibration.separation import SAMPLES, chosen, plant, separate
+from calibration.separation import FOLDS, SAMPLES, chosen, plant, separate
 from inspector import frame as decoder
 from inspector.cli import main
 from inspector.errors import SamplesError, UsageError
@@ -245,3 +245,20 @@ def test_the_command_line(parts: Path, tmp_path: Path, capsys: pytest.CaptureFix
     told = json.loads(capsys.readouterr().out)
     assert [item["name"] for item in told["failed"]] == ["nosuch"]
     assert [item["name"] for item in told["candidates"]] == ["builtin"]
+
+
+def test_held_back_scores_are_those_that_calibration_gives(parts: Path, tmp_path: Path) -> None:
+    """Metric, coreset and search of a comparison are calibration's own: same folds, same seed, same scores."""
+    paths = sorted((parts / "train").iterdir())
+    found = separate(paths, SMALL, "builtin")
+    fold = np.random.default_rng(0).permutation(np.arange(12) % FOLDS)
+    for held_out in range(FOLDS):
+        others = tmp_path / f"others{held_out}"
+        others.mkdir()
+        for index in np.flatnonzero(fold != held_out):
+            (others / paths[index].name).write_bytes(paths[index].read_bytes())
+        calibrate(others, tmp_path / f"bank{held_out}", Options(recipe=SMALL, folds=2))
+        pipeline = Pipeline.open(tmp_path / f"bank{held_out}")
+        for index in np.flatnonzero(fold == held_out):
+            score = pipeline.inspect(paths[index].read_bytes()).score
+            assert found.normal[index] == pytest.approx(score, rel=0.1)
