@@ -1,0 +1,136 @@
+"""`inspector account`: who may review, from the machine itself: also when nobody knows a password any more."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from inspector.store import Accounts
+
+_config = click.option(
+    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
+)
+_password_file = click.option(
+    "--password-file", type=click.Path(path_type=Path), help="Its first line, instead of asking; - is stdin"
+)
+_role = click.Choice(["operator", "engineer", "admin"])
+
+
+@click.group()
+def account() -> None:
+    """Make, list and change the accounts of the review page."""
+
+
+@account.command("list")
+@_config
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line")
+def list_accounts(config: Path, as_json: bool) -> None:
+    """Show every account."""
+    with _accounts(config) as accounts:
+        for one in accounts.all():
+            since = one.created_at.isoformat(timespec="seconds")
+            disabled = None if one.disabled_at is None else one.disabled_at.isoformat(timespec="seconds")
+            if as_json:
+                row = {"name": one.name, "role": one.role.value, "created_at": since, "disabled_at": disabled}
+                click.echo(json.dumps(row))
+            else:
+                click.echo(f"{one.name:<24} {one.role:<10} since {since}{' disabled' if disabled else ''}")
+
+
+@account.command()
+@click.argument("name")
+@click.option("--role", type=_role, default="operator", show_default=True)
+@_password_file
+@_config
+def add(name: str, role: str, password_file: Path | None, config: Path) -> None:
+    """Make an account."""
+    from inspector.errors import UsageError
+    from inspector.store import ConflictError, Role
+
+    with _accounts(config) as accounts:
+        try:
+            accounts.create(name, _password(name, password_file), Role(role))
+        except ConflictError as error:
+            raise UsageError(f"account {name}: is there already, expected a new name") from error
+    click.echo(f"{name}: made, {role}")
+
+
+@account.command()
+@click.argument("name")
+@_password_file
+@_config
+def password(name: str, password_file: Path | None, config: Path) -> None:
+    """Give an account another password; whoever is logged in by it is logged out."""
+    with _accounts(config) as accounts:
+        accounts.set_password(name, _password(name, password_file))
+    click.echo(f"{name}: has another password")
+
+
+@account.command()
+@click.argument("name")
+@click.argument("role", type=_role)
+@_config
+def role(name: str, role: str, config: Path) -> None:
+    """Give an account another role."""
+    from inspector.store import Role
+
+    with _accounts(config) as accounts:
+        accounts.set_role(name, Role(role))
+    click.echo(f"{name}: is {role}")
+
+
+@account.command()
+@click.argument("name")
+@_config
+def disable(name: str, config: Path) -> None:
+    """Let an account log in no more; its sessions end and its tokens are void."""
+    with _accounts(config) as accounts:
+        accounts.disable(name)
+    click.echo(f"{name}: is disabled")
+
+
+@account.command()
+@click.argument("name")
+@_config
+def enable(name: str, config: Path) -> None:
+    """Let an account log in again."""
+    with _accounts(config) as accounts:
+        accounts.enable(name)
+    click.echo(f"{name}: may log in")
+
+
+@contextmanager
+def _accounts(config: Path) -> "Iterator[Accounts]":
+    from inspector import settings
+    from inspector.errors import MissingExtraError
+    from inspector.store import Accounts, open_database
+
+    url = settings.load(config).database_url
+    with open_database(url) as database:
+        try:
+            accounts = Accounts(database)
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f"account: {error.name} is not installed; pip install 'inspector[review]' on this machine"
+            ) from error
+        yield accounts
+
+
+def _password(name: str, file: Path | None) -> str:
+    """Never from the command line, where others can read it."""
+    from inspector import settings
+    from inspector.errors import UsageError
+
+    if file is not None and str(file) != "-":
+        return settings.read_secret(file)
+    if file is not None:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise UsageError("password: there is no terminal to ask on, expected --password-file")
+    asked: str = click.prompt(f"Password of {name}", hide_input=True, confirmation_prompt=True, err=True)
+    return asked
