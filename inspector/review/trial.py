@@ -88,8 +88,10 @@ def _value(estimate: Estimate | None) -> str:
 
 
 def _number(value: float) -> str:
-    """A number of frames: whole from ten on, below with a digit where it is not whole."""
-    return f"{value:,.0f}" if value >= 9.95 or value == round(value) else f"{value:.1f}"
+    """A number of frames: whole from ten on; below with a digit after the point, or two that count."""
+    if value >= 9.95 or value == round(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def _shifts(number: float) -> str:

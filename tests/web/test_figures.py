@@ -1,8 +1,10 @@
 """The figures in a real browser: known numbers, which follow what is decided, on a screen and on a tablet."""
 
 import re
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -54,3 +56,14 @@ def test_the_filters_are_in_the_address(frames: list[int], visit: Visit) -> None
     expect(page).to_have_url(re.compile(r"/figures\?shift=late$"))
     page.get_by_role("link", name="24 hours").click()
     expect(page).to_have_url(re.compile(r"/figures\?days=1&shift=late$"))
+
+
+def test_the_queue_is_exported_as_it_is_filtered(frames: list[int], visit: Visit, tmp_path: Path) -> None:
+    page = visit("olga", "/?state=done&order=newest")
+    page.locator(".export summary").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Pictures (ZIP)").click()
+    download.value.save_as(tmp_path / "frames.zip")
+    with zipfile.ZipFile(tmp_path / "frames.zip") as opened:
+        assert opened.testzip() is None
+        assert 0 < sum(name.startswith("images/") for name in opened.namelist()) < len(frames)
