@@ -115,7 +115,7 @@ class Link:
         """From CONNECT to the end of the connection, in this thread."""
         where = f"broker {self._broker.host}:{self._broker.port}"
         try:
-            self._show_credentials()
+            show_credentials(self._client, self._broker)
             self._client.connect(self._broker.host, self._broker.port, _KEEPALIVE_S, **self._connect_options())
         except (OSError, SettingsError) as error:
             self.trouble = f"{where}: {error}"
@@ -188,17 +188,6 @@ class Link:
         # With this set, only the thread in `run` writes to the socket; other threads wake it.
         client.on_socket_register_write = _leave_writing_to_the_loop
         return client
-
-    def _show_credentials(self) -> None:
-        if self._broker.username is not None:
-            secret = self._broker.password_file
-            self._client.username_pw_set(self._broker.username, None if secret is None else read_secret(secret))
-        tls = self._broker.tls
-        if tls is not None:
-            context = ssl.create_default_context(cafile=tls.ca_file)
-            if tls.cert_file is not None:
-                context.load_cert_chain(tls.cert_file, tls.key_file)
-            self._client.tls_set_context(context)
 
     def _connect_options(self) -> dict[str, Any]:
         if self.version != "5":
@@ -273,6 +262,23 @@ class Link:
                 self._handlers.fault(error)
 
         return call
+
+
+def show_credentials(client: Client, broker: BrokerSettings) -> None:
+    """Name, password, certificate and CA, as the settings say.
+
+    Raises:
+        OSError, SettingsError: a file cannot be read.
+    """
+    if broker.username is not None:
+        secret = broker.password_file
+        client.username_pw_set(broker.username, None if secret is None else read_secret(secret))
+    tls = broker.tls
+    if tls is not None:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+        if tls.cert_file is not None:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+        client.tls_set_context(context)
 
 
 def _content_type(payload: bytes) -> str:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "camera": ("inspector.camera_cli", "Publish frames: a folder, a video, a camera, a drawn product."),
     "review": ("inspector.cli.review", "The web page on which people decide about flagged frames."),
     "export": ("inspector.cli.export", "Reviewed frames as CSV, COCO or ZIP."),
+    "doctor": ("inspector.cli.doctor", "Look for what would go wrong."),
     "config": ("inspector.cli.config", "Check and show the settings."),
     "replay": ("inspector.cli.loop", "Recorded frames before another bank: which verdicts change."),
     "rebuild": ("inspector.cli.loop", "A candidate bank from false alarms, tried on recorded frames."),

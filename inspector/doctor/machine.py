@@ -1,0 +1,89 @@
+"""The machine: its clock, its disk."""
+
+import ctypes
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from inspector.doctor.finding import Finding, fail, ok, warn
+from inspector.settings import Settings
+
+_UNSYNCHRONISED = 5
+_WRITES = 20
+_SLOW_S, _TOO_SLOW_S = 0.010, 0.100
+_LITTLE_BYTES, _TOO_LITTLE_BYTES = 5e9, 500e6
+
+
+def clock(settings: Settings) -> Iterator[Finding]:
+    """Whether somebody keeps it, and in which zone shifts begin."""
+    state = _clock_state()
+    if state == _UNSYNCHRONISED:
+        yield warn(
+            "clock",
+            "nobody keeps this machine's clock",
+            expected="one time server for cameras and daemon",
+            do="set up chrony or systemd-timesyncd, on the machine itself where this is a container",
+        )
+    elif state is not None:
+        yield ok("clock", "kept by a time server")
+    zone = time.tzname[0]
+    if settings.review.enabled and settings.review.time_zone is None and zone == "UTC":
+        yield warn(
+            "time zone",
+            "shifts begin by UTC",
+            expected="the plant's own time",
+            do="set review.time_zone, as in Europe/Berlin; a container has UTC unless told otherwise",
+        )
+    else:
+        yield ok("time zone", settings.review.time_zone or zone)
+
+
+def _clock_state() -> int | None:
+    """What the kernel says; None where it does not tell."""
+    try:
+        adjust = ctypes.CDLL(None, use_errno=True).adjtimex
+    except (OSError, AttributeError):
+        return None
+    state = int(adjust(ctypes.create_string_buffer(512)))
+    return None if state < 0 else state
+
+
+def disk(settings: Settings) -> Iterator[Finding]:
+    """Room, and how long it takes until something is really written: every verdict waits for that."""
+    folder = settings.data_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    usage = shutil.disk_usage(folder)
+    room = f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.0f} GB at {folder}"
+    todo = "make room; df -h, du -x -d1 -h"
+    if usage.free < _TOO_LITTLE_BYTES:
+        yield fail("disk", room, expected=f"at least {_TOO_LITTLE_BYTES / 1e9:.1f} GB", do=todo)
+    elif usage.free < _LITTLE_BYTES:
+        yield warn("disk", room, expected=f"at least {_LITTLE_BYTES / 1e9:.0f} GB", do=todo)
+    else:
+        yield ok("disk", room)
+    times = _write_times(folder)
+    middle, worst = statistics.median(times), max(times)
+    told = f"{middle * 1e3:.1f} ms, {worst * 1e3:.1f} ms at most, until a write is durable"
+    todo = "put data_dir on an SSD, away from network file systems"
+    if middle > _TOO_SLOW_S:
+        yield fail("disk speed", told, expected=f"less than {_TOO_SLOW_S * 1e3:.0f} ms", do=todo)
+    elif middle > _SLOW_S:
+        yield warn("disk speed", told, expected=f"less than {_SLOW_S * 1e3:.0f} ms", do=todo)
+    else:
+        yield ok("disk speed", told)
+
+
+def _write_times(folder: Path) -> list[float]:
+    times = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(_WRITES):
+            begin = time.perf_counter()
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - begin)
+    return times

@@ -1,0 +1,196 @@
+"""What the daemon opens: its database, its banks, its ports; and whether it runs already."""
+
+import fcntl
+import os
+import socket
+import statistics
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+from sqlalchemy import create_engine, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from inspector.bank import DRIFT_FILE
+from inspector.doctor.finding import Finding, fail, ok, warn
+from inspector.errors import InspectorError
+from inspector.pipeline import Pipeline
+from inspector.settings import Settings, read_secret
+
+_PICTURES = 10
+_BUSY = 0.8
+_SKEW_S = 2.0
+
+
+def running(settings: Settings) -> bool:
+    """Whether a daemon uses the data folder."""
+    try:
+        lock = os.open(settings.data_dir / "daemon.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """Whether a table can be made in it (and is taken back), and for PostgreSQL, how far its clock is from ours."""
+    file = settings.data_dir / "ledger.sqlite3"
+    if settings.database is None and not file.exists():
+        yield ok("database", f"{file} will be made at the first start")
+        return
+    where = str(file) if settings.database is None else "as the settings say"
+    try:
+        engine = create_engine(settings.database_url)
+        try:
+            with engine.connect() as connection:
+                if connection.dialect.name == "sqlite":
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.execute(text("CREATE TABLE inspector_doctor (id INTEGER)"))
+                theirs = connection.execute(select(func.now())).scalar_one()
+                connection.rollback()
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:
+        told = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        yield fail("database", told, expected="one that can be written", do="see database and data_dir in the settings")
+        return
+    yield ok("database", f"can be written, {where}")
+    if isinstance(theirs, datetime) and theirs.tzinfo is not None:
+        skew = (theirs - datetime.now(UTC)).total_seconds()
+        if abs(skew) > _SKEW_S:
+            yield warn(
+                "database clock",
+                f"{skew:+.1f} s from ours",
+                expected=f"within {_SKEW_S:.0f} s",
+                do="synchronise both machines with one time server",
+            )
+        else:
+            yield ok("database clock", f"{skew:+.1f} s from ours")
+
+
+def banks(settings: Settings, *, takt_s: float) -> Iterator[Finding]:
+    """Each bank is verified and run; one process inspects for all stations, so their times add up."""
+    times: dict[Path, float | None] = {}
+    for folder in dict.fromkeys(station.bank for station in settings.stations):
+        try:
+            pipeline = Pipeline.open(folder, max_pixels=settings.max_pixels, engine=settings.engine)
+        except InspectorError as error:
+            times[folder] = None
+            yield fail("bank", str(error), expected="a bank that can be used", do="calibrate, or correct the path")
+            continue
+        times[folder] = seconds = _inspection_s(pipeline)
+        manifest = pipeline.bank.manifest
+        told = f"{folder} is sound ({manifest.id}), {seconds * 1e3:.1f} ms a frame"
+        if DRIFT_FILE in manifest.files:
+            yield ok("bank", told)
+        else:
+            yield warn("bank", told, expected="one that knows drift", do="calibrate again")
+    if None in times.values():
+        return
+    share = sum(times[station.bank] or 0.0 for station in settings.stations) / takt_s
+    told = f"{len(settings.stations)} station(s) use {share:.0%} of a takt of {takt_s:g} s"
+    if share > 1:
+        yield fail("speed", told, expected="less than all of it", do="spread stations over more machines")
+    elif share > _BUSY:
+        yield warn("speed", told, expected=f"less than {_BUSY:.0%}", do="spread stations over more machines")
+    else:
+        yield ok("speed", told)
+
+
+def _inspection_s(pipeline: Pipeline) -> float:
+    """The median time of a noisy picture of the recipe's size; of one's own size, decoding comes on top."""
+    recipe = pipeline.bank.recipe
+    if recipe.roi is not None:
+        width, height = recipe.roi.frame_wh
+    elif recipe.crop is not None:
+        width, height = recipe.crop.x + recipe.crop.width, recipe.crop.y + recipe.crop.height
+    else:
+        width, height = recipe.size_wh
+    noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    payload = cv2.imencode(".jpg", noise)[1].tobytes()
+    return statistics.median(sum(pipeline.inspect(payload).stage_ms.values()) / 1e3 for _ in range(_PICTURES))
+
+
+def ports(settings: Settings) -> Iterator[Finding]:
+    """Free, or taken by our own daemon; and whether its metrics are guarded as the settings say."""
+    metrics, review = settings.metrics, settings.review
+    ours = running(settings)
+    if _free(metrics.host, metrics.port):
+        yield ok("metrics", f"{metrics.host}:{metrics.port} is free")
+    elif not ours:
+        yield fail(
+            "metrics",
+            f"{metrics.host}:{metrics.port} is taken by another program, or is no address of this machine",
+            expected="a free one",
+            do="set metrics.port, or end the other one",
+        )
+    else:
+        yield from _guarded(settings)
+    if not review.enabled:
+        return
+    if _free(review.host, review.port):
+        yield ok("review", f"{review.host}:{review.port} is free")
+    elif ours:
+        yield ok("review", f"{review.host}:{review.port} is in use, and so is the daemon")
+    else:
+        yield fail(
+            "review",
+            f"{review.host}:{review.port} is taken by another program, or is no address of this machine",
+            expected="a free one",
+            do="set review.port",
+        )
+
+
+def _guarded(settings: Settings) -> Iterator[Finding]:
+    metrics = settings.metrics
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(metrics.host, metrics.host)
+    url = f"http://{host}:{metrics.port}/metrics"
+    stranger = _status(url, None)
+    if metrics.token_file is None:
+        if stranger == 200:
+            yield ok("metrics", f"the daemon answers at {url}, to this machine alone")
+        else:
+            yield fail("metrics", f"{url} answers {stranger}", expected="200", do="is that our daemon, of now?")
+        return
+    known = _status(url, read_secret(metrics.token_file))
+    if (stranger, known) == (401, 200):
+        yield ok("metrics", f"the daemon answers at {url}, with the token alone")
+    else:
+        yield fail(
+            "metrics",
+            f"{url} answers {stranger} without and {known} with the token",
+            expected="401 and 200",
+            do="start the daemon anew: it read its token when it began",
+        )
+
+
+def _status(url: str, token: str | None) -> int:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return int(error.code)
+    except OSError:
+        return 0
+
+
+def _free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

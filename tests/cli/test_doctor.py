@@ -1,0 +1,185 @@
+"""`inspector doctor` at real brokers: what is well, and each thing that would go wrong."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from line import CAM1, Daemon, Plc
+from services import Mosquitto, free_port, wait_until
+
+Findings = dict[str, list[dict[str, Any]]]
+
+
+def doctor(settings: Path, *more: str, code: int = 0) -> Findings:
+    command = [sys.executable, "-m", "inspector", "doctor", "-c", str(settings), "--json", *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == code, done.stdout + done.stderr
+    found: Findings = {}
+    for line in done.stdout.splitlines():
+        finding = json.loads(line)
+        assert set(finding) == {"mark", "what", "got", "expected", "do"}
+        assert finding["mark"] == "ok" or (finding["expected"] and finding["do"])
+        found.setdefault(finding["what"], []).append(finding)
+    return found
+
+
+def marks(found: Findings) -> dict[str, set[str]]:
+    return {what: {finding["mark"] for finding in findings} for what, findings in found.items()}
+
+
+PLAIN = """listener {port} 127.0.0.1
+persistence false
+{first}
+"""
+
+
+@pytest.fixture
+def broker_with(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    """A broker as it comes, with lines of a configuration."""
+    started: list[Mosquitto] = []
+
+    def start(*lines: str) -> Mosquitto:
+        anonymous = () if any("allow_anonymous" in line for line in lines) else ("allow_anonymous true",)
+        user = ("user root",) if os.geteuid() == 0 else ()
+        own = PLAIN.replace("{first}", "\n".join((*anonymous, *user, *lines)))
+        started.append(Mosquitto(tmp_path / "broker", configuration=own))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for broker in started:
+        broker.stop()
+
+
+@pytest.fixture
+def broker(broker_with: Callable[..., Mosquitto]) -> Mosquitto:
+    """One that was set up as ours is."""
+    return broker_with("max_queued_messages 20000")
+
+
+@pytest.fixture
+def write(tmp_path: Path, bank: Path) -> Callable[..., Path]:
+    def write(port: int, **more: Any) -> Path:
+        content = {
+            "broker": {"port": port},
+            "data_dir": "data",
+            "metrics": {"port": free_port()},
+            "stations": [{"id": str(CAM1), "bank": str(bank)}],
+        }
+        path = tmp_path / "inspector.yaml"
+        path.write_text(yaml.safe_dump({**content, **more}))
+        return path
+
+    return write
+
+
+def test_all_is_well_at_a_broker_that_was_set_up(broker: Mosquitto, write: Callable[..., Path]) -> None:
+    with Plc(broker.port) as plc:
+        found = doctor(write(broker.port))
+        heard = [topic for topic, _, _ in plc.messages if "_inspector" not in topic]
+    assert "fail" not in set().union(*marks(found).values())
+    for what in ("broker", "protocol", "subscribing", "publishing", "own place", "queue", "database", "bank", "speed"):
+        assert marks(found)[what] == {"ok"}, found[what]
+    assert "MQTT 5" in found["protocol"][0]["got"]
+    assert heard == [], "nothing is published where a line listens"
+
+
+def test_it_prints_a_line_for_each_thing(broker: Mosquitto, write: Callable[..., Path]) -> None:
+    command = [sys.executable, "-m", "inspector", "doctor", "-c", str(write(broker.port))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert all(line.split()[0] in ("ok", "warn") for line in lines)
+    assert any(line.startswith("ok    protocol           MQTT 5") for line in lines)
+
+
+def test_a_queue_that_loses_in_silence_is_found(
+    broker_with: Callable[..., Mosquitto], write: Callable[..., Path]
+) -> None:
+    broker = broker_with()
+    (finding,) = doctor(write(broker.port))["queue"]
+    assert finding["mark"] == "warn"
+    assert finding["got"].split()[0] in {str(1000 + ahead) for ahead in range(25)}
+    assert "max_queued_messages" in finding["do"]
+
+
+def test_a_broker_that_is_away_fails_and_the_rest_is_still_looked_at(write: Callable[..., Path]) -> None:
+    found = doctor(write(free_port()), code=1)
+    assert marks(found)["broker"] == {"fail"}
+    assert marks(found)["bank"] == {"ok"}
+
+
+def test_a_name_that_the_broker_does_not_know_fails(
+    tmp_path: Path, broker_with: Callable[..., Mosquitto], write: Callable[..., Path]
+) -> None:
+    passwords = tmp_path / "passwords"
+    passwords.write_text("")
+    broker = broker_with("allow_anonymous false", f"password_file {passwords}")
+    (finding,) = doctor(write(broker.port), code=1)["broker"]
+    assert "refused: Not authorized" in finding["got"]
+
+
+def test_an_access_list_that_forbids_its_own_place_and_its_verdicts_is_found(
+    tmp_path: Path, broker_with: Callable[..., Mosquitto], write: Callable[..., Path]
+) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text("topic read inspector/v1/+/+/+/+/frame\n")
+    found = doctor(write(broker_with(f"acl_file {acl}").port), "--publish", code=1)
+    assert marks(found)["own place"] == {"fail"}
+    assert marks(found)["publishing"] == {"fail"}
+    assert "verdict" in found["publishing"][0]["got"]
+
+
+def test_the_shipped_access_list_lets_the_daemon_do_its_work(
+    tmp_path: Path, broker_with: Callable[..., Mosquitto], write: Callable[..., Path]
+) -> None:
+    shipped = Path(__file__).parents[2] / "configs" / "mosquitto.acl"
+    acl = tmp_path / "acl"
+    acl.write_text(shipped.read_text().replace("user inspector\n", ""))
+    found = doctor(write(broker_with(f"acl_file {acl}").port), "--publish")
+    assert marks(found)["own place"] == marks(found)["publishing"] == {"ok"}
+
+
+def test_a_bank_that_is_damaged_and_one_that_is_too_slow_are_found(
+    broker: Mosquitto, write: Callable[..., Path], tmp_path: Path, bank: Path
+) -> None:
+    found = doctor(write(broker.port), "--takt", "0.001", code=1)
+    assert marks(found)["speed"] == {"fail"}
+    path = write(broker.port, stations=[{"id": str(CAM1), "bank": "nowhere"}])
+    found = doctor(path, code=1)
+    assert marks(found)["bank"] == {"fail"}
+    assert "no manifest.json" in found["bank"][0]["got"]
+
+
+def test_a_port_that_another_program_has_is_found(broker: Mosquitto, write: Callable[..., Path]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        path = write(broker.port, metrics={"port": other.getsockname()[1]})
+        assert marks(doctor(path, code=1))["metrics"] == {"fail"}
+
+
+def test_beside_a_daemon_that_runs_it_looks_whether_metrics_are_guarded(daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    daemon.settings["metrics"]["token_file"] = "token"
+    daemon.start(ready=False)
+    wait_until(lambda: daemon.get("/readyz", Authorization="Bearer secret")[0] == 200, "the daemon is ready")
+    found = doctor(tmp_path / "inspector.yaml")
+    assert "with the token alone" in found["metrics"][0]["got"]
+    (tmp_path / "token").write_text("another\n")
+    found = doctor(tmp_path / "inspector.yaml", code=1)
+    assert "401 without and 401 with" in found["metrics"][0]["got"]
+
+
+def test_a_database_that_cannot_be_written_fails(broker: Mosquitto, write: Callable[..., Path]) -> None:
+    path = write(broker.port, database=f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
+    found = doctor(path, code=1)
+    assert marks(found)["database"] == {"fail"}
+    assert os.linesep not in found["database"][0]["got"]
