@@ -140,7 +140,8 @@ def test_a_sampled_frame_stays_in_the_queue_after_undo(database: Engine, reviews
 
 def test_what_cannot_be_is_refused(database: Engine, reviews: Reviews) -> None:
     frame, error = filled(database, verdict(1), verdict(2, "damaged", outcome="error", queued=False))
-    for unknown in (error, 10**12, -1):
+    for unknown in (error, 10**12, -1, 0, 2**63, 10**40):
+        assert ReviewQueue(database).frame(unknown) is None
         with pytest.raises(UnknownFrameError, match="expected the id of an inspected frame"):
             reviews.dispose(unknown, to="defect", reviewer="ann", version=0)
     with pytest.raises(ReviewError, match="got 'good', expected one of defect, false_alarm, unsure"):

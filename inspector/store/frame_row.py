@@ -10,6 +10,9 @@ from inspector.store.tables import frames
 
 Disposition = Literal["defect", "false_alarm", "unsure"]
 
+MAX_ID = 2**63
+"""Above what databases count to: no frame has such an id, and their drivers refuse it."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrameRow:

@@ -26,7 +26,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from inspector.errors import UsageError
 from inspector.store.database import legible, store_errors
-from inspector.store.frame_row import COLUMNS, FrameRow
+from inspector.store.frame_row import COLUMNS, MAX_ID, FrameRow
 from inspector.store.tables import frames, queued, reviewed, reviews, unreviewed
 
 Order = Literal["worst", "newest"]
@@ -128,9 +128,9 @@ class Cursor:
         try:
             order, key, row = text.split("_")
             value, frame = float(key), int(row)
-            if order == "newest" and 0 <= frame < 2**63:
+            if order == "newest" and 0 <= frame < MAX_ID:
                 return cls("newest", datetime.fromtimestamp(value, UTC), frame)
-            if order == "worst" and math.isfinite(value) and 0 <= frame < 2**63:
+            if order == "worst" and math.isfinite(value) and 0 <= frame < MAX_ID:
                 return cls("worst", value, frame)
         except (ValueError, OverflowError, OSError):
             pass
@@ -237,6 +237,8 @@ class ReviewQueue:
         Raises:
             StoreError: the database cannot be read.
         """
+        if not 0 < frame < MAX_ID:
+            return None
         found = self._read(select(*COLUMNS).where(frames.c.id == frame, frames.c.outcome == "verdict"))
         return found[0] if found else None
 

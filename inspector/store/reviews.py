@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, upda
 
 from inspector.errors import InspectorError
 from inspector.store.database import store_errors, writing
-from inspector.store.frame_row import COLUMNS, Disposition, FrameRow, score_ratio
+from inspector.store.frame_row import COLUMNS, MAX_ID, Disposition, FrameRow, score_ratio
 from inspector.store.tables import frames, reviews
 
 Action = Literal["dispose", "undo", "escape"]
@@ -298,7 +298,8 @@ def _locked(
     """The frames as they are, nobody else may change them until the end of the transaction."""
     # Taken in the order of ids, so that two batches never wait for one another.
     ids = sorted({frame for frame, _ in selection})
-    rows = {row.id: row for row in map(FrameRow.of, connection.execute(_FRAMES.order_by(frames.c.id), {"ids": ids}))}
+    asked = {"ids": [frame for frame in ids if 0 < frame < MAX_ID]}
+    rows = {row.id: row for row in map(FrameRow.of, connection.execute(_FRAMES.order_by(frames.c.id), asked))}
     result.unknown.extend(frame for frame in ids if frame not in rows)
     return [(rows[frame], version) for frame, version in selection if frame in rows]
 
