@@ -1,6 +1,8 @@
 """Dispositions on a real SQLite and a real PostgreSQL: nothing is overwritten unseen, nothing is lost."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Barrier
 
 import pytest
@@ -160,6 +162,47 @@ def test_what_cannot_be_is_refused(database: Engine, reviews: Reviews) -> None:
     with pytest.raises(ReviewError, match="expected the name of an account"):
         reviews.dispose(frame, to="defect", reviewer="", version=0)
     assert reviews.history(frame) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_happens_the_audit_tells_it(seed: int, database: Engine, reviews: Reviews) -> None:
+    """Against a stack of what was said, by two operators who are sometimes late, with answers that get lost."""
+    rng = random.Random(seed)
+    (frame,) = filled(database, verdict(1))
+    said: list[tuple[str, str]] = []
+    version = 0
+    for _ in range(80):
+        name, to = rng.choice(["ann", "bob"]), rng.choice(["defect", "false_alarm", "unsure"])
+        late = version > 0 and rng.random() < 0.2
+        try:
+            if rng.random() < 0.6:
+                last = reviews.history(frame)[-1:]
+                repeats = bool(late and last and (last[0].action, last[0].reviewer) == ("dispose", name))
+                reviews.dispose(frame, to=to, reviewer=name, version=version - late)  # type: ignore[arg-type]
+                if late:
+                    assert repeats
+                    assert said[-1] == (name, to)
+                else:
+                    said.append((name, to))
+                    version += 1
+            elif not late:
+                row = reviews.undo(frame, reviewer=name, version=version)
+                assert said.pop()[0] == name
+                version += 1
+                assert row.version == version
+        except StaleError:
+            assert late or (said and said[-1][0] != name)
+        except ReviewError:
+            assert not said
+    row = ReviewQueue(database).frame(frame)
+    assert row is not None
+    assert (row.reviewer, row.disposition) == (said[-1] if said else (None, None))
+    history = reviews.history(frame)
+    assert [one.version for one in history] == list(range(1, version + 1))
+    assert row.version == version
+    for before, after in pairwise(history):
+        assert (after.from_disposition, after.from_type) == (before.to_disposition, before.to_type)
 
 
 def test_a_disposition_is_whole_or_not_at_all(database: Engine, reviews: Reviews) -> None:
