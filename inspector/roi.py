@@ -5,6 +5,7 @@ the frames it was drawn on: a frame of another size is refused rather than looke
 """
 
 import binascii
+import hashlib
 from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -135,6 +136,12 @@ class Roi(BaseModel):
             raise RecipeError(
                 f"mask {file}: no pixel of it is white, so nothing is left to look at; expected white where to look"
             ) from error
+
+    def __str__(self) -> str:
+        """In a few words, the same for regions that leave the same pixels."""
+        inside, (width, height) = self.inside(), self.frame_wh
+        digest = hashlib.sha256(np.packbits(inside).tobytes()).hexdigest()
+        return f"{inside.mean():.1%} of {width}x{height} pixels, {digest[:12]}"
 
     def inside(self) -> NDArray[np.bool_]:
         """bool (height, width) over the frame, True where it counts."""

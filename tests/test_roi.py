@@ -167,3 +167,11 @@ def test_a_region_and_a_crop_that_do_not_meet(tmp_path: Path, crop: dict[str, in
     with pytest.raises(RecipeError) as caught:
         load(written(tmp_path, {"frame_wh": FRAME, "include": [SQUARE]}, crop=crop))
     assert said in str(caught.value)
+
+
+def test_regions_are_told_apart_by_what_they_leave(tmp_path: Path) -> None:
+    mask = Roi.read_mask(white(tmp_path, "m.png", (10, 10, 41, 41)))
+    polygon = Roi.model_validate({"frame_wh": FRAME, "include": [SQUARE]})
+    assert str(mask) == str(polygon)
+    assert str(mask).startswith("16.0% of 100x60 pixels, ")
+    assert str(Roi.model_validate({"frame_wh": FRAME, "exclude": [SQUARE]})) != str(mask)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import smooth_picture
 
@@ -50,6 +50,7 @@ def test_a_box_on_the_grid_is_seen_as_the_crop_would_be() -> None:
     assert view == View(256, 64, 128, 448)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_nothing_outside_reaches_the_picture(data: st.DataObject) -> None:
     """Whatever the frame, size and region: what lies outside changes no bit of the picture."""

@@ -72,9 +72,10 @@ def difference(first: Bank, second: Bank) -> Difference:
 
 def _values(manifest: Manifest) -> dict[str, Any]:
     """What decides, by dotted key, in a stable order."""
+    roi = manifest.recipe.roi
     parts = {
         "backbone": manifest.backbone.model_dump(mode="json"),
-        "recipe": manifest.recipe.model_dump(mode="json"),
+        "recipe": {**manifest.recipe.model_dump(mode="json", exclude={"roi"}), "roi": str(roi) if roi else None},
         "thresholds": {
             "ok": manifest.calibration.ok,
             "ng": manifest.calibration.ng,
