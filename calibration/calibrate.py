@@ -7,6 +7,7 @@ cross-fitted scores set the thresholds. The bank that is kept is selected from a
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -56,7 +57,7 @@ class Options:
     are split for cross-fitting. blocks: folds of consecutive samples, for frames that follow one another, much alike.
     first: use only the first so many files by path. limit: of those, so many, evenly over their order.
     exclude_suspects: leave suspicious samples out and begin again. finetune: train a head on synthetic defects, kept
-    only if held-back ones are separated better.
+    only if held-back ones are separated better. parent: sha256 of the manifest of the bank that this one replaces.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -70,6 +71,7 @@ class Options:
     replace: bool = False
     exclude_suspects: bool = False
     finetune: bool = False
+    parent: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.max_false_reject < 1:
@@ -78,6 +80,27 @@ class Options:
             )
         if not 2 <= self.folds <= 50:
             raise UsageError(f"folds: got {self.folds}, expected 2 to 50")
+
+    @classmethod
+    def again(cls, bank_dir: Path, *, finetune: bool, replace: bool = False) -> Self:
+        """As that bank was calibrated; it becomes the parent.
+
+        Raises:
+            BankError: no bank there.
+        """
+        manifest = bank_files.read_manifest(bank_dir)
+        name, weights = manifest.backbone.name, bank_dir / "backbone.safetensors"
+        return cls(
+            recipe=manifest.recipe,
+            backbone=name if name == "builtin" else f"{name}@{weights}",
+            max_false_reject=manifest.calibration.promise.max_false_reject,
+            folds=max(2, manifest.calibration.folds),
+            blocks=manifest.calibration.fold_by == "block",
+            seed=manifest.seed,
+            replace=replace,
+            finetune=finetune,
+            parent=bank_files.file_sha256(bank_dir / "manifest.json"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +406,6 @@ def _manifest(
             pixel=pixel.ng,
             promise=image.promise,
         ),
-        lineage=Lineage(parent=None, operation=operation),
+        lineage=Lineage(parent=options.parent, operation=operation),
         files=files,
     )

@@ -12,6 +12,7 @@ from inspector.errors import InspectorError
 _COMMANDS = {
     "demo": ("inspector.demo.cli", "Everything on this machine: broker, cameras, calibration, daemon."),
     "calibrate": ("inspector.cli.calibrate", "Build a bank from a folder of good samples."),
+    "finetune": ("inspector.cli.finetune", "A bank again, fine-tuned on its good samples."),
     "inspect": ("inspector.cli.inspect", "Score pictures against a bank."),
     "evaluate": ("inspector.cli.evaluate", "Measure a bank on a labelled test folder."),
     "compare": ("inspector.cli.compare", "Hold backbones and recipes against one another."),
@@ -42,6 +43,9 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(module), cmd_name)
         return command
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)  # --help and --version go without saying: the commands fill the screen
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, purpose) for name, (_, purpose) in _COMMANDS.items()])
@@ -50,9 +54,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="inspector")
 def cli() -> None:
-    """Inspect what a line makes: calibrate on good samples, then score every frame.
-
-    Begin with `inspector demo`, or with `inspector calibrate good_samples/`.
+    """Begin with `inspector demo`, or with `inspector calibrate good_samples/`.
     """
 
 

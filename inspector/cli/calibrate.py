@@ -53,9 +53,9 @@ def calibrate(
     seconds = perf_counter() - start
     page = _report(done, good_dir, report) if report else None
     if as_json:
-        click.echo(json.dumps(_object(done, seconds) | ({"report": str(page)} if page else {})))
+        click.echo(json.dumps(as_object(done, seconds) | ({"report": str(page)} if page else {})))
     else:
-        click.echo(_text(done, seconds) + (f"\nreport     {page}" if page else ""))
+        click.echo(as_text(done, seconds) + (f"\nreport     {page}" if page else ""))
 
 
 def _recipe(file: Path | None, mask: Path | None) -> "Recipe":
@@ -77,7 +77,8 @@ def _report(done: "Calibrated", good_dir: Path, folder: Path) -> Path:
     return write_contact_sheet(done, good_dir, folder)
 
 
-def _object(done: "Calibrated", seconds: float) -> dict[str, Any]:
+def as_object(done: "Calibrated", seconds: float) -> dict[str, Any]:
+    """What --json prints."""
     return {
         "path": str(done.path),
         "bank": {"id": done.bank_id, "vectors": done.vectors, "dim": done.dim, "covering_radius": done.radius},
@@ -99,7 +100,8 @@ def _object(done: "Calibrated", seconds: float) -> dict[str, Any]:
     }
 
 
-def _text(done: "Calibrated", seconds: float) -> str:
+def as_text(done: "Calibrated", seconds: float) -> str:
+    """What a person reads."""
     promise, thresholds = done.promise, done.thresholds
     lines = [
         f"bank       {done.path}  ({done.bank_id}): {done.vectors} vectors of {done.dim} from {done.samples} samples, "

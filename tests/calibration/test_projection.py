@@ -19,7 +19,8 @@ from calibration.head import HIDDEN, Head, Lesson, loss, train
 from calibration.metric import COMPONENTS, Metric, learn
 from calibration.pool import Patches, join
 from calibration.projection import FILE, Projection
-from inspector.bank import Bank
+from inspector.bank import Bank, file_sha256, read_manifest
+from inspector.cli import main
 from inspector.engines import TOLERANCE, open_engine
 from inspector.errors import BackboneError, SamplesError
 from inspector.pipeline import Pipeline
@@ -176,8 +177,8 @@ def test_a_bank_from_before_the_metric_still_opens_and_says_so(tmp_path: Path) -
 
 
 def test_fine_tuning_is_judged_told_and_repeatable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "PLANTED", 120)
-    monkeypatch.setattr(heads, "STEPS", 120)
+    monkeypatch.setattr(tuning, "PLANTED", 60)
+    monkeypatch.setattr(heads, "STEPS", 40)
     good = write_good(tmp_path / "good", 12)
     options = Options(recipe=RECIPE, folds=2, finetune=True)
     done = calibrate(good, tmp_path / "one", options)
@@ -199,3 +200,25 @@ def test_too_few_samples_to_fine_tune(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match="got 6 samples, expected at least 10"):
         calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=2, finetune=True))
     assert not (tmp_path / "bank").exists()
+
+
+def test_a_bank_is_fine_tuned_as_it_was_calibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "PLANTED", 60)
+    monkeypatch.setattr(heads, "STEPS", 20)
+    monkeypatch.setattr(tuning, "LEAST_GAIN", -1.0)  # kept, whatever it brings
+    good = write_good(tmp_path / "good", 12)
+    plain = Options(recipe=RECIPE, folds=3, seed=4, max_false_reject=0.1)
+    calibrate(good, tmp_path / "plain", plain)
+    before = read_manifest(tmp_path / "plain")
+    with pytest.raises(SystemExit) as left:
+        main(["finetune", str(tmp_path / "plain"), str(good), "-o", str(tmp_path / "tuned"), "--json"])
+    assert left.value.code == 0
+    after = read_manifest(tmp_path / "tuned")
+    assert after.recipe == before.recipe
+    assert (after.seed, after.calibration.folds, after.dim) == (4, 3, before.dim + 1)
+    assert after.calibration.promise.max_false_reject == 0.1
+    assert after.lineage.parent == file_sha256(tmp_path / "plain" / "manifest.json")
+    assert after.lineage.operation.startswith("calibrate, fine-tuned, separation of held-back synthetic defects 0.")
+    one = np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3), np.uint8)
+    openvino, reference = (open_engine(name, tmp_path / "tuned").embed(one) for name in ("openvino", "torch:cpu"))
+    assert np.abs(openvino - reference).max() <= TOLERANCE * np.abs(reference).max()

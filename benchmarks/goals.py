@@ -1,0 +1,137 @@
+"""What default settings, fine-tuning and false-reject budgets come to on real pictures.
+
+    python -m benchmarks.goals --data DIR [--only SET]... [--how default|finetune|budgets]... [--json FILE]
+
+Runs `inspector calibrate` and `inspector evaluate` as processes of their own. `default` and `finetune` take the first
+200 good samples by path, as the peer does; `budgets` takes all of them, calibrates once, and holds the cross-fitted
+scores against those of the good test frames at each budget: a rate is kept where so many rejects or more would come of
+a rate within the budget with a probability of at least 5 %, given how many samples set the threshold (beta-binomial).
+A figure that --json holds already is not measured again.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+from scipy.stats import betabinom
+
+from benchmarks.ours import SAMPLES, command, data_sets
+from benchmarks.report import machine, number, table, write
+from calibration.evaluation import GOOD
+from calibration.thresholds import limits
+from inspector.folder import image_files
+from inspector.pipeline import Pipeline
+
+BUDGETS = (0.05, 0.02, 0.01)
+HOW = ("default", "finetune", "budgets")
+TOLD = ("image_auroc", "pixel_auroc", "aupro", "false_reject_rate", "escape_rate")
+DOUBT = 0.05
+
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    """Measures, prints the tables, writes what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folders in MVTec's layout")
+    parser.add_argument("--only", action="append", help="names of data sets; all by default")
+    parser.add_argument("--how", action="append", choices=HOW, help="all by default")
+    parser.add_argument("--backbone", default="builtin")
+    parser.add_argument("--json", type=Path, help="written after each figure, and continued where it exists")
+    arguments = parser.parse_args()
+    document: dict[str, Any] = {"machine": machine(), "sets": {}}
+    if arguments.json and arguments.json.exists():
+        document = json.loads(arguments.json.read_text(encoding="utf-8"))
+    for how in arguments.how or HOW:
+        for data in data_sets(arguments.data, arguments.only):
+            figures = document["sets"].setdefault(data.name, {})
+            if how not in figures:
+                with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
+                    figures[how] = measure(how, data, Path(work) / "bank", arguments.backbone)
+                print(f"{how} {data.name}: {json.dumps(figures[how])}", flush=True)
+                write(document, arguments.json)
+    print(markdown(document["sets"]))
+
+
+def measure(how: str, data: Path, bank: Path, backbone: str) -> Figures:
+    """One data set, one way."""
+    options: list[object] = ["--backbone", backbone]
+    options += [] if how == "budgets" else ["--first", SAMPLES]
+    options += ["--finetune"] if how == "finetune" else []
+    calibrated = command("calibrate", data / "train" / GOOD, "-o", bank, *options).document
+    if how == "budgets":
+        return {"samples": calibrated["samples"], "rates": kept(bank, data / "test" / GOOD)}
+    evaluated = command("evaluate", bank, data / "test").document
+    return {
+        **{name: evaluated[name] for name in TOLD},
+        "latency_ms": evaluated["latency_ms"]["p50"],
+        "dim": calibrated["bank"]["dim"],
+        "samples": calibrated["samples"],
+        "finetuned": calibrated["finetuned"],
+        "seconds": calibrated["seconds"],
+    }
+
+
+def kept(bank: Path, good: Path) -> dict[str, Figures]:
+    """For each budget: how many good test frames score above the threshold that the samples set for it."""
+    scores = load_file(bank / "calibration.safetensors")["scores"]
+    pipeline = Pipeline.open(bank)
+    tested = np.array([pipeline.inspect(path.read_bytes()).score for path in image_files(good)])
+    rates = {}
+    for budget in BUDGETS:
+        found = limits(scores, budget)
+        rejected = int((tested > found.ng).sum())
+        rank = min(len(scores), math.ceil((len(scores) + 1) * (1 - budget) - 1e-9))
+        chance = float(betabinom.sf(rejected - 1, len(tested), len(scores) + 1 - rank, rank))
+        rates[str(budget)] = {
+            "rejected": rejected,
+            "of": len(tested),
+            "chance": chance,
+            "kept": chance >= DOUBT,
+            "estimated": found.promise.estimated,
+        }
+    return rates
+
+
+def markdown(sets: dict[str, Figures]) -> str:
+    """Accuracy by default and fine-tuned, then budgets."""
+    rows = []
+    for name, figures in sets.items():
+        plain, tuned = figures.get("default", {}), figures.get("finetune", {})
+        rows.append([name, *(number(side.get(kind), 3) for kind in TOLD[:3] for side in (plain, tuned)), _trial(tuned)])
+    for side in ("default", "finetune"):
+        if measured := [figures[side]["image_auroc"] for figures in sets.values() if side in figures]:
+            rows.append([f"mean, {side}, {len(measured)} sets", number(float(np.mean(measured)), 4)])
+    accuracy = table(
+        ["set", "image AUROC", "fine-tuned", "pixel AUROC", "fine-tuned", "AUPRO", "fine-tuned", "held-back synthetic"],
+        rows,
+    )
+    budgets = table(
+        ["set", "samples", *(f"{budget:.0%}" for budget in BUDGETS)],
+        [
+            [name, figures["budgets"]["samples"], *(_rate(rate) for rate in figures["budgets"]["rates"].values())]
+            for name, figures in sets.items()
+            if "budgets" in figures
+        ],
+    )
+    rates = [rate for figures in sets.values() if "budgets" in figures for rate in figures["budgets"]["rates"].values()]
+    return f"{accuracy}\n\n{budgets}\n\n{sum(rate['kept'] for rate in rates)} of {len(rates)} budgets kept."
+
+
+def _trial(tuned: Figures) -> str | None:
+    told = tuned.get("finetuned")
+    return told and f"{told['before']:.3f} to {told['after']:.3f}" + ", not kept" * (not told["kept"])
+
+
+def _rate(rate: Figures) -> str:
+    said = f"{rate['rejected'] / rate['of']:.1%} ({rate['rejected']} of {rate['of']})"
+    return said if rate["kept"] else f"{said}, not kept"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""`inspector finetune`."""
+
+import json
+from pathlib import Path
+from time import perf_counter
+
+import click
+
+from inspector.cli.calibrate import as_object, as_text
+from inspector.cli.progress import track
+
+
+@click.command()
+@click.argument("bank", type=click.Path(path_type=Path))
+@click.argument("good_dir", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The new bank's folder")
+@click.option("--replace", is_flag=True, help="Replace the new bank if it exists")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+def finetune(bank: Path, good_dir: Path, output: Path, replace: bool, as_json: bool) -> None:
+    """Calibrate on GOOD_DIR once more as BANK was, and fine-tune.
+
+    Recipe, backbone, folds, seed and budget are those of BANK. A head learns synthetic defects planted into the
+    samples; it is kept only where it separates held-back kinds of them better, and lineage says so either way.
+    """
+    from calibration.calibrate import Options, calibrate
+
+    start = perf_counter()
+    done = calibrate(good_dir, output, Options.again(bank, finetune=True, replace=replace), track=track)
+    seconds = perf_counter() - start
+    click.echo(json.dumps(as_object(done, seconds)) if as_json else as_text(done, seconds))

@@ -1,0 +1,49 @@
+"""What the study and the goals say is counted right."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from banks import change_arrays, write_good
+
+from benchmarks import goals, study
+from calibration.calibrate import Options, calibrate
+from inspector.recipe import Recipe
+
+
+def measured(seed: int, lift: float) -> dict[str, object]:
+    rng = np.random.default_rng(seed)
+    normal = rng.normal(size=60)
+    return {"normal": normal.tolist(), "defect": (normal + lift).tolist(), "pixel_auroc": 0.5}
+
+
+def test_a_difference_is_told_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "DRAWS", 30)
+    better, worse = ({"plate": measured(1, lift)} for lift in (2.0, 0.5))
+    difference, error = study.compared(better, worse, ["plate"])
+    assert 0 < error < difference / 2
+    assert study.compared(worse, worse, ["plate"]) == (0.0, 0.0)
+    shown = study.markdown({"first": worse, "second": better}, ["plate"])
+    assert f"{difference:+.4f}" in shown
+
+
+def test_every_variant_is_a_recipe() -> None:
+    for keys in study.VARIANTS.values():
+        Recipe(**keys)
+
+
+@pytest.mark.parametrize(("times", "kept"), [(4.0, True), (0.25, False)])
+def test_a_budget_is_kept_where_rejects_are_as_rare_as_it_says(tmp_path: Path, times: float, kept: bool) -> None:
+    good = write_good(tmp_path / "good", 24)
+    calibrate(good, tmp_path / "bank", Options(recipe=Recipe(size_wh=(64, 64), vectors=64), folds=2))
+    change_arrays(
+        tmp_path / "bank" / "calibration.safetensors",
+        lambda arrays: arrays.update(scores=(arrays["scores"] * times).astype(np.float32)),
+    )
+    rates = goals.kept(tmp_path / "bank", write_good(tmp_path / "test", 30, first_seed=500))
+    assert list(rates) == ["0.05", "0.02", "0.01"]
+    assert all(rate["of"] == 30 for rate in rates.values())
+    assert all(rate["kept"] == kept for rate in rates.values())
+    sets = {"plate": {"budgets": {"samples": 24, "rates": json.loads(json.dumps(rates))}}}
+    assert f"{3 if kept else 0} of 3 budgets kept." in goals.markdown(sets)
