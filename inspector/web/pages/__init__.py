@@ -1,10 +1,12 @@
 """The pages, in the order of the navigation. Each module has a `router` and, to be in the navigation, a `NAV`."""
 
 from inspector.web.pages import (
+    accounts,
     api,
     audit,
     export,
     figures,
+    find,
     frame,
     live,
     login,
@@ -19,8 +21,10 @@ PAGES = (
     figures,
     thresholds,
     audit,
+    accounts,
     help_page,
     frame,
+    find,
     api,
     export,
     live,

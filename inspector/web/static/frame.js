@@ -153,9 +153,10 @@ function decide(to, type = null) {
   if (!panel || panel.dataset.busy) return;
   const { frame, version, name, next } = panel.dataset;
   panel.dataset.busy = "yes";
-  const body = { to, version: Number(version) };
+  const escape = panel.dataset.escape && to === "defect";
+  const body = escape ? { version: Number(version) } : { to, version: Number(version) };
   if (type) body.defect_type = type;
-  put({ path: `/api/v1/frames/${frame}/disposition`, body, frame, label: `${name}: ${type ?? to.replace("_", " ")}` });
+  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, frame, label: `${name}: ${type ?? to.replace("_", " ")}` });
   remember({ frame, version: Number(version) + 1, query: panel.dataset.query });
   leave(next);
 }
@@ -222,8 +223,8 @@ async function drained() {
 // ---- somebody else was quicker
 
 function words(said) {
-  if (!said.disposition && !said.to) return "took it back";
-  return `“${said.defect_type ?? (said.disposition ?? said.to).replace("_", " ")}”`;
+  if ("disposition" in said && !said.disposition) return "took it back";
+  return `“${said.defect_type ?? (said.disposition ?? said.to ?? "escape").replace("_", " ")}”`;
 }
 
 function showConflict() {

@@ -1,0 +1,142 @@
+"""Accounts and tokens, for administrators; one's own password, for everybody."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from inspector.errors import InspectorError, StoreError, UsageError
+from inspector.store import ConflictError, Role
+from inspector.web.access import Admin, Operator, begin_session
+from inspector.web.desk import Desk, DeskDep
+from inspector.web.navigation import NavEntry
+
+NAV = NavEntry("/accounts", "Accounts", Role.ADMIN)
+router = APIRouter(include_in_schema=False)
+
+_LINK_HOURS = 24.0
+
+_Text = Annotated[str, Form(max_length=1000)]
+
+
+@router.get("/accounts")
+def show_accounts(request: Request, desk: DeskDep, _user: Admin) -> Response:
+    """Everybody, and every token."""
+    return _page(request, desk)
+
+
+@router.post("/accounts")
+def create(request: Request, desk: DeskDep, _user: Admin, name: _Text, password: _Text, role: _Text) -> Response:
+    """A new account."""
+    try:
+        account = desk.accounts.create(name, password, _role(role))
+    except ConflictError:
+        return _page(request, desk, fault=f"The name {name} is taken.")
+    except UsageError as error:
+        return _page(request, desk, fault=str(error))
+    return _page(request, desk, told=f"{account.name} can log in now, as {account.role}.")
+
+
+@router.post("/accounts/change")
+def change(request: Request, desk: DeskDep, _user: Admin, name: _Text, action: _Text) -> Response:
+    """Role, disabling, enabling, or a link that logs in once and lets a forgotten password be set."""
+    try:
+        if action == "disable":
+            desk.accounts.disable(name)
+            told = f"{name} can no longer log in; sessions and tokens have ended."
+        elif action == "enable":
+            desk.accounts.enable(name)
+            told = f"{name} can log in again."
+        elif action == "link":
+            code = desk.accounts.begin_link(name, _LINK_HOURS)
+            link = f"{request.url.scheme}://{request.url.netloc}/enter?code={code}"
+            return _page(request, desk, told=f"Logs in as {name}, once, within a day:", secret=link)
+        else:
+            desk.accounts.set_role(name, _role(action))
+            told = f"{name} is {action} now."
+    except StoreError:
+        raise
+    except InspectorError as error:
+        return _page(request, desk, fault=str(error))
+    return _page(request, desk, told=told)
+
+
+@router.post("/tokens")
+def create_token(
+    request: Request,
+    desk: DeskDep,
+    user: Admin,
+    name: _Text,
+    role: _Text,
+    days: Annotated[int, Form(ge=0, le=3650)] = 365,
+) -> Response:
+    """A token in the administrator's own name; shown this once. days: 0 never expires."""
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    try:
+        bearer = desk.accounts.create_token(name, user.name, _role(role), expires_at)
+    except StoreError:
+        raise
+    except InspectorError as error:
+        return _page(request, desk, fault=str(error))
+    return _page(request, desk, told=f"Token {name}. It is shown only now:", secret=bearer)
+
+
+@router.post("/tokens/revoke")
+def revoke_token(request: Request, desk: DeskDep, _user: Admin, token: Annotated[int, Form()]) -> Response:
+    """The token is void at once."""
+    desk.accounts.revoke_token(token)
+    return _page(request, desk, told="The token is void.")
+
+
+@router.get("/account")
+def show_account(request: Request, desk: DeskDep, _user: Operator) -> Response:
+    """One's own."""
+    return desk.page(request, "account.html", fault=None, told=None)
+
+
+@router.post("/account")
+def set_password(
+    request: Request, desk: DeskDep, user: Operator, present: _Text, password: _Text, again: _Text
+) -> Response:
+    """Another password; all other sessions of this account end."""
+    wait_s = desk.failures_by_name.wait_s(user.name.casefold())
+    fault = None
+    if wait_s > 0:
+        fault = "Too many wrong passwords. Try again in a few minutes."
+    elif desk.accounts.verify(user.name, present) is None:
+        desk.failures_by_name.failed(user.name.casefold())
+        fault = "The present password is wrong."
+    elif password != again:
+        fault = "The two new passwords differ."
+    else:
+        try:
+            desk.accounts.set_password(user.name, password)
+        except UsageError as error:
+            fault = str(error)
+    if fault is not None:
+        return desk.page(request, "account.html", status=400, fault=fault, told=None)
+    answer = RedirectResponse("/", status_code=303)
+    begin_session(desk, answer, user.name)
+    return answer
+
+
+def _page(request: Request, desk: Desk, **said: Any) -> Response:
+    values: dict[str, Any] = {"fault": None, "told": None, "secret": None} | said
+    return desk.page(
+        request,
+        "accounts.html",
+        status=400 if values["fault"] else 200,
+        accounts=desk.accounts.all(),
+        tokens=desk.accounts.tokens(),
+        roles=[role.value for role in Role],
+        now=datetime.now(UTC),
+        **values,
+    )
+
+
+def _role(text: str) -> Role:
+    try:
+        return Role(text)
+    except ValueError as error:
+        raise UsageError(f"role: got {text!r}, expected one of {', '.join(Role)}") from error

@@ -1,0 +1,204 @@
+"""What should not be asked, and what should not happen: each has a clear answer, and nothing is changed by it."""
+
+import re
+
+import pytest
+from line import drawn_part
+from review_site import PASSWORD, ReviewSite, decided, posted
+from sqlalchemy import event
+
+from inspector.store import Role
+
+GONE = 9_999_999
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/frame/{GONE}",
+        f"/frame/{GONE}/picture",
+        f"/frame/{GONE}/thumbnail",
+        f"/frame/{GONE}/map",
+        f"/frame/{GONE}/nearest",
+        f"/api/v1/frames/{GONE}",
+        f"/api/v1/frames/{2**70}",
+        "/frame/-1",
+        "/frame/0",
+        "/bank-sample/" + "0" * 64 + "/0",
+        "/nowhere",
+    ],
+)
+def test_what_is_not_there_is_404(site: ReviewSite, path: str) -> None:
+    with site.client() as olga:
+        assert olga.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/frame/..%2F..%2Fetc%2Fpasswd",
+        "/frame/1/../../../etc/passwd",
+        "/bank-sample/..%2F..%2Fetc/0",
+        "/bank-sample/../../etc/passwd",
+        "/static/..%2F..%2Fpyproject.toml",
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+    ],
+)
+def test_no_path_leads_out_of_the_archive(site: ReviewSite, path: str) -> None:
+    with site.client() as olga:
+        answer = olga.get(path)
+        assert answer.status_code in (404, 422)
+        assert "root:" not in answer.text
+        assert "create_app" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["since=yesterday", "shift=lunch", "after=x", "after=newest_1_2", "score_min=many", "score_min=nan", "order=best"],
+)
+def test_a_filter_that_cannot_be_is_told(site: ReviewSite, query: str) -> None:
+    with site.client() as olga:
+        page, said = olga.get(f"/?{query}"), olga.get(f"/api/v1/frames?{query}", headers={"accept": "application/json"})
+    assert page.status_code in (400, 422)
+    assert "<h1>This" in page.text
+    assert said.status_code == page.status_code
+    assert said.json()["error"]
+
+
+def test_a_disposition_of_nothing_is_404(site: ReviewSite) -> None:
+    with site.client() as olga:
+        assert posted(olga, f"/api/v1/frames/{GONE}/disposition", to="defect", version=0).status_code == 404
+        assert posted(olga, f"/api/v1/frames/{GONE}/undo", version=1).status_code == 404
+        answer = posted(olga, "/api/v1/dispositions", to="defect", frames=[{"id": GONE, "version": 0}])
+        assert answer.json()["unknown"] == [GONE]
+
+
+def test_the_same_disposition_twice_is_one(site: ReviewSite) -> None:
+    frame = site.add()
+    with site.client() as olga:
+        for _ in range(2):
+            answer = posted(olga, f"/api/v1/frames/{frame}/disposition", to="defect", defect_type="dent", version=0)
+            assert (answer.status_code, answer.json()["version"]) == (200, 1)
+        for _ in range(2):
+            answer = posted(olga, f"/api/v1/frames/{frame}/undo", version=1)
+            assert (answer.status_code, answer.json()["version"]) == (200, 2)
+        history = olga.get(f"/api/v1/frames/{frame}/history").json()
+    assert [said["action"] for said in history] == ["dispose", "undo"]
+
+
+def test_a_conflict_says_who_and_what(site: ReviewSite) -> None:
+    frame = site.add()
+    site.reviews.dispose(frame, to="unsure", reviewer="emil", version=0)
+    with site.client() as olga:
+        answer = posted(olga, f"/api/v1/frames/{frame}/disposition", to="defect", version=0)
+    assert answer.status_code == 409
+    said = answer.json()["conflict"]
+    assert (said["reviewer"], said["disposition"], said["version"]) == ("emil", "unsure", 1)
+    assert decided(site, frame) == ("unsure", None, "emil")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"to": "maybe", "version": 0},
+        {"to": "defect"},
+        {"to": "defect", "version": -1},
+        {"to": "false_alarm", "defect_type": "dent", "version": 0},
+        {"to": "defect", "defect_type": "x" * 65, "version": 0},
+        {"to": "defect", "defect_type": "a\x00b", "version": 0},
+    ],
+)
+def test_words_that_are_not_allowed_change_nothing(site: ReviewSite, body: dict[str, object]) -> None:
+    frame = site.add()
+    with site.client() as olga:
+        answer = posted(olga, f"/api/v1/frames/{frame}/disposition", **body)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"]
+    assert decided(site, frame) == (None, None, None)
+
+
+def test_an_escape_is_entered_by_hand(site: ReviewSite) -> None:
+    frame = site.add(drawn_part(1005), part_id="came-back")
+    with site.client() as olga:
+        found = olga.get("/find?part=came-back")
+        assert f"/frame/{frame}?" in found.text
+        page = olga.get(f"/frame/{frame}")
+        assert "enters an <b>escape</b>" in page.text
+        answer = posted(olga, f"/api/v1/frames/{frame}/escape", version=0, defect_type="crack")
+        assert answer.json()["disposition"] == "defect"
+    assert [row.action for row in site.reviews.history(frame)] == ["escape"]
+
+
+def test_a_full_disk_is_a_clear_answer_and_reading_goes_on(site: ReviewSite) -> None:
+    frames = [site.add() for _ in range(30)]
+
+    def full(connection: object, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1").close()  # type: ignore[attr-defined]
+
+    with site.client() as olga:
+        event.listen(site.engine, "connect", full)
+        site.engine.dispose()
+        try:
+            said = {"to": "unsure", "version": 0, "note": "n" * 2000}
+            answers = [posted(olga, f"/api/v1/frames/{frame}/disposition", **said) for frame in frames]
+            assert answers[-1].status_code == 503
+            assert "database or disk is full" in answers[-1].text
+            assert "kept in this browser" in answers[-1].text
+            assert decided(site, frames[-1]) == (None, None, None)
+            assert olga.get(f"/frame/{frames[-1]}").status_code == 200
+        finally:
+            event.remove(site.engine, "connect", full)
+            site.engine.dispose()
+        assert posted(olga, f"/api/v1/frames/{frames[-1]}/disposition", **said).status_code == 200
+
+
+def test_only_administrators_see_accounts(site: ReviewSite) -> None:
+    for name in ("olga", "emil"):
+        with site.client(name) as client:
+            assert client.get("/accounts").status_code == 403
+            assert 'href="/accounts"' not in client.get("/").text
+            body = {"name": "mallory", "password": PASSWORD, "role": "admin"}
+            assert client.post("/accounts", data=body).status_code == 403
+    assert site.accounts.by_name("mallory") is None
+
+
+def test_an_administrator_makes_accounts_links_and_tokens(site: ReviewSite) -> None:
+    with site.client("ada") as ada:
+        new = {"name": "nora", "password": PASSWORD, "role": "operator"}
+        assert "nora can log in now" in ada.post("/accounts", data=new).text
+        assert "The name nora is taken." in ada.post("/accounts", data=new).text
+        assert "expected 10 to" in ada.post("/accounts", data=new | {"name": "nils", "password": "short"}).text
+        ada.post("/accounts/change", data={"name": "nora", "action": "engineer"})
+        nora = site.accounts.by_name("nora")
+        assert nora is not None
+        assert nora.role is Role.ENGINEER
+        link = re.search(
+            r"http://\S+/enter\?code=[\w-]+", ada.post("/accounts/change", data={"name": "nora", "action": "link"}).text
+        )
+        assert link is not None
+        with site.client(None) as browser:
+            assert browser.get(link[0]).status_code == 303
+            assert browser.get("/api/v1/me").json()["name"] == "nora"
+        ada.post("/accounts/change", data={"name": "nora", "action": "disable"})
+        assert site.accounts.verify("nora", PASSWORD) is None
+        assert "is the last admin" in ada.post("/accounts/change", data={"name": "ada", "action": "operator"}).text
+        token = re.search(
+            r"insp_[\w-]+", ada.post("/tokens", data={"name": "mes", "role": "operator", "days": 30}).text
+        )
+        assert token is not None
+        assert token[0] not in ada.get("/accounts").text
+        assert site.accounts.token(token[0]) is not None
+
+
+def test_everybody_may_change_their_own_password(site: ReviewSite) -> None:
+    site.accounts.create("pia", PASSWORD, Role.OPERATOR)
+    with site.client("pia") as elsewhere, site.client("pia") as pia:
+        form = {"present": "wrong", "password": "another long one", "again": "another long one"}
+        assert "present password is wrong" in pia.post("/account", data=form).text
+        form["present"] = PASSWORD
+        assert "differ" in pia.post("/account", data=form | {"again": "mistyped"}).text
+        assert pia.post("/account", data=form).status_code == 303
+        assert pia.get("/").status_code == 200
+        assert elsewhere.get("/").status_code == 303
+    assert site.accounts.verify("pia", "another long one") is not None
