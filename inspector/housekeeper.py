@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from inspector.errors import StoreError
@@ -16,11 +17,21 @@ log = logging.getLogger(__name__)
 WARNING = "retention"
 
 _LOOK_EVERY_S = 5.0
+_RELIEVE_EVERY_S = 60.0
 _SWEEP_EVERY_S = 3600.0
+_RETRY_S = 10.0
+_WAKE_EVERY_S = 1.0
 _REST = 9
 """How many times as long as it worked it rests after each step: it never takes more than a tenth of a disk's time."""
 
 _SHORTEST_REST_S = 0.005
+
+
+@dataclass(slots=True)
+class _Task:
+    every_s: float
+    steps: Callable[[], Iterator[Freed]]
+    due: float = 0.0
 
 
 class Housekeeper:
@@ -47,6 +58,7 @@ class Housekeeper:
         self._stations = stations
         self._on_fault = on_fault
         self._last_review: int | None = None
+        self._look_due = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
@@ -60,22 +72,24 @@ class Housekeeper:
         self._thread.join()
 
     def _run(self) -> None:
+        tasks = [
+            _Task(_RELIEVE_EVERY_S, self._retention.relieve),
+            _Task(_SWEEP_EVERY_S, self._retention.tidy),
+            _Task(_SWEEP_EVERY_S, lambda: self._retention.sweep(datetime.now(UTC))),
+        ]
         try:
-            swept = looked = -_SWEEP_EVERY_S
             while not self._closing.is_set():
                 try:
-                    if time.monotonic() - looked >= _LOOK_EVERY_S:
-                        looked = time.monotonic()
-                        self._look()
-                        self._do(self._retention.relieve())
-                    if time.monotonic() - swept >= _SWEEP_EVERY_S:
-                        swept = time.monotonic()
-                        self._do(self._retention.tidy())
-                        self._do(self._retention.sweep(datetime.now(UTC)))
+                    self._look_when_due()
+                    for task in tasks:
+                        if time.monotonic() >= task.due:
+                            self._do(task.steps())
+                            task.due = time.monotonic() + task.every_s
                     self._health.warn(WARNING, None)
+                    self._closing.wait(_WAKE_EVERY_S)
                 except StoreError as error:
                     self._health.warn(WARNING, str(error))
-                self._closing.wait(1.0)
+                    self._closing.wait(_RETRY_S)
         except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
             self._on_fault(error)
 
@@ -88,11 +102,16 @@ class Housekeeper:
                 break
             self._metrics.retained.labels("records").inc(freed.records)
             self._metrics.retained.labels("pictures").inc(freed.pictures)
-            self._metrics.archive_bytes.set(self._archive.size_bytes)
             removed = Freed(removed.records + freed.records, removed.pictures + freed.pictures)
             self._closing.wait(max(_SHORTEST_REST_S, _REST * (time.perf_counter() - began)))
+            self._look_when_due()
         if removed != Freed():
             log.info("retention", extra={"records": removed.records, "pictures": removed.pictures})
+
+    def _look_when_due(self) -> None:
+        if time.monotonic() >= self._look_due:
+            self._look()
+            self._look_due = time.monotonic() + _LOOK_EVERY_S
 
     def _look(self) -> None:
         waiting = self._queue.open_counts()

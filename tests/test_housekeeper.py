@@ -1,0 +1,93 @@
+"""Keeping house beside the line, on a real ledger and a real folder."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from reviewing import CAM1, CAM2, filled, verdict
+from services import wait_until
+from sqlalchemy import Engine, text
+
+from inspector import housekeeper
+from inspector.health import Health
+from inspector.housekeeper import Housekeeper
+from inspector.metrics import Metrics
+from inspector.store import Archive, Policy, Retention, ReviewQueue, Reviews
+
+pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+
+POLICY = Policy(records=10**5, unreviewed=10**5, reviewed=10**5, defects=None, max_bytes=1000, max_records=10**6)
+
+
+class House:
+    def __init__(self, database: Engine, folder: Path) -> None:
+        self.archive = Archive(folder / "frames")
+        self.metrics = Metrics([CAM1], ["queue"])
+        self.health = Health()
+        self.faults: list[BaseException] = []
+        self.keeper = Housekeeper(
+            ReviewQueue(database),
+            Reviews(database),
+            Retention(database, self.archive, POLICY),
+            self.archive,
+            self.metrics,
+            self.health,
+            stations={CAM1},
+            on_fault=self.faults.append,
+        )
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"inspector_{name}", labels)
+
+
+@pytest.fixture
+def house(database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """With little patience."""
+    monkeypatch.setattr(housekeeper, "_LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(housekeeper, "_RELIEVE_EVERY_S", 0.2)
+    monkeypatch.setattr(housekeeper, "_RETRY_S", 0.1)
+    monkeypatch.setattr(housekeeper, "_WAKE_EVERY_S", 0.05)
+    kept = House(database, tmp_path)
+    yield kept
+    assert kept.faults == []
+
+
+def test_what_waits_and_what_was_said_is_counted(database: Engine, house: House) -> None:
+    ids = filled(database, *(verdict(i) for i in range(5)), verdict(9, station=CAM2))
+    reviews = Reviews(database)
+    reviews.dispose(ids[4], to="unsure", reviewer="ann", version=0)
+    with house.keeper:
+        wait_until(lambda: house.metric("review_backlog", station=CAM1) == 4, "the backlog of the station")
+        reviews.dispose(ids[0], to="defect", reviewer="ann", version=0)
+        reviews.undo(ids[0], reviewer="ann", version=1)
+        reviews.dispose(ids[5], to="defect", reviewer="ann", version=0)
+        wait_until(lambda: house.metric("reviews_total", station=CAM1, outcome="undone") == 1, "what was said")
+        assert house.metric("reviews_total", station=CAM1, outcome="defect") == 1
+        assert house.metric("reviews_total", station=CAM1, outcome="unsure") == 0
+    assert house.metric("review_backlog", station=CAM2) is None
+
+
+def test_pictures_go_when_they_near_the_bound(database: Engine, house: House) -> None:
+    entries = [verdict(i, image="png") for i in range(10)]
+    for entry in entries:
+        house.archive.keep(entry.sha256, b"x" * 100, "png")
+    ids = filled(database, *entries)
+    Reviews(database).dispose_many([(frame, 0) for frame in ids[:6]], to="false_alarm", reviewer="ann")
+    with house.keeper:
+        wait_until(lambda: (house.metric("archive_bytes") or 0) > 0, "the archive is measured")
+        wait_until(lambda: house.metric("retention_removed_total", kind="pictures") == 6, "what was decided is gone")
+        wait_until(lambda: house.metric("archive_bytes") == 400, "it is told")
+
+
+def test_a_database_that_went_away_is_a_warning_until_it_is_back(database: Engine, house: House) -> None:
+    with ExitStack() as opened:
+        opened.enter_context(house.keeper)
+        wait_until(lambda: house.metric("review_backlog", station=CAM1) == 0, "it runs")
+        with database.begin() as connection:
+            connection.execute(text("ALTER TABLE frames RENAME TO elsewhere"))
+        wait_until(lambda: "retention" in house.health.warnings(), "the warning")
+        assert house.health.ready
+        with database.begin() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO frames"))
+        wait_until(lambda: house.health.warnings() == {}, "all is well")
