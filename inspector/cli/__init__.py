@@ -54,8 +54,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="inspector")
 def cli() -> None:
-    """Begin with `inspector demo`, or with `inspector calibrate good_samples/`.
-    """
+    """Begin with `inspector demo`, or with `inspector calibrate good_samples/`."""
 
 
 def main(arguments: list[str] | None = None) -> None:
