@@ -125,7 +125,7 @@ def _escapes(found: Figures) -> str:
         if passed.drawn_waiting:
             return f"{count(passed.drawn_waiting, 'sampled ok frame')} to decide first"
         return "No ok frame was sampled in this time."
-    drawn = f"{passed.passed.count:.0f} defects in {count(int(passed.passed.of), 'sampled ok frame')}"
+    drawn = f"{count(int(passed.passed.count), 'defect')} in {count(int(passed.passed.of), 'sampled ok frame')}"
     return f"{between(passed.rate)} of all defects; {drawn}" if passed.rate else f"{drawn}, and none was flagged"
 
 
