@@ -1,8 +1,8 @@
 """Growing a bank: normal pictures come in without embedding all the others again.
 
 What comes in is held against the bank as it is: patches that it knows already cost nothing, the others are selected
-farthest first (the greedy k-center of `coreset`, begun with the vectors that are there), until none is farther away
-than the bank's vectors reach. All vectors that are there stay, so no distance grows: a frame that passed still passes,
+farthest first (the greedy k-center of `coreset`, begun with the vectors that are there), until none is so far away that
+its frame could not pass. All vectors that are there stay, so no distance grows: a frame that passed still passes,
 and what the thresholds promised of it holds. The price is bounded: HEADROOM.
 
 Thresholds stay. The newcomers are scored against the bank as it was, which checks the thresholds on pictures that
@@ -173,7 +173,7 @@ def _novel(
         scores[index] = image_score(neighbours.patch_scores(embeddings, reader.inside))
         patches = patches_of(embeddings, first + index, reader.inside)
         away = nearest.search(patches.vectors)[0][:, 0]
-        pools[fold[index]].add(patches.take(np.flatnonzero(away > reader.reach)))
+        pools[fold[index]].add(patches.take(np.flatnonzero(away > reader.novel)))
     return pools, scores
 
 
@@ -193,14 +193,17 @@ def _cross_fit(
 
 
 def _merge(reader: Reader, novel: Sequence[Patches]) -> tuple[Patches, float]:
-    """The bank's patches and those of the newcomers that it needs, at most as many as the recipe allows."""
+    """The patches of the bank and those of the newcomers that it needs."""
     bank = reader.bank
     old = Patches(bank.vectors, bank.source, bank.position)
-    return cover(reader, old, novel, bank.manifest.covering_radius)
+    return cover(reader, old, novel, bank.manifest.covering_radius, until=reader.reach)
 
 
-def cover(reader: Reader, old: Patches, novel: Sequence[Patches], radius: float) -> tuple[Patches, float]:
-    """All of the old patches, which cover what they stand for within `radius`, and the novel ones that are needed.
+def cover(
+    reader: Reader, old: Patches, novel: Sequence[Patches], radius: float, *, until: float
+) -> tuple[Patches, float]:
+    """All of the old patches, which cover what they stand for within `radius`, and the novel ones that are needed, so
+    that none is farther than `until` from one that is there.
 
     Returns:
         The patches, and the radius within which they cover all.
@@ -208,7 +211,7 @@ def cover(reader: Reader, old: Patches, novel: Sequence[Patches], radius: float)
     everything = join([old, *novel])
     most = int((1 + HEADROOM) * reader.bank.recipe.vectors)
     kept, rng = np.arange(len(old.vectors)), np.random.default_rng(reader.bank.manifest.seed)
-    rows, left = greedy_k_center(everything.vectors, max(most, len(kept)), rng, start=kept, radius=reader.reach)
+    rows, left = greedy_k_center(everything.vectors, max(most, len(kept)), rng, start=kept, radius=until)
     return everything.take(rows), max(radius, left)
 
 

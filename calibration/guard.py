@@ -61,7 +61,7 @@ def _novel(reader: Reader, newcomer: Newcomer) -> NearestNeighbours | None:
         patches = patches_of(reader.embed(newcomer.path.read_bytes()), 0, reader.inside)
     except (OSError, FrameError):
         return None
-    away = NearestNeighbours(reader.bank.vectors, 1).search(patches.vectors)[0][:, 0] > reader.reach
+    away = NearestNeighbours(reader.bank.vectors, 1).search(patches.vectors)[0][:, 0] > reader.novel
     return NearestNeighbours(patches.vectors[away], reader.bank.recipe.neighbours) if away.any() else None
 
 

@@ -15,6 +15,7 @@ from inspector.types import Float32Array
 from inspector.window import inside_of, picture_wh, window_of
 
 _THUMBNAIL = 160
+_MARGIN = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,13 @@ class Reader:
         return image_score(patch_scores), float((self._window.spread(heat) if self._window else heat).max())
 
     @property
+    def novel(self) -> float:
+        """A patch farther than this from the nearest vector is one that the bank does not know: it may fail a frame."""
+        return self.bank.thresholds.ok
+
+    @property
     def reach(self) -> float:
-        """How far from the nearest vector a patch may be and needs no vector of its own: so near, its frame passes."""
-        return min(self.bank.manifest.covering_radius, self.bank.thresholds.ok)
+        """Novel patches come in until none is farther than this from a vector: nearer than `novel`, so that those of
+        other frames of their kind, which are not quite the same, pass as well.
+        """
+        return _MARGIN * self.bank.thresholds.ok

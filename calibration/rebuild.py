@@ -5,12 +5,9 @@ false alarms that it does not know and that hide no confirmed defect; its thresh
 table `candidates` tells how far it is, for whoever looks.
 """
 
-import fcntl
-import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,6 +19,7 @@ from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
 from inspector.bank import Bank
 from inspector.banks.promotion import station_of
+from inspector.banks.rebuilding import alone
 from inspector.banks.replay import Shadow, replay
 from inspector.errors import InspectorError, SamplesError
 from inspector.folder import image_files
@@ -58,8 +56,7 @@ def rebuild(
         BankError, StoreError, UsageError: see there. The candidate's row says so too.
     """
     place = station_of(settings, station).bank
-    folder = candidates_folder(settings, station)
-    with _alone(folder, station):
+    with alone(settings, station) as folder:
         base = Bank.load(place)
         store = Candidates(engine)
         row = store.begin(station, by=by, base_digest=base.ref.digest)
@@ -73,26 +70,6 @@ def rebuild(
             raise
         _clear(folder)
     return store.get(row.id)
-
-
-def candidates_folder(settings: Settings, station: str) -> Path:
-    """Where a station's candidates lie."""
-    return settings.data_dir / "candidates" / station.replace("/", "_")
-
-
-def is_running(settings: Settings, station: str) -> bool:
-    """Whether somebody rebuilds this station: its process holds the lock."""
-    try:
-        lock = os.open(candidates_folder(settings, station) / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def _work(
@@ -184,20 +161,6 @@ def _grown(grown: Grown) -> dict[str, Any]:
         "not_passing": len(grown.still),
         "cautions": list(grown.cautions),
     }
-
-
-@contextmanager
-def _alone(folder: Path, station: str) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SamplesError(f"station {station}: is being rebuilt already; wait until that is done") from error
-        yield
-    finally:
-        os.close(lock)
 
 
 def _clear(folder: Path) -> None:

@@ -93,7 +93,7 @@ def _fill(
         of_sample = patches_of(reader.embed(newcomer.path.read_bytes()), number, reader.inside)
         away = nearest.search(of_sample.vectors)[0][:, 0]
         pool.add(of_sample.take(np.flatnonzero(away > radius)))
-    return cover(reader, patches, [pool.patches()], radius)
+    return cover(reader, patches, [pool.patches()], radius, until=radius)
 
 
 def _found(good: Sequence[Newcomer], samples: Sequence[Sample]) -> list[tuple[int, Newcomer]]:

@@ -62,11 +62,16 @@ class Candidates:
         Raises:
             StoreError: there is none.
         """
+        found = self.find(number)
+        if found is None:
+            raise StoreError(f"candidate {number}: no such candidate")
+        return found
+
+    def find(self, number: int) -> Candidate | None:
+        """The candidate with this id; None where there is none."""
         with store_errors("candidates"), self._engine.connect() as connection:
             row = connection.execute(select(candidates).where(candidates.c.id == number)).one_or_none()
-        if row is None:
-            raise StoreError(f"candidate {number}: no such candidate")
-        return _candidate(row)
+        return None if row is None else _candidate(row)
 
     def of(self, station: str, *, limit: int = 20) -> list[Candidate]:
         """A station's candidates, newest first."""

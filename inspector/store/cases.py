@@ -1,12 +1,13 @@
 """The recorded frames of a station that a new bank is tried on: guard defects, false alarms, and what came last."""
 
-from sqlalchemy import ColumnElement, Engine, select
+from sqlalchemy import ColumnElement, Engine, func, select
 
 from inspector.store.database import store_errors
 from inspector.store.frame_row import COLUMNS, FrameRow
 from inspector.store.tables import frames
 
 _PASSED = "ok"
+_LAST = 5000
 
 
 class Cases:
@@ -27,6 +28,15 @@ class Cases:
     def recent(self, station: str, limit: int) -> list[FrameRow]:
         """What came last, decided about or not, newest first."""
         return self._read(frames.c.station == station, limit=limit)
+
+    def last(self, station: str) -> FrameRow | None:
+        """The station's last verdict, if it is among the last frames of all."""
+        newest = select(func.coalesce(func.max(frames.c.id), 0)).scalar_subquery()
+        wanted = frames.c.id > newest - _LAST, frames.c.station == station, frames.c.outcome == "verdict"
+        query = select(*COLUMNS).where(*wanted).order_by(frames.c.id.desc()).limit(1)
+        with store_errors("cases"), self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else FrameRow.of(row)
 
     def without_picture(self, station: str) -> int:
         """Confirmed defects that guard nothing, as no picture of them was kept."""

@@ -38,6 +38,10 @@ WORDS = {
     "dispose": "decided",
     "undo": "taken back",
     "escape": "escape entered",
+    "promote": "promoted",
+    "rollback": "rolled back",
+    "thresholds": "thresholds",
+    "shadowed": "tried",
 }
 """What people read for the words of the ledger."""
 

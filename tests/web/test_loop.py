@@ -14,9 +14,10 @@ from line import CAM1, drawn_part
 from review_site import ReviewSite, running_site
 
 from calibration import rebuild as rebuilding
-from calibration.rebuild import is_running, rebuild
+from calibration.rebuild import rebuild
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
+from inspector.banks.rebuilding import is_running
 from inspector.errors import SamplesError
 from inspector.pipeline import Pipeline
 from inspector.store import Candidates

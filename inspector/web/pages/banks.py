@@ -1,0 +1,188 @@
+"""Banks: what each station runs and where it came from; candidates, their shadow runs, promotion and rollback."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+
+from inspector.bank import Manifest, file_sha256, read_manifest
+from inspector.banks import promotion, rebuilding
+from inspector.banks.promotion import GuardError
+from inspector.banks.shelf import Shelf
+from inspector.errors import BankError, EngineError, SamplesError
+from inspector.store import Candidate, Candidates, Cases, Role
+from inspector.store.candidates import RUNNING
+from inspector.web.access import Engineer
+from inspector.web.desk import Desk, DeskDep
+from inspector.web.navigation import NavEntry
+
+NAV = NavEntry("/banks", "Banks", Role.ENGINEER)
+router = APIRouter(prefix="/banks", include_in_schema=False)
+
+_MOVES = 10
+_Reason = Annotated[str, Form(max_length=2000)]
+_Station = Annotated[str, Form(max_length=260)]
+
+
+@dataclass(frozen=True, slots=True)
+class _InUse:
+    """The bank in a station's folder."""
+
+    manifest: Manifest
+    digest: str
+
+
+@router.get("")
+def show_banks(request: Request, desk: DeskDep, _user: Engineer, station: str | None = None) -> Response:
+    """One station: its bank, its history, its candidates."""
+    return _banks(request, desk, station or str(desk.settings.stations[0].id))
+
+
+@router.post("/rebuild")
+def rebuild(request: Request, desk: DeskDep, user: Engineer, station: _Station) -> Response:
+    """Begins a candidate from what operators said."""
+    promotion.station_of(desk.settings, station)
+    try:
+        rebuilding.start(desk.settings, station, by=user.name)
+    except SamplesError as error:
+        return _banks(request, desk, station, fault=str(error))
+    return _to_station(station)
+
+
+@router.post("/rollback")
+def roll_back(request: Request, desk: DeskDep, user: Engineer, station: _Station, reason: _Reason = "") -> Response:
+    """The bank that was replaced last, again."""
+    try:
+        promotion.rollback(desk.settings, desk.engine, station, by=user.name, reason=reason)
+    except (BankError, EngineError) as error:
+        return _banks(request, desk, station, fault=str(error))
+    return _to_station(station)
+
+
+@router.get("/candidates/{number}")
+def show_candidate(request: Request, desk: DeskDep, _user: Engineer, number: int) -> Response:
+    """What went in, what the shadow run found, and whether it may be promoted."""
+    return _candidate(request, desk, _candidate_or_404(desk, number))
+
+
+@router.get("/candidates/{number}/progress")
+def progress(desk: DeskDep, _user: Engineer, number: int) -> dict[str, Any]:
+    """How far it is, for the page's script."""
+    candidate = _settled(desk, _candidate_or_404(desk, number))
+    return {"state": candidate.state, "progress": candidate.document.get("progress")}
+
+
+@router.post("/candidates/{number}/promote")
+def promote(request: Request, desk: DeskDep, user: Engineer, number: int, reason: _Reason = "") -> Response:
+    """Takes it into use; the daemon takes it over between two frames."""
+    candidate = _candidate_or_404(desk, number)
+    if candidate.state not in ("built", "shadowed") or _settled(desk, candidate).state in RUNNING:
+        return _candidate(
+            request, desk, candidate, fault=f"This candidate is {candidate.state}; it cannot be promoted."
+        )
+    try:
+        promotion.promote(
+            desk.settings, desk.engine, candidate.station, Path(candidate.path), by=user.name, reason=reason
+        )
+    except (GuardError, BankError, EngineError) as error:
+        return _candidate(request, desk, candidate, fault=str(error), reason=reason)
+    Candidates(desk.engine).tell(number, state="promoted")
+    return _to_station(candidate.station)
+
+
+@router.post("/candidates/{number}/reject")
+def reject(desk: DeskDep, user: Engineer, number: int) -> Response:
+    """Puts it aside."""
+    candidate = _candidate_or_404(desk, number)
+    if candidate.state in ("shadowed", "failed"):
+        Candidates(desk.engine).tell(number, state="rejected", rejected_by=user.name)
+    return _to_station(candidate.station)
+
+
+def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = None) -> Response:
+    place = promotion.station_of(desk.settings, station).bank
+    promotion.record(desk.settings, desk.engine, place)
+    cases, shelf = Cases(desk.engine), Shelf(place)
+    in_use, broken = None, None
+    try:
+        in_use = _InUse(read_manifest(place), file_sha256(place / "manifest.json"))
+    except BankError as error:
+        broken = str(error)
+    known = {sample.sha256 for sample in in_use.manifest.samples} if in_use else set()
+    alarms = cases.false_alarms(station)
+    values = {
+        "station": station,
+        "stations": [str(one.id) for one in desk.settings.stations],
+        "folder": place,
+        "in_use": in_use,
+        "broken": broken,
+        "last": cases.last(station),
+        "ancestors": _ancestors(in_use.manifest, shelf) if in_use else (),
+        "moves": tuple(reversed(shelf.moves()))[:_MOVES],
+        "previous": shelf.previous(),
+        "candidates": [_settled(desk, one) for one in Candidates(desk.engine).of(station)],
+        "alarms": len(alarms),
+        "new_alarms": sum(one.sha256 not in known for one in alarms),
+        "guard": len(cases.guard(station)),
+        "unguarded": cases.without_picture(station),
+        "running": rebuilding.is_running(desk.settings, station),
+        "fault": fault,
+    }
+    return desk.page(request, "banks.html", status=400 if fault else 200, **values)
+
+
+def _candidate(
+    request: Request, desk: Desk, candidate: Candidate, *, fault: str | None = None, reason: str = ""
+) -> Response:
+    candidate = _settled(desk, candidate)
+    place = promotion.station_of(desk.settings, candidate.station).bank
+    try:
+        digest: str | None = file_sha256(place / "manifest.json")
+    except OSError:
+        digest = None
+    return desk.page(
+        request,
+        "candidate.html",
+        status=400 if fault else 200,
+        candidate=candidate,
+        shadow=candidate.document.get("shadow"),
+        stale=digest is not None and candidate.base_digest != digest and candidate.digest != digest,
+        fault=fault,
+        reason=reason,
+    )
+
+
+def _settled(desk: Desk, candidate: Candidate) -> Candidate:
+    """As it is; a candidate on which nobody works any more has failed."""
+    if candidate.state not in RUNNING or rebuilding.is_running(desk.settings, candidate.station):
+        return candidate
+    store = Candidates(desk.engine)
+    if (now := store.get(candidate.id)).state in RUNNING:
+        store.tell(candidate.id, state="failed", fault="its process ended before it was done", progress=None)
+        return store.get(candidate.id)
+    return now
+
+
+def _ancestors(manifest: Manifest, shelf: Shelf) -> list[tuple[str, Manifest | None]]:
+    """The banks that this one came from, nearest first: digest, and the manifest where the shelf still has it."""
+    kept, found = shelf.kept(), []
+    parent = manifest.lineage.parent
+    while parent is not None:
+        folder = kept.get(parent)
+        before = read_manifest(folder) if folder else None
+        found.append((parent, before))
+        parent = before.lineage.parent if before else None
+    return found
+
+
+def _candidate_or_404(desk: Desk, number: int) -> Candidate:
+    found = Candidates(desk.engine).find(number) if 0 < number < 2**63 else None
+    if found is None:
+        raise HTTPException(404, f"There is no candidate {number}.")
+    return found
+
+
+def _to_station(station: str) -> Response:
+    return RedirectResponse(f"/banks?station={station}", status_code=303)

@@ -1,0 +1,158 @@
+"""The page Banks, with the real daemon: rebuild, shadow run, promote, roll back, and what is refused."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from banks import roomy_bank, stamped_part
+from line import CAM1, Camera, Daemon, Plc, drawn_part, frame
+from playwright.sync_api import Page, expect
+from review_site import ReviewSite, running_site
+from services import DEADLINE_S, Mosquitto, wait_until
+
+from calibration.derive import with_thresholds
+from inspector.bank import file_sha256
+from inspector.store import Candidates
+
+Visit = Callable[..., Page]
+STATION = str(CAM1)
+
+expect.set_options(timeout=DEADLINE_S * 1000)
+
+
+@pytest.fixture(scope="module")
+def roomy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return roomy_bank(tmp_path_factory.mktemp("roomy"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, roomy: Path) -> Iterator[ReviewSite]:
+    place = Path(shutil.copytree(roomy, tmp_path / "banks" / "tile"))
+    with running_site(tmp_path, place) as running:
+        yield running
+
+
+@pytest.fixture
+def line(site: ReviewSite, mosquitto: Mosquitto) -> Iterator[Daemon]:
+    """A daemon on the same ledger, archive and bank."""
+    with Daemon(site.folder, port=mosquitto.port, bank=site.settings.stations[0].bank) as daemon:
+        yield daemon.start()
+
+
+def in_use(site: ReviewSite) -> str:
+    return file_sha256(site.settings.stations[0].bank / "manifest.json")
+
+
+def runs(daemon: Daemon, digest: str) -> bool:
+    return f'digest="{digest}",station="{STATION}"' in daemon.get("/metrics")[1]
+
+
+def test_rebuild_shadow_promote_and_roll_back(
+    site: ReviewSite, line: Daemon, plc: Plc, camera: Camera, visit: Visit
+) -> None:
+    before = in_use(site)
+    camera.send(*(frame(seed, payload=stamped_part(seed)) for seed in range(20)))
+    camera.send(*(frame(seed, payload=drawn_part(seed, scratched=True)) for seed in range(100, 104)))
+    wait_until(
+        lambda: line.rows("SELECT count(*) FROM frames WHERE word = 'ng' AND image IS NOT NULL") == [(24,)], "24"
+    )
+    for number, name in line.rows("SELECT id, frame_id FROM frames"):
+        said = "defect" if int(name.split("-")[1]) >= 100 else "false_alarm"
+        site.reviews.dispose(number, to=said, reviewer="olga", version=0)  # type: ignore[arg-type]
+
+    page = visit("emil", "/banks")
+    expect(page.locator("#feedback + dl")).to_contain_text("20, of which 20 are new to this bank")
+    page.click("#rebuild")
+    expect(page.locator(".badge.shadowed")).to_have_text("tried")
+    page.get_by_role("link", name="Candidate 1").click()
+    expect(page.locator("#cleared")).to_have_text("20 of 20")
+    expect(page.locator("#guard-missed")).to_have_text("0 of 4")
+    expect(page.locator("#changed .frame-card")).to_have_count(20)
+    page.wait_for_function("[...document.images].every(one => one.loading === 'lazy' || one.naturalWidth > 0)")
+    assert in_use(site) == before
+    page.fill("input[name=reason]", "the new <b>stamp</b>")
+    page.click("#promote")
+    expect(page.locator("#moves")).to_contain_text("the new <b>stamp</b>")
+    after = in_use(site)
+    assert after != before
+    expect(page.locator("#bank-digest")).to_have_attribute("title", after)
+    expect(page.locator("#lineage li")).to_have_count(2)
+    wait_until(lambda: runs(line, after), "the daemon has taken it over")
+    camera.send(frame(900, payload=stamped_part(900)))
+    wait_until(lambda: len(plc.documents("verdict")) == 25, "the verdict")
+    assert (plc.documents("verdict")[-1]["decision"], plc.documents("verdict")[-1]["bank"]["digest"]) == ("ok", after)
+    page.reload()
+    expect(page.locator("dl.facts").first).to_contain_text("its last frame was decided by this bank")
+
+    page.locator(".act summary").click()
+    page.locator(".act input[name=reason]").fill("a drill")
+    page.click("#rollback")
+    expect(page.locator("#bank-digest")).to_have_attribute("title", before)
+    expect(page.locator("#moves tbody tr")).to_have_count(2)
+    wait_until(lambda: runs(line, before), "the daemon is back")
+    camera.send(frame(901, payload=stamped_part(901)))
+    wait_until(lambda: len(plc.documents("verdict")) == 26, "the verdict")
+    assert plc.documents("verdict")[-1]["decision"] == "ng"
+    assert set(plc.answered().values()) == {1}
+    page.goto(f"/audit?log=banks&station={STATION}")
+    expect(page.locator("table.audit tbody tr")).to_have_count(2)
+
+
+def test_a_candidate_that_misses_a_guard_defect_asks_for_a_reason(site: ReviewSite, tmp_path: Path) -> None:
+    site.reviews.dispose(site.add(), to="defect", reviewer="olga", version=0)
+    before = in_use(site)
+    with_thresholds(site.settings.stations[0].bank, tmp_path / "blind", ok=1e6, ng=1e6)
+    store = Candidates(site.engine)
+    number = store.begin(STATION, by="emil", base_digest=before).id
+    with site.client("emil") as client:
+        path = f"/banks/candidates/{number}"
+        assert (
+            "cannot be" in client.post(f"{path}/promote").text
+            or "expected one that was tried" in client.post(f"{path}/promote").text
+        )
+        store.tell(number, state="shadowed", path=str(tmp_path / "blind"), digest="0" * 64)
+        refused = client.post(f"{path}/promote", data={"reason": " "})
+        assert refused.status_code == 400
+        assert "passes 1 of 1 confirmed defects" in refused.text
+        assert in_use(site) == before
+        assert client.post(f"{path}/promote", data={"reason": "trial"}).status_code == 303
+    assert in_use(site) != before
+    assert store.get(number).state == "promoted"
+
+
+def test_a_rebuild_that_died_has_failed(site: ReviewSite) -> None:
+    store = Candidates(site.engine)
+    number = store.begin(STATION, by="emil", base_digest=in_use(site)).id
+    with site.client("emil") as client:
+        answer = client.get(f"/banks/candidates/{number}/progress")
+        assert answer.json() == {"state": "failed", "progress": None}
+        assert "its process ended before it was done" in client.get(f"/banks/candidates/{number}").text
+        assert client.post(f"/banks/candidates/{number}/reject").status_code == 303
+    assert store.get(number).state == "rejected"
+
+
+def test_what_is_refused(site: ReviewSite) -> None:
+    with site.client("olga") as client:
+        assert client.get("/banks").status_code == 403
+        assert client.post("/banks/rollback", data={"station": STATION}).status_code == 403
+    with site.client("emil") as client:
+        assert "nothing to roll back to" in client.post("/banks/rollback", data={"station": STATION}).text
+        assert client.post("/banks/rebuild", data={"station": "a/b/c/<script>"}).status_code == 400
+        assert "<script>" not in client.get("/banks?station=<script>alert(1)</script>").text.replace(
+            '<script type="module"', ""
+        )
+        for number in (0, 7, 2**70):
+            assert client.get(f"/banks/candidates/{number}").status_code == 404
+        del client.headers["x-csrf-token"]
+        assert client.post("/banks/rollback", data={"station": STATION}).status_code == 403
+    with site.client(None) as client:
+        assert client.get("/banks").status_code == 303
+
+
+def test_a_damaged_bank_in_use_is_told(site: ReviewSite) -> None:
+    (site.settings.stations[0].bank / "manifest.json").write_text("{")
+    with site.client("emil") as client:
+        answer = client.get("/banks")
+    assert answer.status_code == 200
+    assert "manifest.json cannot be read" in answer.text
