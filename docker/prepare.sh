@@ -1,7 +1,8 @@
 #!/bin/sh
-# Makes what docker/compose.yaml needs and nobody else should have: a CA and the broker's certificate, a password for each
-# client of configs/mosquitto.acl, the token of /metrics, Grafana's password. What is there already is kept.
-#   docker/prepare.sh NAME...      the names and addresses under which cameras reach the broker
+# Makes what docker/compose.yaml needs and nobody else should have: a CA, the certificates of the broker and of the review
+# page, a password for each client of configs/mosquitto.acl, the token of /metrics, Grafana's password. What is there
+# already is kept.
+#   docker/prepare.sh NAME...      the names and addresses under which cameras and browsers reach this box
 set -eu
 umask 077
 names="broker localhost 127.0.0.1 $*"
@@ -20,7 +21,8 @@ if [ ! -s ca.pem ]; then
     openssl req -x509 -newkey rsa:3072 -nodes -days 3650 -subj "/CN=inspector CA" \
         -addext keyUsage=critical,keyCertSign,cRLSign -keyout ca.key -out ca.pem 2>/dev/null
 fi
-if [ ! -s broker.pem ]; then
+for server in broker review; do
+    [ ! -s "$server.pem" ] || continue
     alternatives=
     for name in $names; do
         case $name in
@@ -28,7 +30,7 @@ if [ ! -s broker.pem ]; then
             *) alternatives=$alternatives,IP:$name ;;
         esac
     done
-    cat >broker.ext <<END
+    cat >server.ext <<END
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature, keyEncipherment
 extendedKeyUsage = serverAuth
@@ -36,11 +38,11 @@ subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 subjectAltName = ${alternatives#,}
 END
-    openssl req -newkey rsa:3072 -nodes -subj "/CN=broker" -keyout broker.key -out broker.csr 2>/dev/null
-    openssl x509 -req -days 825 -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile broker.ext \
-        -out broker.pem 2>/dev/null
-    rm -f broker.csr broker.ext
-fi
+    openssl req -newkey rsa:3072 -nodes -subj "/CN=$server" -keyout "$server.key" -out server.csr 2>/dev/null
+    openssl x509 -req -days 825 -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile server.ext \
+        -out "$server.pem" 2>/dev/null
+    rm -f server.csr server.ext
+done
 
 # mosquitto_passwd of this machine, or of the broker's image.
 hash_password() {
@@ -64,5 +66,5 @@ done
 
 # The containers' users must read these; the folder keeps everybody else of this machine out.
 chmod 0700 .
-chmod 0644 ca.pem broker.pem broker.key mqtt-passwords mqtt-password metrics-token grafana-password
+chmod 0644 ca.pem broker.pem broker.key review.pem review.key mqtt-passwords mqtt-password metrics-token grafana-password
 echo "docker/secrets: ready"

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import ssl
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 import yaml
 from line import CAM1, Camera, Daemon, frame
 from paho.mqtt.client import Client
-from services import Mosquitto, wait_until
+from services import Mosquitto, free_port, listening, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -19,6 +21,8 @@ SECRETS = {
     "/run/secrets/mqtt-ca": "ca.pem",
     "/run/secrets/mqtt-password": "mqtt-password",
     "/run/secrets/metrics-token": "metrics-token",
+    "/run/secrets/review-certificate": "review.pem",
+    "/run/secrets/review-key": "review.key",
     "/etc/mosquitto/certs/ca.pem": "ca.pem",
     "/etc/mosquitto/certs/broker.pem": "broker.pem",
     "/etc/mosquitto/certs/broker.key": "broker.key",
@@ -92,6 +96,7 @@ def test_a_frame_goes_through_what_compose_wires(secrets: Path, broker: Mosquitt
         settings["broker"] |= {"host": "127.0.0.1", "port": broker.port}
         settings["data_dir"] = "data"
         settings["metrics"]["port"] = daemon.http
+        settings["review"]["port"] = free_port()
         settings["stations"][0]["bank"] = str(bank)
         daemon.settings = settings
         daemon.start(ready=False)
@@ -107,6 +112,11 @@ def test_a_frame_goes_through_what_compose_wires(secrets: Path, broker: Mosquitt
         with Camera(broker.port, prepare=as_cam1) as camera:
             camera.send(frame(1, station=CAM1))
         wait_until(lambda: daemon.rows("SELECT outcome FROM frames") == [("verdict",)], "a verdict")
+        page = f"https://127.0.0.1:{settings['review']['port']}/login"
+        trusting = ssl.create_default_context(cafile=str(secrets / "ca.pem"))
+        wait_until(lambda: listening(settings["review"]["port"]), "the review page listens")
+        with urllib.request.urlopen(page, context=trusting, timeout=60) as answer:
+            assert answer.status == 200
         assert healthy(folder) == 0
         daemon.kill()
         assert healthy(folder) == 1
