@@ -231,7 +231,7 @@ function showConflict() {
   const [first] = conflicts();
   if (!first || dialogs.conflict.open) return;
   const { conflict, entry, key } = first;
-  const at = conflict.at ? new Date(conflict.at).toLocaleString() : "";
+  const at = conflict.at ? new Date(conflict.at).toLocaleString("sv-SE") : "";
   const [theirs, yours] = [document.getElementById("conflict-theirs"), document.getElementById("conflict-yours")];
   theirs.textContent = `${conflict.reviewer ?? "Somebody"}: ${words(conflict)}, ${at}.`;
   yours.textContent = entry.undo ? "You: took it back." : `You: ${words(entry.body)} (${entry.label}).`;
