@@ -204,11 +204,13 @@ class Evidence:
         except (OSError, ValueError, FrameError) as error:
             raise GoneError("The archived picture is damaged.") from error
         drawn = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        high, wide = drawn.shape[:2]
         for region in row.verdict.get("regions", ()):
-            x, y = (int(region[key] * scale) for key in ("x", "y"))
-            right, below = x + int(region["width"] * scale), y + int(region["height"] * scale)
+            left, top = (max(2, int(region[key] * scale) - 2) for key in ("x", "y"))
+            right = min(wide - 3, int((region["x"] + region["width"]) * scale) + 2)
+            below = min(high - 3, int((region["y"] + region["height"]) * scale) + 2)
             for colour, thickness in ((_RIM_BGR, 4), (_BOX_BGR, 2)):
-                cv2.rectangle(drawn, (x - 2, y - 2), (right + 2, below + 2), colour, thickness)
+                cv2.rectangle(drawn, (left, top), (right, below), colour, thickness)
         return Picture(bytes(cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]), "image/jpeg")
 
 

@@ -54,6 +54,7 @@ class ReviewSite:
         station: StationId = CAM1,
         minutes: int | None = None,
         kept: bool = True,
+        suffix: str = "png",
         sampled: bool = False,
         **changes: Any,
     ) -> int:
@@ -88,7 +89,7 @@ class ReviewSite:
         )
         digest = hashlib.sha256(payload).hexdigest()
         if kept:
-            self.archive.keep(digest, payload, "png")
+            self.archive.keep(digest, payload, suffix)
         entry = Entry(
             result_id=verdict.result_id,
             station=str(station),
@@ -108,7 +109,7 @@ class ReviewSite:
             bank_id=bank.ref.id,
             bank_digest=bank.ref.digest,
             document=verdict_json(verdict),
-            image="png" if kept else None,
+            image=suffix if kept else None,
             queued=verdict.decision.value != "ok" or sampled,
             sampled=sampled,
             score_ratio=verdict.score / bank.thresholds.ng,
@@ -140,7 +141,8 @@ def running_site(folder: Path, bank: Path, **review: Any) -> Iterator[ReviewSite
     with open_database(loaded.database_url) as engine:
         accounts = Accounts(engine)
         for name, role in (("olga", Role.OPERATOR), ("emil", Role.ENGINEER), ("ada", Role.ADMIN)):
-            accounts.create(name, PASSWORD, role)
+            if accounts.by_name(name) is None:
+                accounts.create(name, PASSWORD, role)
         server = uvicorn.Server(
             uvicorn.Config(create_app(loaded, engine), port=0, log_config=None, timeout_graceful_shutdown=1)
         )

@@ -1,0 +1,89 @@
+"""What a browser gets to see of a frame: its picture upright, small and whole, and why it was flagged."""
+
+import io
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from banks import change_manifest
+from line import drawn_part
+from PIL import Image
+from review_site import ReviewSite, running_site
+
+from inspector.banks.shelf import Shelf
+from inspector.types import UInt8Image
+
+TURNED_RIGHT = 6
+
+
+@pytest.fixture(scope="module")
+def part() -> UInt8Image:
+    decoded = cv2.imdecode(np.frombuffer(drawn_part(1, scratched=True), np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(decoded, np.uint8)
+
+
+def seen(site: ReviewSite, frame: int, what: str) -> Image.Image:
+    with site.client() as olga:
+        answer = olga.get(f"/frame/{frame}/{what}")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"].startswith("private")
+    picture = Image.open(io.BytesIO(answer.content))
+    assert answer.headers["content-type"] == Image.MIME[picture.format or ""]
+    return picture
+
+
+def test_a_tiff_is_shown_as_png(site: ReviewSite, part: UInt8Image) -> None:
+    tiff = cv2.imencode(".tiff", part)[1].tobytes()
+    picture = seen(site, site.add(tiff, suffix="tiff"), "picture")
+    assert (picture.format, picture.size) == ("PNG", (96, 96))
+    assert np.array_equal(np.asarray(picture), part[..., ::-1])
+
+
+def test_a_picture_that_says_it_lies_on_its_side_stands_upright(site: ReviewSite, part: UInt8Image) -> None:
+    wide = Image.fromarray(part[20:76, :, ::-1])
+    exif = Image.Exif()
+    exif[0x0112] = TURNED_RIGHT
+    payload = io.BytesIO()
+    wide.save(payload, "JPEG", exif=exif, quality=95)
+    frame = site.add(payload.getvalue(), suffix="jpg")
+    assert seen(site, frame, "picture").size == (56, 96)
+    assert seen(site, frame, "thumbnail").size == (56, 96)
+    with site.client() as olga:
+        assert 'viewBox="0 0 56 96"' in olga.get(f"/frame/{frame}").text
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_thumbnail_is_small_and_shows_the_regions(site: ReviewSite, part: UInt8Image, suffix: str) -> None:
+    large = cv2.resize(part, (1800, 1200))
+    frame = site.add(cv2.imencode(f".{suffix}", large)[1].tobytes(), suffix=suffix)
+    small = seen(site, frame, "thumbnail")
+    assert small.format == "JPEG"
+    assert small.size == (400, 267)
+    red, _, blue = np.asarray(small, np.int16).transpose(2, 0, 1)
+    assert ((red - blue) > 150).sum() > 100
+
+
+def test_the_map_lies_over_what_was_inspected(site: ReviewSite) -> None:
+    frame = site.add()
+    assert seen(site, frame, "map").mode == "RGBA"
+    with site.client() as olga:
+        near = olga.get(f"/frame/{frame}/nearest").text
+    assert 'data-x="0" data-y="0" data-width="96" data-height="96"' in near
+
+
+def test_the_bank_of_that_time_explains_also_after_another_was_promoted(tmp_path: Path, bank: Path) -> None:
+    mine, other = (Path(shutil.copytree(bank, tmp_path / name / "tile")) for name in ("banks", "candidate"))
+    change_manifest(other, lambda manifest: manifest["calibration"].update(ng=manifest["calibration"]["ng"] * 2))
+    with running_site(tmp_path, mine) as site, site.client() as olga:
+        frame = site.add()
+        before = olga.get(f"/frame/{frame}/nearest").text
+        Shelf(mine).promote(other, by="emil")
+        assert olga.get(f"/frame/{frame}/nearest").text == before
+    with running_site(tmp_path, mine) as site, site.client() as olga:
+        assert olga.get(f"/frame/{frame}/nearest").text == before
+        shutil.rmtree(Shelf(mine).folder)
+    with running_site(tmp_path, mine) as site, site.client() as olga:
+        assert "The bank of that time is no longer here." in olga.get(f"/frame/{frame}/nearest").text
+        assert olga.get(f"/frame/{frame}/picture").status_code == 200
