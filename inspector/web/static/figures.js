@@ -1,7 +1,9 @@
 // Keeps the figures fresh while somebody looks: the same page is asked for again, and what has changed is exchanged.
 // Without this script the page shows the figures of the moment at which it was opened.
 
-const EVERY_MS = 10_000;
+const AT_LEAST_MS = 10_000;
+const AT_MOST_MS = 300_000;
+const SHARE = 20; // it waits so many times as long as the answer took: the line's machine has other work
 const shown = document.getElementById("figures");
 
 function openTables(root) {
@@ -21,7 +23,20 @@ async function refresh() {
   shown.replaceChildren(...fresh.childNodes);
 }
 
+async function turn() {
+  const begin = performance.now();
+  try {
+    await refresh();
+  } catch {
+    // the network is away: the next turn tries again
+  }
+  const took = performance.now() - begin;
+  clearTimeout(waiting);
+  waiting = setTimeout(turn, Math.min(AT_MOST_MS, Math.max(AT_LEAST_MS, SHARE * took)));
+}
+
+let waiting;
 if (shown.dataset.live === "yes") {
-  setInterval(() => refresh().catch(() => {}), EVERY_MS); // the network is away: the next turn tries again
-  document.addEventListener("visibilitychange", () => refresh().catch(() => {}));
+  waiting = setTimeout(turn, AT_LEAST_MS);
+  document.addEventListener("visibilitychange", turn);
 }
