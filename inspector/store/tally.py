@@ -4,7 +4,8 @@ The counts come out of covering indexes, so their cost is that of the frames of 
 microsecond each. No row of the ledger is read.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,8 +22,10 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
+    literal,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -33,9 +36,6 @@ from inspector.review.figures import Course, Judged
 from inspector.review.shifts import Span
 from inspector.store.database import store_errors
 from inspector.store.tables import frames, promotions, queued, reviews
-
-_DECISIONS = ("ok", "ng", "uncertain")
-_DROPS = ("superseded", "duplicate", "retained")
 
 MOST_DELAYS = 100_000
 """Of so many decided frames at most, the newest, it is told how long they waited."""
@@ -66,17 +66,23 @@ _HERE = frames.c.station == bindparam("here")
 _THEN = and_(frames.c.received_at >= bindparam("begin"), frames.c.received_at < bindparam("end"))
 
 
-def _course(outcome: str, words: Sequence[str]) -> Any:
-    return (
-        select(frames.c.word, func.count())
-        .where(_HERE, frames.c.outcome == outcome, frames.c.word.in_(words), _THEN)
-        .group_by(frames.c.word)
+_WORDS = (
+    *(("verdict", word) for word in ("ok", "ng", "uncertain")),
+    *(("error", reason) for reason in frame_error_reasons()),
+    *(("drop", reason) for reason in ("superseded", "duplicate", "retained")),
+)
+"""Every outcome and word that a frame can have."""
+
+# Each word is asked for by itself: a list of them would leave PostgreSQL, as long as it has no statistics, to read the
+# frames of all times for each span.
+_COURSE = union_all(
+    *(
+        select(literal(outcome), literal(word), func.count()).where(
+            _HERE, frames.c.outcome == outcome, frames.c.word == word, _THEN
+        )
+        for outcome, word in _WORDS
     )
-
-
-_DECIDED = _course("verdict", _DECISIONS)
-_FAILED = _course("error", frame_error_reasons())
-_DROPPED = _course("drop", _DROPS)
+)
 
 _JUDGED_COLUMNS = (frames.c.word, frames.c.sampled, frames.c.disposition, frames.c.defect_type)
 _JUDGED = select(*_JUDGED_COLUMNS, func.count()).where(queued, _HERE, _THEN).group_by(*_JUDGED_COLUMNS)
@@ -125,16 +131,9 @@ class Tally:
             for station in stations:
                 for number, span in enumerate(spans):
                     asked = {"here": station, "begin": span.begin, "end": span.end}
-                    course += self._course(connection, station, number, asked)
+                    course += _named(station, number, connection.execute(_COURSE, asked))
                     judged += [Judged(station, number, *row) for row in connection.execute(_JUDGED, asked)]
         return course, judged
-
-    def _course(self, connection: Connection, station: str, number: int, asked: dict[str, Any]) -> list[Course]:
-        found = [Course(station, number, *row) for row in connection.execute(_DECIDED, asked)]
-        for word, query in (("error", _FAILED), ("drop", _DROPPED)):
-            if total := sum(row[1] for row in connection.execute(query, asked)):
-                found.append(Course(station, number, word, total))
-        return found
 
     def delays(self, stations: Sequence[str], spans: Sequence[Span]) -> list[float]:
         """Seconds from verdict to disposition of the decided frames that arrived in these spans."""
@@ -206,6 +205,14 @@ class Tally:
             _scores(row for row in same if row.disposition == "defect"),
             sum(row.disposition == "defect" and row.bank_id not in banks for row in asked),
         )
+
+
+def _named(station: str, span: int, rows: Iterable[Sequence[Any]]) -> list[Course]:
+    """Verdicts by decision, errors and drops each as one; nothing where there are no frames."""
+    counts: Counter[str] = Counter()
+    for outcome, word, number in rows:
+        counts[word if outcome == "verdict" else outcome] += number
+    return [Course(station, span, word, number) for word, number in counts.items() if number]
 
 
 def _same_memory(connection: Connection, station: str, bank_id: str) -> set[str]:
