@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin
 LIGHT := $(VENV)/.light
 FULL := $(VENV)/.full
 
-.PHONY: help setup system demo test faults lint format bench clean
+.PHONY: docs help setup system demo test faults lint format bench clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -33,13 +33,16 @@ $(FULL): $(LIGHT)
 system:
 	@command -v mosquitto >/dev/null && command -v promtool >/dev/null && command -v chromium >/dev/null && \
 		ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
-		$(SUDO) apt-get install -y -qq --no-install-recommends mosquitto prometheus postgresql chromium; }
+		$(SUDO) apt-get install -y -qq --no-install-recommends mosquitto mosquitto-clients prometheus postgresql chromium; }
 
 demo: $(LIGHT)  ## the whole product on this machine: broker, cameras, calibration, daemon
 	$(BIN)/inspector demo $(DEMO)
 
 test: setup  ## all tests: real broker, real database, real processes
 	$(BIN)/python -m pytest
+
+docs: $(FULL)  ## the documentation as a site in site/, which opens without a network
+	$(BIN)/mkdocs build --strict
 
 faults: setup  ## only the tests that kill, cut off, fill up and corrupt
 	$(BIN)/python -m pytest -m faults
