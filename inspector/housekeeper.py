@@ -20,6 +20,7 @@ _LOOK_EVERY_S = 5.0
 _RELIEVE_EVERY_S = 60.0
 _SWEEP_EVERY_S = 3600.0
 _RETRY_S = 10.0
+_JUMP_S = 600.0
 _WAKE_EVERY_S = 1.0
 _REST = 9
 """How many times as long as it worked it rests after each step: it never takes more than a tenth of a disk's time."""
@@ -32,6 +33,17 @@ class _Task:
     every_s: float
     steps: Callable[[], Iterator[Freed]]
     due: float = 0.0
+
+
+class _Clock:
+    """The wall clock, held against the one that only counts on."""
+
+    def __init__(self) -> None:
+        self._began = (time.time(), time.monotonic())
+
+    def jumped_s(self) -> float:
+        """By how much it was set since, forward or back."""
+        return (time.time() - self._began[0]) - (time.monotonic() - self._began[1])
 
 
 class Housekeeper:
@@ -59,6 +71,7 @@ class Housekeeper:
         self._on_fault = on_fault
         self._last_review: int | None = None
         self._look_due = 0.0
+        self._clock = _Clock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
@@ -75,7 +88,7 @@ class Housekeeper:
         tasks = [
             _Task(_RELIEVE_EVERY_S, self._retention.relieve),
             _Task(_SWEEP_EVERY_S, self._retention.tidy),
-            _Task(_SWEEP_EVERY_S, lambda: self._retention.sweep(datetime.now(UTC))),
+            _Task(_SWEEP_EVERY_S, self._sweep),
         ]
         try:
             while not self._closing.is_set():
@@ -92,6 +105,15 @@ class Housekeeper:
                     self._closing.wait(_RETRY_S)
         except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
             self._on_fault(error)
+
+    def _sweep(self) -> Iterator[Freed]:
+        """What is old is old by a clock that can be trusted: after a jump there is an hour to put it right."""
+        jump_s = self._clock.jumped_s()
+        if abs(jump_s) > _JUMP_S:
+            self._clock = _Clock()
+            log.warning("clock jumped", extra={"seconds": round(jump_s), "nothing_is_removed_for_s": _SWEEP_EVERY_S})
+            return iter(())
+        return self._retention.sweep(datetime.now(UTC))
 
     def _do(self, steps: Iterator[Freed]) -> None:
         removed = Freed()

@@ -1,7 +1,9 @@
 """Keeping house beside the line, on a real ledger and a real folder."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ POLICY = Policy(records=10**5, unreviewed=10**5, reviewed=10**5, defects=None, m
 
 
 class House:
-    def __init__(self, database: Engine, folder: Path) -> None:
+    def __init__(self, database: Engine, folder: Path, policy: Policy = POLICY) -> None:
         self.archive = Archive(folder / "frames")
         self.metrics = Metrics([CAM1], ["queue"])
         self.health = Health()
@@ -29,7 +31,7 @@ class House:
         self.keeper = Housekeeper(
             ReviewQueue(database),
             Reviews(database),
-            Retention(database, self.archive, POLICY),
+            Retention(database, self.archive, policy),
             self.archive,
             self.metrics,
             self.health,
@@ -78,6 +80,21 @@ def test_pictures_go_when_they_near_the_bound(database: Engine, house: House) ->
         wait_until(lambda: (house.metric("archive_bytes") or 0) > 0, "the archive is measured")
         wait_until(lambda: house.metric("retention_removed_total", kind="pictures") == 6, "what was decided is gone")
         wait_until(lambda: house.metric("archive_bytes") == 400, "it is told")
+
+
+def test_a_clock_that_jumps_removes_nothing_before_it_can_be_put_right(
+    database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(database, verdict(1, "ok"))
+    soon = replace(POLICY, records=10)
+    jumped, steady = House(database, tmp_path, soon), House(database, tmp_path, soon)
+    real = time.time
+    with monkeypatch.context() as clock, jumped.keeper:
+        clock.setattr("inspector.housekeeper.time.time", lambda: real() + 86_400)
+        wait_until(lambda: "clock jumped" in caplog.text, "the jump is told")
+    assert jumped.metric("retention_removed_total", kind="records") == 0
+    with steady.keeper:
+        wait_until(lambda: steady.metric("retention_removed_total", kind="records") == 1, "by a steady clock it goes")
 
 
 def test_a_database_that_went_away_is_a_warning_until_it_is_back(database: Engine, house: House) -> None:

@@ -89,7 +89,7 @@ _KEPT = select(frames.c.sha256, frames.c.image).where(
     frames.c.image.is_not(None), frames.c.sha256.in_(bindparam("digests", expanding=True))
 )
 _BY_ID = frames.c.id.in_(bindparam("ids", expanding=True))
-_NOW = select(frames.c.id, frames.c.version).where(_BY_ID).with_for_update()
+_NOW = select(frames.c.id, frames.c.version).where(_BY_ID).order_by(frames.c.id).with_for_update()
 _DELETE = delete(frames).where(_BY_ID)
 _FORGET_PICTURE = update(frames).where(_BY_ID).values(image=None)
 
