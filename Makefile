@@ -31,7 +31,7 @@ $(FULL): $(LIGHT)
 	@touch $@
 
 system:
-	@command -v mosquitto >/dev/null && command -v promtool >/dev/null && command -v chromium >/dev/null && \
+	@command -v mosquitto >/dev/null && command -v mosquitto_sub >/dev/null && command -v promtool >/dev/null && command -v chromium >/dev/null && \
 		ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
 		$(SUDO) apt-get install -y -qq --no-install-recommends mosquitto mosquitto-clients prometheus postgresql chromium; }
 
