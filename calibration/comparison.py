@@ -40,11 +40,15 @@ CONFIDENCE: Final = 0.90
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is compared: a recipe with a backbone (`builtin`, `timm:NAME[@FILE]`), under a name of its own."""
+    """What is compared: a recipe with a backbone (`builtin`, `timm:NAME[@FILE]`), under a name of its own.
+
+    finetune: calibrated with fine-tuning, which learns synthetic defects.
+    """
 
     name: str
     backbone: str
     recipe: Recipe
+    finetune: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Judged:
             "name": self.candidate.name,
             "backbone": self.candidate.backbone,
             "recipe": self.candidate.recipe.name,
+            "finetune": self.candidate.finetune,
             "image_auroc": self.image_auroc,
             "image_auroc_interval": self.interval,
             "behind_best": self.behind,
@@ -142,8 +147,8 @@ class _Outcome:
         return [Path(names[index]).read_bytes() for index in taken]
 
 
-def candidates(backbones: Sequence[str], recipes: Mapping[str, Recipe]) -> list[Candidate]:
-    """Every backbone with every recipe; named by what differs.
+def candidates(backbones: Sequence[str], recipes: Mapping[str, Recipe], *, finetune: bool = False) -> list[Candidate]:
+    """Every backbone with every recipe, and if asked for each of them fine-tuned too; named by what differs.
 
     Raises:
         UsageError: the same backbone twice.
@@ -153,7 +158,7 @@ def candidates(backbones: Sequence[str], recipes: Mapping[str, Recipe]) -> list[
     short = {backbone: backbone.partition("@")[0].removeprefix("timm:") for backbone in backbones}
     if len(set(short.values())) < len(short):
         short = {backbone: backbone.removeprefix("timm:") for backbone in backbones}
-    return [
+    plain = [
         Candidate(
             " · ".join([short[backbone]] * (len(backbones) > 1 or len(recipes) == 1) + [name] * (len(recipes) > 1)),
             backbone,
@@ -162,6 +167,8 @@ def candidates(backbones: Sequence[str], recipes: Mapping[str, Recipe]) -> list[
         for backbone in backbones
         for name, recipe in recipes.items()
     ]
+    tuned = [replace(item, name=f"{item.name} · fine-tuned", finetune=True) for item in plain] if finetune else []
+    return plain + tuned
 
 
 def compare(
@@ -175,13 +182,18 @@ def compare(
 ) -> Comparison:
     """Calibrate every candidate into a folder below `folder`, judge them, and hold them against one another.
 
-    options: of every calibration; backbone and recipe are the candidate's.
+    options: of every calibration; backbone, recipe and fine-tuning are the candidate's.
 
     Raises:
+        UsageError: a candidate is fine-tuned, and there are no labelled frames to judge it by.
         SamplesError: no samples, too few, or no labelled frames. InspectorError: no candidate could be judged.
     """
     if test_dir:
         find_cases(test_dir)
+    elif any(candidate.finetune for candidate in listed):
+        raise UsageError(
+            "compare: fine-tuning learns synthetic defects, so they cannot judge it; give a TEST_DIR of labelled frames"
+        )
     outcomes, failed, errors = [], [], []
     for number, candidate in enumerate(listed):
         told = named(track, f"{number + 1}/{len(listed)} {candidate.name}")
@@ -283,8 +295,9 @@ def _judge(
     options: Options,
     track: Track,
 ) -> _Outcome:
+    told = replace(options, backbone=candidate.backbone, recipe=candidate.recipe, finetune=candidate.finetune)
     start = perf_counter()
-    calibrate(good_dir, bank_dir, replace(options, backbone=candidate.backbone, recipe=candidate.recipe), track=track)
+    calibrate(good_dir, bank_dir, told, track=track)
     seconds = perf_counter() - start
     pipeline = Pipeline.open(bank_dir)
     if test_dir:

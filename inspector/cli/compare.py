@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.argument("test_dir", required=False, type=click.Path(path_type=Path))
 @click.option("--backbone", "backbones", multiple=True, help="builtin or timm:NAME[@FILE]; repeat it  [builtin]")
 @click.option("--recipe", "files", multiple=True, type=click.Path(path_type=Path), help="A YAML file; repeat it")
+@click.option("--finetune", is_flag=True, help="Each fine-tuned too; needs TEST_DIR")
 @click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only so many good files, evenly taken")
 @click.option("--seed", default=0, show_default=True)
@@ -30,6 +31,7 @@ def compare(
     test_dir: Path | None,
     backbones: tuple[str, ...],
     files: tuple[Path, ...],
+    finetune: bool,
     output: Path | None,
     report: Path | None,
     as_json: bool,
@@ -44,7 +46,7 @@ def compare(
     from calibration.comparison import candidates
     from calibration.comparison import compare as hold_against
 
-    listed = candidates(backbones or ("builtin",), _recipes(files))
+    listed = candidates(backbones or ("builtin",), _recipes(files), finetune=finetune)
     with tempfile.TemporaryDirectory(prefix="inspector-compare-") as scratch:
         folder = output or Path(scratch)
         comparison = hold_against(good_dir, test_dir, listed, folder, Options(**options), track=track)

@@ -68,6 +68,8 @@ def test_each_backbone_meets_each_recipe_under_a_name_that_tells_them_apart() ->
     assert [c.name for c in candidates(["timm:a@1", "timm:a@2"], RECIPES)] == [
         "a@1 · small", "a@1 · tiny", "a@2 · small", "a@2 · tiny"
     ]  # fmt: skip
+    both = candidates(["builtin"], {"default": SMALL}, finetune=True)
+    assert [(c.name, c.finetune) for c in both] == [("builtin", False), ("builtin · fine-tuned", True)]
     with pytest.raises(UsageError, match="expected each one once"):
         candidates(["builtin", "builtin"], RECIPES)
 
@@ -94,9 +96,9 @@ def test_the_best_comes_first_and_the_object_is_complete(compared: Comparison) -
     assert any(item["pareto_front"] for item in told["candidates"])
     assert told["conclusion"]
     assert told["candidates"][0].keys() == {
-        "name", "backbone", "recipe", "image_auroc", "image_auroc_interval", "behind_best", "worse_than_best",
-        "pixel_auroc", "aupro", "false_reject_rate", "escape_rate", "uncertain_rate", "latency_ms", "bank",
-        "calibration_seconds", "pareto_front",
+        "name", "backbone", "recipe", "finetune", "image_auroc", "image_auroc_interval", "behind_best",
+        "worse_than_best", "pixel_auroc", "aupro", "false_reject_rate", "escape_rate", "uncertain_rate", "latency_ms",
+        "bank", "calibration_seconds", "pareto_front",
     }  # fmt: skip
 
 
@@ -210,6 +212,12 @@ def test_samples_are_taken_evenly() -> None:
 def test_no_labelled_frames_are_met_before_any_work(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match="no such folder"):
         compare(parts / "train", tmp_path / "none", candidates(["builtin"], RECIPES), tmp_path, Options())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_synthetic_defects_do_not_judge_what_has_learnt_them(parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="so they cannot judge it; give a TEST_DIR"):
+        compare(parts / "train", None, candidates(["builtin"], RECIPES, finetune=True), tmp_path, Options())
     assert list(tmp_path.iterdir()) == []
 
 
