@@ -1,0 +1,112 @@
+"""What defects among the good samples cost: one in ten mixed into the first 200, with and without --exclude-suspects.
+
+    python -m benchmarks.contamination --data DIR [--only SET]... [--share 0.1] [--json FILE]
+
+Defective pictures are drawn evenly from the test folder, renamed so that they lie between the others, and left out of
+the evaluation in all three cases, the clean one too. Runs `inspector calibrate` and `inspector evaluate`.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ours import SAMPLES, command, data_sets, good_files
+from benchmarks.report import machine, number, table, write
+from calibration.evaluation import GOOD, Case, find_cases
+from calibration.samples import drawn
+
+HOW = ("clean", "mixed", "excluded")
+TOLD = ("image_auroc", "false_reject_rate", "escape_rate")
+
+
+def main() -> None:
+    """Measures, prints the table, writes what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folders in MVTec's layout")
+    parser.add_argument("--only", action="append", help="names of data sets; all by default")
+    parser.add_argument("--share", type=float, default=0.1, help="of defects among the samples  [0.1]")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    document: dict[str, Any] = {"machine": machine(), "share": arguments.share, "sets": {}}
+    for data in data_sets(arguments.data, arguments.only):
+        with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
+            document["sets"][data.name] = measure(data, Path(work), arguments.share)
+        print(f"{data.name}: {json.dumps(document['sets'][data.name])}", flush=True)
+        write(document, arguments.json)
+    print(markdown(document["sets"]))
+
+
+def measure(data: Path, work: Path, share: float) -> dict[str, Any]:
+    """The same test frames against three banks."""
+    good, mixed_in = arrange(data, work, share)
+    figures: dict[str, Any] = {"good": good, "mixed in": len(mixed_in)}
+    for how in HOW:
+        bank, samples = work / f"bank_{how}", work / ("clean" if how == "clean" else "mixed")
+        options = ["--exclude-suspects"] if how == "excluded" else []
+        told = command("calibrate", samples, "-o", bank, *options).document
+        evaluated = command("evaluate", bank, work / "data" / "test").document
+        left_out = {Path(item["path"]).name for item in told["suspects"]} if options else set()
+        figures[how] = {name: evaluated[name] for name in TOLD} | {
+            "left_out": len(left_out),
+            "of_them_defects": len(left_out & mixed_in),
+        }
+    return figures
+
+
+def arrange(data: Path, work: Path, share: float) -> tuple[int, set[str]]:
+    """Links below `work`: clean/, mixed/, and data/test/ without what was mixed in.
+
+    Returns:
+        How many good samples there are, and the names in mixed/ of the defective ones.
+    """
+    good = good_files(data, SAMPLES)
+    cases = find_cases(data / "test")
+    taken = drawn([case for case in cases if case.label != GOOD], round(share / (1 - share) * len(good)))
+    _link(work / "clean", good)
+    _link(work / "mixed", good)
+    names = set()
+    for turn, case in enumerate(taken):
+        between = good[turn * len(good) // len(taken)]
+        link = work / "mixed" / f"{between.stem}-{turn}{case.path.suffix}"
+        link.symlink_to(case.path.resolve())
+        names.add(link.name)
+    for case in cases:
+        if case not in taken:
+            _place(work / "data" / "test", case)
+    return len(good), names
+
+
+def _link(folder: Path, files: list[Path]) -> None:
+    folder.mkdir(parents=True)
+    for file in files:
+        (folder / file.name).symlink_to(file.resolve())
+
+
+def _place(test: Path, case: Case) -> None:
+    folder = test / case.label
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / case.path.name).symlink_to(case.path.resolve())
+
+
+def markdown(sets: dict[str, Any]) -> str:
+    """A row for each set: AUROC of the three banks, and what was left out."""
+    rows: list[list[object]] = [
+        [
+            name,
+            f"{figures['mixed in']} in {figures['good']}",
+            *(number(figures[how]["image_auroc"], 3) for how in HOW),
+            f"{figures['excluded']['left_out']}, {figures['excluded']['of_them_defects']} of them defects",
+        ]
+        for name, figures in sets.items()
+    ]
+    means = [float(np.mean([figures[how]["image_auroc"] for figures in sets.values()])) for how in HOW]
+    rows.append(["mean", None, *(number(mean, 3) for mean in means), None])
+    return table(["set", "defects among samples", "clean", "mixed", "--exclude-suspects", "left out"], rows)
+
+
+if __name__ == "__main__":
+    main()

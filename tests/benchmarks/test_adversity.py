@@ -1,0 +1,67 @@
+"""Robustness and contamination: changes change what they say, and mixed-in defects are not judged by."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from banks import write_good
+from line import drawn_part
+
+from benchmarks import contamination, robustness
+from calibration.calibrate import Options, calibrate
+from calibration.evaluation import find_cases
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+
+RECIPE = Recipe(size_wh=(64, 64), vectors=64)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_good(tmp_path / "plate" / "train" / "good", 12)
+    write_good(tmp_path / "plate" / "test" / "good", 4, first_seed=100)
+    folder = tmp_path / "plate" / "test" / "scratch"
+    folder.mkdir()
+    for seed in range(6):
+        (folder / f"{seed:03d}.png").write_bytes(drawn_part(200 + seed, scratched=True))
+    return tmp_path / "plate"
+
+
+def test_changes_do_what_they_say() -> None:
+    picture = np.random.default_rng(0).integers(60, 120, (40, 80, 3)).astype(np.uint8)
+    changed = {name: change(picture) for name, change in robustness.CHANGES.items()}
+    assert all((each.shape, each.dtype) == (picture.shape, np.uint8) for each in changed.values())
+    np.testing.assert_array_equal(changed["unchanged"], picture)
+    assert changed["light x 0.7"].mean() == pytest.approx(0.7 * picture.mean(), rel=0.01)
+    np.testing.assert_array_equal(changed["shift 5 %"][2:, 4:], picture[:-2, :-4])
+    assert changed["blur 2"].std() < changed["blur 1"].std()
+    noise = changed["noise 10"].astype(float) - picture
+    assert noise.std() == pytest.approx(10, rel=0.1)
+
+
+def test_robustness_is_measured_through_the_pipeline(data: Path, tmp_path: Path) -> None:
+    calibrate(data / "train" / "good", tmp_path / "bank", Options(recipe=RECIPE, folds=2))
+    figures = robustness.measure(Pipeline.open(tmp_path / "bank"), find_cases(data / "test"), 3)
+    assert figures["unchanged"]["image_auroc"] == 1.0
+    assert figures["noise 10"]["false_reject_rate"] > figures["unchanged"]["false_reject_rate"]
+    assert "| noise 10 |" in robustness.markdown({"plate": figures})
+
+
+def test_what_is_mixed_in_is_not_judged(data: Path, tmp_path: Path) -> None:
+    good, names = contamination.arrange(data, tmp_path, 0.2)
+    assert (good, len(names)) == (12, 3)
+    mixed = {path.resolve() for path in (tmp_path / "mixed").iterdir()}
+    judged = {path.resolve() for path in (tmp_path / "data" / "test").rglob("*.png")}
+    assert len(mixed) == 12 + 3
+    assert {(tmp_path / "mixed" / name).resolve().parent.name for name in names} == {"scratch"}
+    assert len(judged) == 4 + 3
+    assert not mixed & judged
+    assert len(find_cases(tmp_path / "data" / "test")) == 7
+
+
+def test_what_contamination_costs_is_told() -> None:
+    side = {"image_auroc": 0.9, "left_out": 4, "of_them_defects": 3}
+    sets = {"plate": {"good": 12, "mixed in": 3, "clean": side, "mixed": {"image_auroc": 0.8}, "excluded": side}}
+    shown = contamination.markdown(sets)
+    assert "| plate | 3 in 12 | 0.900 | 0.800 | 0.900 | 4, 3 of them defects |" in shown
+    assert "| mean |" in shown
