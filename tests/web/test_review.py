@@ -230,7 +230,7 @@ def test_filters_stand_in_the_address(site: ReviewSite, visit: Visit) -> None:
     expect(page.locator(".frame-card")).to_have_count(1)
     assert re.search(r"/\?station=plant%2Fhall1%2Fline1%2Fcam2&lot=A$", page.url)
     page.keyboard.press("Enter")
-    page.wait_for_selector(".panel")
+    page.wait_for_selector(".near")
     assert "lot=A" in page.url
     page.keyboard.press("q")
     page.wait_for_selector(".frame-card")
@@ -275,6 +275,10 @@ def test_a_selection_is_decided_together_after_its_count_is_confirmed(site: Revi
     recorded(site, frames[1], ("false_alarm", None, "olga"))
     assert decided(site, stolen) == ("defect", None, "emil")
     assert decided(site, frames[2]) == (None, None, None)
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_contain_text("1 taken back")
+    assert decided(site, frames[1]) == (None, None, None)
+    assert decided(site, stolen) == ("defect", None, "emil")
 
 
 def test_gloves_do_what_keys_do(site: ReviewSite, visit: Visit) -> None:

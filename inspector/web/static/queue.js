@@ -8,6 +8,7 @@ const bar = document.getElementById("batch");
 const dialog = document.getElementById("confirm");
 const fresh = document.getElementById("fresh");
 const RETRY_MS = 4000;
+const BATCH = "inspector.batch";
 const WORDS = { defect: "defect", false_alarm: "false alarm", unsure: "unsure" };
 
 // ---- live
@@ -160,10 +161,24 @@ outbox.addEventListener("sent", (event) => {
   const { entry, said } = event.detail;
   if (entry.batch) {
     const left = said.conflicts.length ? `, ${said.conflicts.length} left as others decided` : "";
-    say(`${said.done.length} decided${left}.`);
+    if (said.done.length) sessionStorage.setItem(BATCH, said.batch);
+    say(`${said.done.length} decided${left}. Z takes it back.`);
+    refresh();
+  } else if (entry.back) {
+    say(`${said.done.length} taken back.`);
     refresh();
   }
 });
+
+function takeBack() {
+  const batch = sessionStorage.getItem(BATCH);
+  if (!batch) {
+    say("There is no selection to take back.");
+    return;
+  }
+  sessionStorage.removeItem(BATCH);
+  put({ path: `/api/v1/batches/${batch}/undo`, body: {}, label: "Undo", back: true });
+}
 
 for (const button of bar.querySelectorAll("[data-to]")) button.addEventListener("click", () => ask(button.dataset.to));
 
@@ -178,6 +193,7 @@ addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase();
   if (KEYS[key] && picked().length) ask(KEYS[key]);
   else if (key === "escape") clear();
+  else if (key === "z") takeBack();
   else if (key === "enter" && target === document.body) document.getElementById("begin")?.click(); // else what has the focus
   else if (key === "x" && cards.contains(target)) {
     const box = target.closest(".frame-card").querySelector("input[name=pick]");
