@@ -4,8 +4,10 @@ Reads the settings without checking them, and imports little: it runs every few 
 """
 
 import http.client
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,7 +16,7 @@ TIMEOUT_S = 3.0
 
 def alive(settings: Path) -> bool:
     """Whether /healthz answers 200."""
-    metrics = yaml.safe_load(settings.read_text(encoding="utf-8")).get("metrics", {})
+    metrics = _said(settings)
     token_file = metrics.get("token_file")
     headers = {}
     if token_file is not None:
@@ -30,6 +32,15 @@ def alive(settings: Path) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _said(settings: Path) -> dict[str, Any]:
+    """The section `metrics`; variables of the environment win, as for the daemon."""
+    metrics: dict[str, Any] = {**(yaml.safe_load(settings.read_text(encoding="utf-8")).get("metrics") or {})}
+    for key in ("host", "port", "token_file"):
+        if (value := os.environ.get(f"INSPECTOR_METRICS__{key.upper()}")) is not None:
+            metrics[key] = yaml.safe_load(value)
+    return metrics
 
 
 if __name__ == "__main__":
