@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +79,30 @@ def test_the_first_start_prints_a_link_that_makes_one_account(tmp_path: Path) ->
         process.terminate()
         out, err = process.communicate(timeout=DEADLINE_S)
         assert "first start" not in out + err
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed: apt-get install openssl")
+def test_with_a_certificate_of_its_own_it_speaks_tls_alone(tmp_path: Path) -> None:
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-keyout", "key.pem", "-out", "cert.pem", *subject],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    with review_alone(tmp_path, cert_file="cert.pem", key_file="key.pem") as (process, port):
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"review page https://127.0.0.1:{port}\n"
+        code = process.stdout.readline().strip().partition("code=")[2]
+        form = {"code": code, "name": "ada", "password": "long enough, really", "again": "long enough, really"}
+        trust = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust, timeout=DEADLINE_S) as browser:
+            cookie = browser.post("/setup", data=form).headers["set-cookie"]
+            assert cookie.startswith("__Host-inspector=")
+            assert "Secure" in cookie
+            assert browser.get("/api/v1/me").json()["name"] == "ada"
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{port}/login", timeout=DEADLINE_S)
 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
