@@ -1,6 +1,6 @@
 """The queue of the review with a million frames in the ledger: how long an operator waits.
 
-    python -m benchmarks.queue [--frames 1000000] [--database postgresql://USER:PASSWORD@HOST/EMPTY]
+    python -m benchmarks.review_queue [--frames 1000000] [--database postgresql://USER:PASSWORD@HOST/EMPTY]
 
 The ledger is that of twelve stations over sixty days; a twentieth of the frames is flagged, one in a hundred of the
 rest sampled; four fifths of what was queued is decided. Rows are written in bulk; everything that is measured goes the
