@@ -52,9 +52,11 @@ def stamped_part(seed: int) -> bytes:
 
 
 def roomy_bank(folder: Path) -> Path:
-    """Room enough to learn something: 1000 vectors from twenty drawn parts, which lie beside it in `good`."""
+    """Room enough to learn something: 1000 vectors from twenty drawn parts, plain distances."""
     good = write_good(folder / "good", 20, first_seed=1000)
-    calibrate(good, folder / "bank", Options(recipe=Recipe(name="disc", size_wh=(64, 64), vectors=1000), folds=4))
+    calibrate(
+        good, folder / "bank", Options(recipe=Recipe(name="disc", size_wh=(64, 64), vectors=1000, whitening=0), folds=4)
+    )
     return folder / "bank"
 
 

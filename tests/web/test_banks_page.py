@@ -64,7 +64,8 @@ def test_rebuild_shadow_promote_and_roll_back(
     page = visit("emil", "/banks")
     expect(page.locator("#feedback + dl")).to_contain_text("20, of which 20 are new to this bank")
     page.click("#rebuild")
-    expect(page.locator(".badge.shadowed")).to_have_text("tried")
+    # It gives way to all else: on a busy machine it takes its time.
+    expect(page.locator(".badge.shadowed")).to_have_text("tried", timeout=200_000)
     page.get_by_role("link", name="Candidate 1").click()
     expect(page.locator("#cleared")).to_have_text("20 of 20")
     expect(page.locator("#guard-missed")).to_have_text("0 of 4")
