@@ -219,6 +219,16 @@ def test_a_database_that_takes_nothing_keeps_the_work(site: ReviewSite, visit: V
     expect(page.locator("#notice")).to_be_hidden()
 
 
+def test_a_browser_that_stores_nothing_still_sends(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", "/")
+    page.add_init_script("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };")
+    page.goto(f"/frame/{frames[1]}?order=newest")
+    page.wait_for_selector(".near")
+    page.keyboard.press("d")
+    recorded(site, frames[1], ("defect", None, "olga"))
+
+
 def test_filters_stand_in_the_address(site: ReviewSite, visit: Visit) -> None:
     for lot, station in (("A", CAM1), ("A", CAM2), ("B", CAM2)):
         site.add(station=station, lot=lot)

@@ -16,6 +16,7 @@ const visited = [];
 let panel = null;
 let viewer = null;
 let shown = 0;
+let nearLarge = false;
 
 // ---- what is on the screen
 
@@ -41,7 +42,6 @@ async function explain(turn) {
   target.replaceChildren(...(near ? [near] : []));
   const covered = target.querySelector(".near");
   if (covered) viewer.cover(covered);
-  document.body.classList.toggle("near-large", sessionStorage.getItem("inspector.near") === "large");
 }
 
 async function end() {
@@ -157,7 +157,7 @@ function decide(to, type = null) {
   const body = escape ? { version: Number(version) } : { to, version: Number(version) };
   if (type) body.defect_type = type;
   put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, frame, label: `${name}: ${type ?? to.replace("_", " ")}` });
-  remember({ frame, version: Number(version) + 1, query: panel.dataset.query });
+  setSteps([...steps, { frame, version: Number(version) + 1 }]);
   leave(next);
 }
 
@@ -177,19 +177,22 @@ function mark(of) {
   of.classList.add("decided");
 }
 
-function undoStack() {
-  return JSON.parse(sessionStorage.getItem(UNDO) ?? "[]");
-}
+let steps = JSON.parse(sessionStorage.getItem(UNDO) ?? "[]");
 
-function remember(step) {
-  sessionStorage.setItem(UNDO, JSON.stringify([...undoStack(), step].slice(-MOST_UNDO)));
+/** What can be taken back: kept while the tab is open, also across pages where the browser allows it. */
+function setSteps(now) {
+  steps = now.slice(-MOST_UNDO);
+  try {
+    sessionStorage.setItem(UNDO, JSON.stringify(steps));
+  } catch {
+    // The list of this page is enough.
+  }
 }
 
 async function undo() {
-  const stack = undoStack();
-  const last = stack.pop();
+  const last = steps.at(-1);
   if (!last) return say("There is nothing to take back.");
-  sessionStorage.setItem(UNDO, JSON.stringify(stack));
+  setSteps(steps.slice(0, -1));
   put({ path: `/api/v1/frames/${last.frame}/undo`, body: { version: last.version }, frame: last.frame, label: "Undo", undo: true });
   await sent();
   if (panel) await go(last.frame, { remember: false, fresh: true });
@@ -243,8 +246,7 @@ function showConflict() {
 async function settled(key, conflict) {
   const again = dialogs.conflict.returnValue === "again";
   settle(key);
-  const stack = undoStack().filter((step) => String(step.frame) !== String(conflict.frame));
-  sessionStorage.setItem(UNDO, JSON.stringify(stack));
+  setSteps(steps.filter((step) => String(step.frame) !== String(conflict.frame)));
   if (again && panel) await go(String(conflict.frame), { fresh: true });
   else showConflict();
 }
@@ -262,8 +264,8 @@ const actions = {
   undo,
   help: () => dialogs.keys.showModal(),
   near: () => {
-    const large = document.body.classList.toggle("near-large");
-    sessionStorage.setItem("inspector.near", large ? "large" : "small");
+    nearLarge = !nearLarge;
+    document.body.classList.toggle("near-large", nearLarge);
   },
   queue: () => location.assign(panel.querySelector('[data-do="queue"]').href),
 };

@@ -9,6 +9,10 @@ const WAITING = "inspector.outbox.";
 const CONFLICTS = "inspector.conflict.";
 const PAUSES_MS = [500, 1000, 2000, 5000, 10000];
 
+// Where the browser's store is full or forbidden: lost with the page, so whoever leaves it is warned.
+const memory = new Map();
+addEventListener("beforeunload", (event) => memory.size && event.preventDefault());
+
 let counter = 0;
 let failures = 0;
 let timer = 0;
@@ -21,7 +25,7 @@ export const outbox = new EventTarget();
 /** Keeps an entry {path, body, label, frame} and sends it soon. */
 export function put(entry) {
   const key = `${WAITING}${String(Date.now()).padStart(15, "0")}.${String(counter++).padStart(6, "0")}.${crypto.randomUUID()}`;
-  localStorage.setItem(key, JSON.stringify({ ...entry, user }));
+  keep(key, { ...entry, user });
   tell("change");
   send();
   return key;
@@ -39,7 +43,7 @@ export function conflicts() {
 
 /** The operator has seen this conflict. */
 export function settle(key) {
-  localStorage.removeItem(key);
+  drop(key);
   tell("change");
 }
 
@@ -93,14 +97,11 @@ async function sendAll() {
 async function take(entry, answer) {
   const said = await answer.json().catch(() => ({}));
   const met = said.conflicts ?? (said.conflict ? [said.conflict] : []);
-  for (const conflict of entry.quiet ? [] : met) {
-    const key = `${CONFLICTS}${conflict.frame}.${crypto.randomUUID()}`;
-    localStorage.setItem(key, JSON.stringify({ entry, conflict }));
-  }
-  localStorage.removeItem(entry.key);
+  for (const conflict of met) keep(`${CONFLICTS}${conflict.frame}.${crypto.randomUUID()}`, { entry, conflict });
+  drop(entry.key);
   if (answer.ok) tell("sent", { entry, said });
   else if (answer.status !== 409) tell("refused", { entry, said });
-  if (met.length && !entry.quiet) tell("conflict", { entry, said });
+  if (met.length) tell("conflict", { entry, said });
   tell("change");
 }
 
@@ -115,9 +116,23 @@ function become(now) {
   tell("change");
 }
 
+function keep(key, value) {
+  const text = JSON.stringify(value);
+  try {
+    localStorage.setItem(key, text);
+  } catch {
+    memory.set(key, text);
+  }
+}
+
+function drop(key) {
+  memory.delete(key);
+  localStorage.removeItem(key);
+}
+
 function stored(prefix) {
-  const keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix));
-  return keys.sort().map((key) => ({ key, ...JSON.parse(localStorage.getItem(key)) }));
+  const keys = [...Object.keys(localStorage), ...memory.keys()].filter((key) => key.startsWith(prefix));
+  return keys.sort().map((key) => ({ key, ...JSON.parse(memory.get(key) ?? localStorage.getItem(key)) }));
 }
 
 function tell(type, detail) {

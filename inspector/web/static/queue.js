@@ -8,7 +8,7 @@ const bar = document.getElementById("batch");
 const dialog = document.getElementById("confirm");
 const fresh = document.getElementById("fresh");
 const RETRY_MS = 4000;
-const BATCH = "inspector.batch";
+let batch = null; // the last selection that was decided here
 const WORDS = { defect: "defect", false_alarm: "false alarm", unsure: "unsure" };
 
 // ---- live
@@ -161,7 +161,7 @@ outbox.addEventListener("sent", (event) => {
   const { entry, said } = event.detail;
   if (entry.batch) {
     const left = said.conflicts.length ? `, ${said.conflicts.length} left as others decided` : "";
-    if (said.done.length) sessionStorage.setItem(BATCH, said.batch);
+    if (said.done.length) batch = said.batch;
     say(`${said.done.length} decided${left}. Z takes it back.`);
     refresh();
   } else if (entry.back) {
@@ -171,13 +171,12 @@ outbox.addEventListener("sent", (event) => {
 });
 
 function takeBack() {
-  const batch = sessionStorage.getItem(BATCH);
   if (!batch) {
     say("There is no selection to take back.");
     return;
   }
-  sessionStorage.removeItem(BATCH);
   put({ path: `/api/v1/batches/${batch}/undo`, body: {}, label: "Undo", back: true });
+  batch = null;
 }
 
 for (const button of bar.querySelectorAll("[data-to]")) button.addEventListener("click", () => ask(button.dataset.to));

@@ -18,8 +18,8 @@ export class Viewer {
     this.slider = panel.querySelector(".map-slider input");
     this.slider.value = localStorage.getItem(OPACITY) ?? "50";
     this.slider.addEventListener("input", () => {
-      localStorage.setItem(OPACITY, this.slider.value);
       this.shade();
+      localStorage.setItem(OPACITY, this.slider.value);
     });
     this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.stage.addEventListener("pointerdown", (event) => this.down(event));
