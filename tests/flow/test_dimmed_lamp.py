@@ -61,7 +61,9 @@ def test_a_dimmed_lamp_is_drift_and_no_row_of_rejects(daemon: Daemon, plc: Plc, 
 def test_who_comes_later_is_told_and_a_restart_begins_anew(daemon: Daemon, plc: Plc, camera: Camera) -> None:
     daemon.start()
     camera.send(*(frame(i, payload=changed(i, light=0.6)) for i in range(1, 41)))
+    wait_until(lambda: len(decided(plc, "f")) == 40, "all frames are decided")
     wait_until(lambda: drift_of(plc)["state"] == "shifted", "it has shifted")
+    wait_until(lambda: daemon.rows("SELECT count(*) FROM outbox") == [(0,)], "nothing is left to be sent")
     with Plc(daemon.settings["broker"]["port"]) as later:
         wait_until(lambda: later.last(TOPIC) is not None, "the retained message")
         assert drift_of(later)["state"] == "shifted"
