@@ -33,7 +33,7 @@ from inspector.types import Float32Array, Thresholds
 FOLDS = 5
 """Into how many parts newcomers are split to be scored by the others."""
 
-HEADROOM = 0.5
+HEADROOM = 1.0
 """How far growth may go beyond the vectors of the recipe, as a share of them; then it is time to calibrate again."""
 
 
