@@ -144,14 +144,24 @@ class _Material:
     fold: NDArray[np.int32]
     tuned: Tuned | None
 
-    def projection(self, recipe: Recipe, seed: int, *, without: int | None = None) -> Projection:
-        """Learnt of all folds, or of all but the one that is to be scored."""
-        metric: Metric | None = None
-        if recipe.whitening > 0:
-            metric = learn(join(self.patches(without)), recipe.whitening, np.random.default_rng(seed))
+    def projections(self, recipe: Recipe, seed: int) -> tuple[Projection, list[Projection]]:
+        """Learnt of all folds, and for each fold of all but it.
+
+        All with a metric or none: without each of the folds there must be enough to learn it from, or the samples'
+        scores would be measured otherwise than those of the line.
+        """
+        folds = range(len(self.pools))
+        each = [self._metric(recipe, seed, held_out) if recipe.whitening > 0 else None for held_out in folds]
+        final = None if None in each else self._metric(recipe, seed)
+        if final is None:
+            each = [None for _ in folds]
         if self.tuned is None or self.tuned.head is None:
-            return Projection(metric)
-        return Projection(metric, self.tuned.head if without is None else self.tuned.heads[without])
+            return Projection(final), [Projection(metric) for metric in each]
+        heads = self.tuned.heads
+        return Projection(final, self.tuned.head), [Projection(*pair) for pair in zip(each, heads, strict=True)]
+
+    def _metric(self, recipe: Recipe, seed: int, without: int | None = None) -> Metric | None:
+        return learn(join(self.patches(without)), recipe.whitening, np.random.default_rng(seed))
 
     def patches(self, without: int | None = None) -> list[Patches]:
         """Of all folds, or of all but one."""
@@ -304,7 +314,8 @@ def _cross_fit(
     track: Track,
 ) -> _Fit:
     """Image score and highest value of the anomaly map of each sample, against a bank of the other folds."""
-    fold, final = material.fold, material.projection(recipe, options.seed)
+    fold = material.fold
+    final, cross_fitted = material.projections(recipe, options.seed)
     normals = Normals(len(fold), final.width(engine.grid[2]))
     scores = np.empty(len(fold), np.float32)
     peaks = np.empty(len(fold), np.float32)
@@ -312,7 +323,7 @@ def _cross_fit(
     heats = [np.empty((0, 0), np.float32)] * len(fold)
     window, inside = window_of(recipe), inside_of(recipe, engine.grid[:2])
     for held_out in track(range(len(material.pools)), "cross-fitting thresholds"):
-        projection = material.projection(recipe, options.seed, without=held_out)
+        projection = cross_fitted[held_out]
         memory, _ = _select(material.patches(held_out), recipe.vectors, options.seed, projection)
         neighbours = NearestNeighbours.on(engine, memory.vectors, recipe.neighbours, engine.grid[:2], inside)
         for index in np.flatnonzero(fold == held_out):

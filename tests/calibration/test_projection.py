@@ -152,6 +152,17 @@ def test_a_bank_holds_its_metric_and_its_engines_agree(measured: Path) -> None:
     assert np.abs(openvino - reference).max() <= TOLERANCE * np.abs(reference).max()
 
 
+def test_a_metric_that_a_fold_less_cannot_tell_is_none_for_all(tmp_path: Path) -> None:
+    """20 samples of 64 patches are just enough, 16 are not: scores and thresholds keep to one measure."""
+    good = write_good(tmp_path / "good", 20)
+    recipe = Recipe(size_wh=(64, 64), vectors=256)
+    found = calibrate(good, tmp_path / "bank", Options(recipe=recipe))
+    assert not (found.path / FILE).exists()
+    pipeline = Pipeline.open(found.path)
+    unseen = [pipeline.inspect(drawn_part(seed)).score for seed in range(1000, 1020)]
+    assert np.median(unseen) == pytest.approx(np.median(pipeline.bank.normal_scores), rel=0.2)
+
+
 def test_a_sample_finds_itself_in_the_bank(tmp_path: Path) -> None:
     """The bank's vectors are projected in calibration, frames in the graph: the same but for rounding."""
     good = write_good(tmp_path / "good", 20)
