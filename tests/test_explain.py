@@ -13,15 +13,16 @@ from inspector.types import Float32Array, UInt8Image
 
 
 def scores(*places: tuple[int, int, float]) -> Float32Array:
-    grid = np.full((8, 8), 1.0, np.float32)
+    grid = np.full((16, 16), 1.0, np.float32)
     for row, column, score in places:
         grid[row, column] = score
     return grid
 
 
 def test_the_highest_come_first_and_their_neighbours_are_left_out() -> None:
-    grid = scores((1, 1, 9.0), (1, 2, 8.0), (3, 3, 7.5), (1, 4, 6.0), (7, 7, 5.0))
-    assert flagged_patches(grid, 2.0, 4) == [(1, 1), (1, 4), (7, 7)]
+    beside, apart = 1 + APART, 2 + APART
+    grid = scores((1, 1, 9.0), (1, 2, 8.0), (beside, beside, 7.5), (1, apart, 6.0), (15, 15, 5.0))
+    assert flagged_patches(grid, 2.0, 4) == [(1, 1), (1, apart), (15, 15)]
 
 
 def test_the_highest_of_all_is_given_though_nothing_is_above_the_threshold() -> None:

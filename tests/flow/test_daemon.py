@@ -27,7 +27,7 @@ def test_every_frame_has_one_verdict(version: str, mosquitto: Mosquitto, daemon:
     assert (verdicts[3]["part_id"], verdicts[3]["seq"], verdicts[3]["recipe"]) == ("part-3", 3, "disc")
     assert verdicts[40]["decision"] == "ng"
     assert verdicts[40]["regions"]
-    assert {"queue", "decode", "embed", "search", "map"} == set(verdicts[0]["stage_ms"])
+    assert {"queue", "decode", "embed", "search", "map", "drift"} == set(verdicts[0]["stage_ms"])
     wait_until(lambda: not daemon.rows("SELECT * FROM outbox"), "the outbox is empty")
     agrees(daemon)
     wait_until(lambda: plc.last(contract.instance_topic("main", "info")), "the daemon has introduced itself")
