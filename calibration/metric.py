@@ -34,6 +34,10 @@ BANK: Final = 1024
 QUERIES: Final = 8000
 """Vectors of one half of the samples, and patches of the other that are compared with them, at most."""
 
+CANDIDATES: Final = 8 * BANK
+"""Patches that BANK is selected from, drawn at random. Five times as many give distances as alike as another seed does
+(correlation 0.998 and 0.999 on two sets), and take three times as long."""
+
 SPREAD: Final = 50_000
 """Patches by which components are ordered, at most."""
 
@@ -88,7 +92,7 @@ def learn(patches: Patches, power: float, rng: np.random.Generator) -> Metric | 
 
 def _apart(samples: Float32Array, others: Float32Array, rng: np.random.Generator) -> Float32Array:
     """Differences of patches to the nearest vector of a bank of other samples: float32 (n, dim)."""
-    pool = _some(others, 40 * BANK, rng)
+    pool = _some(others, CANDIDATES, rng)
     rows, _ = greedy_k_center(pool, BANK, rng)
     bank = pool[rows]
     patches = _some(samples, QUERIES, rng)
