@@ -8,6 +8,7 @@ high.
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Self
 
 import cv2
@@ -41,8 +42,7 @@ class NearestNeighbours:
 
     def __init__(self, vectors: Float32Array, k: int = 1, distances: Distances | None = None) -> None:
         self.k = min(k, len(vectors))
-        self._index = faiss.IndexFlatL2(vectors.shape[1])
-        self._index.add(np.ascontiguousarray(vectors))
+        self._vectors = vectors
         self._distances = distances or (lambda queries: self.search(queries)[0])
 
     @classmethod
@@ -51,12 +51,19 @@ class NearestNeighbours:
         count = grid_hw[0] * grid_hw[1] if inside is None else int(inside.sum())
         return cls(vectors, k, engine.distances(vectors, k, count))
 
+    @cached_property
+    def _index(self) -> faiss.IndexFlatL2:
+        """A copy of the vectors, made when it is first asked: a line whose engine searches never does."""
+        index = faiss.IndexFlatL2(self._vectors.shape[1])
+        index.add(np.ascontiguousarray(self._vectors))
+        return index
+
     def search(self, queries: Float32Array, k: int | None = None) -> tuple[Float32Array, NDArray[np.int64]]:
         """Distances float32 (m, k) ascending, and vector numbers int64 (m, k), for queries float32 (m, dim).
 
         k: the recipe's where not given; never more than there are vectors.
         """
-        squared, numbers = self._index.search(queries, self.k if k is None else min(k, self._index.ntotal))
+        squared, numbers = self._index.search(queries, self.k if k is None else min(k, len(self._vectors)))
         return np.sqrt(np.maximum(squared, 0, out=squared), out=squared), numbers
 
     def patch_scores(self, embeddings: Float32Array, inside: Inside = None) -> Float32Array:
