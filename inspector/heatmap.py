@@ -54,6 +54,13 @@ def shade(pixels: UInt8Image, counts: NDArray[np.bool_] | None) -> UInt8Image:
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     dim = np.repeat((grey * DIMMED).astype(np.uint8)[..., None], 3, 2)
     shaded = np.where(counts[..., None], pixels, dim)
-    outlines, _ = cv2.findContours(counts.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(shaded, outlines, -1, BORDER, max(1, round(max(counts.shape) / 400)))
+    shaded[border(counts)] = BORDER
     return shaded
+
+
+def border(counts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The line between what counts and what does not, bool (height, width), wide enough to be seen at that size."""
+    outlines, _ = cv2.findContours(counts.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    line = np.zeros(counts.shape, np.uint8)
+    cv2.drawContours(line, outlines, -1, 1, max(1, round(max(counts.shape) / 400)))
+    return line.astype(bool)

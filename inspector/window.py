@@ -155,6 +155,20 @@ def view_counts(recipe: Recipe, size_wh: tuple[int, int]) -> NDArray[np.bool_] |
     return _share(whole.cut(recipe.roi.inside()), size_wh) >= HALF
 
 
+def frame_counts(recipe: Recipe) -> NDArray[np.bool_] | None:
+    """What counts of the whole frame, crop and region of interest together: bool (height, width) of the frame's size.
+
+    None where there is no region of interest.
+    """
+    if recipe.roi is None:
+        return None
+    inside = recipe.roi.inside()
+    counts = np.zeros_like(inside)
+    whole = _whole(recipe.roi, recipe.crop)
+    whole.cut(counts)[:] = whole.cut(inside)
+    return counts
+
+
 @lru_cache(maxsize=64)
 def _window(roi: Roi, crop: Crop | None, size_wh: tuple[int, int]) -> Window:
     whole = _whole(roi, crop)

@@ -12,7 +12,7 @@ from inspector.recipe import Crop, Recipe
 from inspector.roi import Roi
 from inspector.scoring import NearestNeighbours, anomaly_map, image_score, smooth
 from inspector.types import Frame
-from inspector.window import extent_of, inside_of, picture_wh, view_counts, window_of
+from inspector.window import extent_of, frame_counts, inside_of, picture_wh, view_counts, window_of
 
 
 def box(frame_wh: tuple[int, int], x0: int, y0: int, x1: int, y1: int) -> Roi:
@@ -24,6 +24,7 @@ def box(frame_wh: tuple[int, int], x0: int, y0: int, x1: int, y1: int) -> Roi:
 def test_without_a_region_all_of_the_picture_is_seen() -> None:
     recipe = Recipe(size_wh=(64, 48))
     assert window_of(recipe) is inside_of(recipe, (6, 8)) is view_counts(recipe, (10, 10)) is None
+    assert frame_counts(recipe) is None
     assert extent_of(recipe, (6, 8)) is None
     assert picture_wh(recipe) == (64, 48)
 
@@ -48,6 +49,13 @@ def test_a_box_on_the_grid_is_seen_as_the_crop_would_be() -> None:
     cropped, _ = picture_of(whole, Recipe(size_wh=(64, 224), crop=Crop(x=256, y=64, width=128, height=448)))
     np.testing.assert_array_equal(picture, cropped)
     assert view == View(256, 64, 128, 448)
+
+
+def test_of_the_whole_frame_counts_what_lies_in_the_region_and_in_the_crop() -> None:
+    recipe = Recipe(size_wh=(64, 64), roi=box((96, 80), 10, 20, 60, 70), crop=Crop(x=0, y=0, width=40, height=80))
+    expected = np.zeros((80, 96), bool)
+    expected[20:70, 10:40] = True
+    np.testing.assert_array_equal(frame_counts(recipe), expected)
 
 
 @settings(deadline=None)

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from inspector import frame as decoder
-from inspector.bank import file_sha256
+from inspector.bank import file_sha256, read_manifest
 from inspector.errors import BankError, EngineError, FrameError, StoreError
 from inspector.explain import Explanation
 from inspector.heatmap import render_png
@@ -24,6 +24,7 @@ from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.store import Archive, FrameRow
 from inspector.types import UInt8Image
+from inspector.web.region import Region
 
 THUMBNAIL_WH = (400, 300)
 """The largest thumbnail, pixels: twice what the queue shows, for fine screens."""
@@ -34,6 +35,7 @@ _BOX_BGR, _RIM_BGR = (0, 110, 255), (255, 255, 255)
 _BANKS_OPEN = 2
 _EXPLANATIONS = 200
 _THUMBNAILS = 1500
+_REGIONS = 50
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -71,6 +73,7 @@ class Evidence:
         self._pipelines = _Recent[str, Pipeline](_BANKS_OPEN)
         self._whys = _Recent[tuple[str, str], Why](_EXPLANATIONS)
         self._thumbnails = _Recent[tuple[str, str], Picture](_THUMBNAILS)
+        self._regions = _Recent[str, Region | None](_REGIONS)
         self._digests: dict[Path, tuple[int, str]] = {}
 
     def picture(self, row: FrameRow) -> Picture:
@@ -123,6 +126,14 @@ class Evidence:
         """Where the bank with this manifest digest is; None where it is no longer there."""
         return next((folder for folder in self._folders() if self._digest(folder) == digest), None)
 
+    def region(self, digest: str) -> Region | None:
+        """What the bank with this manifest digest leaves out of a frame; None where all of it counts.
+
+        Raises:
+            GoneError: the bank is no longer there.
+        """
+        return self._regions.get(digest, lambda: self._read_region(digest))
+
     def sample(self, digest: str, number: int) -> Picture:
         """The thumbnail of a bank's sample.
 
@@ -157,6 +168,15 @@ class Evidence:
             digest,
             tuple(sample.path for sample in bank.manifest.samples),
         )
+
+    def _read_region(self, digest: str) -> Region | None:
+        folder = self.bank_folder(digest)
+        if folder is None:
+            raise GoneError("The bank of that time is no longer here.")
+        try:
+            return Region.of(read_manifest(folder).recipe)
+        except BankError as error:
+            raise GoneError(f"The bank of that time cannot be used: {error}") from error
 
     def _open(self, digest: str) -> Pipeline:
         return self._pipelines.get(digest, lambda: self._load(digest))

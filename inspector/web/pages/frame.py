@@ -1,6 +1,6 @@
 """One frame: its picture with the anomaly map, why it was flagged, and what was decided about it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
@@ -14,6 +14,7 @@ from inspector.web.sight import Sight, marks
 
 router = APIRouter(include_in_schema=False)
 
+_Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 _UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
 
 
@@ -67,11 +68,18 @@ def nearest(request: Request, desk: DeskDep, _user: Operator, frame: int) -> Res
 
 
 @router.get("/bank-sample/{digest}/{number}")
-def sample(
-    desk: DeskDep, _user: Operator, digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], number: int
-) -> Response:
+def sample(desk: DeskDep, _user: Operator, digest: _Digest, number: int) -> Response:
     """The thumbnail of a sample of the bank with this manifest digest."""
     return _answer(desk.evidence.sample(digest, number))
+
+
+@router.get("/bank-region/{digest}/{part}")
+def region(desk: DeskDep, _user: Operator, digest: _Digest, part: Literal["outside", "border"]) -> Response:
+    """What the bank leaves out of a frame, or the edge of that, to lie over the frame."""
+    found = desk.evidence.region(digest)
+    if found is None:
+        raise HTTPException(404, "This bank has no region of interest: all of the frame counts.")
+    return _answer(Picture(found.outside_png if part == "outside" else found.border_png, "image/png"))
 
 
 def frame_or_404(desk: Desk, frame: int) -> FrameRow:
@@ -93,6 +101,7 @@ def _panel(desk: Desk, row: FrameRow, query: QueueQuery) -> dict[str, Any]:
         "verdict": row.verdict,
         "size_wh": size_wh,
         "gone": gone,
+        "has_region": _has_region(desk, row),
         "marks": marks(row),
         "before": before,
         "after": after,
@@ -101,6 +110,14 @@ def _panel(desk: Desk, row: FrameRow, query: QueueQuery) -> dict[str, Any]:
         "history": desk.reviews.history(row.id) if row.version else (),
         "shift": desk.settings.review.shift_of(row.received_at),
     }
+
+
+def _has_region(desk: Desk, row: FrameRow) -> bool:
+    """Whether the bank of that time left part of the frame out, as far as it is still known."""
+    try:
+        return row.bank_digest is not None and desk.evidence.region(row.bank_digest) is not None
+    except GoneError:
+        return False
 
 
 def _answer(picture: Picture) -> Response:

@@ -85,8 +85,7 @@ async function fetchPanel(frame, query, key) {
 
 /** The picture and the reasons are in the browser's cache before they are shown. */
 function warm(made) {
-  const photo = made.querySelector(".photo");
-  if (photo) load(photo.getAttribute("href"));
+  for (const image of made.querySelectorAll(".stage image")) load(image.getAttribute("href"));
   nearest(made.dataset.frame).then((near) => {
     for (const image of near?.querySelectorAll("image") ?? []) load(image.getAttribute("href"));
     if (near?.dataset.map) load(near.dataset.map);
