@@ -39,6 +39,18 @@ def test_what_is_kept_can_be_read_until_it_is_removed(archive: Archive) -> None:
         archive.read(DIGEST, "png")
 
 
+def test_what_it_holds_is_told_without_reading(archive: Archive) -> None:
+    digest = "ab" * 32
+    assert not archive.holds(digest, "png")
+    archive.keep(digest, b"picture", "png")
+    assert archive.holds(digest, "png")
+    assert not archive.holds(digest, "jpg")
+    archive.remove(digest, "png")
+    assert not archive.holds(digest, "png")
+    with pytest.raises(StoreError, match="64 hexadecimal digits"):
+        archive.holds("../../etc/passwd", "png")
+
+
 def test_the_same_picture_is_written_once(archive: Archive) -> None:
     archive.keep(DIGEST, b"picture", "png")
     first = archive.path(DIGEST, "png").stat().st_ino

@@ -3,7 +3,7 @@
 import os
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,7 @@ def test_above_the_bound_decided_pictures_go_oldest_first_and_no_defects(databas
     reviews = Reviews(database)
     for number, frame in enumerate(ids[:30]):
         reviews.dispose(frame, to="defect" if number % 3 == 0 else "false_alarm", reviewer="ann", version=0)
+    began = datetime.now(UTC)
     retention = Retention(database, archive, replace(POLICY, max_bytes=3500))
     for _ in retention.tidy():
         pass
@@ -115,9 +116,13 @@ def test_above_the_bound_decided_pictures_go_oldest_first_and_no_defects(databas
     freed = sum(one.pictures for one in retention.relieve())
     assert (freed, archive.size_bytes) == (20, 2000)
     with database.connect() as connection:
-        rows = connection.execute(select(frames.c.image, frames.c.disposition).order_by(frames.c.id)).all()
+        rows = connection.execute(
+            select(frames.c.image, frames.c.image_freed_at, frames.c.disposition).order_by(frames.c.id)
+        ).all()
     assert len(rows) == 40
     assert all((row.image is None) == (row.disposition == "false_alarm") for row in rows)
+    assert all((row.image is None) == (row.image_freed_at is not None) for row in rows)
+    assert all(row.image_freed_at is None or began <= row.image_freed_at <= datetime.now(UTC) for row in rows)
     assert list(retention.relieve()) == []
 
 

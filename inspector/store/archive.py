@@ -78,6 +78,15 @@ class Archive:
         with self._mapped():
             return self.path(sha256, suffix).read_bytes()
 
+    def holds(self, sha256: str, suffix: str) -> bool:
+        """Whether the picture is there; it may be damaged nevertheless.
+
+        Raises:
+            StoreError: this is no digest, or no suffix, or the folder cannot be read.
+        """
+        with self._mapped():
+            return self.path(sha256, suffix).is_file()
+
     def remove(self, sha256: str, suffix: str) -> int:
         """Deletes the picture, if it is there; returns how many bytes that frees.
 

@@ -45,6 +45,7 @@ class FrameRow:
     reviewer: str | None
     reviewed_at: datetime | None
     version: int
+    image_freed_at: datetime | None = None
 
     @property
     def decision(self) -> str:

@@ -8,7 +8,7 @@ said stays in the audit.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Delete, Engine, Update, bindparam, delete, func, select, update
@@ -91,7 +91,7 @@ _KEPT = select(frames.c.sha256, frames.c.image).where(
 _BY_ID = frames.c.id.in_(bindparam("ids", expanding=True))
 _NOW = select(frames.c.id, frames.c.version).where(_BY_ID).order_by(frames.c.id).with_for_update()
 _DELETE = delete(frames).where(_BY_ID)
-_FORGET_PICTURE = update(frames).where(_BY_ID).values(image=None)
+_FORGET_PICTURE = update(frames).where(_BY_ID).values(image=None, image_freed_at=bindparam("freed_at"))
 
 
 class Retention:
@@ -174,10 +174,10 @@ class Retention:
 
     def _remove_pictures(self, rows: Sequence[Any]) -> Freed:
         with self._archive.held():
-            self._change(_FORGET_PICTURE, rows)
+            self._change(_FORGET_PICTURE, rows, freed_at=datetime.now(UTC))
             return Freed(pictures=self._remove_unspoken([(row.sha256, row.image) for row in rows]))
 
-    def _change(self, statement: Delete | Update, rows: Sequence[Any]) -> int:
+    def _change(self, statement: Delete | Update, rows: Sequence[Any], **said: Any) -> int:
         """Only rows about which nobody has said anything since they were read; returns how many those were."""
         if not rows:
             return 0
@@ -185,7 +185,7 @@ class Retention:
         with store_errors("retention"), writing(self._engine) as connection:
             now = connection.execute(_NOW, {"ids": list(seen)})
             same = [row.id for row in now if row.version == seen[row.id]]
-            connection.execute(statement, {"ids": same})
+            connection.execute(statement, {"ids": same, **said})
         return len(same)
 
     def _remove_unspoken(self, pictures: Iterable[tuple[str, str]]) -> int:

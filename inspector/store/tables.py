@@ -11,9 +11,10 @@ accounts, sessions, tokens   who may review; of passwords, cookies and tokens on
 promotions                   which bank or thresholds a station was given, by whom and why; append-only like reviews.
 candidates                   banks that were built from dispositions, and what became of them.
 
-In frames, image is the suffix of the archived picture, None where it is not kept; queued: an operator is asked for it
-(ng, uncertain, a sampled ok, an escape). score_ratio, for queued frames, is the score over the ng threshold: it ranks
-frames of stations with different banks. version counts dispositions: who decides names the version that was seen.
+In frames, image is the suffix of the archived picture, None where it is not kept; image_freed_at: when it had to make
+room for others, None where it never did. queued: an operator is asked for it (ng, uncertain, a sampled ok, an escape).
+score_ratio, for queued frames, is the score over the ng threshold: it ranks frames of stations with different banks.
+version counts dispositions: who decides names the version that was seen.
 """
 
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ from sqlalchemy import (
     true,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration."""
 
 
@@ -98,6 +99,7 @@ frames = Table(
     Column("reviewer", String(64)),
     Column("reviewed_at", UtcDateTime),
     Column("version", Integer, nullable=False, server_default="0"),
+    Column("image_freed_at", UtcDateTime),
     UniqueConstraint("station", "frame_id", "variant", name="uq_frames_station_frame_id_variant"),
     sqlite_autoincrement=True,
 )

@@ -113,7 +113,7 @@ def _unknown_frame(request: Request, error: Exception) -> Response:
 
 
 def _gone(request: Request, error: Exception) -> Response:
-    return _told(request, 404, "No longer kept", str(error))
+    return _told(request, 404, "Not there", str(error))
 
 
 def _stale(_request: Request, error: Exception) -> Response:

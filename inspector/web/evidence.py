@@ -24,6 +24,7 @@ from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.store import Archive, FrameRow
 from inspector.types import UInt8Image
+from inspector.web.absence import DAMAGED, LOST, not_archived
 from inspector.web.region import Region
 
 THUMBNAIL_WH = (400, 300)
@@ -42,7 +43,11 @@ _Value = TypeVar("_Value")
 
 
 class GoneError(Exception):
-    """What was asked for is no longer kept; says what."""
+    """What was asked for is not there, or no longer; says what and why."""
+
+
+class PictureGoneError(GoneError):
+    """The frame's own picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,34 +85,46 @@ class Evidence:
         """The frame as it was archived; what browsers do not show, or would turn, as PNG.
 
         Raises:
-            GoneError: it is no longer kept.
-            StoreError: it cannot be read.
+            PictureGoneError: it is not there, cannot be read, or is no picture any more.
         """
         data, suffix = self._read(row), row.image or ""
         media_type = _SHOWN_AS_THEY_ARE.get(suffix)
         if media_type is not None and _upright(data):
             return Picture(data, media_type)
-        return Picture(_png(decoder.decode(data, max_pixels=self._settings.max_pixels).pixels), "image/png")
+        try:
+            decoded = decoder.decode(data, max_pixels=self._settings.max_pixels)
+        except FrameError as error:
+            raise PictureGoneError(DAMAGED) from error
+        return Picture(_png(decoded.pixels), "image/png")
+
+    def absence(self, row: FrameRow) -> str | None:
+        """Why there is no picture of the frame, as far as that is known without reading one; None: it is there."""
+        if row.image is None:
+            return not_archived(row, self._settings.review.zone)
+        try:
+            return None if self._archive.holds(row.sha256, row.image) else LOST
+        except StoreError as error:
+            return f"It cannot be read: {error}."
 
     def size_wh(self, row: FrameRow) -> tuple[int, int]:
         """Width and height of the upright frame, from its header.
 
         Raises:
-            GoneError: it is no longer kept, or is no picture any more.
+            PictureGoneError: it is not there, or is no picture any more.
         """
         try:
             with Image.open(io.BytesIO(self._read(row))) as header:
                 turned = header.getexif().get(_ORIENTATION, 1) >= 5
                 width, height = header.size
         except (OSError, ValueError) as error:
-            raise GoneError("The archived picture is damaged.") from error
+            raise PictureGoneError(DAMAGED) from error
         return (height, width) if turned else (width, height)
 
     def thumbnail(self, row: FrameRow) -> Picture:
         """A small JPEG with the regions of the verdict drawn in.
 
         Raises:
-            GoneError: it is no longer kept, or is no picture any more.
+            PictureGoneError: it is not there, or is no picture any more.
         """
         key = row.sha256, row.result_id
         return self._thumbnails.get(key, lambda: self._draw_thumbnail(row))
@@ -160,7 +177,7 @@ class Evidence:
             try:
                 explanation = pipeline.explain(payload)
             except FrameError as error:
-                raise GoneError(f"The archived picture cannot be inspected again: {error}") from error
+                raise GoneError(f"The archived picture cannot be inspected again: {error}.") from error
         bank = pipeline.bank
         return Why(
             explanation,
@@ -210,19 +227,19 @@ class Evidence:
         return known[1]
 
     def _read(self, row: FrameRow) -> bytes:
-        if row.image is None:
-            raise GoneError("The picture of this frame is not kept.")
+        if (why := self.absence(row)) is not None:
+            raise PictureGoneError(why)
         try:
-            return self._archive.read(row.sha256, row.image)
+            return self._archive.read(row.sha256, row.image or "")
         except StoreError as error:
-            raise GoneError("The picture of this frame is no longer kept.") from error
+            raise PictureGoneError(self.absence(row) or f"It cannot be read: {error}.") from error
 
     def _draw_thumbnail(self, row: FrameRow) -> Picture:
         data = self._read(row)
         try:
             pixels, scale = _shrunk(data, row.image or "", self._settings.max_pixels)
         except (OSError, ValueError, FrameError) as error:
-            raise GoneError("The archived picture is damaged.") from error
+            raise PictureGoneError(DAMAGED) from error
         drawn = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         high, wide = drawn.shape[:2]
         for region in row.verdict.get("regions", ()):

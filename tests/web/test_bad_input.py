@@ -16,8 +16,7 @@ GONE = 9_999_999
     "path",
     [
         f"/frame/{GONE}",
-        f"/frame/{GONE}/picture",
-        f"/frame/{GONE}/thumbnail",
+        f"/api/v1/frames/{GONE}/picture",
         f"/frame/{GONE}/map",
         f"/frame/{GONE}/nearest",
         f"/api/v1/frames/{GONE}",

@@ -325,7 +325,7 @@ def test_a_picture_or_a_bank_that_is_gone_is_told(site: ReviewSite, visit: Visit
     with site.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE frames SET bank_digest = '{'0' * 64}' WHERE id = {without_bank}")
     page = visit("olga", f"/frame/{without_picture}")
-    expect(page.locator(".viewer")).to_contain_text("The picture of this frame is not kept.")
+    expect(page.locator(".viewer")).to_contain_text("Not archived: the archive was full or could not be written.")
     page.goto(f"/frame/{without_bank}")
     expect(page.locator(".nearest")).to_contain_text("The bank of that time is no longer here.")
     expect(page.locator(".photo")).to_be_visible()

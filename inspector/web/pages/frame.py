@@ -1,14 +1,17 @@
 """One frame: its picture with the anomaly map, why it was flagged, and what was decided about it."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from inspector.store import FrameRow
+from inspector.store.frame_row import MAX_ID
+from inspector.web.absence import GONE, placeholder
 from inspector.web.access import Operator
 from inspector.web.desk import Desk, DeskDep
-from inspector.web.evidence import GoneError, Picture, Why
+from inspector.web.evidence import GoneError, Picture, PictureGoneError, Why
 from inspector.web.filters import QueueQuery
 from inspector.web.sight import Sight, marks
 
@@ -38,14 +41,14 @@ def show_panel(
 
 @router.get("/frame/{frame}/picture")
 def picture(desk: DeskDep, _user: Operator, frame: int) -> Response:
-    """The archived picture."""
-    return _answer(desk.evidence.picture(frame_or_404(desk, frame)))
+    """The archived picture, or a placeholder that says why there is none."""
+    return _picture(desk, frame, desk.evidence.picture)
 
 
 @router.get("/frame/{frame}/thumbnail")
 def thumbnail(desk: DeskDep, _user: Operator, frame: int) -> Response:
-    """A small one, regions drawn in."""
-    return _answer(desk.evidence.thumbnail(frame_or_404(desk, frame)))
+    """A small one, regions drawn in; or a placeholder."""
+    return _picture(desk, frame, desk.evidence.thumbnail)
 
 
 @router.get("/frame/{frame}/map")
@@ -61,8 +64,10 @@ def nearest(request: Request, desk: DeskDep, _user: Operator, frame: int) -> Res
     try:
         why: Why | None = desk.evidence.why(row)
         gone = None
+    except PictureGoneError:
+        why, gone = None, "Without the picture nobody can say why this frame was flagged."
     except GoneError as error:
-        why, gone = None, str(error)
+        why, gone = None, f"{error} The picture is shown alone."
     sight = None if why is None else Sight.of(why)
     return HTMLResponse(desk.render(request, "nearest.html", row=row, sight=sight, gone=gone))
 
@@ -84,10 +89,14 @@ def region(desk: DeskDep, _user: Operator, digest: _Digest, part: Literal["outsi
 
 def frame_or_404(desk: Desk, frame: int) -> FrameRow:
     """The frame with this id; 404 where there is none."""
-    row = desk.queue.frame(frame) if 0 < frame < 2**63 else None
+    row = _find(desk, frame)
     if row is None:
-        raise HTTPException(404, f"There is no frame {frame}, or it has no verdict.")
+        raise HTTPException(404, f"There is no frame {frame}: it has had its time and was removed, or has no verdict.")
     return row
+
+
+def _find(desk: Desk, frame: int) -> FrameRow | None:
+    return desk.queue.frame(frame) if 0 < frame < MAX_ID else None
 
 
 def _panel(desk: Desk, row: FrameRow, query: QueueQuery) -> dict[str, Any]:
@@ -118,6 +127,17 @@ def _has_region(desk: Desk, row: FrameRow) -> bool:
         return row.bank_digest is not None and desk.evidence.region(row.bank_digest) is not None
     except GoneError:
         return False
+
+
+def _picture(desk: Desk, frame: int, read: Callable[[FrameRow], Picture]) -> Response:
+    """For a page that expects a picture: it gets one in any case."""
+    row = _find(desk, frame)
+    try:
+        if row is None:
+            raise PictureGoneError(GONE)
+        return _answer(read(row))
+    except PictureGoneError as error:
+        return Response(placeholder(str(error)), media_type="image/svg+xml")
 
 
 def _answer(picture: Picture) -> Response:

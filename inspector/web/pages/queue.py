@@ -41,6 +41,7 @@ def show_queue(request: Request, desk: DeskDep, _user: Operator, place: Annotate
         request,
         "queue.html",
         page=page,
+        absence_of=desk.evidence.absence,
         pulse=pulse,
         counts=counts,
         query=query,

@@ -78,7 +78,7 @@ async function refresh() {
 
 fresh.addEventListener("click", refresh);
 
-// ---- pictures that are no longer kept
+// ---- pictures that do not come
 
 function watchPictures() {
   for (const image of cards.querySelectorAll("img")) {

@@ -1,0 +1,43 @@
+"""Why there is no picture of a frame, in words, and as a picture where a page expects one."""
+
+import textwrap
+from datetime import tzinfo
+from html import escape
+
+from inspector.store import FrameRow
+
+GONE = "This frame has had its time and was removed."
+LOST = "Lost: the archive no longer has the file."
+DAMAGED = "Damaged: the archived file is no sound picture."
+
+_PLACEHOLDER_WH = (400, 300)
+_COLUMNS = 26
+_LINE = 36
+
+
+def not_archived(row: FrameRow, zone: tzinfo) -> str | None:
+    """Why the ledger names no picture; None where it names one. zone: the plant's, for the date."""
+    if row.image is not None:
+        return None
+    if row.image_freed_at is not None:
+        day = row.image_freed_at.astimezone(zone).date()
+        return f"Kept until {day}, then removed to make room (retention.max_gb)."
+    if row.word == "ok" and not row.sampled:
+        return "Not archived: of the parts that pass only a random sample is."
+    return "Not archived: the archive was full or could not be written."
+
+
+def placeholder(why: str) -> bytes:
+    """The words as an SVG of a thumbnail's size."""
+    width, height = _PLACEHOLDER_WH
+    lines = textwrap.wrap(why, _COLUMNS)
+    top = height / 2 - (len(lines) - 1) * _LINE / 2
+    said = "".join(
+        f'<tspan x="{width / 2:g}" y="{top + n * _LINE:g}">{escape(line)}</tspan>' for n, line in enumerate(lines)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+        f'<rect width="{width}" height="{height}" fill="#2b3036"/>'
+        '<text fill="#d5dae0" font-family="system-ui, sans-serif" font-size="26" text-anchor="middle" '
+        f'dominant-baseline="middle">{said}</text></svg>'
+    ).encode()
