@@ -84,12 +84,13 @@ def test_all_frames_of_a_filter_come_once_and_in_order(database: Engine) -> None
 
 def test_the_table_is_read_back_as_it_was(database: Engine) -> None:
     ids = filled(database, verdict(1, document=document((1, 2, 3, 4)), lot='a "b"\nc', seq=7), verdict(2, score=-0.5))
-    Reviews(database).dispose(ids[0], to="defect", defect_type="dent", reviewer="änn", version=0)
+    Reviews(database).dispose(ids[0], to="defect", defect_type="dent", reviewer="änn", version=0, note='=1+1\n"rim"')
     text = "".join(table(rows_of(database)))
     two, one = read_csv(text)
     assert text.startswith("\ufeff")
     assert tuple(one) == COLUMNS
     assert (one["lot"], one["defect_type"], one["reviewer"], one["regions"]) == ('a "b"\nc', "dent", "änn", "1")
+    assert (one["note"], two["note"]) == ('\'=1+1\n"rim"', "")
     assert (float(one["score"]), float(one["threshold_ng"]), one["seq"]) == (11.0, 10.0, "7")
     assert datetime.fromisoformat(one["received_at"]) == NOON.replace(minute=1)
     assert (two["score"], two["disposition"], two["image"]) == ("-0.5", "", "")
@@ -117,7 +118,7 @@ def database_of_words() -> list[FrameRow]:
     return [
         FrameRow(
             number, f"r{number}", CAM1, words, "ng", "0" * 64, None, words, words, words, 1.0, 0.5, 0.1, "b", "c", None,
-            moment, moment, document().decode(), None, True, False, "defect", words, words, moment, 1,
+            moment, moment, document().decode(), None, True, False, "defect", words, words, moment, 1, None, words,
         )
         for number, words in enumerate(INJECTIONS)
     ]  # fmt: skip
@@ -139,7 +140,7 @@ def reviewed(database: Engine, archive: Archive) -> list[int]:
         kept(archive, 6, document=document((3, 3, 3, 3))),
     )
     said = Reviews(database)
-    said.dispose(ids[0], to="defect", defect_type="dent", reviewer="ann", version=0)
+    said.dispose(ids[0], to="defect", defect_type="dent", reviewer="ann", version=0, note="deep 😀")
     said.dispose(ids[1], to="false_alarm", reviewer="ann", version=0)
     said.dispose(ids[3], to="defect", defect_type="<script>", reviewer="ann", version=0)
     said.dispose(ids[4], to="defect", reviewer="ann", version=0)
@@ -161,6 +162,7 @@ def test_annotations_are_read_by_the_reference_reader(database: Engine, archive:
     assert [one["area"] for one in found] == [1199, 24]
     assert coco.getAnnIds(imgIds=[ids[1]]) == []
     assert coco.loadImgs([ids[0]])[0]["width"] == 96
+    assert {one["note"] for one in coco.loadImgs(coco.getImgIds())} == {"deep 😀", None}
     assert json.loads(path.read_text())["info"]["left_out"] == {"not_decided": 1, "no_picture": 1}
     numbers = [one["id"] for one in coco.dataset["annotations"]]
     assert len(set(numbers)) == len(numbers) == 4

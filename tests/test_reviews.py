@@ -10,6 +10,7 @@ from reviewing import CAM1, filled, verdict
 from sqlalchemy import Engine, event
 
 from inspector.store import FrameRow, ReviewError, ReviewQueue, Reviews, StaleError, UnknownFrameError
+from inspector.store.reviews import MAX_NOTE
 
 
 @pytest.fixture
@@ -32,6 +33,23 @@ def test_a_disposition_is_on_the_frame_and_in_the_audit(database: Engine, review
         "scratch",
     )
     assert (said.note, said.version, said.at) == ("deep", 1, row.reviewed_at)
+
+
+def test_a_note_goes_and_comes_with_what_it_was_said_of(database: Engine, reviews: Reviews) -> None:
+    (frame,) = filled(database, verdict(1))
+    first = reviews.dispose(frame, to="defect", reviewer="ann", version=0, note="  deep,\nat the rim 😀 \n")
+    assert first.note == "deep,\nat the rim 😀"
+    second = reviews.dispose(frame, to="unsure", reviewer="bob", version=1, note=" \n\t ")
+    assert second.note is None
+    assert reviews.dispose(frame, to="unsure", reviewer="bob", version=1) == second, "a note of blanks is none"
+    with pytest.raises(StaleError, match="bob was here"):  # not the same: the note would be lost unseen
+        reviews.dispose(frame, to="unsure", reviewer="bob", version=1, note="blurred")
+    back = reviews.undo(frame, reviewer="bob", version=2)
+    assert (back.disposition, back.note) == ("defect", first.note)
+    assert ReviewQueue(database).frame(frame) == back
+    assert reviews.undo(frame, reviewer="ann", version=3).note is None
+    assert [said.note for said in reviews.history(frame)] == [first.note, None, None, None]
+    assert reviews.dispose(frame, to="defect", reviewer="ann", version=4, note="ä" * MAX_NOTE).note == "ä" * MAX_NOTE
 
 
 def test_the_second_is_told_and_overwrites_nothing(database: Engine, reviews: Reviews) -> None:
@@ -155,7 +173,7 @@ def test_what_cannot_be_is_refused(database: Engine, reviews: Reviews) -> None:
     with pytest.raises(ReviewError, match="note: got 2001 characters"):
         reviews.dispose(frame, to="defect", note="x" * 2001, reviewer="ann", version=0)
     for illegible in ("a\x00b", "\ud800"):
-        with pytest.raises(ReviewError, match="all of them legible"):
+        with pytest.raises(ReviewError, match="note: got a character that no database holds"):
             reviews.dispose(frame, to="defect", note=illegible, reviewer="ann", version=0)
         with pytest.raises(ReviewError, match="none a control character"):
             reviews.dispose(frame, to="defect", defect_type=illegible, reviewer="ann", version=0)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from inspector.store.tables import frames
+from sqlalchemy import select
+
+from inspector.store.tables import frames, reviews
 
 Disposition = Literal["defect", "false_alarm", "unsure"]
 
@@ -16,7 +18,9 @@ MAX_ID = 2**63
 
 @dataclass(frozen=True, slots=True)
 class FrameRow:
-    """A frame that has a verdict. document: the verdict as it was published, JSON. The rest: see store.tables."""
+    """A frame that has a verdict. document: the verdict as it was published, JSON. note: in the words of whoever said
+    what holds. The rest: see store.tables.
+    """
 
     id: int
     result_id: str
@@ -46,6 +50,7 @@ class FrameRow:
     reviewed_at: datetime | None
     version: int
     image_freed_at: datetime | None = None
+    note: str | None = None
 
     @property
     def decision(self) -> str:
@@ -70,7 +75,18 @@ class FrameRow:
         return cls(*row)
 
 
-COLUMNS = tuple(frames.c[field.name] for field in fields(FrameRow))
+_NOTE = (
+    select(reviews.c.note)
+    .where(reviews.c.frame == frames.c.id, reviews.c.at == frames.c.reviewed_at, reviews.c.action != "undo")
+    .order_by(reviews.c.version.desc())
+    .limit(1)
+    .correlate(frames)
+    .scalar_subquery()
+    .label("note")
+)
+"""Of the disposition that holds, which an undo may have brought back: the audit alone has it."""
+
+COLUMNS = tuple(_NOTE if field.name == "note" else frames.c[field.name] for field in fields(FrameRow))
 """What a query must select."""
 
 

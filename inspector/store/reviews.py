@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from inspector.errors import InspectorError
-from inspector.store.database import store_errors, writing
+from inspector.store.database import legible, store_errors, writing
 from inspector.store.frame_row import COLUMNS, MAX_ID, Disposition, FrameRow, score_ratio
 from inspector.store.tables import frames, reviews
 
@@ -20,9 +20,10 @@ Action = Literal["dispose", "undo", "escape"]
 _MOST_TOGETHER = 100
 """Dispositions in one transaction: the line's own writer waits meanwhile."""
 
-_MAX_NOTE = 2000
+MAX_NOTE = 2000
+"""Characters of a note, at most."""
+
 _WORD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,64}")
-_NOTE = re.compile(rf"[^\x00\ud800-\udfff]{{0,{_MAX_NOTE}}}")
 
 
 class ReviewError(InspectorError):
@@ -145,7 +146,8 @@ class Reviews:
         batch: str | None = None,
         action: Literal["dispose", "escape"] = "dispose",
     ) -> FrameRow:
-        """Decides one frame; returns it as it is now. `to` a defect, `defect_type` may say which.
+        """Decides one frame; returns it as it is now. `to` a defect, `defect_type` may say which. note: in one's own
+        words, at most MAX_NOTE characters; blanks around it are dropped.
 
         Raises:
             StaleError: the frame has another version.
@@ -153,7 +155,7 @@ class Reviews:
             ReviewError: the words are not allowed, or the frame cannot be an escape.
             StoreError: nothing was written.
         """
-        _check(to, defect_type, reviewer, note)
+        note = _check(to, defect_type, reviewer, note)
         said = _Said(action, reviewer, datetime.now(UTC), note, batch)
         result = self._dispose([(frame, version)], _State(to, defect_type, reviewer, said.at), said)
         return _only(result, frame)
@@ -189,7 +191,7 @@ class Reviews:
             ReviewError: the words are not allowed; nothing was written.
             StoreError: the rest was not written.
         """
-        _check(to, defect_type, reviewer, note)
+        note = _check(to, defect_type, reviewer, note)
         result = BatchResult(str(uuid.uuid4()))
         for part in _parts(selection):
             said = _Said("dispose", reviewer, datetime.now(UTC), note, result.batch)
@@ -378,7 +380,12 @@ def _state(said: ReviewRow) -> _State:
 def _repeats(history: Sequence[ReviewRow], version: int, said: _Said) -> bool:
     """Whether the same reviewer did the same to that version, and nobody anything since."""
     last = history[-1] if history else None
-    return last is not None and (last.version, last.action, last.reviewer) == (version + 1, said.action, said.reviewer)
+    return last is not None and (last.version, last.action, last.reviewer, last.note) == (
+        version + 1,
+        said.action,
+        said.reviewer,
+        said.note,
+    )
 
 
 def _stale(row: FrameRow, history: Sequence[ReviewRow]) -> StaleError:
@@ -405,7 +412,8 @@ def _only(result: BatchResult, frame: int) -> FrameRow:
     return result.done[0]
 
 
-def _check(to: str, defect_type: str | None, reviewer: str, note: str | None) -> None:
+def _check(to: str, defect_type: str | None, reviewer: str, note: str | None) -> str | None:
+    """Returns the note as it is kept: None where it says nothing."""
     _check_reviewer(reviewer)
     if to not in get_args(Disposition):
         raise ReviewError(f"disposition: got {to!r}, expected one of {', '.join(get_args(Disposition))}")
@@ -415,8 +423,12 @@ def _check(to: str, defect_type: str | None, reviewer: str, note: str | None) ->
         raise ReviewError(
             f"defect_type: got {defect_type[:80]!r}, expected 1 to 64 characters, none a control character"
         )
-    if note is not None and not _NOTE.fullmatch(note):
-        raise ReviewError(f"note: got {len(note)} characters, expected at most {_MAX_NOTE}, all of them legible")
+    note = (note or "").strip()
+    if len(note) > MAX_NOTE:
+        raise ReviewError(f"note: got {len(note)} characters, expected at most {MAX_NOTE}")
+    if not legible(note):
+        raise ReviewError("note: got a character that no database holds (NUL or half of one), expected legible text")
+    return note or None
 
 
 def _check_reviewer(reviewer: str) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from inspector import __version__
 from inspector.settings import Settings
 from inspector.store import Accounts, Archive, ReviewQueue, Reviews
+from inspector.store.reviews import MAX_NOTE
 from inspector.web.evidence import Evidence
 from inspector.web.limits import FailureLimit
 from inspector.web.live import Live
@@ -102,6 +103,7 @@ def open_templates(settings: Settings) -> Environment:
     environment.globals["version"] = __version__
     environment.globals["defect_types"] = settings.review.defect_types
     environment.globals["words"] = WORDS
+    environment.globals["max_note"] = MAX_NOTE
     environment.globals["csrf_field"] = _csrf_field
     environment.filters["moment"] = _moment(settings)
     environment.filters["short_station"] = short_station

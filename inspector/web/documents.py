@@ -25,6 +25,7 @@ def frame(row: FrameRow) -> dict[str, Any]:
         "defect_type": row.defect_type,
         "reviewer": row.reviewer,
         "reviewed_at": timestamp(row.reviewed_at),
+        "note": row.note,
         "version": row.version,
         "verdict": row.verdict or None,
     }

@@ -119,6 +119,7 @@ def _image(row: FrameRow, size_wh: tuple[int, int]) -> dict[str, Any]:
         "score": row.score,
         "disposition": row.disposition,
         "reviewer": row.reviewer,
+        "note": row.note,
     }
 
 

@@ -17,7 +17,7 @@ from inspector.store.frame_row import FrameRow
 COLUMNS = (
     "id", "station", "frame_id", "part_id", "lot", "recipe", "seq", "captured_at", "received_at", "decided_at",
     "decision", "score", "threshold_ok", "threshold_ng", "p_value", "regions", "bank_id", "bank_digest", "sampled",
-    "disposition", "defect_type", "reviewer", "reviewed_at", "image",
+    "disposition", "defect_type", "reviewer", "reviewed_at", "note", "image",
 )  # fmt: skip
 
 _FORMULA = re.compile(r"""(^|[;,|"\t\r\n])(\s*)(?=[=+\-@＝＋－＠])""")
@@ -40,7 +40,7 @@ def line(row: FrameRow) -> str:
             row.seq, _time(row.captured_at), _time(row.received_at), _time(row.decided_at), row.decision,
             row.score, ok, ng, row.p_value, len(row.verdict.get("regions", ())), safe(row.bank_id),
             row.bank_digest, int(row.sampled), row.disposition, safe(row.defect_type), safe(row.reviewer),
-            _time(row.reviewed_at), file_name(row),
+            _time(row.reviewed_at), safe(row.note), file_name(row),
         )
     )  # fmt: skip
 

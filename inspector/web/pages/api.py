@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from inspector.store import BatchResult, Cursor, Disposition, FrameRow, StaleError
+from inspector.store.reviews import MAX_NOTE
 from inspector.web import documents
 from inspector.web.access import Operator
 from inspector.web.desk import Desk, DeskDep
@@ -15,6 +16,10 @@ from inspector.web.pages.frame import frame_or_404
 router = APIRouter(prefix="/api/v1", tags=["review"])
 
 _Text = Annotated[str | None, Field(max_length=2000)]
+_Note = Annotated[
+    str | None,
+    Field(description="in one's own words", json_schema_extra={"maxLength": MAX_NOTE}),  # the store says what is wrong
+]
 
 
 class QueuePlace(QueueQuery):
@@ -30,7 +35,7 @@ class Decision(BaseModel):
     to: Disposition
     defect_type: _Text = None
     version: int = Field(ge=0)
-    note: _Text = None
+    note: _Note = None
 
 
 class Version(BaseModel):
@@ -43,7 +48,7 @@ class Escape(Version):
     """A frame that passed as ok was a defect."""
 
     defect_type: _Text = None
-    note: _Text = None
+    note: _Note = None
 
 
 class Seen(Version):
@@ -58,7 +63,7 @@ class BatchDecision(BaseModel):
     frames: list[Seen] = Field(min_length=1, max_length=1000)
     to: Disposition
     defect_type: _Text = None
-    note: _Text = None
+    note: _Note = None
 
 
 @router.get("/me", summary="Who asks")

@@ -1,5 +1,6 @@
 // One frame after the other: the next ones are here before they are asked for, and what is decided leaves by the outbox.
 
+import { Note, draft } from "./note.js";
 import { say } from "./notice.js";
 import { conflicts, outbox, put, settle, waiting } from "./outbox.js";
 import { Viewer } from "./viewer.js";
@@ -15,6 +16,7 @@ const fetched = new Map();
 const visited = [];
 let panel = null;
 let viewer = null;
+let note = null;
 let shown = 0;
 let nearLarge = false;
 
@@ -26,6 +28,7 @@ function show(made, { remember = true } = {}) {
   if (made !== panel) place.replaceChildren(made);
   panel = made;
   viewer = new Viewer(panel);
+  note = new Note(panel);
   shown += 1;
   const query = panel.dataset.query;
   history.replaceState(null, "", `/frame/${panel.dataset.frame}${query ? `?${query}` : ""}`);
@@ -149,14 +152,16 @@ async function go(frame, { remember = true, fresh = false } = {}) {
 // ---- what the operator says
 
 function decide(to, type = null) {
-  if (!panel || panel.dataset.busy) return;
+  if (!panel || panel.dataset.busy || !note.keep()) return;
   const { frame, version, name, next } = panel.dataset;
   panel.dataset.busy = "yes";
   const escape = panel.dataset.escape && to === "defect";
   const body = escape ? { version: Number(version) } : { to, version: Number(version) };
   if (type) body.defect_type = type;
+  if (note.text) body.note = note.text;
   put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, frame, label: `${name}: ${type ?? to.replace("_", " ")}` });
-  setSteps([...steps, { frame, version: Number(version) + 1 }]);
+  setSteps([...steps, { frame, version: Number(version) + 1, note: body.note }]);
+  draft(frame, "");
   leave(next);
 }
 
@@ -174,6 +179,7 @@ async function leave(next) {
 function mark(of) {
   of.dataset.version = String(Number(of.dataset.version) + 1);
   of.classList.add("decided");
+  note.show();
 }
 
 let steps = JSON.parse(sessionStorage.getItem(UNDO) ?? "[]");
@@ -192,6 +198,7 @@ async function undo() {
   const last = steps.at(-1);
   if (!last) return say("There is nothing to take back.");
   setSteps(steps.slice(0, -1));
+  if (last.note) draft(last.frame, last.note); // to be said again, with another decision
   put({ path: `/api/v1/frames/${last.frame}/undo`, body: { version: last.version }, frame: last.frame, label: "Undo", undo: true });
   await sent();
   if (panel) await go(last.frame, { remember: false, fresh: true });
@@ -238,14 +245,15 @@ function showConflict() {
   theirs.textContent = `${conflict.reviewer ?? "Somebody"}: ${words(conflict)}, ${at}.`;
   yours.textContent = entry.undo ? "You: took it back." : `You: ${words(entry.body)} (${entry.label}).`;
   dialogs.conflict.returnValue = "keep";
-  dialogs.conflict.addEventListener("close", () => settled(key, conflict), { once: true });
+  dialogs.conflict.addEventListener("close", () => settled(key, conflict, entry), { once: true });
   dialogs.conflict.showModal();
 }
 
-async function settled(key, conflict) {
+async function settled(key, conflict, entry) {
   const again = dialogs.conflict.returnValue === "again";
   settle(key);
   setSteps(steps.filter((step) => String(step.frame) !== String(conflict.frame)));
+  if (again && entry.body.note) draft(String(conflict.frame), entry.body.note);
   if (again && panel) await go(String(conflict.frame), { fresh: true });
   else showConflict();
 }
@@ -262,6 +270,9 @@ const actions = {
   previous: async () => (visited.length ? go(visited.pop(), { remember: false, fresh: true }) : go(panel.dataset.previous, { remember: false })),
   undo,
   help: () => dialogs.keys.showModal(),
+  note: () => note.open(),
+  "note-keep": () => note.keep(),
+  "note-leave": () => note.leave(),
   near: () => {
     nearLarge = !nearLarge;
     document.body.classList.toggle("near-large", nearLarge);
@@ -275,6 +286,7 @@ const keys = {
   u: () => decide("unsure"),
   z: actions.undo,
   n: actions.near,
+  m: actions.note,
   q: actions.queue,
   "+": actions.in,
   "=": actions.in,

@@ -1,0 +1,126 @@
+// A note that goes with the next decision about a frame. What is written is kept in the tab until it has gone.
+
+import { user } from "./request.js";
+
+const DRAFTS = `inspector.notes.${user}`;
+
+let drafts = new Map();
+try {
+  drafts = new Map(JSON.parse(sessionStorage.getItem(DRAFTS) ?? "[]"));
+} catch {
+  // Those of this page are enough.
+}
+
+/** What is to be said about a frame; an empty text says nothing. */
+export function draft(frame, text) {
+  if (text) drafts.set(frame, text);
+  else drafts.delete(frame);
+  try {
+    sessionStorage.setItem(DRAFTS, JSON.stringify([...drafts]));
+  } catch {
+    // Kept while this page is open.
+  }
+}
+
+/** As it is recorded: no blanks around it, nothing that no database holds. */
+function clean(text) {
+  return text.replace(/\0|\p{Surrogate}/gu, "").trim();
+}
+
+function length(text) {
+  return [...clean(text)].length;
+}
+
+export class Note {
+  constructor(panel) {
+    this.frame = panel.dataset.frame;
+    this.button = panel.querySelector(".note-open");
+    this.editor = panel.querySelector(".note-editor");
+    this.field = this.editor.querySelector("textarea");
+    this.count = this.editor.querySelector(".note-count");
+    this.fault = this.editor.querySelector(".fault");
+    this.most = Number(this.field.dataset.most);
+    this.before = "";
+    this.from = null;
+    this.field.addEventListener("input", () => {
+      draft(this.frame, this.field.value);
+      this.measure();
+    });
+    this.field.addEventListener("keydown", (event) => this.key(event));
+    this.show();
+  }
+
+  get text() {
+    return clean(drafts.get(this.frame) ?? "");
+  }
+
+  get isOpen() {
+    return !this.editor.hidden;
+  }
+
+  open() {
+    if (this.isOpen) return;
+    this.before = drafts.get(this.frame) ?? "";
+    this.from = document.activeElement;
+    this.field.value = this.before;
+    this.editor.hidden = false;
+    this.button.hidden = true;
+    this.measure();
+    this.field.focus();
+    this.editor.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Takes what is written; false where it is too long, which is told. */
+  keep() {
+    const over = length(this.isOpen ? this.field.value : this.text) - this.most;
+    if (over > 0) {
+      this.open();
+      this.fault.textContent = `The note is ${over} ${over === 1 ? "character" : "characters"} too long: at most ${this.most} are kept.`;
+      this.fault.hidden = false;
+      this.field.focus();
+      this.editor.scrollIntoView({ block: "nearest" });
+      return false;
+    }
+    if (!this.isOpen) return true;
+    draft(this.frame, clean(this.field.value));
+    this.close();
+    return true;
+  }
+
+  /** As if it had not been opened. */
+  leave() {
+    draft(this.frame, this.before);
+    this.close();
+  }
+
+  close() {
+    this.field.blur();
+    this.editor.hidden = true;
+    this.show();
+    // The keys are the page's again, from where they were.
+    if (this.from !== document.body) (this.from?.isConnected ? this.from : this.button).focus();
+  }
+
+  /** On the button: what goes with the decision. */
+  show() {
+    this.button.hidden = this.isOpen;
+    this.button.classList.toggle("on", Boolean(this.text));
+    this.button.querySelector("span").textContent = this.text || "Note";
+    this.button.title = this.text ? `Goes with what you decide: ${this.text}` : "A note that goes with what you decide (M)";
+  }
+
+  measure() {
+    const used = length(this.field.value);
+    this.count.textContent = `${used} of ${this.most}`;
+    if (used <= this.most) this.fault.hidden = true;
+  }
+
+  key(event) {
+    if (event.isComposing) return;
+    if (event.key === "Escape") this.leave();
+    else if (event.key === "Enter" && !event.shiftKey) this.keep();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}
