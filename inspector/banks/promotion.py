@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from inspector.banks.replay import Judged, replay
+from inspector.banks.replay import Judged, Track, replay, silent
 from inspector.banks.shelf import Action, Move, Shelf
 from inspector.errors import InspectorError, UsageError
 from inspector.pipeline import Pipeline
@@ -24,11 +24,15 @@ class GuardError(InspectorError):
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """A bank was taken into use. guard: confirmed defects that it was held against; missed: those it passes."""
+    """A bank was taken into use. guard: confirmed defects that it was held against; missed: those it passes.
+
+    lost: confirmed defects that could not be asked, as their pictures are not there.
+    """
 
     move: Move
     guard: int
     missed: tuple[Judged, ...]
+    lost: int = 0
 
 
 def station_of(settings: Settings, station: str) -> StationSettings:
@@ -53,6 +57,7 @@ def promote(
     by: str,
     reason: str | None = None,
     action: Action = "promote",
+    track: Track = silent,
 ) -> Promoted:
     """The bank at `candidate` is taken into use at `station`, and at all others that name the same folder.
 
@@ -63,9 +68,10 @@ def promote(
     """
     place = station_of(settings, station).bank
     reason = (reason or "").strip() or None
-    frames = [row for one in _sharing(settings, place) for row in Cases(engine).guard(one)]
+    cases, sharing = Cases(engine), stations_at(settings, place)
+    frames = [row for one in sharing for row in cases.guard(one)]
     pipeline = Pipeline.open(candidate, max_pixels=settings.max_pixels, engine=settings.engine)
-    shadow = replay(frames, Archive(settings.data_dir / "frames"), pipeline)
+    shadow = replay(frames, Archive(settings.data_dir / "frames"), pipeline, track=track)
     missed = shadow.missed
     if missed and reason is None:
         raise GuardError(
@@ -73,9 +79,12 @@ def promote(
             f"(frame {missed[0].frame}{', …' if len(missed) > 1 else ''}); promote it with a written reason, or not",
             missed,
         )
-    move = Shelf(place).promote(candidate, by=by, reason=reason, action=action, guard_missed=len(missed))
+    move = Shelf(place).promote(
+        candidate, by=by, reason=reason, action=action, guard=len(shadow.guard), guard_missed=len(missed)
+    )
     record(settings, engine, place)
-    return Promoted(move, len(shadow.guard), missed)
+    lost = shadow.lost + sum(cases.without_picture(one) for one in sharing)
+    return Promoted(move, len(shadow.guard), missed, lost)
 
 
 def rollback(settings: Settings, engine: Engine, station: str, *, by: str, reason: str | None = None) -> Move:
@@ -121,14 +130,15 @@ def record(settings: Settings, engine: Engine, place: Path) -> None:
             after=(move.after.id, move.after.digest),
             reason=move.reason,
             guard_missed=move.guard_missed,
+            guard=move.guard,
         )
         for move in Shelf(place).moves()
         if move.done
     ]
-    for station in _sharing(settings, place):
+    for station in stations_at(settings, place):
         Promotions(engine).record(station, moves)
 
 
-def _sharing(settings: Settings, place: Path) -> list[str]:
+def stations_at(settings: Settings, place: Path) -> list[str]:
     """The stations that name this folder."""
     return [str(one.id) for one in settings.stations if one.bank.resolve() == place.resolve()]

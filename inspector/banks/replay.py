@@ -12,6 +12,15 @@ from inspector.store import Archive, FrameRow
 PASSED = "ok"
 
 
+Track = Callable[[Sequence[FrameRow], str], Iterable[FrameRow]]
+"""Yields the frames, and shows how far it is under a label."""
+
+
+def silent(frames: Sequence[FrameRow], _label: str) -> Iterable[FrameRow]:
+    """Shows nothing."""
+    return frames
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A frame before two banks. before: as the line decided it, or as the bank in use does; scores likewise."""
@@ -95,7 +104,7 @@ def replay(
     candidate: Pipeline,
     *,
     in_use: Pipeline | None = None,
-    track: Callable[[Sequence[FrameRow], str], Iterable[FrameRow]] = lambda items, _: items,
+    track: Track = silent,
 ) -> Shadow:
     """Inspect recorded frames by another bank.
 

@@ -47,7 +47,8 @@ class BankName(BaseModel):
 class Move(BaseModel):
     """One exchange. before: None where there was no bank. done: False where the process ended before it happened.
 
-    guard_missed: how many confirmed defects the bank was known to pass when it was taken into use.
+    guard: how many confirmed defects the bank was held against when it was taken into use; None where nobody asked.
+    guard_missed: how many of them it passes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +60,7 @@ class Move(BaseModel):
     before: BankName | None
     after: BankName
     reason: str | None = None
+    guard: int | None = None
     guard_missed: int = 0
     done: bool = False
 
@@ -78,9 +80,12 @@ class Shelf:
         by: str,
         reason: str | None = None,
         action: Action = "promote",
+        guard: int | None = None,
         guard_missed: int = 0,
     ) -> Move:
         """A copy of the bank at `candidate` is taken into use; the bank in use goes to the shelf.
+
+        guard, guard_missed: for the journal, as Move has them.
 
         Raises:
             BankError: the candidate is refused, is in use already, or the exchange is not possible here.
@@ -98,7 +103,8 @@ class Shelf:
                     raise BankError(f"bank {candidate}: changed while it was copied; promote it again")
                 draft.chmod(0o755)
                 sync_files(draft)
-                return self._exchange(draft, after, by=by, reason=reason, action=action, guard_missed=guard_missed)
+                said = {"by": by, "reason": reason, "action": action, "guard": guard, "guard_missed": guard_missed}
+                return self._exchange(draft, after, **said)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
 

@@ -114,7 +114,10 @@ def _move(move: "Move") -> str:
     before = move.before.id if move.before else "nothing"
     done = "" if move.done else "  NOT DONE"
     reason = f": {move.reason}" if move.reason else ""
-    return f"{move.at:%Y-%m-%d %H:%M} {move.action} {before} -> {move.after.id} by {move.by}{reason}{done}"
+    guard = f", passes {move.guard_missed} of {move.guard} confirmed defects" if move.guard_missed else ""
+    if move.guard is None and move.action != "rollback":
+        guard = ", guard not asked"
+    return f"{move.at:%Y-%m-%d %H:%M} {move.action} {before} -> {move.after.id} by {move.by}{reason}{guard}{done}"
 
 
 @bank.command()
@@ -134,17 +137,29 @@ def verify(path: Path, as_json: bool) -> None:
 @bank.command()
 @click.argument("candidate", type=click.Path(path_type=Path))
 @click.argument("path", type=click.Path(path_type=Path), metavar="BANK")
+@click.option("-c", "--config", type=click.Path(path_type=Path),
+              help="Settings whose ledger has the confirmed defects  [inspector.yaml, where there is one]")  # fmt: skip
+@click.option("--no-guard", is_flag=True, help="Do not hold it against confirmed defects; needs --reason")
 @click.option("--reason", help="Why, for the journal")
 @click.option("--by", help="Who, for the journal  [the user]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
-def promote(candidate: Path, path: Path, reason: str | None, by: str | None, as_json: bool) -> None:
+def promote(
+    candidate: Path, path: Path, config: Path | None, no_guard: bool, reason: str | None, by: str | None, as_json: bool
+) -> None:
     """Take a copy of CANDIDATE into use as BANK, in one step.
 
-    What was in use stays on the shelf beside it. A daemon that runs BANK takes the new one over between two frames.
+    The guard is asked first: a bank that passes a confirmed defect needs a reason. What was in use stays on the shelf
+    beside it. A daemon that runs BANK takes the new one over between two frames.
     """
-    from inspector.banks.shelf import Shelf
+    from inspector.cli.guard import take_into_use
+    from inspector.errors import UsageError
 
-    _tell(Shelf(path).promote(candidate, by=by or user(), reason=reason), path, as_json)
+    reason = (reason or "").strip() or None
+    if no_guard and (reason is None or config is not None):
+        raise UsageError("--no-guard: got it " + ("without --reason" if reason is None else "with --config")
+                         + ", expected a reason why nobody is asked, and no settings")  # fmt: skip
+    done = take_into_use(candidate, path, config=config, by=by or user(), reason=reason, guarded=not no_guard)
+    click.echo(json.dumps(done.to_json()) if as_json else f"{path}: {_move(done.move)}\nguard: {done.text(path)}")
 
 
 @bank.command()

@@ -26,7 +26,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class PromotionRow:
-    """One row of store.tables.promotions. by: the account's name."""
+    """One row of store.tables.promotions. by: the account's name. guard: None where the guard was not asked."""
 
     id: int
     at: datetime
@@ -39,6 +39,7 @@ class PromotionRow:
     to_digest: str
     reason: str | None
     guard_missed: int
+    guard: int | None
 
 
 class Audit:

@@ -12,7 +12,10 @@ from inspector.store.tables import promotions
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """One exchange of a bank. Each bank as (id, digest)."""
+    """One exchange of a bank. Each bank as (id, digest).
+
+    guard: confirmed defects that it was held against, None where nobody asked; guard_missed: those it passes.
+    """
 
     at: datetime
     by: str
@@ -21,6 +24,7 @@ class Promotion:
     after: tuple[str, str]
     reason: str | None
     guard_missed: int
+    guard: int | None = None
 
 
 class Promotions:
@@ -56,4 +60,5 @@ def _row(station: str, one: Promotion) -> dict[str, object]:
         "to_digest": one.after[1],
         "reason": one.reason,
         "guard_missed": one.guard_missed,
+        "guard": one.guard,
     }

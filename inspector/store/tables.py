@@ -42,7 +42,7 @@ from sqlalchemy import (
     true,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration."""
 
 
@@ -242,6 +242,7 @@ promotions = Table(
     Column("to_digest", String(64), nullable=False),
     Column("reason", Text),
     Column("guard_missed", Integer, nullable=False, server_default="0"),
+    Column("guard", Integer),  # confirmed defects that it was held against
     Index("ix_promotions_station", "station", "id"),
     sqlite_autoincrement=True,
 )

@@ -49,8 +49,8 @@ def test_a_bank_that_misses_a_guard_defect_needs_a_reason(site: ReviewSite, tmp_
     done = promote(site.settings, site.engine, STATION, candidate, by="emil", reason="a trial on shift")
     assert (done.guard, len(done.missed)) == (1, 1)
     told = Audit(site.engine).promotions(AuditFilter(station=STATION), limit=10)
-    assert [(row.by, row.action, row.reason, row.guard_missed) for row in told] == [
-        ("emil", "promote", "a trial on shift", 1)
+    assert [(row.by, row.action, row.reason, row.guard_missed, row.guard) for row in told] == [
+        ("emil", "promote", "a trial on shift", 1, 1)
     ]
     assert told[0].from_digest == before.digest
     rollback(site.settings, site.engine, STATION, by="emil", reason="enough")
