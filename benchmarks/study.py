@@ -19,15 +19,15 @@ from benchmarks.ours import data_sets
 from benchmarks.report import machine, number, table, write
 from calibration.evaluation import GOOD
 from calibration.metrics import image_auroc
-from calibration.separation import chosen, separate
+from calibration.separation import Trial, chosen
 from inspector.folder import image_files
 from inspector.recipe import Recipe
 from inspector.types import Float32Array
 
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
-    "default": {},
-    "whitening 0": {"whitening": 0.0},
+    "plain distances": {},
     "whitening 0.5": {"whitening": 0.5},
+    "whitening 1": {"whitening": 1.0},
     "pooling 1": {"pooling": 1},
     "pooling 5": {"pooling": 5},
     "3 neighbours": {"neighbours": 3},
@@ -35,6 +35,7 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "1024 vectors": {"vectors": 1024},
     "4096 vectors": {"vectors": 4096},
     "320x320": {"size_wh": (320, 320)},
+    "384x384": {"size_wh": (384, 384)},
 }
 
 DRAWS: Final = 200
@@ -60,10 +61,11 @@ def main() -> None:
         for data in sets:
             if data.name not in measured:
                 paths = chosen(image_files(data / "train" / GOOD))
-                found = separate(paths, Recipe(**VARIANTS[name]), arguments.backbone, seed=arguments.seed)
+                recipe = Recipe(**{"whitening": 0.0, **VARIANTS[name]})
+                found = Trial(paths, recipe, arguments.backbone, seed=arguments.seed).separation(recipe.power)
                 measured[data.name] = {
                     "normal": found.normal.tolist(),
-                    "defect": found.defect.tolist(),
+                    "defect": found.defect[0].tolist(),
                     "pixel_auroc": found.pixel_auroc,
                 }
                 write(document, arguments.json)

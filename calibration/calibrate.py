@@ -17,10 +17,12 @@ from safetensors.numpy import save_file
 
 from calibration.backbone import OpenBackbone, open_backbone
 from calibration.caveats import caveats
+from calibration.choice import Choice, choose
 from calibration.coreset import greedy_k_center
 from calibration.drift import Normals
 from calibration.export import embedding_graph
 from calibration.finetune import Tuned, finetune
+from calibration.light import any_light, factors, lit
 from calibration.metric import Metric, learn
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
 from calibration.progress import Track, silent
@@ -121,6 +123,7 @@ class Calibrated:
     radius: float
     thresholds: Thresholds
     promise: Promise
+    choice: Choice
     suspects: tuple[Suspect, ...] = ()
     excluded: bool = False
     extent: Extent | None = None
@@ -151,7 +154,7 @@ class _Material:
         scores would be measured otherwise than those of the line.
         """
         folds = range(len(self.pools))
-        each = [self._metric(recipe, seed, held_out) if recipe.whitening > 0 else None for held_out in folds]
+        each = [self._metric(recipe, seed, held_out) if recipe.power > 0 else None for held_out in folds]
         final = None if None in each else self._metric(recipe, seed)
         if final is None:
             each = [None for _ in folds]
@@ -161,7 +164,7 @@ class _Material:
         return Projection(final, self.tuned.head), [Projection(*pair) for pair in zip(each, heads, strict=True)]
 
     def _metric(self, recipe: Recipe, seed: int, without: int | None = None) -> Metric | None:
-        return learn(join(self.patches(without)), recipe.whitening, np.random.default_rng(seed))
+        return learn(join(self.patches(without)), recipe.power, np.random.default_rng(seed))
 
     def patches(self, without: int | None = None) -> list[Patches]:
         """Of all folds, or of all but one."""
@@ -193,8 +196,15 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
     options = options or Options()
     with bank_files.new_folder(out_dir, replace=options.replace) as draft:
         samples = read_samples(good_dir, options.recipe, first=options.first, limit=options.limit, track=track)
-        backbone = open_backbone(options.backbone, options.recipe)
-        recipe = options.recipe.model_copy(update={"layers": backbone.info.layers})
+        choice = choose(
+            [file.path for file in samples.files],
+            options.recipe,
+            options.backbone,
+            seed=options.seed,
+            track=track,
+        )
+        backbone = open_backbone(options.backbone, choice.recipe)
+        recipe = choice.recipe.model_copy(update={"layers": backbone.info.layers})
         graph = embedding_graph(backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std)
         engine = OpenVinoEngine(graph)
         twice = options.exclude_suspects
@@ -239,6 +249,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         radius=radius,
         thresholds=manifest.thresholds,
         promise=image.promise,
+        choice=choice,
         suspects=suspects,
         excluded=excluded,
         extent=extent_of(recipe, manifest.grid_hw),
@@ -280,7 +291,7 @@ def _finetune(
         fold,
         embed,
         vectors=recipe.vectors,
-        whitening=recipe.whitening,
+        whitening=recipe.power,
         inside=inside_of(recipe, engine.grid[:2]),
         seed=options.seed,
         track=track,
@@ -301,7 +312,10 @@ def _embed(
         for index in range(number)
     ]
     for index in track(range(len(samples.files)), "embedding patches"):
-        pools[fold[index]].add(patches_of(_embedded(samples, index, recipe, engine)[1], index, inside))
+        picture = _picture(samples, index, recipe)
+        for light in factors(recipe.light):
+            embedding = _embedded(samples, index, lit(picture, light), engine)
+            pools[fold[index]].add(patches_of(embedding, index, inside))
     return pools
 
 
@@ -313,7 +327,9 @@ def _cross_fit(
     options: Options,
     track: Track,
 ) -> _Fit:
-    """Image score and highest value of the anomaly map of each sample, against a bank of the other folds."""
+    """Image score and highest value of the anomaly map of each sample, in a light that frames may be in, against a bank
+    of the other folds.
+    """
     fold = material.fold
     final, cross_fitted = material.projections(recipe, options.seed)
     normals = Normals(len(fold), final.width(engine.grid[2]))
@@ -327,7 +343,9 @@ def _cross_fit(
         memory, _ = _select(material.patches(held_out), recipe.vectors, options.seed, projection)
         neighbours = NearestNeighbours.on(engine, memory.vectors, recipe.neighbours, engine.grid[:2], inside)
         for index in np.flatnonzero(fold == held_out):
-            picture, embedding = _embedded(samples, int(index), recipe, engine)
+            light = any_light(recipe.light, np.random.default_rng([options.seed, int(index)]))
+            picture = lit(_picture(samples, int(index), recipe), light)
+            embedding = _embedded(samples, int(index), picture, engine)
             normals.take(int(index), picture, final.apply(embedding), inside)
             patch_scores = neighbours.patch_scores(projection.apply(embedding), inside)
             heat = anomaly_map(patch_scores, picture_wh(recipe), inside)
@@ -349,16 +367,15 @@ def _picture(samples: Samples, index: int, recipe: Recipe) -> UInt8Image:
     return picture_of(decoder.decode(samples.files[index].path.read_bytes()), recipe)[0]
 
 
-def _embedded(samples: Samples, index: int, recipe: Recipe, engine: OpenVinoEngine) -> tuple[UInt8Image, Float32Array]:
-    """What the backbone sees of a sample, and its patch embeddings."""
-    picture = _picture(samples, index, recipe)
+def _embedded(samples: Samples, index: int, picture: UInt8Image, engine: OpenVinoEngine) -> Float32Array:
+    """Patch embeddings of a sample's picture."""
     embedding: Float32Array = engine.embed(picture[None])[0]
     if not np.isfinite(embedding).all():
         raise BackboneError(
             f"backbone: embeds {samples.name(index)} as NaN or infinity, expected finite numbers; "
             "are these weights of this network?"
         )
-    return picture, embedding
+    return embedding
 
 
 def _select(parts: list[Patches], count: int, seed: int, projection: Projection) -> tuple[Patches, float]:

@@ -20,7 +20,7 @@ from calibration.evaluation import GOOD, Evaluation, evaluate, find_cases
 from calibration.metrics import image_auroc
 from calibration.progress import Track, named, silent
 from calibration.samples import read_samples
-from calibration.separation import Separation, chosen, separate
+from calibration.separation import Separation, Trial, chosen
 from inspector.errors import InspectorError, SamplesError, UsageError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
@@ -305,8 +305,9 @@ def _judge(
     samples = read_samples(good_dir, candidate.recipe, limit=options.limit)
     paths = chosen([file.path for file in samples.files])
     beside = [other.recipe for other in listed]
-    separation = separate(paths, candidate.recipe, candidate.backbone, beside=beside, seed=options.seed, track=track)
-    return _by_separation(candidate, pipeline, separation, [str(path) for path in paths], seconds)
+    trial = Trial(paths, pipeline.bank.recipe, candidate.backbone, beside=beside, seed=options.seed, track=track)
+    separation = trial.separation(pipeline.bank.recipe.power)
+    return _by_separation(candidate, pipeline, separation, [str(path) for path in trial.paths], seconds)
 
 
 def _by_frames(candidate: Candidate, pipeline: Pipeline, evaluation: Evaluation, seconds: float) -> _Outcome:
@@ -336,10 +337,11 @@ def _by_separation(
     candidate: Candidate, pipeline: Pipeline, separation: Separation, names: Sequence[str], seconds: float
 ) -> _Outcome:
     manifest = pipeline.bank.manifest
-    decided = [pipeline.bank.thresholds.decide(float(score)) for score in separation.defect]
+    scores = separation.defect[0]
+    decided = [pipeline.bank.thresholds.decide(float(score)) for score in scores]
     judged = Judged(
         candidate=candidate,
-        image_auroc=image_auroc(separation.normal, separation.defect),
+        image_auroc=image_auroc(separation.normal, scores),
         pixel_auroc=separation.pixel_auroc,
         aupro=separation.aupro,
         false_reject_rate=None,
@@ -356,7 +358,7 @@ def _by_separation(
         seconds=seconds,
     )
     normal = dict(zip(names, map(float, separation.normal), strict=True))
-    defect = dict(zip(names, map(float, separation.defect), strict=True))
+    defect = dict(zip(names, map(float, scores), strict=True))
     return _Outcome(judged, pipeline, normal, defect)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from calibration.coreset import greedy_k_center
 from calibration.derive import Figures, Memory, write_derived
-from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
+from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
 from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
 from calibration.samples import Skipped
@@ -169,9 +169,9 @@ def _novel(
     nearest = NearestNeighbours(bank.vectors, 1)
     scores = np.empty(len(newcomers), np.float32)
     for index in track(range(len(newcomers)), "embedding patches"):
-        embeddings = reader.embed(newcomers[index].path.read_bytes())
-        scores[index] = image_score(neighbours.patch_scores(embeddings, reader.inside))
-        patches = patches_of(embeddings, first + index, reader.inside)
+        payload = newcomers[index].path.read_bytes()
+        scores[index] = image_score(neighbours.patch_scores(reader.embed(payload), reader.inside))
+        patches = reader.patches(payload, first + index)
         away = nearest.search(patches.vectors)[0][:, 0]
         pools[fold[index]].add(patches.take(np.flatnonzero(away > reader.novel)))
     return pools, scores

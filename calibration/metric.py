@@ -21,7 +21,7 @@ from inspector.types import Float32Array
 if TYPE_CHECKING:
     import openvino as ov
 
-SHRINKAGE: Final = 0.1
+SHRINKAGE: Final = 0.3
 """How far the covariance is drawn towards even: a share of the mean variance is added to each direction."""
 
 MEASURED: Final = 10

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import cv2
 
+from calibration.light import factors, lit
+from calibration.pool import Patches, join, patches_of
 from inspector import frame as decoder
 from inspector.bank import Bank
 from inspector.patches import picture_of
@@ -42,11 +44,17 @@ class Reader:
         self.inside = inside_of(self._recipe, self.bank.manifest.grid_hw)
         self._window = window_of(self._recipe)
 
-    def embed(self, payload: bytes) -> Float32Array:
-        """float32 (grid_h, grid_w, dim). Raises FrameError."""
+    def embed(self, payload: bytes, light: float = 1.0) -> Float32Array:
+        """float32 (grid_h, grid_w, dim), the picture's levels times `light`. Raises FrameError."""
         picture, _ = picture_of(decoder.decode(payload), self._recipe)
-        embeddings: Float32Array = self._engine.embed(picture[None])[0]
+        embeddings: Float32Array = self._engine.embed(lit(picture, light)[None])[0]
         return embeddings
+
+    def patches(self, payload: bytes, source: int) -> Patches:
+        """Those inside, in each light that the recipe banks samples in. Raises FrameError."""
+        return join(
+            [patches_of(self.embed(payload, each), source, self.inside) for each in factors(self._recipe.light)]
+        )
 
     def thumbnail(self, payload: bytes) -> bytes:
         """A small JPEG of what the backbone sees. Raises FrameError."""

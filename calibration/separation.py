@@ -1,9 +1,9 @@
 """Without a single defect: do held-back normals separate from the same samples with a synthetic defect?
 
-Samples are split into folds; those of each fold, as they are and with a defect drawn on them, are scored against a bank
-of the other folds through the line's own decoder and engine. The defects are drawn on the frame, the same for every
-recipe. They are not those of the plant: the figures tell recipes and backbones apart, not how many defects a line will
-catch.
+Samples are split into blocks in their order, since the frames to come are later ones. Those of each block, as they are
+and with a defect drawn on them, are scored against a bank of the other blocks through the line's own decoder and
+engine. The defects are drawn on the frame, the same for every recipe. They are not those of the plant: the figures tell
+recipes and backbones apart, not how many defects a line will catch.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,10 @@ from calibration.defects import plant as plant_on
 from calibration.export import embedding_graph
 from calibration.metric import learn
 from calibration.metrics import PixelFigures
-from calibration.pool import KEEP, MAX_BYTES, Pool, join, patches_of
+from calibration.pool import MAX_BYTES, join, patches_of
 from calibration.progress import Track, silent
 from calibration.projection import Projection
+from calibration.samples import drawn
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.patches import picture_of, view_of
@@ -45,7 +46,9 @@ TRIES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """Image scores of n samples, as they are and with a defect, float32 (n,); pixel figures of the latter's maps."""
+    """Image scores of n samples as they are, float32 (n,), and with defects, float32 (turns, n); pixel figures of the
+    latter's maps.
+    """
 
     normal: Float32Array
     defect: Float32Array
@@ -66,47 +69,83 @@ def chosen(paths: Sequence[Path]) -> list[Path]:
     return [paths[index] for index in np.unique(np.linspace(0, len(paths) - 1, SAMPLES).astype(int))]
 
 
-def separate(
-    paths: Sequence[Path],
-    recipe: Recipe,
-    backbone: str,
-    *,
-    beside: Sequence[Recipe] = (),
-    seed: int = 0,
-    track: Track = silent,
-) -> Separation:
-    """Score each of at least FOLDS sample files, as it is and with a defect, against a bank of the other folds.
+class Trial:
+    """Samples and their planted defects, embedded once: for all recipes that differ in nothing but the metric.
 
-    beside: recipes that are compared with this one; a defect is one that all of them look at.
+    turns: how many defects are planted, one at a time, in each sample. beside: recipes that are compared with this one;
+    a defect is one that all of them look at.
 
     Raises:
         BackboneError, RecipeError, FrameError: see there.
     """
-    opened = open_backbone(backbone, recipe)
-    recipe = recipe.model_copy(update={"layers": opened.info.layers})
-    engine = OpenVinoEngine(embedding_graph(opened.features, recipe, mean=opened.info.mean, std=opened.info.std))
-    inside, window = inside_of(recipe, engine.grid[:2]), window_of(recipe)
-    fold = np.random.default_rng(seed).permutation(np.arange(len(paths)) % FOLDS)
-    pools = [Pool(MAX_BYTES // FOLDS, KEEP * recipe.vectors, np.random.default_rng([seed, i])) for i in range(FOLDS)]
 
-    def embedded(frame: Frame) -> Float32Array:
-        picture, _ = picture_of(frame, recipe)
-        return np.asarray(engine.embed(picture[None])[0])
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        recipe: Recipe,
+        backbone: str,
+        *,
+        turns: int = 1,
+        beside: Sequence[Recipe] = (),
+        seed: int = 0,
+        track: Track = silent,
+    ) -> None:
+        opened = open_backbone(backbone, recipe)
+        self._recipe = recipe.model_copy(update={"layers": opened.info.layers})
+        graph = embedding_graph(opened.features, self._recipe, mean=opened.info.mean, std=opened.info.std)
+        self._engine = OpenVinoEngine(graph)
+        self._inside, self._window = inside_of(recipe, self._engine.grid[:2]), window_of(recipe)
+        self._seed = seed
+        room = MAX_BYTES // ((1 + turns) * int(np.prod(self._engine.grid)) * 4)
+        self.paths = tuple(drawn(paths, max(FOLDS, room)))
+        self._fold = np.arange(len(self.paths)) * FOLDS // len(self.paths)
+        normal, planted = [], []
+        for index, path in enumerate(track(self.paths, "planting defects")):
+            frame = decoder.decode(path.read_bytes())
+            normal.append(self._embedded(frame))
+            for turn in range(turns):
+                one = plant(frame, (recipe, *beside), np.random.default_rng([seed, index, turn]))
+                planted.append((self._embedded(one.frame), _seen(one.mask, frame, recipe)))
+        self._normal = np.stack(normal)
+        self._planted = [planted[turn::turns] for turn in range(turns)]
 
-    for index in track(range(len(paths)), "embedding patches"):
-        pools[fold[index]].add(patches_of(embedded(_frame(paths[index])), index, inside))
-    normal, defect, pixels = np.empty(len(paths), np.float32), np.empty(len(paths), np.float32), PixelFigures()
-    banks = [_without(pools, held_out, recipe, engine, seed) for held_out in range(FOLDS)]
-    for index in track(range(len(paths)), "drawing defects"):
-        frame, (projection, nearest) = _frame(paths[index]), banks[fold[index]]
-        planted = plant(frame, (recipe, *beside), np.random.default_rng([seed, index]))
-        normal[index] = image_score(nearest.patch_scores(projection.apply(embedded(frame)), inside))
-        scores = nearest.patch_scores(projection.apply(embedded(planted.frame)), inside)
-        defect[index] = image_score(scores)
-        heat = anomaly_map(scores, picture_wh(recipe), inside)
-        mask = _seen(planted.mask, frame, recipe)
-        pixels.add(window.spread(heat) if window else heat, mask, window.counts if window else None)
-    return Separation(normal, defect, pixels.auroc, pixels.aupro)
+    def separation(self, power: float) -> Separation:
+        """Each sample, as it is and with its defects, against a bank of the other folds, as calibration makes them.
+
+        power: of the metric, see there; 0 for none.
+        """
+        normal = np.empty(len(self.paths), np.float32)
+        defect = np.empty((len(self._planted), len(self.paths)), np.float32)
+        pixels = PixelFigures()
+        for held_out in range(FOLDS):
+            projection, nearest = self._bank(self._fold != held_out, power)
+            for index in np.flatnonzero(self._fold == held_out):
+                normal[index] = image_score(nearest.patch_scores(projection.apply(self._normal[index]), self._inside))
+                for turn, planted in enumerate(self._planted):
+                    embedding, mask = planted[index]
+                    scores = nearest.patch_scores(projection.apply(embedding), self._inside)
+                    defect[turn, index] = image_score(scores)
+                    self._count(pixels, scores, mask)
+        return Separation(normal, defect, pixels.auroc, pixels.aupro)
+
+    def _count(self, pixels: PixelFigures, scores: Float32Array, mask: NDArray[np.bool_]) -> None:
+        heat = anomaly_map(scores, picture_wh(self._recipe), self._inside)
+        if self._window:
+            pixels.add(self._window.spread(heat), mask, self._window.counts)
+        else:
+            pixels.add(heat, mask)
+
+    def _bank(self, others: NDArray[np.bool_], power: float) -> tuple[Projection, NearestNeighbours]:
+        patches = join([patches_of(self._normal[index], int(index), self._inside) for index in np.flatnonzero(others)])
+        projection = Projection(learn(patches, power, np.random.default_rng(self._seed)) if power > 0 else None)
+        vectors = projection.apply(patches.vectors)
+        rows, _ = greedy_k_center(vectors, self._recipe.vectors, np.random.default_rng(self._seed))
+        grid_hw, neighbours = self._engine.grid[:2], self._recipe.neighbours
+        return projection, NearestNeighbours.on(self._engine, vectors[rows], neighbours, grid_hw, self._inside)
+
+    def _embedded(self, frame: Frame) -> Float32Array:
+        picture, _ = picture_of(frame, self._recipe)
+        return np.array(self._engine.embed(picture[None])[0])
 
 
 def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> Planted:
@@ -116,30 +155,12 @@ def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> 
     small_wh = max(1, round(width * scale)), max(1, round(height * scale))
     canvas = np.asarray(cv2.resize(frame.pixels, small_wh, interpolation=cv2.INTER_AREA), np.uint8)
     for _ in range(TRIES):
-        drawn = plant_on(rng, canvas)
-        mask = cv2.resize(drawn.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+        planted = plant_on(rng, canvas)
+        mask = cv2.resize(planted.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
         if all(_looked_at(mask, frame, recipe) for recipe in recipes):
             break
-    large = cv2.resize(drawn.picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    large = cv2.resize(planted.picture, (width, height), interpolation=cv2.INTER_LINEAR)
     return Planted(Frame(np.where(mask[..., None], large, frame.pixels).astype(np.uint8)), mask)
-
-
-def _frame(path: Path) -> Frame:
-    return decoder.decode(path.read_bytes())
-
-
-def _without(
-    pools: Sequence[Pool], held_out: int, recipe: Recipe, engine: OpenVinoEngine, seed: int
-) -> tuple[Projection, NearestNeighbours]:
-    """The metric and the bank of all folds but one, as calibration makes them."""
-    others = join([pool.patches() for index, pool in enumerate(pools) if index != held_out])
-    learnt = learn(others, recipe.whitening, np.random.default_rng(seed)) if recipe.whitening > 0 else None
-    projection = Projection(learnt)
-    vectors = projection.apply(others.vectors)
-    rows, _ = greedy_k_center(vectors, recipe.vectors, np.random.default_rng(seed))
-    grid_hw = engine.grid[:2]
-    inside = inside_of(recipe, grid_hw)
-    return projection, NearestNeighbours.on(engine, vectors[rows], recipe.neighbours, grid_hw, inside)
 
 
 def _seen(mask: NDArray[np.bool_], frame: Frame, recipe: Recipe) -> NDArray[np.bool_]:

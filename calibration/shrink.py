@@ -7,7 +7,7 @@ import numpy as np
 
 from calibration.derive import Figures, Memory, write_derived
 from calibration.grow import Grown, cover
-from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, patches_of
+from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
 from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
 from inspector.bank import Sample, Source
@@ -90,7 +90,7 @@ def _fill(
     nearest = NearestNeighbours(patches.vectors, 1)
     radius = bank.manifest.covering_radius
     for number, newcomer in track(list(found), "covering what stays"):
-        of_sample = patches_of(reader.embed(newcomer.path.read_bytes()), number, reader.inside)
+        of_sample = reader.patches(newcomer.path.read_bytes(), number)
         away = nearest.search(of_sample.vectors)[0][:, 0]
         pool.add(of_sample.take(np.flatnonzero(away > radius)))
     return cover(reader, patches, [pool.patches()], radius, until=radius)

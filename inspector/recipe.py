@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,11 +29,14 @@ class Recipe(BaseModel):
     """Everything that calibration and line must do alike.
 
     roi: what of the frame counts; None: all of it, or all of the crop.
+    auto: calibration tries larger pictures and the metric on the part; the bank's recipe holds what it chose, not auto.
     size_wh: width and height of the picture that the backbone sees, pixels; less where rows or columns of it lie
         outside the region of interest.
     layers: names of the backbone's layers, finest first; empty takes the backbone's own (strides 8 and 16).
     pooling: side of the neighbourhood that is averaged around each patch (PatchCore's locally aware features), odd.
-    whitening: how far the usual differences of normal patches are evened out, 0 (not) to 1 (fully).
+    whitening: how far the usual differences of normal patches are evened out, 0 (not) to 1 (fully). `auto`: calibration
+        finds out on the part whether that helps; the bank's own recipe says 0 or 1 then.
+    light: by which share the light may change on the line, 0 to 0.6; samples are banked darker and brighter by it, too.
     neighbours: k of the k-NN distance; the patch score is the mean distance to the k nearest vectors.
     vectors: the most vectors that the bank may hold: this bounds the cost of every frame.
     """
@@ -43,12 +46,25 @@ class Recipe(BaseModel):
     name: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     crop: Crop | None = None
     roi: Roi | None = None
+    auto: bool = False
     size_wh: tuple[Side, Side] = (256, 256)
     layers: tuple[str, ...] = ()
     pooling: int = Field(default=3, ge=1, le=15)
-    whitening: float = Field(default=1.0, ge=0, le=1)
+    whitening: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = "auto"
+    light: float = Field(default=0.0, ge=0, le=0.6)
     neighbours: int = Field(default=1, ge=1, le=50)
     vectors: int = Field(default=2048, ge=16, le=1_000_000)
+
+    @property
+    def power(self) -> float:
+        """The whitening that was chosen, 0 to 1.
+
+        Raises:
+            RecipeError: it is still to be chosen.
+        """
+        if self.whitening == "auto":
+            raise RecipeError(f"recipe {self.name}: whitening: got auto, expected 0 to 1; a bank's recipe says which")
+        return self.whitening
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -13,13 +13,14 @@ from inspector.cli.progress import track
 
 if TYPE_CHECKING:
     from calibration.calibrate import Calibrated
+    from calibration.choice import Choice
     from inspector.recipe import Recipe
 
 
 @click.command()
 @click.argument("good_dir", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The bank's folder  [banks/NAME OF GOOD_DIR]")
-@click.option("--recipe", type=click.Path(path_type=Path), help="A YAML file: crop, size, layers, vectors, ...")
+@click.option("--recipe", type=click.Path(path_type=Path), help="A YAML file, or auto: what suits the part")
 @click.option("--mask", type=click.Path(path_type=Path), help="A picture, white where to look")
 @click.option("--backbone", default="builtin", show_default=True, help="builtin or timm:NAME[@FILE]")
 @click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
@@ -63,7 +64,7 @@ def _recipe(file: Path | None, mask: Path | None) -> "Recipe":
     from inspector.errors import UsageError
     from inspector.roi import Roi
 
-    recipe = recipes.load(file) if file else recipes.Recipe()
+    recipe = recipes.load(file) if file and file != Path("auto") else recipes.Recipe(auto=file is not None)
     if mask is None:
         return recipe
     if recipe.roi:
@@ -93,6 +94,18 @@ def as_object(done: "Calibrated", seconds: float) -> dict[str, Any]:
         "caveats": list(done.caveats),
         "thresholds": {"ok": done.thresholds.ok, "ng": done.thresholds.ng, "pixel": done.thresholds.pixel},
         "promise": done.promise.model_dump(mode="json"),
+        "recipe": {"size_wh": done.choice.recipe.size_wh, "whitening": done.choice.recipe.whitening},
+        "tried": [
+            {
+                "size_wh": item.recipe.size_wh,
+                "whitening": item.recipe.whitening,
+                "separation": item.area,
+                "gain": item.gain,
+                "error": item.error,
+                "taken": item.taken,
+            }
+            for item in done.choice.tried
+        ],
         "finetuned": None
         if done.tuned is None
         else {"kept": done.tuned.head is not None, "before": done.tuned.before, "after": done.tuned.after},
@@ -107,6 +120,7 @@ def as_text(done: "Calibrated", seconds: float) -> str:
         f"bank       {done.path}  ({done.bank_id}): {done.vectors} vectors of {done.dim} from {done.samples} samples, "
         f"in {seconds:.1f} s"
     ]
+    lines += _choice(done.choice)
     if done.tuned:
         lines.append(f"head       {done.tuned.said}")
     if done.extent:
@@ -136,6 +150,20 @@ def as_text(done: "Calibrated", seconds: float) -> str:
     lines += [f"caution    {caveat}" for caveat in done.caveats]
     lines.append(f"next       inspector inspect {done.path} PICTURE...")
     return "\n".join(lines)
+
+
+def _choice(choice: "Choice") -> list[str]:
+    """What was tried on the part, the best last but for what was not taken."""
+    if not choice.tried:
+        return []
+    first, sizes = choice.tried[0], len({item.recipe.size_wh for item in choice.tried}) > 1
+    lines = [f"recipe     by trial: held-back samples against synthetic defects, area under the curve {first.area:.3f}"]
+    for item in choice.tried[1:]:
+        name = "{}x{}".format(*item.recipe.size_wh) if sizes else ""
+        name += f"{' with ' if sizes else ''}the metric" if item.recipe.power > 0 else ""
+        said = "taken" if item.taken else "not taken"
+        lines.append(f"             {name} {item.area:.3f} ({item.gain:+.3f}, standard error {item.error:.3f}): {said}")
+    return lines
 
 
 def _suspects(done: "Calibrated") -> str:

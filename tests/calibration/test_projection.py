@@ -26,7 +26,7 @@ from inspector.errors import BackboneError, SamplesError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 
-RECIPE = Recipe(size_wh=(96, 96), vectors=64)
+RECIPE = Recipe(size_wh=(96, 96), vectors=64, whitening=1)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_bank_holds_its_metric_and_its_engines_agree(measured: Path) -> None:
 def test_a_metric_that_a_fold_less_cannot_tell_is_none_for_all(tmp_path: Path) -> None:
     """20 samples of 64 patches are just enough, 16 are not: scores and thresholds keep to one measure."""
     good = write_good(tmp_path / "good", 20)
-    recipe = Recipe(size_wh=(64, 64), vectors=256)
+    recipe = Recipe(size_wh=(64, 64), vectors=256, whitening=1)
     found = calibrate(good, tmp_path / "bank", Options(recipe=recipe))
     assert not (found.path / FILE).exists()
     pipeline = Pipeline.open(found.path)

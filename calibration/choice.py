@@ -1,0 +1,118 @@
+"""Which recipe suits the part: tried on its good samples and the same with synthetic defects, never on a test folder.
+
+Recipes are held against one another on the same samples with the same defects (`calibration.separation`). One that
+costs more, or assumes more, is taken only for a gain in the area under the ROC curve beyond LEAST_GAIN and beyond twice
+its standard error: paired, by drawing samples again with replacement (Efron, 1979).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from calibration.metrics import image_auroc
+from calibration.progress import Track, named, silent
+from calibration.separation import Separation, Trial, chosen
+from inspector.recipe import Recipe
+
+FEWEST: Final = 20
+"""Fewer samples than this cannot tell recipes apart: plain distances at the recipe's own size."""
+
+TURNS: Final = 2
+"""Defects planted in each sample."""
+
+LEAST_GAIN: Final = 0.01
+"""Area under the ROC curve that a more demanding recipe must gain."""
+
+DRAWS: Final = 200
+"""Of the samples with replacement, for the standard error of a gain."""
+
+SIZES: Final = (1.0, 1.25, 1.5)
+"""Sides of the picture that `auto` tries, as multiples of the recipe's. A frame costs the square of it."""
+
+STRIDE: Final = 16
+"""Pixels of the coarser layer's patches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A recipe and how it did: area under the ROC curve; its gain over what had been chosen before, and the standard
+    error of that, both None for the first.
+    """
+
+    recipe: Recipe
+    area: float
+    gain: float | None = None
+    error: float | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether it is better beyond doubt, or the first."""
+        return self.gain is None or self.error is None or self.gain > max(LEAST_GAIN, 2 * self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen, and all that was tried, in order; nothing where there were fewer than FEWEST samples."""
+
+    recipe: Recipe
+    tried: tuple[Tried, ...] = ()
+
+
+def choose(
+    paths: Sequence[Path],
+    recipe: Recipe,
+    backbone: str,
+    *,
+    seed: int = 0,
+    track: Track = silent,
+) -> Choice:
+    """Decide what the recipe leaves open: the metric where whitening is `auto`, the picture's size where `auto` is set.
+
+    Raises:
+        BackboneError, RecipeError, FrameError: see there.
+    """
+    plain = recipe.model_copy(update={"auto": False} | ({"whitening": 0.0} if recipe.whitening == "auto" else {}))
+    looks = _looks(plain) if recipe.auto else [plain]
+    if len(paths) < FEWEST or (len(looks) == 1 and recipe.whitening != "auto"):
+        return Choice(plain)
+    taken = chosen(paths)
+    tried: list[Tried] = []
+    best, held = plain, None
+    for look in looks:
+        told = named(track, "{}x{}".format(*look.size_wh)) if recipe.auto else track
+        trial = Trial(taken, look, backbone, turns=TURNS, beside=looks, seed=seed, track=told)
+        for power in (0.0, 1.0) if recipe.whitening == "auto" else (look.power,):
+            candidate = look.model_copy(update={"whitening": power})
+            found = trial.separation(power)
+            tried.append(_held_against(candidate, found, held))
+            if tried[-1].taken:
+                best, held = candidate, found
+    return Choice(best, tuple(tried))
+
+
+def _looks(recipe: Recipe) -> list[Recipe]:
+    """The recipe at each of SIZES, in whole patches of STRIDE pixels."""
+    sizes = [tuple(math.ceil(side * scale / STRIDE) * STRIDE for side in recipe.size_wh) for scale in SIZES]
+    return [recipe.model_copy(update={"size_wh": size_wh}) for size_wh in dict.fromkeys([recipe.size_wh, *sizes[1:]])]
+
+
+def _held_against(recipe: Recipe, found: Separation, held: Separation | None) -> Tried:
+    if held is None:
+        return Tried(recipe, _area(found))
+    rng = np.random.default_rng(0)
+    count = len(found.normal)
+    draws = [rng.integers(count, size=count) for _ in range(DRAWS)]
+    error = float(np.std([_area(found, rows) - _area(held, rows) for rows in draws]))
+    return Tried(recipe, _area(found), _area(found) - _area(held), error)
+
+
+def _area(found: Separation, rows: np.ndarray | None = None) -> float:
+    """Of these samples, or of all."""
+    kept = slice(None) if rows is None else rows
+    area = image_auroc(found.normal[kept], found.defect[:, kept].ravel())
+    assert area is not None
+    return area

@@ -1,0 +1,138 @@
+"""What suits the part is tried on its good samples alone, and taken only where it helps beyond doubt."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from banks import write_good
+
+from calibration.calibrate import Options, calibrate
+from calibration.choice import FEWEST, LEAST_GAIN, SIZES, Tried, _held_against, choose
+from calibration.separation import Separation
+from inspector.bank import read_manifest
+from inspector.cli import main
+from inspector.errors import RecipeError
+from inspector.recipe import Recipe, load
+
+RECIPE = Recipe(size_wh=(64, 64), vectors=64)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_good(tmp_path_factory.mktemp("choice") / "good", 24)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def test_what_the_recipe_says_is_not_tried(good: Path) -> None:
+    for whitening in (0.0, 0.5, 1.0):
+        said = RECIPE.model_copy(update={"whitening": whitening})
+        found = choose(files(good), said, "builtin")
+        assert (found.recipe, found.tried) == (said, ())
+
+
+def test_too_few_samples_get_plain_distances(good: Path) -> None:
+    found = choose(files(good)[: FEWEST - 1], RECIPE.model_copy(update={"auto": True}), "builtin")
+    assert (found.recipe, found.tried) == (RECIPE.model_copy(update={"whitening": 0.0}), ())
+
+
+def test_the_metric_is_tried_and_the_choice_repeats(good: Path) -> None:
+    one, again = (choose(files(good), RECIPE, "builtin") for _ in range(2))
+    assert one == again
+    assert [item.recipe.power for item in one.tried] == [0, 1]
+    assert one.recipe == [item.recipe for item in one.tried if item.taken][-1]
+    assert one.recipe.model_copy(update={"whitening": "auto"}) == RECIPE
+
+
+def test_sizes_are_tried_in_whole_strides(good: Path) -> None:
+    wide = RECIPE.model_copy(update={"auto": True, "size_wh": (96, 64), "whitening": 0.0})
+    found = choose(files(good), wide, "builtin")
+    assert not found.recipe.auto
+    assert [item.recipe.size_wh for item in found.tried] == [(96, 64), (128, 80), (144, 96)]
+    assert found.recipe.power == 0
+
+
+def test_a_pattern_that_the_picture_cannot_resolve_asks_for_a_larger_one(tmp_path: Path) -> None:
+    """A weave whose threads fall between the pixels of a 64 pixel picture."""
+    folder = tmp_path / "weave"
+    folder.mkdir()
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        x = np.arange(192) + rng.uniform(0, 12)
+        weave = 128 + 60 * np.sin(2 * np.pi * x / 12)[None] * np.cos(2 * np.pi * x / 12)[:, None]
+        noisy = np.clip(weave + rng.normal(0, 4, weave.shape), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{seed:02d}.png"), noisy)
+    plain = Recipe(auto=True, size_wh=(64, 64), vectors=512, whitening=0)
+    found = choose(files(folder), plain, "builtin")
+    assert found.recipe.size_wh > (64, 64)
+
+
+def separation(shift: float, count: int = 60) -> Separation:
+    rng = np.random.default_rng(1)
+    normal, defect = rng.normal(0, 1, count), rng.normal(shift, 1, (2, count))
+    return Separation(normal.astype(np.float32), defect.astype(np.float32), None, None)
+
+
+def test_only_a_gain_beyond_doubt_is_taken() -> None:
+    held = separation(1.0)
+    first = _held_against(RECIPE, held, None)
+    assert first.taken
+    assert first.gain is None
+    same = _held_against(RECIPE, held, held)
+    assert (same.gain, same.error, same.taken) == (0.0, 0.0, False)
+    better = _held_against(RECIPE, separation(2.0), held)
+    assert better.taken
+    assert better.area - first.area == pytest.approx(better.gain)
+    assert not _held_against(RECIPE, held, separation(2.0)).taken
+    assert not Tried(RECIPE, 0.9, LEAST_GAIN / 2, 0.0).taken
+    assert not Tried(RECIPE, 0.9, 0.05, 0.03).taken
+
+
+def test_the_bank_says_what_was_chosen(good: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"auto": True})
+    done = calibrate(good, tmp_path / "bank", Options(recipe=recipe, folds=2))
+    kept = read_manifest(tmp_path / "bank").recipe
+    assert not kept.auto
+    assert (kept.size_wh, kept.power) == (done.choice.recipe.size_wh, done.choice.recipe.power)
+    assert len(done.choice.tried) == 2 * len(SIZES)
+
+
+def test_the_command_tells_what_it_tried(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "small.yaml").write_text("{size_wh: [64, 64], vectors: 64, whitening: auto}")
+    (tmp_path / "auto.yaml").write_text("{size_wh: [64, 64], vectors: 64, auto: true}")
+    options = [str(good), "--folds", "2", "--recipe"]
+    with pytest.raises(SystemExit) as left:
+        main(["calibrate", *options, str(tmp_path / "small.yaml"), "-o", str(tmp_path / "one")])
+    assert left.value.code == 0
+    out = capsys.readouterr().out
+    assert "recipe     by trial" in out
+    assert "the metric 0." in out
+    with pytest.raises(SystemExit) as left:
+        main(["calibrate", *options, str(tmp_path / "auto.yaml"), "-o", str(tmp_path / "two"), "--json"])
+    assert left.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [item["size_wh"] for item in told["tried"]] == [[64, 64]] * 2 + [[80, 80]] * 2 + [[96, 96]] * 2
+    assert told["recipe"]["whitening"] in (0, 1)
+
+
+def test_auto_needs_no_file(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in files(good)[:12]:
+        (few / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(SystemExit) as left:
+        main(["calibrate", str(few), "--recipe", "auto", "--folds", "2", "-o", str(tmp_path / "bank"), "--json"])
+    assert left.value.code == 0
+    assert json.loads(capsys.readouterr().out)["tried"] == []
+
+
+def test_a_recipe_that_is_still_open_has_no_power(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="got auto, expected 0 to 1"):
+        _ = Recipe().power
+    (tmp_path / "odd.yaml").write_text("whitening: perhaps")
+    with pytest.raises(RecipeError, match="whitening"):
+        load(tmp_path / "odd.yaml")
