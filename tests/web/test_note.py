@@ -43,6 +43,7 @@ def test_keys_write_a_note_and_decide(site: ReviewSite, visit: Visit) -> None:
     expect(field).to_be_hidden()
     page.keyboard.press("m")
     expect(field).to_be_focused()
+    expect(page.locator(".note-editor")).to_be_in_viewport(ratio=0.99)
     page.keyboard.type("dull fin, z2? 1")  # keys that would decide, move, zoom
     page.keyboard.press("Shift+Enter")
     page.keyboard.type("second line")
@@ -51,6 +52,7 @@ def test_keys_write_a_note_and_decide(site: ReviewSite, visit: Visit) -> None:
     expect(field).to_be_hidden()
     expect(page.locator(".note-open")).to_contain_text("dull fin, z2? 1")
     assert page.evaluate("document.activeElement === document.body")
+    assert page.evaluate("document.querySelector('.side').scrollTop") == 0
     assert decided(site, frames[2]) == (None, None, None)
     page.keyboard.press("1")
     shows(page, frames[1])

@@ -37,11 +37,13 @@ export class Note {
     this.button = panel.querySelector(".note-open");
     this.editor = panel.querySelector(".note-editor");
     this.field = this.editor.querySelector("textarea");
+    this.side = this.editor.parentElement;
     this.count = this.editor.querySelector(".note-count");
     this.fault = this.editor.querySelector(".fault");
     this.most = Number(this.field.dataset.most);
     this.before = "";
     this.from = null;
+    this.scrolled = 0;
     this.field.addEventListener("input", () => {
       draft(this.frame, this.field.value);
       this.measure();
@@ -62,6 +64,7 @@ export class Note {
     if (this.isOpen) return;
     this.before = drafts.get(this.frame) ?? "";
     this.from = document.activeElement;
+    this.scrolled = this.side.scrollTop;
     this.field.value = this.before;
     this.editor.hidden = false;
     this.button.hidden = true;
@@ -97,6 +100,7 @@ export class Note {
     this.field.blur();
     this.editor.hidden = true;
     this.show();
+    this.side.scrollTop = this.scrolled;
     // The keys are the page's again, from where they were.
     if (this.from !== document.body) (this.from?.isConnected ? this.from : this.button).focus();
   }
