@@ -291,6 +291,22 @@ def test_a_selection_is_decided_together_after_its_count_is_confirmed(site: Revi
     assert decided(site, stolen) == ("defect", None, "emil")
 
 
+def test_a_hand_that_is_quicker_than_the_browsers_events_loses_no_decision(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", "/")
+    page.locator(f"[data-frame='{frames[0]}'] input[name=pick]").check()
+    page.keyboard.press("d")
+    expect(page.locator("#confirm")).to_be_visible()
+    # The dialog tells of its end only after the next key has come.
+    page.evaluate(
+        "document.getElementById('confirm').close(''); dispatchEvent(new KeyboardEvent('keydown', {key: 'f'}))"
+    )
+    page.evaluate("() => new Promise(done => setTimeout(done, 50))")
+    page.get_by_role("button", name="Decide 1 frame").click()
+    recorded(site, frames[0], ("false_alarm", None, "olga"))
+    assert [said.to_disposition for said in site.reviews.history(frames[0])] == ["false_alarm"]
+
+
 def test_gloves_do_what_keys_do(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(2)]
     page = visit("olga", f"/frame/{frames[1]}?order=newest", has_touch=True)

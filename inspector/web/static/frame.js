@@ -236,20 +236,24 @@ function words(said) {
   return `“${said.defect_type ?? (said.disposition ?? said.to ?? "escape").replace("_", " ")}”`;
 }
 
+let facing = null; // the conflict that is on the screen, until the dialog has told of its end
+
 function showConflict() {
   const [first] = conflicts();
-  if (!first || dialogs.conflict.open) return;
-  const { conflict, entry, key } = first;
+  if (!first || facing) return;
+  facing = first;
+  const { conflict, entry } = first;
   const at = conflict.at ? new Date(conflict.at).toLocaleString("sv-SE") : "";
   const [theirs, yours] = [document.getElementById("conflict-theirs"), document.getElementById("conflict-yours")];
   theirs.textContent = `${conflict.reviewer ?? "Somebody"}: ${words(conflict)}, ${at}.`;
   yours.textContent = entry.undo ? "You: took it back." : `You: ${words(entry.body)} (${entry.label}).`;
   dialogs.conflict.returnValue = "keep";
-  dialogs.conflict.addEventListener("close", () => settled(key, conflict, entry), { once: true });
   dialogs.conflict.showModal();
 }
 
-async function settled(key, conflict, entry) {
+async function settled() {
+  const { conflict, entry, key } = facing;
+  facing = null;
   const again = dialogs.conflict.returnValue === "again";
   settle(key);
   setSteps(steps.filter((step) => String(step.frame) !== String(conflict.frame)));
@@ -258,6 +262,7 @@ async function settled(key, conflict, entry) {
   else showConflict();
 }
 
+dialogs.conflict.addEventListener("close", settled);
 outbox.addEventListener("conflict", showConflict);
 
 // ---- keys, buttons

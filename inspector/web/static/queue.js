@@ -131,7 +131,10 @@ function clear() {
 
 // ---- what is said about the selection
 
+let asked = null; // {chosen, to, type} while the dialog is open, and until its end is told
+
 function ask(to) {
+  answered();
   const chosen = picked();
   if (!chosen.length || dialog.open) return;
   const frames = `${chosen.length} ${chosen.length === 1 ? "frame" : "frames"}`;
@@ -143,10 +146,20 @@ function ask(to) {
   const type = document.getElementById("confirm-type");
   type.hidden = to !== "defect";
   dialog.returnValue = "";
-  dialog.addEventListener("close", () => dialog.returnValue === "yes" && decide(chosen, to, to === "defect" ? type.querySelector("select").value : ""), { once: true });
+  asked = { chosen, to, type };
   dialog.showModal();
   document.getElementById("confirm-yes").focus();
 }
+
+/** A dialog tells of its end later: a quick hand may have asked again by then. */
+function answered() {
+  if (!asked || dialog.open) return;
+  const { chosen, to, type } = asked;
+  asked = null;
+  if (dialog.returnValue === "yes") decide(chosen, to, to === "defect" ? type.querySelector("select").value : "");
+}
+
+dialog.addEventListener("close", answered);
 
 function decide(chosen, to, type) {
   const frames = chosen.map((card) => ({ id: Number(card.dataset.frame), version: Number(card.dataset.version) }));
