@@ -5,7 +5,7 @@ scored against a bank selected from the other folds, so that no sample is ever s
 cross-fitted scores set the thresholds. The bank that is kept is selected from all samples.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -18,16 +18,12 @@ from safetensors.numpy import save_file
 from calibration.backbone import OpenBackbone, open_backbone
 from calibration.caveats import caveats
 from calibration.choice import Choice, choose
-from calibration.coreset import greedy_k_center
-from calibration.drift import Normals
 from calibration.export import embedding_graph
-from calibration.finetune import Tuned, finetune
-from calibration.light import any_light, factors, lit
-from calibration.metric import Metric, learn
-from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
+from calibration.finetune import Tuned
+from calibration.fit import Bench, Fit, fit, select
+from calibration.pool import Patches
 from calibration.progress import Track, silent
 from calibration.projection import FILE as PROJECTION_FILE
-from calibration.projection import Projection
 from calibration.samples import Samples, Skipped, read_samples
 from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
@@ -35,20 +31,15 @@ from calibration.thresholds import Limits, limits
 from inspector import bank as bank_files
 from inspector import frame as decoder
 from inspector.bank import DRIFT_FILE, Calibration, Lineage, Manifest, Promise, Sample
-from inspector.drift import Baseline, usual_patch
 from inspector.engines.openvino import OpenVinoEngine
-from inspector.errors import BackboneError, UsageError
+from inspector.errors import UsageError
 from inspector.patches import picture_of
 from inspector.recipe import Recipe
-from inspector.scoring import NearestNeighbours, anomaly_map, image_score
-from inspector.types import Float32Array, Thresholds, UInt8Image
-from inspector.window import Extent, extent_of, inside_of, picture_wh, window_of
+from inspector.types import Thresholds
+from inspector.window import Extent, extent_of
 
 THUMBNAIL = 160
 """Longer side of a sample's thumbnail, pixels."""
-
-HEAT_SIDE = 64
-"""Rows and columns at most of the patch scores that are kept of each sample, to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +49,9 @@ class Options:
     max_false_reject: the share of good parts that may be rejected, in (0, 1). folds: into how many parts the samples
     are split for cross-fitting. blocks: folds of consecutive samples, for frames that follow one another, much alike.
     first: use only the first so many files by path. limit: of those, so many, evenly over their order.
-    exclude_suspects: leave suspicious samples out and begin again. finetune: train a head on synthetic defects, kept
-    only if held-back ones are separated better. parent: sha256 of the manifest of the bank that this one replaces.
+    exclude_suspects: leave out suspicious samples, and of the others patches that too few vouch for, and begin again.
+    finetune: train a head on synthetic defects, kept only if held-back ones are separated better. parent: sha256 of the
+    manifest of the bank that this one replaces.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -109,7 +101,8 @@ class Options:
 class Calibrated:
     """What came of it. radius: the largest distance of a normal patch to the bank.
 
-    suspects: samples to look at; where they were excluded, they are among `skipped` as well. extent: how much the
+    suspects: samples to look at; where they were excluded, they are among `skipped` as well, and `trimmed` is the share
+    of the others' patches that was left out too. extent: how much the
     region of interest leaves; None without one. caveats: what these samples cannot tell. tuned: what fine-tuning came
     to; None where it was not asked for.
     """
@@ -126,6 +119,7 @@ class Calibrated:
     choice: Choice
     suspects: tuple[Suspect, ...] = ()
     excluded: bool = False
+    trimmed: float = 0.0
     extent: Extent | None = None
     caveats: tuple[str, ...] = ()
     tuned: Tuned | None = None
@@ -135,55 +129,6 @@ class Calibrated:
         """The share of the samples, duplicates aside, that was excluded: were they good, so many more are rejected."""
         others = sum(item.doubts[0].kind != "duplicate" for item in self.suspects)
         return others / (others + self.samples) if self.excluded else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What banks are selected from: patches of all samples by fold, as embedded; each sample's fold; and what
-    fine-tuning came to.
-    """
-
-    pools: list[Pool]
-    fold: NDArray[np.int32]
-    tuned: Tuned | None
-
-    def projections(self, recipe: Recipe, seed: int) -> tuple[Projection, list[Projection]]:
-        """Learnt of all folds, and for each fold of all but it.
-
-        All with a metric or none: without each of the folds there must be enough to learn it from, or the samples'
-        scores would be measured otherwise than those of the line.
-        """
-        folds = range(len(self.pools))
-        each = [self._metric(recipe, seed, held_out) if recipe.power > 0 else None for held_out in folds]
-        final = None if None in each else self._metric(recipe, seed)
-        if final is None:
-            each = [None for _ in folds]
-        if self.tuned is None or self.tuned.head is None:
-            return Projection(final), [Projection(metric) for metric in each]
-        heads = self.tuned.heads
-        return Projection(final, self.tuned.head), [Projection(*pair) for pair in zip(each, heads, strict=True)]
-
-    def _metric(self, recipe: Recipe, seed: int, without: int | None = None) -> Metric | None:
-        return learn(join(self.patches(without)), recipe.power, np.random.default_rng(seed))
-
-    def patches(self, without: int | None = None) -> list[Patches]:
-        """Of all folds, or of all but one."""
-        return [pool.patches() for number, pool in enumerate(self.pools) if number != without]
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """Material, the projection of all of it, and each sample's figures against a bank of the other folds.
-
-    heats: patch scores over the crop or whole frame, float32 (rows, columns) at most HEAT_SIDE each.
-    """
-
-    material: _Material
-    projection: Projection
-    scores: Float32Array
-    peaks: Float32Array
-    heats: list[Float32Array]
-    baseline: Baseline
 
 
 def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, track: Track = silent) -> Calibrated:
@@ -207,22 +152,25 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         recipe = choice.recipe.model_copy(update={"layers": backbone.info.layers})
         graph = embedding_graph(backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std)
         engine = OpenVinoEngine(graph)
+
+        def fitted(samples: Samples, *, tune: bool, trim: bool = False) -> Fit:
+            fold = assign_folds(len(samples.files), options)
+            return fit(Bench(samples, recipe, engine, fold, options.seed, track), tune=tune, trim=trim)
+
         twice = options.exclude_suspects
-        fit = _fit(samples, recipe, engine, options, track, tune=options.finetune and not twice)
-        suspects = _suspects(samples, fit)
-        excluded = twice and len(suspects) > 0
-        if excluded:
+        found = fitted(samples, tune=options.finetune and not twice)
+        suspects = _suspects(samples, found)
+        if twice:
             samples = samples.without({item.index: f"suspicious: {item.reason}" for item in suspects})
-        if excluded or (twice and options.finetune):
-            fit = _fit(samples, recipe, engine, options, track, tune=options.finetune)
-        if projection := fit.projection:
+            found = fitted(samples, tune=options.finetune, trim=True)
+        if projection := found.projection:
             projection.save(draft / PROJECTION_FILE)
             graph = embedding_graph(
                 backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std, projection=projection
             )
             engine = OpenVinoEngine(graph)
-        image, pixel = limits(fit.scores, options.max_false_reject), limits(fit.peaks, options.max_false_reject)
-        memory, radius = _select(fit.material.patches(), recipe.vectors, options.seed, projection)
+        image, pixel = limits(found.scores, options.max_false_reject), limits(found.peaks, options.max_false_reject)
+        memory, radius = select(found.material.patches(), recipe.vectors, options.seed, projection)
         ov.save_model(graph, draft / "graph.xml", compress_to_fp16=False)
         (draft / "backbone.safetensors").write_bytes(backbone.weights)
         save_file(
@@ -230,12 +178,13 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
             draft / "memory.safetensors",
         )
         save_file(
-            {"scores": fit.scores, "peaks": fit.peaks, "fold": fit.material.fold}, draft / "calibration.safetensors"
+            {"scores": found.scores, "peaks": found.peaks, "fold": assign_folds(len(samples.files), options)},
+            draft / "calibration.safetensors",
         )
-        save_file(fit.baseline.arrays(), draft / DRIFT_FILE)
+        save_file(found.baseline.arrays(), draft / DRIFT_FILE)
         listed = _write_thumbnails(samples, recipe, draft / "samples")
-        tuned = fit.material.tuned
-        done = [f"{len(suspects)} suspects left out"] * excluded + ([tuned.said] if tuned else [])
+        tuned = found.material.tuned
+        done = [f"{len(suspects)} suspects left out"] * twice + ([tuned.said] if tuned else [])
         operation = ", ".join(["calibrate", *done])
         manifest = _manifest(draft, recipe, backbone, engine, memory, radius, listed, image, pixel, operation, options)
         bank_files.write_manifest(draft, manifest)
@@ -251,7 +200,8 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         promise=image.promise,
         choice=choice,
         suspects=suspects,
-        excluded=excluded,
+        excluded=twice,
+        trimmed=found.trimmed,
         extent=extent_of(recipe, manifest.grid_hw),
         caveats=caveats(samples),
         tuned=tuned,
@@ -265,124 +215,9 @@ def assign_folds(count: int, options: Options) -> NDArray[np.int32]:
     return fold if options.blocks else np.random.default_rng(options.seed).permutation(fold)
 
 
-def _fit(
-    samples: Samples, recipe: Recipe, engine: OpenVinoEngine, options: Options, track: Track, *, tune: bool
-) -> _Fit:
-    fold = assign_folds(len(samples.files), options)
-    pools = _embed(samples, recipe, engine, fold, options, track)
-    tuned = _finetune(samples, recipe, engine, fold, options, track) if tune else None
-    return _cross_fit(samples, recipe, engine, _Material(pools, fold, tuned), options, track)
-
-
-def _finetune(
-    samples: Samples,
-    recipe: Recipe,
-    engine: OpenVinoEngine,
-    fold: NDArray[np.int32],
-    options: Options,
-    track: Track,
-) -> Tuned:
-    def embed(picture: UInt8Image) -> Float32Array:
-        embedding: Float32Array = engine.embed(picture[None])[0]
-        return embedding
-
-    return finetune(
-        lambda index: _picture(samples, index, recipe),
-        fold,
-        embed,
-        vectors=recipe.vectors,
-        whitening=recipe.power,
-        inside=inside_of(recipe, engine.grid[:2]),
-        seed=options.seed,
-        track=track,
-    )
-
-
-def _suspects(samples: Samples, fit: _Fit) -> tuple[Suspect, ...]:
+def _suspects(samples: Samples, found: Fit) -> tuple[Suspect, ...]:
     names = [samples.name(index) for index in range(len(samples.files))]
-    return find_suspects(names, fit.scores, [file.look for file in samples.files], fit.heats)
-
-
-def _embed(
-    samples: Samples, recipe: Recipe, engine: OpenVinoEngine, fold: NDArray[np.int32], options: Options, track: Track
-) -> list[Pool]:
-    number, inside = int(fold.max()) + 1, inside_of(recipe, engine.grid[:2])
-    pools = [
-        Pool(MAX_BYTES // number, KEEP * recipe.vectors, np.random.default_rng([options.seed, index]))
-        for index in range(number)
-    ]
-    for index in track(range(len(samples.files)), "embedding patches"):
-        picture = _picture(samples, index, recipe)
-        for light in factors(recipe.light):
-            embedding = _embedded(samples, index, lit(picture, light), engine)
-            pools[fold[index]].add(patches_of(embedding, index, inside))
-    return pools
-
-
-def _cross_fit(
-    samples: Samples,
-    recipe: Recipe,
-    engine: OpenVinoEngine,
-    material: _Material,
-    options: Options,
-    track: Track,
-) -> _Fit:
-    """Image score and highest value of the anomaly map of each sample, in a light that frames may be in, against a bank
-    of the other folds.
-    """
-    fold = material.fold
-    final, cross_fitted = material.projections(recipe, options.seed)
-    normals = Normals(len(fold), final.width(engine.grid[2]))
-    scores = np.empty(len(fold), np.float32)
-    peaks = np.empty(len(fold), np.float32)
-    usual = np.empty(len(fold), np.float32)
-    heats = [np.empty((0, 0), np.float32)] * len(fold)
-    window, inside = window_of(recipe), inside_of(recipe, engine.grid[:2])
-    for held_out in track(range(len(material.pools)), "cross-fitting thresholds"):
-        projection = cross_fitted[held_out]
-        memory, _ = _select(material.patches(held_out), recipe.vectors, options.seed, projection)
-        neighbours = NearestNeighbours.on(engine, memory.vectors, recipe.neighbours, engine.grid[:2], inside)
-        for index in np.flatnonzero(fold == held_out):
-            light = any_light(recipe.light, np.random.default_rng([options.seed, int(index)]))
-            picture = lit(_picture(samples, int(index), recipe), light)
-            embedding = _embedded(samples, int(index), picture, engine)
-            normals.take(int(index), picture, final.apply(embedding), inside)
-            patch_scores = neighbours.patch_scores(projection.apply(embedding), inside)
-            heat = anomaly_map(patch_scores, picture_wh(recipe), inside)
-            whole = window.spread(heat) if window else heat
-            scores[index] = image_score(patch_scores)
-            peaks[index] = whole.max()
-            usual[index] = usual_patch(patch_scores, inside)
-            heats[index] = _small(whole if window else patch_scores)
-    return _Fit(material, final, scores, peaks, heats, normals.baseline(fold, usual))
-
-
-def _small(heat: Float32Array) -> Float32Array:
-    rows, columns = heat.shape
-    size_wh = min(columns, HEAT_SIDE), min(rows, HEAT_SIDE)
-    return np.asarray(cv2.resize(heat, size_wh, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _picture(samples: Samples, index: int, recipe: Recipe) -> UInt8Image:
-    return picture_of(decoder.decode(samples.files[index].path.read_bytes()), recipe)[0]
-
-
-def _embedded(samples: Samples, index: int, picture: UInt8Image, engine: OpenVinoEngine) -> Float32Array:
-    """Patch embeddings of a sample's picture."""
-    embedding: Float32Array = engine.embed(picture[None])[0]
-    if not np.isfinite(embedding).all():
-        raise BackboneError(
-            f"backbone: embeds {samples.name(index)} as NaN or infinity, expected finite numbers; "
-            "are these weights of this network?"
-        )
-    return embedding
-
-
-def _select(parts: list[Patches], count: int, seed: int, projection: Projection) -> tuple[Patches, float]:
-    everything = join(parts)
-    everything = replace(everything, vectors=projection.apply(everything.vectors))
-    rows, radius = greedy_k_center(everything.vectors, count, np.random.default_rng(seed))
-    return everything.take(rows), radius
+    return find_suspects(names, found.support, [file.look for file in samples.files], found.heats)
 
 
 def _write_thumbnails(samples: Samples, recipe: Recipe, folder: Path) -> tuple[Sample, ...]:

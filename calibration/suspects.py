@@ -50,8 +50,8 @@ class Doubt:
 class Suspect:
     """A sample that a person should look at.
 
-    index: its number. name: its path below the samples folder. score: its cross-fitted image score.
-    heat: its cross-fitted patch scores, float32 (rows, columns), for a picture of them.
+    index: its number. name: its path below the samples folder. score: how far its worst patch is from what most other
+    samples show. heat: that of all its patches, float32 (rows, columns), for a picture of them.
     """
 
     index: int
@@ -71,7 +71,7 @@ def find(
 ) -> tuple[Suspect, ...]:
     """The suspects among n samples, in order; none where there are fewer than FEWEST.
 
-    scores: cross-fitted image scores, float32 (n,). heats: cross-fitted patch scores of each.
+    scores: how far the worst patch of each is from what most others show, float32 (n,). heats: that of all its patches.
     """
     if len(names) < FEWEST:
         return ()
@@ -102,7 +102,7 @@ def _outlying(scores: Float32Array) -> Iterator[tuple[int, Doubt]]:
     usual = float(np.median(scores))
     for index in np.flatnonzero(outliers(scores, above=True)):
         times = float(scores[index]) / max(usual, 1e-6)
-        yield int(index), Doubt("outlying", f"{times:.1f} times the usual distance from all other samples")
+        yield int(index), Doubt("outlying", f"{times:.1f} times as far from what most others show as is usual")
 
 
 def _duplicates(names: Sequence[str], looks: Sequence[Look]) -> Iterator[tuple[int, Doubt]]:

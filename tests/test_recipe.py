@@ -48,7 +48,7 @@ def test_a_recipe_survives_being_written(tmp_path: Path) -> None:
         ("pooling: 4", "pooling: got 4, expected an odd number"),
         ("{neighbours: 20, vectors: 16}", "neighbours: got 20, expected at most vectors = 16"),
         ("layers: [a, b, a]", "layers: got ['a', 'b', 'a'], expected each layer once"),
-        ("size: [256, 256]", "size: no such key; known keys: name, crop, roi, size_wh"),
+        ("size: [256, 256]", "size: no such key; known keys: name, crop, roi, auto, size_wh"),
         ("crop: {x: 1, y: 1, width: 100, height: 100, z: 3}", "crop.z: no such key; known keys: x, y, width, height"),
         ("crop: {x: -1, y: 1, width: 100, height: 100}", "crop.x: Input should be greater than or equal to 0 (got -1)"),
         ("size_wh: [16, 256]", "size_wh.0: Input should be greater than or equal to 32 (got 16)"),

@@ -91,6 +91,7 @@ def as_object(done: "Calibrated", seconds: float) -> dict[str, Any]:
             for item in done.suspects
         ],
         "suspects_excluded": done.excluded,
+        "patches_left_out": done.trimmed,
         "caveats": list(done.caveats),
         "thresholds": {"ok": done.thresholds.ok, "ng": done.thresholds.ng, "pixel": done.thresholds.pixel},
         "promise": done.promise.model_dump(mode="json"),
@@ -130,7 +131,7 @@ def as_text(done: "Calibrated", seconds: float) -> str:
         lines += [f"             {item.path}: {item.reason}" for item in done.skipped[:10]]
         if len(done.skipped) > 10:
             lines.append(f"             … and {len(done.skipped) - 10} more (--json lists all)")
-    if done.suspects:
+    if done.suspects or done.excluded:
         lines.append(_suspects(done))
     low, high = promise.interval
     if promise.estimated:
@@ -172,5 +173,6 @@ def _suspects(done: "Calibrated") -> str:
     if not done.excluded:
         return f"suspects   {said}: --report DIR shows them, --exclude-suspects leaves them out"
     return (
-        f"suspects   {said}: left out; were they good after all, up to {done.left_out:.1%} more good parts are rejected"
+        f"suspects   {said or 'none'}: left out; were they good after all, up to {done.left_out:.1%} more good parts are"
+        f" rejected\n             {done.trimmed:.1%} of the others' patches are left out too: few samples show the like"
     )

@@ -12,7 +12,9 @@ from line import drawn_part
 from safetensors.numpy import load_file
 
 from calibration import calibrate as calibrating
+from calibration import fit as fitting
 from calibration.calibrate import Options, assign_folds, calibrate
+from calibration.pool import Patches
 from inspector import frame
 from inspector.bank import Bank
 from inspector.errors import BackboneError, BankError, SamplesError, UsageError
@@ -54,26 +56,25 @@ def test_no_sample_is_scored_against_a_bank_that_holds_it(
     """Every bank that scores carry: whose patches are in it, and whom it scores."""
     banks: list[set[int]] = []
     scored: list[list[int]] = []
-    select, embedding = calibrating._select, calibrating._embedded
+    select, embed = fitting.select, fitting.Bench.embed
 
-    def selecting(pools: Any, count: int, *rest: Any) -> Any:
-        patches, radius = select(pools, count, *rest)
-        banks.append(set(patches.source.tolist()))
+    def selecting(patches: Patches, *rest: Any) -> Any:
+        selected, radius = select(patches, *rest)
+        banks.append(set(selected.source.tolist()))
         scored.append([])
-        return patches, radius
+        return selected, radius
 
-    def embedding_one(samples: Any, index: int, *rest: Any) -> Any:
+    def embedding_one(bench: Any, picture: Any, index: int) -> Any:
         if scored:
             scored[-1].append(index)
-        return embedding(samples, index, *rest)
+        return embed(bench, picture, index)
 
-    monkeypatch.setattr(calibrating, "_select", selecting)
-    monkeypatch.setattr(calibrating, "_embedded", embedding_one)
+    monkeypatch.setattr(fitting, "select", selecting)
+    monkeypatch.setattr(fitting.Bench, "embed", embedding_one)
     calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=4))
-    assert len(banks) == 5  # four folds, and the bank that is kept
-    assert sorted(index for group in scored[:4] for index in group) == list(range(8))
-    assert all(not held & set(group) for held, group in zip(banks[:4], scored[:4], strict=True))
-    assert scored[4] == []
+    assert len(banks) == 4
+    assert sorted(index for group in scored for index in group) == list(range(8))
+    assert all(not held & set(group) for held, group in zip(banks, scored, strict=True))
 
 
 def test_a_sample_unlike_all_others_gets_a_high_score_and_is_in_the_bank_all_the_same(
@@ -118,7 +119,7 @@ def test_the_bank_is_bounded_by_its_vectors_not_by_its_samples(tmp_path: Path) -
 def test_a_small_pool_still_makes_a_bank(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = RECIPE.model_copy(update={"whitening": 0.0})  # two banks are compared: by one measure
     roomy = calibrate(good, tmp_path / "roomy", Options(recipe=plain, folds=2))
-    monkeypatch.setattr(calibrating, "MAX_BYTES", 2 * 150 * roomy.dim * 4)
+    monkeypatch.setattr(fitting, "MAX_BYTES", 2 * 150 * roomy.dim * 4)
     tight = calibrate(good, tmp_path / "tight", Options(recipe=plain, folds=2))
     assert tight.vectors == 64
     assert tight.thresholds.ok < 3 * roomy.thresholds.ok

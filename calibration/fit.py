@@ -1,0 +1,239 @@
+"""Fitting: the patches of all samples by fold, how they are compared, and how each sample looks to the others.
+
+No sample is ever scored against itself: each is held against a bank selected from the other folds. The projection, too,
+is learnt without it for that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.coreset import greedy_k_center
+from calibration.drift import Normals
+from calibration.finetune import Tuned, finetune
+from calibration.light import any_light, factors, lit
+from calibration.metric import Metric, learn
+from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
+from calibration.progress import Track
+from calibration.projection import Projection
+from calibration.samples import Samples
+from calibration.support import support, supported
+from inspector import frame as decoder
+from inspector.drift import Baseline, usual_patch
+from inspector.engines.openvino import OpenVinoEngine
+from inspector.errors import BackboneError
+from inspector.patches import picture_of
+from inspector.recipe import Recipe
+from inspector.scoring import Inside, NearestNeighbours, anomaly_map, image_score
+from inspector.types import Float32Array, UInt8Image
+from inspector.window import inside_of, picture_wh, window_of
+
+HEAT_SIDE = 64
+"""Rows and columns at most of the patch scores that are kept of each sample, to be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The samples, and how they are looked at. engine: without a projection. fold: of each sample, int32 (n,)."""
+
+    samples: Samples
+    recipe: Recipe
+    engine: OpenVinoEngine
+    fold: NDArray[np.int32]
+    seed: int
+    track: Track
+
+    @property
+    def inside(self) -> Inside:
+        """Which patches count."""
+        return inside_of(self.recipe, self.engine.grid[:2])
+
+    @property
+    def numbers(self) -> range:
+        """Of the samples."""
+        return range(len(self.samples.files))
+
+    def picture(self, index: int, light: float = 1.0) -> UInt8Image:
+        """What the backbone sees of a sample, its levels times `light`."""
+        frame = decoder.decode(self.samples.files[index].path.read_bytes())
+        return lit(picture_of(frame, self.recipe)[0], light)
+
+    def embed(self, picture: UInt8Image, index: int) -> Float32Array:
+        """The patches of a picture of that sample, float32 (grid_h, grid_w, dim).
+
+        Raises:
+            BackboneError: they are no finite numbers.
+        """
+        embedding: Float32Array = self.engine.embed(picture[None])[0]
+        if not np.isfinite(embedding).all():
+            raise BackboneError(
+                f"backbone: embeds {self.samples.name(index)} as NaN or infinity, expected finite numbers; "
+                "are these weights of this network?"
+            )
+        return embedding
+
+    def heat(self, patch_scores: Float32Array) -> Float32Array:
+        """The anomaly map of patch scores over the crop or whole frame."""
+        heat = anomaly_map(patch_scores, picture_wh(self.recipe), self.inside)
+        window = window_of(self.recipe)
+        return window.spread(heat) if window else heat
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What banks are selected from: patches of all samples by fold, as embedded. tuned: what fine-tuning came to."""
+
+    folds: tuple[Patches, ...]
+    tuned: Tuned | None
+
+    def patches(self, without: int | None = None) -> Patches:
+        """Of all folds, or of all but one."""
+        return join([patches for number, patches in enumerate(self.folds) if number != without])
+
+    def projections(self, recipe: Recipe, seed: int) -> tuple[Projection, list[Projection]]:
+        """Learnt of all folds, and for each fold of all but it.
+
+        All with a metric or none: without each of the folds there must be enough to learn it from, or the samples'
+        scores would be measured otherwise than those of the line.
+        """
+        folds = range(len(self.folds))
+        each = [self._metric(recipe, seed, held_out) if recipe.power > 0 else None for held_out in folds]
+        final = None if None in each else self._metric(recipe, seed)
+        if final is None:
+            each = [None for _ in folds]
+        if self.tuned is None or self.tuned.head is None:
+            return Projection(final), [Projection(metric) for metric in each]
+        heads = self.tuned.heads
+        return Projection(final, self.tuned.head), [Projection(*pair) for pair in zip(each, heads, strict=True)]
+
+    def _metric(self, recipe: Recipe, seed: int, without: int | None = None) -> Metric | None:
+        return learn(self.patches(without), recipe.power, np.random.default_rng(seed))
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Material, the projection of all of it, and each sample's figures.
+
+    scores, peaks: image score and highest value of the anomaly map against a bank of the other folds, float32 (n,).
+    support: how far each sample's worst patch is from what most others show, float32 (n,); heats: that of all its
+    patches, over the crop or whole frame, float32 (rows, columns) at most HEAT_SIDE each. trimmed: the share of the
+    patches that is no ground for a bank, as too few others vouch for it.
+    """
+
+    material: Material
+    projection: Projection
+    scores: Float32Array
+    peaks: Float32Array
+    support: Float32Array
+    heats: list[Float32Array]
+    trimmed: float
+    baseline: Baseline
+
+
+def fit(bench: Bench, *, tune: bool, trim: bool) -> Fit:
+    """Embed, learn projections, ask the other samples, cross-fit.
+
+    tune: train a head. trim: leave out patches that too few other samples vouch for.
+
+    Raises:
+        BackboneError: the backbone gives no finite numbers. SamplesError: too few samples for a head.
+    """
+    material = Material(_embedded(bench), _tuned(bench) if tune else None)
+    final, each = material.projections(bench.recipe, bench.seed)
+    maps = _support(bench, material, final)
+    count = sum(len(patches.vectors) for patches in material.folds)
+    if trim:
+        material = replace(material, folds=tuple(part.take(supported(part, maps)) for part in material.folds))
+    scores, peaks, baseline = _cross_fit(bench, material, final, each)
+    return Fit(
+        material=material,
+        projection=final,
+        scores=scores,
+        peaks=peaks,
+        support=np.array([image_score(each) for each in maps], np.float32),
+        heats=[_small(bench.heat(each) if window_of(bench.recipe) else each) for each in maps],
+        trimmed=1 - sum(len(patches.vectors) for patches in material.folds) / count,
+        baseline=baseline,
+    )
+
+
+def select(patches: Patches, count: int, seed: int, projection: Projection) -> tuple[Patches, float]:
+    """The vectors of a bank, at most `count` and as they are compared; and its covering radius."""
+    patches = replace(patches, vectors=projection.apply(patches.vectors))
+    rows, radius = greedy_k_center(patches.vectors, count, np.random.default_rng(seed))
+    return patches.take(rows), radius
+
+
+def _embedded(bench: Bench) -> tuple[Patches, ...]:
+    number = int(bench.fold.max()) + 1
+    pools = [
+        Pool(MAX_BYTES // number, KEEP * bench.recipe.vectors, np.random.default_rng([bench.seed, index]))
+        for index in range(number)
+    ]
+    for index in bench.track(bench.numbers, "embedding patches"):
+        for light in factors(bench.recipe.light):
+            embedding = bench.embed(bench.picture(index, light), index)
+            pools[bench.fold[index]].add(patches_of(embedding, index, bench.inside))
+    return tuple(pool.patches() for pool in pools)
+
+
+def _tuned(bench: Bench) -> Tuned:
+    def embed(picture: UInt8Image) -> Float32Array:
+        embedding: Float32Array = bench.engine.embed(picture[None])[0]
+        return embedding
+
+    return finetune(
+        bench.picture,
+        bench.fold,
+        embed,
+        vectors=bench.recipe.vectors,
+        whitening=bench.recipe.power,
+        inside=bench.inside,
+        seed=bench.seed,
+        track=bench.track,
+    )
+
+
+def _support(bench: Bench, material: Material, projection: Projection) -> list[Float32Array]:
+    patches = material.patches()
+    return support(
+        replace(patches, vectors=projection.apply(patches.vectors)),
+        lambda index: projection.apply(bench.embed(bench.picture(index), index)),
+        len(bench.numbers),
+        bench.inside,
+        bench.seed,
+        bench.track,
+    )
+
+
+def _cross_fit(
+    bench: Bench, material: Material, final: Projection, cross_fitted: Sequence[Projection]
+) -> tuple[Float32Array, Float32Array, Baseline]:
+    """Image score and highest value of the anomaly map of each sample, in a light that frames may be in, and what the
+    samples are usually like.
+    """
+    recipe, inside, grid_hw = bench.recipe, bench.inside, bench.engine.grid[:2]
+    count = len(bench.numbers)
+    normals = Normals(count, final.width(bench.engine.grid[2]))
+    scores, peaks, usual = (np.empty(count, np.float32) for _ in range(3))
+    for held_out in bench.track(range(len(material.folds)), "cross-fitting thresholds"):
+        projection = cross_fitted[held_out]
+        memory, _ = select(material.patches(held_out), recipe.vectors, bench.seed, projection)
+        neighbours = NearestNeighbours.on(bench.engine, memory.vectors, recipe.neighbours, grid_hw, inside)
+        for index in map(int, np.flatnonzero(bench.fold == held_out)):
+            picture = bench.picture(index, any_light(recipe.light, np.random.default_rng([bench.seed, index])))
+            embedding = bench.embed(picture, index)
+            normals.take(index, picture, final.apply(embedding), inside)
+            patch_scores = neighbours.patch_scores(projection.apply(embedding), inside)
+            scores[index], peaks[index] = image_score(patch_scores), bench.heat(patch_scores).max()
+            usual[index] = usual_patch(patch_scores, inside)
+    return scores, peaks, normals.baseline(bench.fold, usual)
+
+
+def _small(heat: Float32Array) -> Float32Array:
+    rows, columns = heat.shape
+    size_wh = min(columns, HEAT_SIDE), min(rows, HEAT_SIDE)
+    return np.asarray(cv2.resize(heat, size_wh, interpolation=cv2.INTER_AREA), np.float32)

@@ -1,0 +1,81 @@
+"""How well other samples vouch for each patch: what tells a defect among the good samples from a rare sight.
+
+Distances to one bank of all other samples do not: where a defect comes more than once, each vouches for the next. So
+the samples are split into many small groups with a bank each, and a patch's support is the median of its distances to
+the groups that do not hold its sample: a defect in a tenth of the samples, of several kinds, is at home in few groups,
+a normal patch in most. A medoid vote in the spirit of SoftPatch (Jiang et al., NeurIPS 2022), which weighs patches by
+local outlier factors, and of median of means.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.coreset import greedy_k_center
+from calibration.pool import Patches
+from calibration.progress import Track, silent
+from inspector.scoring import Inside, NearestNeighbours, smooth
+from inspector.types import Float32Array
+
+GROUPS: Final = 10
+VECTORS: Final = 256
+"""Of each group's bank."""
+
+CANDIDATES: Final = 48 * VECTORS
+"""Patches of a group that its bank is selected from, drawn at random."""
+
+DOUBTFUL: Final = 0.3
+"""Patches less supported than all of this share of the samples have at their worst place are no grounds for a bank.
+
+Tried on samples of which a tenth had defects planted, five kinds, those of a kind alike. Of what they cost, 0.22 of the
+area under the ROC curve in the worst of four sets, 0.15 comes back; clean samples lose 0.007 at worst. At 0.5, 0.19
+comes back, and clean samples lose 0.04.
+"""
+
+
+def support(
+    patches: Patches,
+    embedded: Callable[[int], Float32Array],
+    count: int,
+    inside: Inside,
+    seed: int,
+    track: Track = silent,
+) -> list[Float32Array]:
+    """For each of `count` samples, two or more, its patches' median distance to the groups it is not in, smoothed.
+
+    patches: of all samples, as compared. embedded: a sample's patches by its number, float32 (grid_h, grid_w, dim),
+    likewise.
+
+    Returns:
+        Of each sample float32 (grid_h, grid_w), 0 where nothing is inside.
+    """
+    groups = min(GROUPS, count)
+    rng = np.random.default_rng([seed, 3])
+    group = rng.permutation(count) % groups
+    owner = group[patches.source]
+    searches = [NearestNeighbours(_bank(patches.vectors[owner == number], rng)) for number in range(groups)]
+    found = []
+    for index in track(range(count), "asking other samples"):
+        embedding = embedded(index)
+        asked = embedding.reshape(-1, embedding.shape[-1]) if inside is None else embedding[inside]
+        distances = [each.search(asked)[0][:, 0] for number, each in enumerate(searches) if number != group[index]]
+        middle = np.zeros(embedding.shape[:2], np.float32)
+        middle[np.ones(middle.shape, bool) if inside is None else inside] = np.median(distances, 0)
+        found.append(smooth(middle, inside))
+    return found
+
+
+def supported(patches: Patches, maps: list[Float32Array]) -> NDArray[np.int64]:
+    """Rows of the patches that other samples vouch for."""
+    bound = np.quantile([each.max() for each in maps], 1 - DOUBTFUL)
+    far = np.stack(maps)[patches.source, patches.position[:, 0], patches.position[:, 1]]
+    return np.flatnonzero(far <= bound)
+
+
+def _bank(vectors: Float32Array, rng: np.random.Generator) -> Float32Array:
+    if len(vectors) > CANDIDATES:
+        vectors = vectors[np.sort(rng.choice(len(vectors), CANDIDATES, replace=False))]
+    rows, _ = greedy_k_center(vectors, VECTORS, rng)
+    return vectors[rows]
