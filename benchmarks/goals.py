@@ -1,12 +1,12 @@
 """What default settings, fine-tuning and false-reject budgets come to on real pictures.
 
-    python -m benchmarks.goals --data DIR [--only SET]... [--how default|finetune|budgets]... [--json FILE]
+    python -m benchmarks.goals --data DIR [--only SET]... [--how HOW]... [--json FILE]
 
-Runs `inspector calibrate` and `inspector evaluate` as processes of their own. `default` and `finetune` take the first
-200 good samples by path, as the peer does; `budgets` takes all of them, calibrates once, and holds the cross-fitted
-scores against those of the good test frames at each budget: a rate is kept where so many rejects or more would come of
-a rate within the budget with a probability of at least 5 %, given how many samples set the threshold (beta-binomial).
-A figure that --json holds already is not measured again.
+Runs `inspector calibrate` and `inspector evaluate` as processes of their own: with all good samples, as a user would,
+or with the first 200 by path, as the peer's figures are taken; each fine-tuned as well. With all samples, the
+cross-fitted scores are also held against those of the good test frames at each budget: a rate is kept where so many
+rejects or more would come of a rate within the budget with a probability of at least 5 %, given how many samples set
+the threshold (beta-binomial). A figure that --json holds already is not measured again.
 """
 
 import argparse
@@ -28,7 +28,12 @@ from inspector.folder import image_files
 from inspector.pipeline import Pipeline
 
 BUDGETS = (0.05, 0.02, 0.01)
-HOW = ("default", "finetune", "budgets")
+HOW: dict[str, list[object]] = {
+    "all": [],
+    "first": ["--first", SAMPLES],
+    "all finetuned": ["--finetune"],
+    "first finetuned": ["--finetune", "--first", SAMPLES],
+}
 TOLD = ("image_auroc", "pixel_auroc", "aupro", "false_reject_rate", "escape_rate")
 DOUBT = 0.05
 
@@ -40,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folders in MVTec's layout")
     parser.add_argument("--only", action="append", help="names of data sets; all by default")
-    parser.add_argument("--how", action="append", choices=HOW, help="all by default")
+    parser.add_argument("--how", action="append", choices=list(HOW), help="all of them by default")
     parser.add_argument("--backbone", default="builtin")
     parser.add_argument("--json", type=Path, help="written after each figure, and continued where it exists")
     arguments = parser.parse_args()
@@ -60,20 +65,18 @@ def main() -> None:
 
 def measure(how: str, data: Path, bank: Path, backbone: str) -> Figures:
     """One data set, one way."""
-    options: list[object] = ["--backbone", backbone]
-    options += [] if how == "budgets" else ["--first", SAMPLES]
-    options += ["--finetune"] if how == "finetune" else []
-    calibrated = command("calibrate", data / "train" / GOOD, "-o", bank, *options).document
-    if how == "budgets":
-        return {"samples": calibrated["samples"], "rates": kept(bank, data / "test" / GOOD)}
+    calibrated = command("calibrate", data / "train" / GOOD, "-o", bank, "--backbone", backbone, *HOW[how]).document
     evaluated = command("evaluate", bank, data / "test").document
     return {
         **{name: evaluated[name] for name in TOLD},
         "latency_ms": evaluated["latency_ms"]["p50"],
         "dim": calibrated["bank"]["dim"],
         "samples": calibrated["samples"],
+        "recipe": calibrated["recipe"],
+        "tried": calibrated["tried"],
         "finetuned": calibrated["finetuned"],
         "seconds": calibrated["seconds"],
+        "budgets": kept(bank, data / "test" / GOOD) if how == "all" else None,
     }
 
 
@@ -99,33 +102,41 @@ def kept(bank: Path, good: Path) -> dict[str, Figures]:
 
 
 def markdown(sets: dict[str, Figures]) -> str:
-    """Accuracy by default and fine-tuned, then budgets."""
-    rows = []
-    for name, figures in sets.items():
-        plain, tuned = figures.get("default", {}), figures.get("finetune", {})
-        rows.append([name, *(number(side.get(kind), 3) for kind in TOLD[:3] for side in (plain, tuned)), _trial(tuned)])
-    for side in ("default", "finetune"):
-        if measured := [figures[side]["image_auroc"] for figures in sets.values() if side in figures]:
-            rows.append([f"mean, {side}, {len(measured)} sets", number(float(np.mean(measured)), 4)])
-    accuracy = table(
-        ["set", "image AUROC", "fine-tuned", "pixel AUROC", "fine-tuned", "AUPRO", "fine-tuned", "held-back synthetic"],
-        rows,
+    """Accuracy, a table for each way, then budgets."""
+    parts = []
+    for how in HOW:
+        measured = {name: figures[how] for name, figures in sets.items() if how in figures}
+        if measured:
+            rows = [[name, *_accuracy(figures)] for name, figures in measured.items()]
+            mean = float(np.mean([figures["image_auroc"] for figures in measured.values()]))
+            head = [
+                how,
+                "samples",
+                "image AUROC",
+                "pixel AUROC",
+                "AUPRO",
+                "metric",
+                "held-back synthetic",
+                "calibrate s",
+            ]
+            parts.append(table(head, [*rows, ["mean", "", number(mean, 4)]]))
+    told = {name: figures["all"] for name, figures in sets.items() if "all" in figures}
+    rates = [rate for figures in told.values() for rate in figures["budgets"].values()]
+    parts.append(
+        table(
+            ["set", "samples", *(f"{budget:.0%}" for budget in BUDGETS)],
+            [[name, figures["samples"], *map(_rate, figures["budgets"].values())] for name, figures in told.items()],
+        )
     )
-    budgets = table(
-        ["set", "samples", *(f"{budget:.0%}" for budget in BUDGETS)],
-        [
-            [name, figures["budgets"]["samples"], *(_rate(rate) for rate in figures["budgets"]["rates"].values())]
-            for name, figures in sets.items()
-            if "budgets" in figures
-        ],
-    )
-    rates = [rate for figures in sets.values() if "budgets" in figures for rate in figures["budgets"]["rates"].values()]
-    return f"{accuracy}\n\n{budgets}\n\n{sum(rate['kept'] for rate in rates)} of {len(rates)} budgets kept."
+    return "\n\n".join([*parts, f"{sum(rate['kept'] for rate in rates)} of {len(rates)} budgets kept."])
 
 
-def _trial(tuned: Figures) -> str | None:
-    told = tuned.get("finetuned")
-    return told and f"{told['before']:.3f} to {told['after']:.3f}" + ", not kept" * (not told["kept"])
+def _accuracy(figures: Figures) -> list[object]:
+    tuned = figures["finetuned"]
+    trial = tuned and f"{tuned['before']:.3f} to {tuned['after']:.3f}" + ", not kept" * (not tuned["kept"])
+    shown = [number(figures[kind], 3) for kind in TOLD[:3]]
+    metric = "yes" if figures["recipe"]["whitening"] else "no"
+    return [figures["samples"], *shown, metric, trial, number(figures["seconds"], 0)]
 
 
 def _rate(rate: Figures) -> str:

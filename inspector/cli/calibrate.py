@@ -173,6 +173,6 @@ def _suspects(done: "Calibrated") -> str:
     if not done.excluded:
         return f"suspects   {said}: --report DIR shows them, --exclude-suspects leaves them out"
     return (
-        f"suspects   {said or 'none'}: left out; were they good after all, up to {done.left_out:.1%} more good parts are"
-        f" rejected\n             {done.trimmed:.1%} of the others' patches are left out too: few samples show the like"
+        f"suspects   {said or 'none'}: left out; were they good after all, up to {done.left_out:.1%} more good parts "
+        f"are rejected\n             of the others {done.trimmed:.1%} of the patches are left out: few show the like"
     )

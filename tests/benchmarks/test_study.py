@@ -45,5 +45,7 @@ def test_a_budget_is_kept_where_rejects_are_as_rare_as_it_says(tmp_path: Path, t
     assert list(rates) == ["0.05", "0.02", "0.01"]
     assert all(rate["of"] == 30 for rate in rates.values())
     assert all(rate["kept"] == kept for rate in rates.values())
-    sets = {"plate": {"budgets": {"samples": 24, "rates": json.loads(json.dumps(rates))}}}
+    figures = {"samples": 24, "image_auroc": 0.9, "pixel_auroc": None, "aupro": None, "seconds": 2.0, "finetuned": None}
+    figures |= {"recipe": {"whitening": 0.0}, "budgets": json.loads(json.dumps(rates))}
+    sets = {"plate": {"all": figures}}
     assert f"{3 if kept else 0} of 3 budgets kept." in goals.markdown(sets)
