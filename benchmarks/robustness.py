@@ -1,10 +1,11 @@
 """What is left of accuracy where light, place or focus are not those of the samples.
 
-    python -m benchmarks.robustness --data DIR [--only SET]... [--frames N] [--json FILE]
+    python -m benchmarks.robustness --data DIR [--weights DIR --peer-python PYTHON] [--only SET]... [--frames N]
 
-`inspector calibrate` with default settings, once a set; then the test frames, evenly drawn, each changed in one way
-before it is encoded again and goes through the line's own pipeline. Figures: image AUROC, and the share of good frames
-above the threshold, drift aside. Unchanged frames are encoded again as well, so that only the change differs.
+`inspector calibrate` on all good samples, by default settings and with `light: 0.3`; then the test frames, evenly
+drawn, each changed in one way before it is encoded again and goes through the line's own pipeline. Figures: image AUROC,
+and the share of good frames above the threshold, drift aside. Unchanged frames are encoded again as well, so that only
+the change differs. The peer gets the same samples and the same changed pictures; it sets no threshold from good samples.
 """
 
 import argparse
@@ -17,14 +18,18 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from benchmarks.ours import SAMPLES, command, data_sets
+from benchmarks.accuracy import fitted
+from benchmarks.ours import command, data_sets, good_files, save_pictures, weights_file
 from benchmarks.report import machine, number, table, write
+from benchmarks.rival import ARCH, running_rival
 from calibration.evaluation import GOOD, Case, find_cases
 from calibration.metrics import image_auroc
 from calibration.samples import drawn
 from inspector import frame as decoder
+from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
-from inspector.types import UInt8Image
+from inspector.recipe import Recipe
+from inspector.types import Frame, UInt8Image
 
 Change = Callable[[UInt8Image], UInt8Image]
 
@@ -79,30 +84,48 @@ CHANGES: Final[dict[str, Change]] = {
 }
 
 
+WAYS: Final = {"default": "{}", "light 0.3": "light: 0.3"}
+"""Recipes, by name."""
+
+Figures = dict[str, dict[str, float | None]]
+
+
 def main() -> None:
-    """Measures, prints the table, writes what was asked for."""
+    """Measures, prints the tables, writes what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folders in MVTec's layout")
     parser.add_argument("--only", action="append", help="names of data sets; all by default")
+    parser.add_argument("--weights", type=Path, help=f"holds timm-{ARCH}*.safetensors, for the peer")
+    parser.add_argument("--peer-python", type=Path, help="a Python that has anomalib")
+    parser.add_argument("--work", type=Path, help="take up a peer's bank that is there")
     parser.add_argument("--frames", type=int, default=60, help="of good and of defective frames each, at most  [60]")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     document: dict[str, Any] = {"machine": machine(), "frames": arguments.frames, "sets": {}}
-    for data in data_sets(arguments.data, arguments.only):
-        with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
-            bank = Path(work) / "bank"
-            command("calibrate", data / "train" / GOOD, "-o", bank, "--first", SAMPLES)
-            document["sets"][data.name] = measure(Pipeline.open(bank), find_cases(data / "test"), arguments.frames)
-        print(f"{data.name}: {json.dumps(document['sets'][data.name])}", flush=True)
-        write(document, arguments.json)
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
+        for data in data_sets(arguments.data, arguments.only):
+            work = (arguments.work or Path(scratch)) / data.name
+            work.mkdir(parents=True, exist_ok=True)
+            cases = find_cases(data / "test")
+            good = drawn([case for case in cases if case.label == GOOD], arguments.frames)
+            defective = drawn([case for case in cases if case.label != GOOD], arguments.frames)
+            figures = document["sets"].setdefault(data.name, {})
+            for name, recipe in WAYS.items():
+                (work / "recipe.yaml").write_text(recipe, encoding="utf-8")
+                bank = Path(scratch) / data.name / name
+                command("calibrate", data / "train" / GOOD, "-o", bank, "--recipe", work / "recipe.yaml")
+                figures[name] = measure(Pipeline.open(bank), good, defective)
+            if arguments.peer_python and arguments.weights:
+                weights = weights_file(arguments.weights, ARCH)
+                figures["anomalib"] = peer(arguments.peer_python, weights, data, work, good, defective)
+            print(f"{data.name}: {json.dumps(figures)}", flush=True)
+            write(document, arguments.json)
     print(markdown(document["sets"]))
 
 
-def measure(pipeline: Pipeline, cases: list[Case], frames: int) -> dict[str, Any]:
+def measure(pipeline: Pipeline, good: list[Case], defective: list[Case]) -> Figures:
     """Each change: image AUROC, and the share of good frames above the threshold."""
-    good = drawn([case for case in cases if case.label == GOOD], frames)
-    defective = drawn([case for case in cases if case.label != GOOD], frames)
-    figures = {}
+    figures: Figures = {}
     for name, change in CHANGES.items():
         normal, defect = (_scores(pipeline, some, change) for some in (good, defective))
         rejected = float((normal > pipeline.bank.thresholds.ng).mean()) if len(normal) else None
@@ -110,26 +133,54 @@ def measure(pipeline: Pipeline, cases: list[Case], frames: int) -> dict[str, Any
     return figures
 
 
+def peer(python: Path, weights: Path, data: Path, work: Path, good: list[Case], defective: list[Case]) -> Figures:
+    """Each change: the peer's image AUROC on the same pixels."""
+    recipe, figures = Recipe(), Figures()
+    save_pictures(good_files(data, None), recipe, work / "good.npy")
+    fitted(python, weights, work, recipe.vectors)
+    with running_rival(python, weights, work / "peer_changed.log") as rival:
+        rival.ask("bank", bank=work / "bank.npy")
+        for name, change in CHANGES.items():
+            scores = []
+            for some in (good, defective):
+                changed = [picture_of(Frame(_changed(case, change)), recipe)[0] for case in some]
+                np.save(work / "changed.npy", np.stack(changed))
+                told = rival.ask("score", pictures=work / "changed.npy", out=work / "changed_maps.npy")
+                scores.append(np.array(told["scores"], np.float32))
+            figures[name] = {"image_auroc": image_auroc(scores[0], scores[1]), "false_reject_rate": None}
+    return figures
+
+
+def _changed(case: Case, change: Change) -> UInt8Image:
+    return change(decoder.decode(case.path.read_bytes()).pixels)
+
+
 def _scores(pipeline: Pipeline, cases: list[Case], change: Change) -> np.ndarray:
     scores = []
     for case in cases:
-        changed = change(decoder.decode(case.path.read_bytes()).pixels)
-        encoded = cv2.imencode(".png", cv2.cvtColor(changed, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+        levels = cv2.cvtColor(_changed(case, change), cv2.COLOR_RGB2BGR)
+        encoded = cv2.imencode(".png", levels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
         scores.append(pipeline.inspect(encoded.tobytes()).score)
     return np.array(scores, np.float32)
 
 
-def markdown(sets: dict[str, Any]) -> str:
-    """A row for each change: AUROC and false rejects on each set."""
-    rows = []
-    for name in CHANGES:
-        cells = [
-            f"{number(figures[name]['image_auroc'], 3)}, {figures[name]['false_reject_rate']:.0%}"
-            for figures in sets.values()
-        ]
-        mean = float(np.mean([figures[name]["image_auroc"] for figures in sets.values()]))
-        rows.append([name, *cells, number(mean, 3)])
-    return table(["change", *(f"{name}: AUROC, false rejects" for name in sets), "mean AUROC"], rows)
+def markdown(sets: dict[str, dict[str, Figures]]) -> str:
+    """A table of the means over all sets, then one for each way: AUROC and false rejects on each set."""
+    ways = list(next(iter(sets.values())))
+    means = [
+        [change, *(_cell([figures[way][change] for figures in sets.values()]) for way in ways)] for change in CHANGES
+    ]
+    parts = [table([f"mean of {len(sets)} sets", *(f"{way}: AUROC, false rejects" for way in ways)], means)]
+    for way in ways:
+        rows = [[change, *(_cell([figures[way][change]]) for figures in sets.values())] for change in CHANGES]
+        parts.append(table([way, *sets], rows))
+    return "\n\n".join(parts)
+
+
+def _cell(figures: list[dict[str, float | None]]) -> str:
+    areas = [each["image_auroc"] for each in figures if each["image_auroc"] is not None]
+    rejects = [each["false_reject_rate"] for each in figures if each["false_reject_rate"] is not None]
+    return (number(float(np.mean(areas)), 3) or "") + (f", {np.mean(rejects):.0%}" if rejects else "")
 
 
 if __name__ == "__main__":
