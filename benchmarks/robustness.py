@@ -3,9 +3,10 @@
     python -m benchmarks.robustness --data DIR [--weights DIR --peer-python PYTHON] [--only SET]... [--frames N]
 
 `inspector calibrate` on all good samples, by default settings and with `light: 0.3`; then the test frames, evenly
-drawn, each changed in one way before it is encoded again and goes through the line's own pipeline. Figures: image AUROC,
-and the share of good frames above the threshold, drift aside. Unchanged frames are encoded again as well, so that only
-the change differs. The peer gets the same samples and the same changed pictures; it sets no threshold from good samples.
+drawn, each changed in one way before it is encoded again and goes through the line's own pipeline. Figures: image
+AUROC, and the share of good frames above the threshold, drift aside. Unchanged frames are encoded again as well, so
+that only the change differs. The peer gets the same samples and the same changed pictures; it sets no threshold from
+good samples.
 """
 
 import argparse
