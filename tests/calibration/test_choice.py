@@ -10,6 +10,7 @@ from banks import write_good
 
 from calibration.calibrate import Options, calibrate
 from calibration.choice import FEWEST, LEAST_GAIN, SIZES, Tried, _held_against, choose
+from calibration.metrics import image_auroc
 from calibration.separation import Separation
 from inspector.bank import read_manifest
 from inspector.cli import main
@@ -82,6 +83,7 @@ def test_only_a_gain_beyond_doubt_is_taken() -> None:
     first = _held_against(RECIPE, held, None)
     assert first.taken
     assert first.gain is None
+    assert first.area == pytest.approx(image_auroc(held.normal, held.defect.ravel()))
     same = _held_against(RECIPE, held, held)
     assert (same.gain, same.error, same.taken) == (0.0, 0.0, False)
     better = _held_against(RECIPE, separation(2.0), held)
