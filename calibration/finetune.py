@@ -190,7 +190,7 @@ class _Judge:
             vectors = _inside_only(kept, self._inside)
             source = np.repeat(np.arange(len(kept), dtype=np.int32), len(vectors) // len(kept))
             patches = Patches(vectors, source, np.zeros((len(vectors), 2), np.int32))
-            metric = learn(patches, self._whitening, rng) if self._whitening > 0 else None
+            metric = learn(patches, self._whitening) if self._whitening > 0 else None
             rows, _ = greedy_k_center(Projection(metric).apply(vectors), max(16, self._vectors // 2), rng)
             self._banks[half] = vectors[rows], metric
         return self._banks[half]

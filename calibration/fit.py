@@ -93,15 +93,15 @@ class Material:
         """Of all folds, or of all but one."""
         return join([patches for number, patches in enumerate(self.folds) if number != without])
 
-    def projections(self, recipe: Recipe, seed: int) -> tuple[Projection, list[Projection]]:
+    def projections(self, recipe: Recipe) -> tuple[Projection, list[Projection]]:
         """Learnt of all folds, and for each fold of all but it.
 
         All with a metric or none: without each of the folds there must be enough to learn it from, or the samples'
         scores would be measured otherwise than those of the line.
         """
         folds = range(len(self.folds))
-        each = [self._metric(recipe, seed, held_out) if recipe.power > 0 else None for held_out in folds]
-        final = None if None in each else self._metric(recipe, seed)
+        each = [self._metric(recipe, held_out) if recipe.power > 0 else None for held_out in folds]
+        final = None if None in each else self._metric(recipe)
         if final is None:
             each = [None for _ in folds]
         if self.tuned is None or self.tuned.head is None:
@@ -109,8 +109,8 @@ class Material:
         heads = self.tuned.heads
         return Projection(final, self.tuned.head), [Projection(*pair) for pair in zip(each, heads, strict=True)]
 
-    def _metric(self, recipe: Recipe, seed: int, without: int | None = None) -> Metric | None:
-        return learn(self.patches(without), recipe.power, np.random.default_rng(seed))
+    def _metric(self, recipe: Recipe, without: int | None = None) -> Metric | None:
+        return learn(self.patches(without), recipe.power)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def fit(bench: Bench, *, tune: bool, trim: bool) -> Fit:
         BackboneError: the backbone gives no finite numbers. SamplesError: too few samples for a head.
     """
     material = Material(_embedded(bench), _tuned(bench) if tune else None)
-    final, each = material.projections(bench.recipe, bench.seed)
+    final, each = material.projections(bench.recipe)
     maps = _support(bench, material, final)
     count = sum(len(patches.vectors) for patches in material.folds)
     if trim:

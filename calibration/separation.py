@@ -137,7 +137,7 @@ class Trial:
 
     def _bank(self, others: NDArray[np.bool_], power: float) -> tuple[Projection, NearestNeighbours]:
         patches = join([patches_of(self._normal[index], int(index), self._inside) for index in np.flatnonzero(others)])
-        projection = Projection(learn(patches, power, np.random.default_rng(self._seed)) if power > 0 else None)
+        projection = Projection(learn(patches, power) if power > 0 else None)
         vectors = projection.apply(patches.vectors)
         rows, _ = greedy_k_center(vectors, self._recipe.vectors, np.random.default_rng(self._seed))
         grid_hw, neighbours = self._engine.grid[:2], self._recipe.neighbours

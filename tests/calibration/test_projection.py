@@ -17,7 +17,7 @@ from calibration import head as heads
 from calibration.calibrate import Options, calibrate
 from calibration.head import HIDDEN, Head, Lesson, loss, train
 from calibration.metric import COMPONENTS, Metric, learn
-from calibration.pool import Patches, join
+from calibration.pool import Patches
 from calibration.projection import FILE, Projection
 from inspector.bank import Bank, file_sha256, read_manifest
 from inspector.cli import main
@@ -48,38 +48,38 @@ def patches(vectors: np.ndarray, source: int) -> Patches:
     return Patches(vectors.astype(np.float32), np.full(count, source, np.int32), np.zeros((count, 2), np.int32))
 
 
-def test_the_metric_evens_out_how_normal_patches_differ_and_keeps_what_tells_them_apart() -> None:
-    """Forty places far apart; samples differ along one direction twenty times as much as along the others."""
+def test_the_metric_evens_out_the_directions_in_which_normal_patches_spread() -> None:
     rng = np.random.default_rng(0)
-    places = rng.normal(size=(40, 8)) * 30
-    nuisance = np.ones(8)
-    nuisance[3] = 20
-    drawn = join([patches(places + rng.normal(size=(40, 8)) * nuisance * 0.1, number) for number in range(8)])
-    metric = learn(drawn, 1.0, np.random.default_rng(0))
+    spread = np.array([1, 1, 1, 20, 1, 1, 1, 1])
+    drawn = patches(rng.normal(size=(900, 8)) * spread + 3, 0)
+    metric = learn(drawn, 1.0)
     assert metric is not None
     assert metric.weights.dtype == metric.offset.dtype == np.float32
     usual, other = (np.linalg.norm(metric.weights[axis]) for axis in (3, 5))
     assert other > 2 * usual
-    np.testing.assert_allclose(metric.apply(drawn.vectors).mean(0), 0, atol=1e-3)
-    same = learn(drawn, 0.0, np.random.default_rng(0))
+    mapped = metric.apply(drawn.vectors)
+    np.testing.assert_allclose(mapped.mean(0), 0, atol=1e-3)
+    correlations = np.corrcoef(mapped.T) - np.eye(8)
+    assert np.abs(correlations).max() < 1e-3
+    assert mapped.var(0).sum() == pytest.approx(drawn.vectors.var(0).sum(), rel=1e-3)
+    assert (np.diff(mapped.var(0)) <= 1e-3).all()  # what normal patches spread over most comes first
+    same = learn(drawn, 0.0)
     assert same is not None
     np.testing.assert_allclose(same.weights @ same.weights.T, np.eye(8), atol=1e-4)
 
 
 def test_the_metric_shortens_long_vectors() -> None:
-    rng = np.random.default_rng(0)
-    long = join([patches(rng.normal(size=(900, COMPONENTS + 40)), number) for number in range(2)])
-    metric = learn(long, 1.0, rng)
+    long = patches(np.random.default_rng(0).normal(size=(1800, COMPONENTS + 40)), 0)
+    metric = learn(long, 1.0)
     assert metric is not None
     assert metric.weights.shape == (COMPONENTS + 40, COMPONENTS)
 
 
 def test_samples_that_cannot_tell_have_no_metric() -> None:
     rng = np.random.default_rng(0)
-    one = rng.normal(size=(200, 8))
-    assert learn(join([patches(one, 0), patches(one, 1)]), 1.0, rng) is None
-    few = join([patches(rng.normal(size=(30, 8)), number) for number in range(2)])
-    assert learn(few, 1.0, rng) is None
+    assert learn(patches(np.ones((200, 8)), 0), 1.0) is None
+    assert learn(patches(rng.normal(size=(79, 8)), 0), 1.0) is None
+    assert learn(patches(rng.normal(size=(80, 8)), 0), 1.0) is not None
 
 
 def test_gradients_are_those_of_the_loss() -> None:
