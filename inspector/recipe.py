@@ -34,8 +34,8 @@ class Recipe(BaseModel):
         outside the region of interest.
     layers: names of the backbone's layers, finest first; empty takes the backbone's own (strides 8 and 16).
     pooling: side of the neighbourhood that is averaged around each patch (PatchCore's locally aware features), odd.
-    whitening: how far the directions in which normal patches spread are evened out, 0 (not) to 1 (fully). `auto`: calibration
-        finds out on the part whether that helps; the bank's own recipe says 0 or 1 then.
+    whitening: how far the directions in which normal patches spread are evened out, 0 (not) to 1 (fully). `auto`:
+        calibration finds out on the part whether that helps; the bank's own recipe says 0 or 1 then.
     light: by which share the light may change on the line, 0 to 0.6; samples are banked darker and brighter by it, too.
     neighbours: k of the k-NN distance; the patch score is the mean distance to the k nearest vectors.
     vectors: the most vectors that the bank may hold: this bounds the cost of every frame.
