@@ -20,7 +20,7 @@ from calibration.caveats import caveats
 from calibration.choice import Choice, choose
 from calibration.export import embedding_graph
 from calibration.finetune import Tuned
-from calibration.fit import Bench, Fit, fit, select
+from calibration.fit import Bench, Prepared, cross_fit, prepare, select
 from calibration.pool import Patches
 from calibration.progress import Track, silent
 from calibration.projection import FILE as PROJECTION_FILE
@@ -101,8 +101,8 @@ class Options:
 class Calibrated:
     """What came of it. radius: the largest distance of a normal patch to the bank.
 
-    suspects: samples to look at; where they were excluded, they are among `skipped` as well, and `trimmed` is the share
-    of the others' patches that was left out too. extent: how much the
+    choice: the recipe, and what else was tried. suspects: samples to look at; where they were excluded, they are among
+    `skipped` as well, and `trimmed` is the share of the others' patches that was left out too. extent: how much the
     region of interest leaves; None without one. caveats: what these samples cannot tell. tuned: what fine-tuning came
     to; None where it was not asked for.
     """
@@ -153,24 +153,26 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         graph = embedding_graph(backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std)
         engine = OpenVinoEngine(graph)
 
-        def fitted(samples: Samples, *, tune: bool, trim: bool = False) -> Fit:
-            fold = assign_folds(len(samples.files), options)
-            return fit(Bench(samples, recipe, engine, fold, options.seed, track), tune=tune, trim=trim)
+        def bench_of(samples: Samples) -> Bench:
+            return Bench(samples, recipe, engine, assign_folds(len(samples.files), options), options.seed, track)
 
         twice = options.exclude_suspects
-        found = fitted(samples, tune=options.finetune and not twice)
-        suspects = _suspects(samples, found)
+        bench = bench_of(samples)
+        prepared = prepare(bench, tune=options.finetune and not twice)
+        suspects = _suspects(bench, prepared)
         if twice:
             samples = samples.without({item.index: f"suspicious: {item.reason}" for item in suspects})
-            found = fitted(samples, tune=options.finetune, trim=True)
-        if projection := found.projection:
+            bench = bench_of(samples)
+            prepared = prepare(bench, tune=options.finetune).without_doubtful()
+        found = cross_fit(bench, prepared)
+        if projection := prepared.projection:
             projection.save(draft / PROJECTION_FILE)
             graph = embedding_graph(
                 backbone.features, recipe, mean=backbone.info.mean, std=backbone.info.std, projection=projection
             )
             engine = OpenVinoEngine(graph)
         image, pixel = limits(found.scores, options.max_false_reject), limits(found.peaks, options.max_false_reject)
-        memory, radius = select(found.material.patches(), recipe.vectors, options.seed, projection)
+        memory, radius = select(prepared.material.patches(), recipe.vectors, options.seed, projection)
         ov.save_model(graph, draft / "graph.xml", compress_to_fp16=False)
         (draft / "backbone.safetensors").write_bytes(backbone.weights)
         save_file(
@@ -178,12 +180,12 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
             draft / "memory.safetensors",
         )
         save_file(
-            {"scores": found.scores, "peaks": found.peaks, "fold": assign_folds(len(samples.files), options)},
+            {"scores": found.scores, "peaks": found.peaks, "fold": bench.fold},
             draft / "calibration.safetensors",
         )
         save_file(found.baseline.arrays(), draft / DRIFT_FILE)
         listed = _write_thumbnails(samples, recipe, draft / "samples")
-        tuned = found.material.tuned
+        tuned = prepared.material.tuned
         done = [f"{len(suspects)} suspects left out"] * twice + ([tuned.said] if tuned else [])
         operation = ", ".join(["calibrate", *done])
         manifest = _manifest(draft, recipe, backbone, engine, memory, radius, listed, image, pixel, operation, options)
@@ -201,7 +203,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         choice=choice,
         suspects=suspects,
         excluded=twice,
-        trimmed=found.trimmed,
+        trimmed=prepared.trimmed,
         extent=extent_of(recipe, manifest.grid_hw),
         caveats=caveats(samples),
         tuned=tuned,
@@ -215,9 +217,10 @@ def assign_folds(count: int, options: Options) -> NDArray[np.int32]:
     return fold if options.blocks else np.random.default_rng(options.seed).permutation(fold)
 
 
-def _suspects(samples: Samples, found: Fit) -> tuple[Suspect, ...]:
-    names = [samples.name(index) for index in range(len(samples.files))]
-    return find_suspects(names, found.support, [file.look for file in samples.files], found.heats)
+def _suspects(bench: Bench, prepared: Prepared) -> tuple[Suspect, ...]:
+    names = [bench.samples.name(index) for index in bench.numbers]
+    looks = [file.look for file in bench.samples.files]
+    return find_suspects(names, prepared.worst, looks, [bench.small_heat(each) for each in prepared.support])
 
 
 def _write_thumbnails(samples: Samples, recipe: Recipe, folder: Path) -> tuple[Sample, ...]:

@@ -4,7 +4,6 @@ No sample is ever scored against itself: each is held against a bank selected fr
 is learnt without it for that.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -81,6 +80,13 @@ class Bench:
         window = window_of(self.recipe)
         return window.spread(heat) if window else heat
 
+    def small_heat(self, patch_scores: Float32Array) -> Float32Array:
+        """Patch scores over the crop or whole frame, at most HEAT_SIDE rows and columns, to be looked at."""
+        heat = self.heat(patch_scores) if window_of(self.recipe) else patch_scores
+        rows, columns = heat.shape
+        size_wh = min(columns, HEAT_SIDE), min(rows, HEAT_SIDE)
+        return np.asarray(cv2.resize(heat, size_wh, interpolation=cv2.INTER_AREA), np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Material:
@@ -114,50 +120,72 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """Material, the projection of all of it, and each sample's figures.
+class Prepared:
+    """Material, what it is compared by, and what the samples say of one another.
 
-    scores, peaks: image score and highest value of the anomaly map against a bank of the other folds, float32 (n,).
-    support: how far each sample's worst patch is from what most others show, float32 (n,); heats: that of all its
-    patches, over the crop or whole frame, float32 (rows, columns) at most HEAT_SIDE each. trimmed: the share of the
-    patches that is no ground for a bank, as too few others vouch for it.
+    projection: learnt of all samples; cross_fitted: of all folds but one each. support: how far each sample's patches
+    are from what most others show, float32 (grid_h, grid_w). trimmed: the share of the patches that is left out.
     """
 
     material: Material
     projection: Projection
+    cross_fitted: tuple[Projection, ...]
+    support: list[Float32Array]
+    trimmed: float = 0.0
+
+    @property
+    def worst(self) -> Float32Array:
+        """The highest support of each sample, float32 (n,)."""
+        return np.array([image_score(each) for each in self.support], np.float32)
+
+    def without_doubtful(self) -> "Prepared":
+        """Patches that too few other samples vouch for are no grounds for a bank."""
+        kept = tuple(patches.take(supported(patches, self.support)) for patches in self.material.folds)
+        before, after = (sum(len(part.vectors) for part in parts) for parts in (self.material.folds, kept))
+        return replace(self, material=replace(self.material, folds=kept), trimmed=1 - after / before)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Each sample against a bank of the other folds: image score and highest value of the anomaly map, float32 (n,);
+    and what the samples are usually like.
+    """
+
     scores: Float32Array
     peaks: Float32Array
-    support: Float32Array
-    heats: list[Float32Array]
-    trimmed: float
     baseline: Baseline
 
 
-def fit(bench: Bench, *, tune: bool, trim: bool) -> Fit:
-    """Embed, learn projections, ask the other samples, cross-fit.
-
-    tune: train a head. trim: leave out patches that too few other samples vouch for.
+def prepare(bench: Bench, *, tune: bool) -> Prepared:
+    """Embed the samples, train a head if asked for, learn projections, and ask the samples of one another.
 
     Raises:
         BackboneError: the backbone gives no finite numbers. SamplesError: too few samples for a head.
     """
     material = Material(_embedded(bench), _tuned(bench) if tune else None)
     final, each = material.projections(bench.recipe)
-    maps = _support(bench, material, final)
-    count = sum(len(patches.vectors) for patches in material.folds)
-    if trim:
-        material = replace(material, folds=tuple(part.take(supported(part, maps)) for part in material.folds))
-    scores, peaks, baseline = _cross_fit(bench, material, final, each)
-    return Fit(
-        material=material,
-        projection=final,
-        scores=scores,
-        peaks=peaks,
-        support=np.array([image_score(each) for each in maps], np.float32),
-        heats=[_small(bench.heat(each) if window_of(bench.recipe) else each) for each in maps],
-        trimmed=1 - sum(len(patches.vectors) for patches in material.folds) / count,
-        baseline=baseline,
-    )
+    return Prepared(material, final, tuple(each), _support(bench, material, final))
+
+
+def cross_fit(bench: Bench, prepared: Prepared) -> Figures:
+    """Hold each sample, in a light that frames may be in, against a bank of the other folds."""
+    recipe, inside, grid_hw = bench.recipe, bench.inside, bench.engine.grid[:2]
+    count = len(bench.numbers)
+    normals = Normals(count, prepared.projection.width(bench.engine.grid[2]))
+    scores, peaks, usual = (np.empty(count, np.float32) for _ in range(3))
+    folds = range(len(prepared.material.folds))
+    for held_out in bench.track(folds, "cross-fitting thresholds"):
+        projection = prepared.cross_fitted[held_out]
+        memory, _ = select(prepared.material.patches(held_out), recipe.vectors, bench.seed, projection)
+        neighbours = NearestNeighbours.on(bench.engine, memory.vectors, recipe.neighbours, grid_hw, inside)
+        for index in map(int, np.flatnonzero(bench.fold == held_out)):
+            picture = bench.picture(index, any_light(recipe.light, np.random.default_rng([bench.seed, index])))
+            embedding = bench.embed(picture, index)
+            normals.take(index, picture, prepared.projection.apply(embedding), inside)
+            patch_scores = neighbours.patch_scores(projection.apply(embedding), inside)
+            scores[index], peaks[index] = image_score(patch_scores), bench.heat(patch_scores).max()
+            usual[index] = usual_patch(patch_scores, inside)
+    return Figures(scores, peaks, normals.baseline(bench.fold, usual))
 
 
 def select(patches: Patches, count: int, seed: int, projection: Projection) -> tuple[Patches, float]:
@@ -207,33 +235,3 @@ def _support(bench: Bench, material: Material, projection: Projection) -> list[F
         bench.seed,
         bench.track,
     )
-
-
-def _cross_fit(
-    bench: Bench, material: Material, final: Projection, cross_fitted: Sequence[Projection]
-) -> tuple[Float32Array, Float32Array, Baseline]:
-    """Image score and highest value of the anomaly map of each sample, in a light that frames may be in, and what the
-    samples are usually like.
-    """
-    recipe, inside, grid_hw = bench.recipe, bench.inside, bench.engine.grid[:2]
-    count = len(bench.numbers)
-    normals = Normals(count, final.width(bench.engine.grid[2]))
-    scores, peaks, usual = (np.empty(count, np.float32) for _ in range(3))
-    for held_out in bench.track(range(len(material.folds)), "cross-fitting thresholds"):
-        projection = cross_fitted[held_out]
-        memory, _ = select(material.patches(held_out), recipe.vectors, bench.seed, projection)
-        neighbours = NearestNeighbours.on(bench.engine, memory.vectors, recipe.neighbours, grid_hw, inside)
-        for index in map(int, np.flatnonzero(bench.fold == held_out)):
-            picture = bench.picture(index, any_light(recipe.light, np.random.default_rng([bench.seed, index])))
-            embedding = bench.embed(picture, index)
-            normals.take(index, picture, final.apply(embedding), inside)
-            patch_scores = neighbours.patch_scores(projection.apply(embedding), inside)
-            scores[index], peaks[index] = image_score(patch_scores), bench.heat(patch_scores).max()
-            usual[index] = usual_patch(patch_scores, inside)
-    return scores, peaks, normals.baseline(bench.fold, usual)
-
-
-def _small(heat: Float32Array) -> Float32Array:
-    rows, columns = heat.shape
-    size_wh = min(columns, HEAT_SIDE), min(rows, HEAT_SIDE)
-    return np.asarray(cv2.resize(heat, size_wh, interpolation=cv2.INTER_AREA), np.float32)
