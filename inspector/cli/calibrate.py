@@ -154,16 +154,14 @@ def as_text(done: "Calibrated", seconds: float) -> str:
 
 
 def _choice(choice: "Choice") -> list[str]:
-    """What was tried on the part, the best last but for what was not taken."""
+    """What was tried on the part, in order."""
     if not choice.tried:
         return []
-    first, sizes = choice.tried[0], len({item.recipe.size_wh for item in choice.tried}) > 1
-    lines = [f"recipe     by trial: held-back samples against synthetic defects, area under the curve {first.area:.3f}"]
-    for item in choice.tried[1:]:
-        name = "{}x{}".format(*item.recipe.size_wh) if sizes else ""
-        name += f"{' with ' if sizes else ''}the metric" if item.recipe.power > 0 else ""
-        said = "taken" if item.taken else "not taken"
-        lines.append(f"             {name} {item.area:.3f} ({item.gain:+.3f}, standard error {item.error:.3f}): {said}")
+    lines = ["recipe     tried on held-back samples against synthetic defects; area under the ROC curve:"]
+    for item in choice.tried:
+        name = "{}x{}".format(*item.recipe.size_wh) + (" with the metric" if item.recipe.power > 0 else "")
+        gain = "" if item.gain is None else f"  {item.gain:+.3f}, standard error {item.error:.3f}"
+        lines.append(f"             {name:<24} {item.area:.3f}{gain}{': taken' if item.taken and gain else ''}")
     return lines
 
 

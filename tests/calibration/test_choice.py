@@ -111,8 +111,8 @@ def test_the_command_tells_what_it_tried(good: Path, tmp_path: Path, capsys: pyt
         main(["calibrate", *options, str(tmp_path / "small.yaml"), "-o", str(tmp_path / "one")])
     assert left.value.code == 0
     out = capsys.readouterr().out
-    assert "recipe     by trial" in out
-    assert "the metric 0." in out
+    assert "recipe     tried on held-back samples" in out
+    assert "64x64 with the metric" in out
     with pytest.raises(SystemExit) as left:
         main(["calibrate", *options, str(tmp_path / "auto.yaml"), "-o", str(tmp_path / "two"), "--json"])
     assert left.value.code == 0
