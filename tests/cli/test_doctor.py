@@ -150,7 +150,7 @@ def test_the_shipped_access_list_lets_the_daemon_do_its_work(
 def test_a_bank_that_is_damaged_and_one_that_is_too_slow_are_found(
     broker: Mosquitto, write: Callable[..., Path], tmp_path: Path, bank: Path
 ) -> None:
-    eight = [{"id": f"plant/line/cam{number}", "bank": str(bank)} for number in range(8)]
+    eight = [{"id": f"plant/hall1/line1/cam{number}", "bank": str(bank)} for number in range(8)]
     found = doctor(write(broker.port, stations=eight), "--takt", "0.001", code=1)
     assert marks(found)["speed"] == {"fail"}
     path = write(broker.port, stations=[{"id": str(CAM1), "bank": "nowhere"}])
