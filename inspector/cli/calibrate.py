@@ -160,8 +160,10 @@ def _choice(choice: "Choice") -> list[str]:
     lines = ["recipe     tried on held-back samples against synthetic defects; area under the ROC curve:"]
     for item in choice.tried:
         name = "{}x{}".format(*item.recipe.size_wh) + (" with the metric" if item.recipe.power > 0 else "")
-        gain = "" if item.gain is None else f"  {item.gain:+.3f}, standard error {item.error:.3f}"
-        lines.append(f"             {name:<24} {item.area:.3f}{gain}{': taken' if item.taken and gain else ''}")
+        line = f"             {name:<24} {item.area:.3f}"
+        if item.gain is not None:
+            line += f"  {item.gain:+.3f}, standard error {item.error:.3f}: {'taken' if item.taken else 'not taken'}"
+        lines.append(line)
     return lines
 
 
