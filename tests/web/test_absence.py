@@ -84,7 +84,7 @@ def test_the_queue_says_why_there_is_no_picture(site: ReviewSite, visit: Visit) 
     faults = watched(page)
     page.goto("/?state=all")
     expect(page.locator(".frame-card")).to_have_count(len(kinds))
-    page.wait_for_function("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.images].every(one => one.complete && one.naturalWidth > 0)")
     for frame, why in kinds.items():
         card = page.locator(f'[data-frame="{frame}"]')
         if why == DAMAGED:  # found out only when it is read: a picture says it
@@ -130,7 +130,7 @@ def test_a_frame_that_was_removed_is_told_where_banks_still_speak_of_it(site: Re
     page.goto(f"/banks/candidates/{number}")
     expect(page.locator("#changed img")).to_have_count(1)
     page.locator("#changed img").scroll_into_view_if_needed()
-    page.wait_for_function("[...document.images].every(one => one.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.images].every(one => one.naturalWidth > 0)")
     assert page.request.get(f"/frame/{gone}/thumbnail").body() == placeholder(GONE)
     assert faults == []
     page.goto(f"/frame/{gone}")

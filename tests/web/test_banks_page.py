@@ -70,7 +70,7 @@ def test_rebuild_shadow_promote_and_roll_back(
     expect(page.locator("#cleared")).to_have_text("20 of 20")
     expect(page.locator("#guard-missed")).to_have_text("0 of 4")
     expect(page.locator("#changed .frame-card")).to_have_count(20)
-    page.wait_for_function("[...document.images].every(one => one.loading === 'lazy' || one.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.images].every(one => one.loading === 'lazy' || one.naturalWidth > 0)")
     assert in_use(site) == before
     page.fill("input[name=reason]", "the new <b>stamp</b>")
     page.click("#promote")
