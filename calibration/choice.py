@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calibration.progress import Track, named, silent
 from calibration.separation import Separation, Trial, chosen
-from inspector.recipe import Recipe
+from inspector.recipe import LARGEST, Recipe
 
 FEWEST: Final = 20
 """Fewer samples than this cannot tell recipes apart: plain distances at the recipe's own size."""
@@ -33,7 +33,7 @@ LEAST_GAIN: Final = 0.01
 DRAWS: Final = 200
 """Of the samples with replacement, for the standard error of a gain."""
 
-SIZES: Final = (1.0, 1.25, 1.5)
+SIZES: Final = (1.25, 1.5)
 """Sides of the picture that `auto` tries, as multiples of the recipe's. A frame costs the square of it."""
 
 STRIDE: Final = 16
@@ -99,9 +99,10 @@ def choose(
 
 
 def _looks(recipe: Recipe) -> list[Recipe]:
-    """The recipe at each of SIZES, in whole patches of STRIDE pixels."""
+    """The recipe as it is and at each of SIZES, in whole patches of STRIDE pixels, up to the largest that may be."""
     sizes = [tuple(math.ceil(side * scale / STRIDE) * STRIDE for side in recipe.size_wh) for scale in SIZES]
-    return [recipe.model_copy(update={"size_wh": size_wh}) for size_wh in dict.fromkeys([recipe.size_wh, *sizes[1:]])]
+    listed = dict.fromkeys([recipe.size_wh, *(size_wh for size_wh in sizes if max(size_wh) <= LARGEST)])
+    return [recipe.model_copy(update={"size_wh": size_wh}) for size_wh in listed]
 
 
 def _held_against(recipe: Recipe, found: Separation, held: Separation | None) -> Tried:

@@ -3,8 +3,8 @@
 Distances to one bank of all other samples do not: where a defect comes more than once, each vouches for the next. So
 the samples are split into many small groups with a bank each, and a patch's support is the median of its distances to
 the groups that do not hold its sample: a defect in a tenth of the samples, of several kinds, is at home in few groups,
-a normal patch in most. A medoid vote in the spirit of SoftPatch (Jiang et al., NeurIPS 2022), which weighs patches by
-local outlier factors, and of median of means.
+a normal patch in most. In the spirit of SoftPatch (Jiang et al., NeurIPS 2022), which weighs patches by local outlier
+factors, and of the median of means.
 """
 
 from collections.abc import Callable

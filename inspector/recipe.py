@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -11,7 +11,10 @@ from inspector import roi as regions_of_interest
 from inspector.errors import RecipeError
 from inspector.roi import Area, Roi
 
-Side = Annotated[int, Field(ge=32, le=4096)]
+LARGEST: Final = 4096
+"""Side of a picture at most, pixels."""
+
+Side = Annotated[int, Field(ge=32, le=LARGEST)]
 
 
 class Crop(BaseModel):

@@ -9,7 +9,7 @@ import pytest
 from banks import write_good
 
 from calibration.calibrate import Options, calibrate
-from calibration.choice import FEWEST, LEAST_GAIN, SIZES, Tried, _held_against, choose
+from calibration.choice import FEWEST, LEAST_GAIN, SIZES, Tried, _held_against, _looks, choose
 from calibration.metrics import image_auroc
 from calibration.separation import Separation
 from inspector.bank import read_manifest
@@ -57,6 +57,11 @@ def test_sizes_are_tried_in_whole_strides(good: Path) -> None:
     assert found.recipe.power == 0
 
 
+def test_no_size_is_tried_that_a_recipe_may_not_have() -> None:
+    wide = Recipe(auto=True, size_wh=(3200, 64))
+    assert [look.size_wh for look in _looks(wide)] == [(3200, 64), (4000, 80)]
+
+
 def test_a_pattern_that_the_picture_cannot_resolve_asks_for_a_larger_one(tmp_path: Path) -> None:
     """A weave whose threads fall between the pixels of a 64 pixel picture."""
     folder = tmp_path / "weave"
@@ -100,7 +105,7 @@ def test_the_bank_says_what_was_chosen(good: Path, tmp_path: Path) -> None:
     kept = read_manifest(tmp_path / "bank").recipe
     assert not kept.auto
     assert (kept.size_wh, kept.power) == (done.choice.recipe.size_wh, done.choice.recipe.power)
-    assert len(done.choice.tried) == 2 * len(SIZES)
+    assert len(done.choice.tried) == 2 * (1 + len(SIZES))
 
 
 def test_the_command_tells_what_it_tried(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
