@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.ours import data_sets
 from benchmarks.report import machine, number, table, write
 from calibration.evaluation import GOOD
-from calibration.metrics import image_auroc
+from calibration.metrics import PixelFigures, image_auroc
 from calibration.separation import Trial, chosen
 from inspector.folder import image_files
 from inspector.recipe import Recipe
@@ -62,11 +62,12 @@ def main() -> None:
             if data.name not in measured:
                 paths = chosen(image_files(data / "train" / GOOD))
                 recipe = Recipe(**{"whitening": 0.0, **VARIANTS[name]})
-                found = Trial(paths, recipe, arguments.backbone, seed=arguments.seed).separation(recipe.power)
+                pixels = PixelFigures()
+                found = Trial(paths, recipe, arguments.backbone, seed=arguments.seed).separation(recipe.power, pixels)
                 measured[data.name] = {
                     "normal": found.normal.tolist(),
                     "defect": found.defect[0].tolist(),
-                    "pixel_auroc": found.pixel_auroc,
+                    "pixel_auroc": pixels.auroc,
                 }
                 write(document, arguments.json)
                 print(f"{name}, {data.name}: {_area(measured[data.name]):.3f}", flush=True)

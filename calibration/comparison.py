@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calibration.calibrate import Options, calibrate
 from calibration.evaluation import GOOD, Evaluation, evaluate, find_cases
-from calibration.metrics import image_auroc
+from calibration.metrics import PixelFigures, image_auroc
 from calibration.progress import Track, named, silent
 from calibration.samples import read_samples
 from calibration.separation import Separation, Trial, chosen
@@ -306,8 +306,9 @@ def _judge(
     paths = chosen([file.path for file in samples.files])
     beside = [other.recipe for other in listed]
     trial = Trial(paths, pipeline.bank.recipe, candidate.backbone, beside=beside, seed=options.seed, track=track)
-    separation = trial.separation(pipeline.bank.recipe.power)
-    return _by_separation(candidate, pipeline, separation, [str(path) for path in trial.paths], seconds)
+    pixels = PixelFigures()
+    separation = trial.separation(pipeline.bank.recipe.power, pixels)
+    return _by_separation(candidate, pipeline, separation, pixels, [str(path) for path in trial.paths], seconds)
 
 
 def _by_frames(candidate: Candidate, pipeline: Pipeline, evaluation: Evaluation, seconds: float) -> _Outcome:
@@ -334,7 +335,12 @@ def _by_frames(candidate: Candidate, pipeline: Pipeline, evaluation: Evaluation,
 
 
 def _by_separation(
-    candidate: Candidate, pipeline: Pipeline, separation: Separation, names: Sequence[str], seconds: float
+    candidate: Candidate,
+    pipeline: Pipeline,
+    separation: Separation,
+    pixels: PixelFigures,
+    names: Sequence[str],
+    seconds: float,
 ) -> _Outcome:
     manifest = pipeline.bank.manifest
     scores = separation.defect[0]
@@ -342,8 +348,8 @@ def _by_separation(
     judged = Judged(
         candidate=candidate,
         image_auroc=image_auroc(separation.normal, scores),
-        pixel_auroc=separation.pixel_auroc,
-        aupro=separation.aupro,
+        pixel_auroc=pixels.auroc,
+        aupro=pixels.aupro,
         false_reject_rate=None,
         escape_rate=decided.count(Decision.OK) / len(decided),
         uncertain_rate=decided.count(Decision.UNCERTAIN) / len(decided),

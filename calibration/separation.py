@@ -46,14 +46,10 @@ TRIES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """Image scores of n samples as they are, float32 (n,), and with defects, float32 (turns, n); pixel figures of the
-    latter's maps.
-    """
+    """Image scores of n samples as they are, float32 (n,), and with defects, float32 (turns, n)."""
 
     normal: Float32Array
     defect: Float32Array
-    pixel_auroc: float | None
-    aupro: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +105,13 @@ class Trial:
         self._normal = np.stack(normal)
         self._planted = [planted[turn::turns] for turn in range(turns)]
 
-    def separation(self, power: float) -> Separation:
+    def separation(self, power: float, pixels: PixelFigures | None = None) -> Separation:
         """Each sample, as it is and with its defects, against a bank of the other folds, as calibration makes them.
 
-        power: of the metric, see there; 0 for none.
+        power: of the metric, see there; 0 for none. pixels: counts the maps of the defects, if asked for.
         """
         normal = np.empty(len(self.paths), np.float32)
         defect = np.empty((len(self._planted), len(self.paths)), np.float32)
-        pixels = PixelFigures()
         for held_out in range(FOLDS):
             projection, nearest = self._bank(self._fold != held_out, power)
             for index in np.flatnonzero(self._fold == held_out):
@@ -125,8 +120,9 @@ class Trial:
                     embedding, mask = planted[index]
                     scores = nearest.patch_scores(projection.apply(embedding), self._inside)
                     defect[turn, index] = image_score(scores)
-                    self._count(pixels, scores, mask)
-        return Separation(normal, defect, pixels.auroc, pixels.aupro)
+                    if pixels is not None:
+                        self._count(pixels, scores, mask)
+        return Separation(normal, defect)
 
     def _count(self, pixels: PixelFigures, scores: Float32Array, mask: NDArray[np.bool_]) -> None:
         heat = anomaly_map(scores, picture_wh(self._recipe), self._inside)

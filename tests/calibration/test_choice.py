@@ -80,7 +80,7 @@ def test_a_pattern_that_the_picture_cannot_resolve_asks_for_a_larger_one(tmp_pat
 def separation(shift: float, count: int = 60) -> Separation:
     rng = np.random.default_rng(1)
     normal, defect = rng.normal(0, 1, count), rng.normal(shift, 1, (2, count))
-    return Separation(normal.astype(np.float32), defect.astype(np.float32), None, None)
+    return Separation(normal.astype(np.float32), defect.astype(np.float32))
 
 
 def test_only_a_gain_beyond_doubt_is_taken() -> None:
