@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import cv2
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
@@ -28,18 +27,14 @@ from calibration.samples import Samples, Skipped, read_samples
 from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
 from calibration.thresholds import Limits, limits
+from calibration.thumbnail import thumbnail
 from inspector import bank as bank_files
-from inspector import frame as decoder
 from inspector.bank import DRIFT_FILE, Calibration, Lineage, Manifest, Promise, Sample
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import UsageError
-from inspector.patches import picture_of
 from inspector.recipe import Recipe
 from inspector.types import Thresholds
 from inspector.window import Extent, extent_of
-
-THUMBNAIL = 160
-"""Longer side of a sample's thumbnail, pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +223,8 @@ def _write_thumbnails(samples: Samples, recipe: Recipe, folder: Path) -> tuple[S
     folder.mkdir()
     listed = []
     for index, file in enumerate(samples.files):
-        picture, view = picture_of(decoder.decode(file.path.read_bytes()), recipe)
-        scale = THUMBNAIL / max(view.width, view.height)
-        size = (max(1, round(view.width * scale)), max(1, round(view.height * scale)))
-        small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), size, interpolation=cv2.INTER_AREA)
         name = f"{index:06d}.jpg"
-        (folder / name).write_bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+        (folder / name).write_bytes(thumbnail(file.path.read_bytes(), recipe))
         listed.append(Sample(path=samples.name(index), sha256=file.sha256, thumbnail=name))
     return tuple(listed)
 

@@ -4,10 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
 from calibration.light import factors, lit
 from calibration.pool import Patches, join, patches_of
+from calibration.thumbnail import thumbnail
 from inspector import frame as decoder
 from inspector.bank import Bank
 from inspector.patches import picture_of
@@ -16,7 +15,6 @@ from inspector.scoring import NearestNeighbours, anomaly_map, image_score
 from inspector.types import Float32Array
 from inspector.window import inside_of, picture_wh, window_of
 
-_THUMBNAIL = 160
 _MARGIN = 0.8
 
 
@@ -58,11 +56,7 @@ class Reader:
 
     def thumbnail(self, payload: bytes) -> bytes:
         """A small JPEG of what the backbone sees. Raises FrameError."""
-        picture, view = picture_of(decoder.decode(payload), self._recipe)
-        scale = _THUMBNAIL / max(view.width, view.height)
-        size = (max(1, round(view.width * scale)), max(1, round(view.height * scale)))
-        small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), size, interpolation=cv2.INTER_AREA)
-        return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+        return thumbnail(payload, self._recipe)
 
     def neighbours(self, vectors: Float32Array) -> NearestNeighbours:
         """A search of vectors by the recipe's k."""

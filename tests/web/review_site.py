@@ -47,6 +47,11 @@ class ReviewSite:
         self._pipeline = Pipeline.open(bank)
         self._added = 0
 
+    def decide_all(self) -> None:
+        """Nothing waits any more."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE frames SET disposition = 'unsure' WHERE disposition IS NULL")
+
     def add(
         self,
         payload: bytes | None = None,

@@ -22,8 +22,7 @@ expect.set_options(timeout=DEADLINE_S * 1000)
 @pytest.fixture(autouse=True)
 def _empty_queue(site: ReviewSite) -> None:
     """What earlier tests left open is decided."""
-    with site.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE frames SET disposition = 'unsure' WHERE disposition IS NULL")
+    site.decide_all()
 
 
 def shows(page: Page, frame: int) -> None:
