@@ -4,16 +4,14 @@ Every mistake is one line: file and line (or the environment's variable), key, w
 a typo the key meant. Paths are relative to the file.
 """
 
-import difflib
 import ipaddress
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -30,8 +28,8 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
+from inspector import mistakes
 from inspector.errors import SettingsError, SettingsMistakesError, StationNameError
 from inspector.overrides import Override, apply, collect
 from inspector.types import StationId
@@ -358,7 +356,7 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
         raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(root, yaml.MappingNode):
         raise SettingsError(f"{path}: got {type(content).__name__}, expected keys and values")
-    _refuse_repeated_keys(path, root)
+    mistakes.refuse_repeated_keys(path, root)
     return root, content
 
 
@@ -369,108 +367,9 @@ def _validated(
         return Settings.model_validate(apply(content, overrides), context={"base": path.absolute().parent})
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        texts = {tuple(_loc_of(problem)) for problem in problems if problem["type"] == "string_type"}
+        texts = {mistakes.place(problem) for problem in problems if problem["type"] == "string_type"}
         if again and any(one.loc in texts for one in overrides):
             literal = [one.as_text() if one.loc in texts else one for one in overrides]
             return _validated(path, root, content, literal, again=False)
-        mistakes = tuple(_explain(path, root, problem, overrides) for problem in problems)
-        raise SettingsMistakesError(mistakes) from error
-
-
-def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise SettingsError(f"{path}:{line}: {key.value}: given twice, expected once")
-            seen.add(key.value)
-            _refuse_repeated_keys(path, value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_keys(path, item)
-
-
-def _loc_of(problem: ErrorDetails) -> list[str | int]:
-    return [part for part in problem["loc"] if not str(part).startswith("function-")]
-
-
-def _explain(path: Path, root: yaml.Node, problem: ErrorDetails, overrides: Sequence[Override]) -> str:
-    loc = _loc_of(problem)
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
-    text = _problem(problem["type"], problem["msg"], problem.get("input"), loc)
-    said = f"{key}: {text}" if key else text
-    variable = _variable(root, loc, overrides)
-    return f"environment: {variable}: {said}" if variable else f"{path}:{_line(root, loc)}: {said}"
-
-
-def _variable(root: yaml.Node, loc: Sequence[str | int], overrides: Sequence[Override]) -> str | None:
-    """The variable that set what is wrong, or what holds it, or all there is of what the file does not have."""
-    depth = _depth(root, loc)
-    for one in overrides:
-        place = list(one.loc)
-        if loc and place == list(loc[: len(place)]):
-            return one.variable
-        if depth < len(loc) and place[: depth + 1] == list(loc[: depth + 1]):
-            return one.variable
-    return None
-
-
-def _depth(node: yaml.Node, loc: Sequence[str | int]) -> int:
-    """How many levels of a place the file has."""
-    for depth, part in enumerate(loc):
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-        elif isinstance(node, yaml.MappingNode) and (
-            below := [value for key, value in node.value if key.value == part]
-        ):
-            node = below[0]
-        else:
-            return depth
-    return len(loc)
-
-
-def _problem(kind: str, message: str, got: object, loc: Sequence[str | int]) -> str:
-    if kind == "extra_forbidden":
-        known = _known_keys(loc[:-1])
-        near = difflib.get_close_matches(str(loc[-1]), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
-        return f"unknown key, {hint}"
-    if kind == "missing":
-        return "missing, expected a value"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    expected = re.sub(r"^(Input|String|List|Tuple|Value) should (be|have|match) ?", "", message)
-    return f"got {got!r}, expected {expected[:1].lower()}{expected[1:]}"
-
-
-def _known_keys(loc: Sequence[str | int]) -> list[str]:
-    model: type[BaseModel] = Settings
-    for part in loc:
-        if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation) or model
-    return sorted(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
-
-
-def _line(node: yaml.Node, loc: Sequence[str | int]) -> int:
-    line: int = node.start_mark.line + 1
-    for part in loc:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-        elif isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == part), None)
-            if found is None:
-                break
-            key, node = found
-            line = key.start_mark.line + 1
-            continue
-        else:
-            break
-        line = node.start_mark.line + 1
-    return line
+        told = tuple(mistakes.explain(path, root, problem, overrides, Settings) for problem in problems)
+        raise SettingsMistakesError(told) from error

@@ -1,0 +1,124 @@
+"""What is wrong in a configuration, one line each: where it is said, the key, what was got, what was expected."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from inspector.errors import SettingsError
+from inspector.overrides import Override
+
+
+def refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
+    """YAML takes the last of two; which was meant, nobody knows.
+
+    Raises:
+        SettingsError: a key is given twice in one mapping.
+    """
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise SettingsError(f"{path}:{line}: {key.value}: given twice, expected once")
+            seen.add(key.value)
+            refuse_repeated_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            refuse_repeated_keys(path, item)
+
+
+def place(problem: ErrorDetails) -> tuple[str | int, ...]:
+    """Keys and places in lists, from the top, without pydantic's names of functions."""
+    return tuple(part for part in problem["loc"] if not str(part).startswith("function-"))
+
+
+def explain(
+    path: Path, root: yaml.Node, problem: ErrorDetails, overrides: Sequence[Override], model: type[BaseModel]
+) -> str:
+    """The line for one problem.
+
+    root: the file as nodes, which know their lines. overrides: what variables said. model: of the whole file.
+    """
+    loc = place(problem)
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+    text = _problem(problem["type"], problem["msg"], problem.get("input"), loc, model)
+    said = f"{key}: {text}" if key else text
+    variable = _variable(root, loc, overrides)
+    return f"environment: {variable}: {said}" if variable else f"{path}:{_line(root, loc)}: {said}"
+
+
+def _variable(root: yaml.Node, loc: Sequence[str | int], overrides: Sequence[Override]) -> str | None:
+    """The variable that set what is wrong, or what holds it, or all there is of what the file does not have."""
+    depth = _depth(root, loc)
+    for one in overrides:
+        place = list(one.loc)
+        if loc and place == list(loc[: len(place)]):
+            return one.variable
+        if depth < len(loc) and place[: depth + 1] == list(loc[: depth + 1]):
+            return one.variable
+    return None
+
+
+def _depth(node: yaml.Node, loc: Sequence[str | int]) -> int:
+    """How many levels of a place the file has."""
+    for depth, part in enumerate(loc):
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+        elif isinstance(node, yaml.MappingNode) and (
+            below := [value for key, value in node.value if key.value == part]
+        ):
+            node = below[0]
+        else:
+            return depth
+    return len(loc)
+
+
+def _problem(kind: str, message: str, got: object, loc: Sequence[str | int], model: type[BaseModel]) -> str:
+    if kind == "extra_forbidden":
+        known = _known_keys(loc[:-1], model)
+        near = difflib.get_close_matches(str(loc[-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
+        return f"unknown key, {hint}"
+    if kind == "missing":
+        return "missing, expected a value"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    expected = re.sub(r"^(Input|String|List|Tuple|Value) should (be|have|match) ?", "", message)
+    return f"got {got!r}, expected {expected[:1].lower()}{expected[1:]}"
+
+
+def _known_keys(loc: Sequence[str | int], model: type[BaseModel]) -> list[str]:
+    for part in loc:
+        if isinstance(part, str):
+            model = _model_in(model.model_fields[part].annotation) or model
+    return sorted(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+def _line(node: yaml.Node, loc: Sequence[str | int]) -> int:
+    line: int = node.start_mark.line + 1
+    for part in loc:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+        elif isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == part), None)
+            if found is None:
+                break
+            key, node = found
+            line = key.start_mark.line + 1
+            continue
+        else:
+            break
+        line = node.start_mark.line + 1
+    return line
