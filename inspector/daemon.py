@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from inspector import __version__, contract, logs
-from inspector.banks.watch import BankWatch
+from inspector.banks.posts import Posts
 from inspector.contract import UnknownStationError
 from inspector.control import Control, Strangers, control_identity, watch_identity
 from inspector.drift_watch import DriftWatch
@@ -28,7 +28,7 @@ from inspector.keeper import Keeper
 from inspector.logs import RateLimited
 from inspector.metrics import UNKNOWN_STATION, Metrics
 from inspector.mqtt import Connection
-from inspector.pipeline import STAGES, Pipeline
+from inspector.pipeline import STAGES
 from inspector.publisher import CONDITION as OUTBOX
 from inspector.publisher import Publisher
 from inspector.reception import Reception, station_identity
@@ -50,7 +50,7 @@ from inspector.store import (
     open_database,
 )
 from inspector.types import StationId
-from inspector.worker import Post, Worker
+from inspector.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -97,11 +97,11 @@ class _Daemon:
         self._metrics = Metrics(stations, STAGE_LABELS)
         self._health = Health(_BANKS, LEDGER, OUTBOX, _BROKER, *(f"{_BROKER} {name}" for name in stations))
         self._limited = RateLimited(log)
-        self._posts: dict[StationId, Post] = {}
         self._intake = Intake({station.id: station.queue for station in settings.stations})
         self._receptions: dict[StationId, Reception] = {}
         self._drift = DriftWatch(station.id for station in settings.stations)
         self._metrics.observe_drift(self._drift.figures)
+        self._posts = Posts(settings, self._metrics, self._health, self._drift)
 
     def run(self, beside: Sequence[AbstractContextManager[object]]) -> None:
         """Everything is closed in the reverse of the order in which it is opened here."""
@@ -113,7 +113,8 @@ class _Daemon:
             database = opened.enter_context(open_database(settings.database_url))
             ledger, outbox, quarantine = Ledger(database), Outbox(database), self._open_quarantine()
             archive = self._open_archive()
-            self._open_banks()
+            self._bank_watch = self._posts.open(self._fault)
+            self._health.set(_BANKS, None)
             self._wire(ledger, outbox, quarantine, archive)
 
             opened.enter_context(self._control_connection)
@@ -152,7 +153,7 @@ class _Daemon:
             commands={"ping": self._ping, "health": self._state, "reload": self._reload},
         )
         strangers = Strangers(
-            frozenset(str(station) for station in self._posts),
+            frozenset(str(station) for station in self._posts.running),
             self._control_connection,
             on_frame=self._count_stranger,
         )
@@ -186,7 +187,7 @@ class _Daemon:
         self._metrics.observe_disk(settings.data_dir)
         self._worker = Worker(
             self._intake,
-            self._posts,
+            self._posts.running,
             ledger,
             hand_on=self._recorder.record,
             all_durable=self._recorder.flush,
@@ -244,65 +245,9 @@ class _Daemon:
             archive,
             self._metrics,
             self._health,
-            stations=frozenset(map(str, self._posts)),
+            stations=frozenset(map(str, self._posts.running)),
             on_fault=self._fault,
         )
-
-    def _open_banks(self) -> None:
-        pipelines: dict[Path, Pipeline] = {}
-        for station in self._settings.stations:
-            if station.bank not in pipelines:
-                pipelines[station.bank] = self._open_bank(station.bank)
-            self._begin(station, pipelines[station.bank])
-        self._bank_watch = BankWatch(
-            {folder: pipeline.bank.ref.digest for folder, pipeline in pipelines.items()},
-            open_bank=self._open_bank,
-            hand_over=self._hand_over,
-            refuse=self._refuse,
-            on_fault=self._fault,
-        )
-        self._health.set(_BANKS, None)
-
-    def _open_bank(self, folder: Path) -> Pipeline:
-        return Pipeline.open(folder, max_pixels=self._settings.max_pixels, engine=self._settings.engine)
-
-    def _begin(self, station: StationSettings, pipeline: Pipeline) -> None:
-        """From the next frame on, the station is inspected by this bank."""
-        bank = pipeline.bank
-        post = Post(pipeline, bank.ref, bank.thresholds, bank.recipe.name, heatmap=station.heatmap, drift=bank.drift)
-        self._posts[station.id] = post
-        self._drift.begin(station.id, post)
-        self._metrics.station_runs(
-            str(station.id),
-            bank.ref,
-            capacity=station.queue.capacity,
-            recipe=bank.recipe.name,
-            policy=station.queue.policy,
-        )
-
-    def _hand_over(self, folder: Path, pipeline: Pipeline) -> None:
-        """Another bank lies in the folder, and works."""
-        for station in self._running(folder):
-            before = self._posts[station.id].bank
-            self._begin(station, pipeline)
-            self._metrics.bank_changes.labels(str(station.id), "taken_over").inc()
-            after = pipeline.bank.ref
-            log.info(
-                "bank taken over",
-                extra={"station": str(station.id), "bank": after.id, "digest": after.digest, "before": before.digest},
-            )
-
-    def _refuse(self, folder: Path, fault: str | None) -> None:
-        """What lies in the folder is not taken, and the bank that runs goes on; or all is well again."""
-        for station in self._running(folder):
-            name = str(station.id)
-            self._health.warn(f"bank {name}", None if fault is None else f"not taken over: {fault}")
-            self._metrics.bank_refused.labels(name).set(fault is not None)
-            if fault is not None:
-                self._metrics.bank_changes.labels(name, "refused").inc()
-
-    def _running(self, folder: Path) -> list[StationSettings]:
-        return [station for station in self._settings.stations if station.bank == folder]
 
     def _until_stopped(self) -> None:
         told_ready = False
@@ -313,7 +258,7 @@ class _Daemon:
             self._metrics.broker_connected.set(not away)
             if self._health.ready and not told_ready:
                 told_ready = True
-                log.info("ready", extra={"stations": len(self._posts)})
+                log.info("ready", extra={"stations": len(self._posts.running)})
             try:
                 word = self._stop.get(timeout=_LOOK_EVERY_S)
             except Empty:
@@ -397,7 +342,7 @@ class _Daemon:
             "started_at": contract.timestamp(self._started_at),
             "stations": [
                 {"id": str(station), "recipe": post.recipe, "bank": post.bank.id, "digest": post.bank.digest}
-                for station, post in self._posts.items()
+                for station, post in self._posts.running.items()
             ],
         }
 
