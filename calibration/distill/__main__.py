@@ -40,6 +40,7 @@ Triple = tuple[int, int, int]
 @click.option("--crop", default=192, help="Side of a crop in pixels, a multiple of 16.")
 @click.option("--texture-share", default=0.2, help="Crops that begin as a drawn texture.")
 @click.option("--defect-share", default=0.3, help="Crops with a synthetic defect.")
+@click.option("--noise-share", default=0.3, help="Crops that only the student sees with noise.")
 @click.option("--stem", default=32, help="Channels at stride 2.")
 @click.option("--widths", type=(int, int, int), default=(48, 96, 160), help="Channels at strides 4, 8, 16.")
 @click.option("--depths", type=(int, int, int), default=(1, 3, 3), help="Convolutions at strides 4, 8, 16.")
@@ -70,6 +71,7 @@ def main(
     crop: int,
     texture_share: float,
     defect_share: float,
+    noise_share: float,
     stem: int,
     widths: Triple,
     depths: Triple,
@@ -101,6 +103,7 @@ def main(
         teacher_shares=_parts(teacher_shares, len(teachers), "--teacher-share", "--teacher"),
         layer_shares=layer_shares,
         mix=CropMix(size=crop, texture_share=texture_share, defect_share=defect_share),
+        noise_share=noise_share,
     )
     started = time.monotonic()
     sources = [TeacherSource.parse(text) for text in teachers]

@@ -65,6 +65,20 @@ def random_crop(rng: Generator, picture: UInt8Image, size: int, min_area: float)
     return np.ascontiguousarray(piece[:, ::-1] if rng.random() < 0.5 else piece)
 
 
+def noisy(rng: Generator, crops: UInt8Image, share: float) -> UInt8Image:
+    """Some of the crops, uint8 (n, size, size, 3), with sensor noise of up to 12 grey levels, each channel its own.
+
+    The student sees these and learns what the teacher says about the clean ones (as Xie et al., "Self-training with
+    Noisy Student", CVPR 2020, do with labels): patch features that a dark corner or a high gain does not move.
+    """
+    picked = rng.random(len(crops)) < share
+    strength = rng.uniform(1, 12, (len(crops), 1, 1, 1)).astype(np.float32)[picked]
+    grain = rng.standard_normal((int(picked.sum()), *crops.shape[1:]), dtype=np.float32)
+    out = crops.copy()
+    out[picked] = np.clip(np.rint(crops[picked] + strength * grain), 0, 255).astype(np.uint8)
+    return out
+
+
 def photometric(rng: Generator, picture: UInt8Image) -> UInt8Image:
     """Gain, offset, gamma, colour cast, loss of colour, blur, sensor noise and JPEG, each at random."""
     light = picture.astype(np.float32)

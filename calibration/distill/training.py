@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from calibration.builtin import NetSpec
-from calibration.distill.augment import CropMix, draw_crop
+from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.pictures import PictureFolder
 from calibration.distill.student import Student
 from calibration.distill.targets import Projection, TargetFit, stack
@@ -38,6 +38,7 @@ class TrainingPlan:
     rounds: how many in all; decay_rounds: in how many at the end the learning rate falls. pool: crops drawn a round.
     passes: how often the student sees each. fit_crops: crops that the projections are fitted on. whitening: [0, 1].
     teacher_shares: of the target's variance, adding up to 1. layer_shares: weights of the loss at strides 4, 8, 16.
+    noise_share: the share of the crops that the student sees with noise and the teachers without, [0, 1].
     """
 
     seed: int
@@ -53,6 +54,7 @@ class TrainingPlan:
     teacher_shares: tuple[float, ...]
     layer_shares: tuple[float, float, float]
     mix: CropMix
+    noise_share: float = 0.3
     ema: float = 0.998
     warmup_steps: int = 200
 
@@ -102,7 +104,8 @@ class Run:
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.device = device
-        self.student = Student(spec).to(device)
+        # Channels last: a step in bfloat16 on a CPU takes 3.5 ms a crop, against 9.5 with channels first.
+        self.student = Student(spec).to(device).to(memory_format=torch.channels_last)
         self.average = deepcopy(self.student).requires_grad_(False)
         self.projections: dict[int, Projection] = {}
         self.finished_rounds = 0
@@ -178,7 +181,7 @@ class Run:
             rows = order.permutation(len(pool.crops))
             for start in range(0, len(rows) - plan.batch + 1, plan.batch):
                 batch = np.sort(rows[start : start + plan.batch])
-                losses = self._losses(pool, batch)
+                losses = self._losses(noisy(order, pool.crops[batch], plan.noise_share), pool.targets, batch)
                 shares = zip(plan.layer_shares, losses.values(), strict=True)
                 self.optimizer.zero_grad(set_to_none=True)
                 torch.stack([share * loss for share, loss in shares]).sum().backward()  # type: ignore[no-untyped-call]
@@ -191,14 +194,16 @@ class Run:
                     lost[stride] += float(loss.detach()) / plan.steps_per_round()
         return lost
 
-    def _losses(self, pool: Pool, rows: NDArray[np.int64]) -> dict[int, torch.Tensor]:
+    def _losses(
+        self, crops: UInt8Image, targets: Mapping[int, HalfArray], rows: NDArray[np.int64]
+    ) -> dict[int, torch.Tensor]:
         """By stride: the squared error, as a share of the target's variance, which is 1 in the mean over components."""
-        crops = torch.from_numpy(normalise(pool.crops[rows])).to(self.device)
+        batch = torch.from_numpy(normalise(crops)).to(self.device, memory_format=torch.channels_last)
         with torch.autocast(torch.device(self.device).type, torch.bfloat16):
-            maps = self.student(crops)
+            maps = self.student(batch)
         losses = {}
         for stride in STRIDES:
-            target = torch.from_numpy(pool.targets[stride][rows]).to(self.device).float()
+            target = torch.from_numpy(targets[stride][rows]).to(self.device).float()
             predicted = _thinned(maps[f"stride{stride}"], stride).float()
             losses[stride] = (predicted - target).square().mean()
         return losses

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from calibration.builtin import load_weights, torch_features
 from calibration.distill.__main__ import main
-from calibration.distill.augment import CropMix, draw_crop
+from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
 from calibration.distill.choose import main as choose
 from calibration.distill.defects import add_defect
@@ -91,6 +91,16 @@ def test_the_loss_falls_and_the_file_loads(teachers: Teachers, tmp_path: Path) -
     layers = ("stride4", "stride8", "stride16")
     for layer, folded in zip(layers, torch_features(weights, layers)(image), strict=True):
         torch.testing.assert_close(folded, trained[layer], rtol=0.02, atol=0.02)
+
+
+def test_noise_is_added_to_its_share_of_crops_and_to_copies_alone() -> None:
+    crops = np.full((200, 8, 8, 3), 128, np.uint8)
+    seen = noisy(np.random.default_rng(0), crops, 0.3)
+    assert (crops == 128).all()
+    spread = seen.astype(float).std(axis=(1, 2, 3))
+    assert 40 < (spread > 0).sum() < 80
+    assert 0.5 < spread[spread > 0].min() < spread.max() < 14
+    np.testing.assert_array_equal(noisy(np.random.default_rng(0), crops, 0.0), crops)
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(teachers: Teachers, tmp_path: Path) -> None:
