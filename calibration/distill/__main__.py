@@ -36,7 +36,7 @@ Triple = tuple[int, int, int]
 @click.option("--fit-crops", default=1024, help="Crops that the targets are fitted on.")
 @click.option("--whitening", default=0.5, help="Of the targets' components, 0 to 1.")
 @click.option("--layer-shares", type=(float, float, float), default=(0.3, 1.0, 1.0), help="Of the loss.")
-@click.option("--gains", type=(float, float, float), default=(1.0, 1.0, 2.0), help="Of the exported maps.")
+@click.option("--gains", type=(float, float, float), default=(1.0, 1.0, 1.0), help="Of the exported maps.")
 @click.option("--crop", default=192, help="Side of a crop in pixels, a multiple of 16.")
 @click.option("--texture-share", default=0.2, help="Crops that begin as a drawn texture.")
 @click.option("--defect-share", default=0.3, help="Crops with a synthetic defect.")
