@@ -53,7 +53,7 @@ def test_scratches_among_the_good_samples_are_found_and_what_they_cost_comes_bac
     clean = calibrate(
         good, tmp_path / "clean", Options(recipe=RECIPE, folds=4, exclude_suspects=True, max_false_reject=0.05)
     )
-    assert 0 < clean.trimmed < 0.1
+    assert 0 < clean.trimmed < DOUBTFUL / 2
     before, after = Pipeline.open(mixed.path), Pipeline.open(clean.path)
     for seed in range(5):
         scratched = drawn_part(800 + seed, scratched=True)
