@@ -57,10 +57,10 @@ def _variable(root: yaml.Node, loc: Sequence[str | int], overrides: Sequence[Ove
     """The variable that set what is wrong, or what holds it, or all there is of what the file does not have."""
     depth = _depth(root, loc)
     for one in overrides:
-        place = list(one.loc)
-        if loc and place == list(loc[: len(place)]):
+        told = list(one.loc)
+        if loc and told == list(loc[: len(told)]):
             return one.variable
-        if depth < len(loc) and place[: depth + 1] == list(loc[: depth + 1]):
+        if depth < len(loc) and told[: depth + 1] == list(loc[: depth + 1]):
             return one.variable
     return None
 
