@@ -236,8 +236,8 @@ def test_filters_stand_in_the_address(site: ReviewSite, visit: Visit) -> None:
     page.get_by_label("Station").select_option(str(CAM2))
     page.get_by_label("Lot").fill("A")
     page.get_by_role("button", name="Show").click()
+    page.wait_for_url(re.compile(r"/\?station=plant%2Fhall1%2Fline1%2Fcam2&lot=A$"))  # loaded: keys are listened to
     expect(page.locator(".frame-card")).to_have_count(1)
-    assert re.search(r"/\?station=plant%2Fhall1%2Fline1%2Fcam2&lot=A$", page.url)
     page.keyboard.press("Enter")
     page.wait_for_selector(".near")
     assert "lot=A" in page.url
