@@ -1,11 +1,14 @@
-"""Accuracy and cost on real pictures, beside anomalib's PatchCore with the same weights, pixels, samples and bank size.
+"""Accuracy and cost on real pictures, beside anomalib's PatchCore with the same pixels, samples and bank size.
 
-    python -m benchmarks.accuracy --data DIR --weights DIR [--peer-python PYTHON] [--only SET]... [--json FILE]
+    python -m benchmarks.accuracy --data DIR --weights DIR [--peer-python PYTHON] [--samples N] [--seeds S...]
+        [--only SET]... [--work DIR] [--json FILE]
 
---data holds folders in MVTec's layout, --weights `timm-mobilenetv2_100*.safetensors`. Ours runs as
-`inspector calibrate` and `inspector evaluate`; the peer gets the pictures already decoded and resized. Without
---peer-python, a Python that has anomalib, only ours is measured. --work keeps banks, and takes up a peer's bank that an
-earlier run left there together with the seconds it took then.
+--data holds folders in MVTec's layout, --weights `timm-mobilenetv2_100*.safetensors`. Four sides get the same samples:
+the peer, ours with the peer's network, ours by default, ours fine-tuned. Ours runs as `inspector calibrate` and
+`inspector evaluate`; the peer gets the pictures already decoded and resized. Without --peer-python, a Python that has
+anomalib, only ours is measured. Each seed draws another coreset (ours: other folds and trials as well); time is taken
+with the first. --work keeps banks, and takes up a peer's bank that an earlier run left there together with the seconds
+it took then. A figure that --json holds already is not measured again.
 """
 
 import argparse
@@ -14,11 +17,11 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.ours import SAMPLES, command, data_sets, good_files, pixel_auroc, save_pictures, weights_file
+from benchmarks.ours import SAMPLES, command, data_sets, good_files, pixel_figures, save_pictures, weights_file
 from benchmarks.report import machine, number, ratio, table, write
 from benchmarks.rival import ARCH, Rival, running_rival
 from benchmarks.turns import HEAD, cells, latency, with_openvino
@@ -29,6 +32,12 @@ from inspector.recipe import Recipe
 
 Figures = dict[str, Any]
 
+SIDES: Final = {"peer": "anomalib", "same": ARCH, "builtin": "built-in", "finetuned": "fine-tuned"}
+"""Names and what tables call them; all but the first are ours."""
+
+KINDS: Final = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AUPRO"}
+TOLD: Final = (*KINDS, "f1_max", "false_reject_rate", "escape_rate", "n_good", "n_defect")
+
 
 def main() -> None:
     """Measures, prints the tables, writes what was asked for."""
@@ -37,154 +46,188 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True, help=f"holds timm-{ARCH}*.safetensors")
     parser.add_argument("--peer-python", type=Path, help="a Python that has anomalib")
     parser.add_argument("--only", action="append", help="names of data sets; all by default")
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="good samples, first by path  [200]")
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="good samples, first by path; 0 for all  [200]")
     parser.add_argument("--vectors", type=int, default=Recipe().vectors, help="the bank's size  [2048]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="[0]")
     parser.add_argument("--work", type=Path, help="keep banks here and take up a peer's bank that is there")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="written after each set, and continued where it exists")
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
     weights = weights_file(arguments.weights, ARCH)
     document: dict[str, Any] = {
         "machine": machine(),
-        "recipe": {"size": 256, "backbone": ARCH, "samples": arguments.samples, "vectors": arguments.vectors},
+        "recipe": {"size": 256, "samples": arguments.samples, "vectors": arguments.vectors},
         "sets": {},
     }
+    if arguments.json and arguments.json.exists():
+        earlier = json.loads(arguments.json.read_text(encoding="utf-8"))
+        if earlier["recipe"] != document["recipe"]:
+            raise SystemExit(f"{arguments.json}: holds figures of {earlier['recipe']}, asked: {document['recipe']}")
+        document = earlier
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
-        for data in data_sets(arguments.data, arguments.only):
-            work = (arguments.work or Path(scratch)) / data.name
-            work.mkdir(parents=True, exist_ok=True)
-            figures = measure(data, weights, work, arguments.samples, arguments.vectors, arguments.peer_python)
-            document["sets"][data.name] = figures
-            print(f"{data.name}: {json.dumps(figures)}", flush=True)
-            write(document, arguments.json)
+        for seed in arguments.seeds:
+            for data in data_sets(arguments.data, arguments.only):
+                figures = document["sets"].setdefault(data.name, {"seeds": {}})
+                if str(seed) in figures["seeds"]:
+                    continue
+                bench = Bench(data, weights, (arguments.work or Path(scratch)) / data.name, arguments.samples or None)
+                found = bench.accuracy(arguments.vectors, seed, arguments.peer_python)
+                figures["seeds"][str(seed)] = found
+                if "latency" not in figures:
+                    figures["latency"] = bench.latency(seed, arguments.peer_python)
+                print(f"{data.name}, seed {seed}: {json.dumps(found)}", flush=True)
+                write(document, arguments.json)
     shown = markdown(document)
     print(shown)
     if arguments.markdown:
         arguments.markdown.write_text(shown + "\n", encoding="utf-8")
 
 
-def measure(data: Path, weights: Path, work: Path, samples: int, vectors: int, peer_python: Path | None) -> Figures:
-    """Both sides on one data set."""
-    figures: Figures = {
-        "same": ours(data, work / "same", vectors, f"timm:{ARCH}@{weights}", samples),
-        "builtin": ours(data, work / "builtin", Recipe().vectors, "builtin", None),
-    }
-    with ExitStack() as stack:
+class Bench:
+    """One data set, the samples that all sides get of it (None: all good ones), and a folder for banks."""
+
+    def __init__(self, data: Path, weights: Path, work: Path, samples: int | None) -> None:
+        work.mkdir(parents=True, exist_ok=True)
+        self._data, self._weights, self._work, self._samples = data, weights, work, samples
+        self._cases = find_cases(data / "test")
+        self._good, self._test = work / "good.npy", work / "test.npy"
+
+    def accuracy(self, vectors: int, seed: int, peer_python: Path | None) -> dict[str, Figures]:
+        """Each side by its name."""
+        found = {
+            "same": self.ours("same", vectors, seed, "--backbone", f"timm:{ARCH}@{self._weights}"),
+            "builtin": self.ours("builtin", vectors, seed),
+            "finetuned": self.ours("finetuned", vectors, seed, "--finetune"),
+        }
+        return found if peer_python is None else {"peer": self._peer(peer_python, vectors, seed)} | found
+
+    def ours(self, name: str, vectors: int, seed: int, *options: object) -> Figures:
+        """`inspector calibrate` with these options, then `inspector evaluate`."""
+        bank, recipe = self._work / name, self._work / f"{name}.yaml"
+        recipe.write_text(f"vectors: {vectors}\n", encoding="utf-8")
+        first = () if self._samples is None else ("--first", self._samples)
+        begin = time.perf_counter()
+        calibrated = command(
+            "calibrate", self._data / "train" / GOOD, "-o", bank, "--recipe", recipe, "--seed", seed, "--replace",
+            *first, *options,
+        )  # fmt: skip
+        process_s = time.perf_counter() - begin
+        evaluated = command("evaluate", bank, self._data / "test")
+        return {
+            **{name: evaluated.document[name] for name in TOLD},
+            "samples": calibrated.document["samples"],
+            "vectors": calibrated.document["bank"]["vectors"],
+            "calibrate_s": calibrated.document["seconds"],
+            "calibrate_process_s": process_s,
+            "calibrate_peak_mb": calibrated.peak_mb,
+            "evaluate_peak_mb": evaluated.peak_mb,
+        }
+
+    def latency(self, seed: int, peer_python: Path | None) -> Figures:
+        """Of the banks that `accuracy` has left, in turns with the peer's model as it is and in OpenVINO."""
+        pipelines = {name: Pipeline.open(self._work / name) for name in ("builtin", "same")}
         rivals: dict[str, Rival] = {}
-        if peer_python is not None:
-            recipe = Recipe()
-            cases = find_cases(data / "test")
-            save_pictures(good_files(data, samples), recipe, work / "good.npy")
-            save_pictures([case.path for case in cases], recipe, work / "test.npy")
-            figures["peer"] = fitted(peer_python, weights, work, vectors)
+        with ExitStack() as stack:
             for name in ("torch", "openvino"):
-                rival = stack.enter_context(running_rival(peer_python, weights, work / f"peer_{name}.log"))
-                rival.ask("bank", bank=work / "bank.npy")
-                if name == "openvino" and not with_openvino(rival, recipe.size_wh):
-                    continue
-                rivals[name] = rival
-            figures["peer"] |= _scored(rivals["torch"], work, [case.label == GOOD for case in cases])
-            figures["peer"]["pixel_auroc"] = pixel_auroc(np.load(work / "maps.npy", mmap_mode="r"), cases)
-        pipelines = {name: Pipeline.open(work / name) for name in ("builtin", "same")}
-        figures["latency"] = latency(
-            pipelines, rivals, [case.path.read_bytes() for case in find_cases(data / "test")], work / "test.npy"
-        )
-    return figures
+                if peer_python is None:
+                    break
+                log = self._work / f"peer_{name}.log"
+                rival = stack.enter_context(running_rival(peer_python, self._weights, log))
+                rival.ask("bank", bank=peer_folder(self._work, self._good, seed) / "bank.npy")
+                if name == "torch" or with_openvino(rival, Recipe().size_wh):
+                    rivals[name] = rival
+            return latency(pipelines, rivals, [case.path.read_bytes() for case in self._cases], self._test)
+
+    def _peer(self, python: Path, vectors: int, seed: int) -> Figures:
+        save_pictures(good_files(self._data, self._samples), Recipe(), self._good)
+        save_pictures([case.path for case in self._cases], Recipe(), self._test)
+        figures = fitted(python, self._weights, self._work, self._good, vectors, seed)
+        maps = self._work / "maps.npy"
+        with running_rival(python, self._weights, self._work / "peer_scores.log") as rival:
+            rival.ask("bank", bank=peer_folder(self._work, self._good, seed) / "bank.npy")
+            scores = np.array(rival.ask("score", pictures=self._test, out=maps)["scores"], np.float32)
+            figures["score_peak_mb"] = rival.ask("memory")["peak_mb"]
+        good = np.array([case.label == GOOD for case in self._cases])
+        pixels = pixel_figures(np.load(maps, mmap_mode="r"), self._cases)
+        areas = {"pixel_auroc": pixels.auroc, "aupro": pixels.aupro}
+        return figures | areas | {"image_auroc": image_auroc(scores[good], scores[~good])}
 
 
-def ours(data: Path, bank: Path, vectors: int, backbone: str, samples: int | None) -> Figures:
-    """`inspector calibrate`, then `inspector evaluate`."""
-    recipe = bank.with_suffix(".yaml")
-    recipe.write_text(f"vectors: {vectors}\n", encoding="utf-8")
-    options: list[object] = ["--recipe", recipe, "--backbone", backbone, "--replace"]
-    if samples is not None:
-        options += ["--first", samples]
-    begin = time.perf_counter()
-    calibrated = command("calibrate", data / "train" / GOOD, "-o", bank, *options)
-    process_s = time.perf_counter() - begin
-    evaluated = command("evaluate", bank, data / "test")
-    told = ("image_auroc", "pixel_auroc", "aupro", "f1_max", "false_reject_rate", "escape_rate", "n_good", "n_defect")
-    return {
-        **{name: evaluated.document[name] for name in told},
-        "samples": calibrated.document["samples"],
-        "vectors": calibrated.document["bank"]["vectors"],
-        "calibrate_s": calibrated.document["seconds"],
-        "calibrate_process_s": process_s,
-        "calibrate_peak_mb": calibrated.peak_mb,
-        "evaluate_peak_mb": evaluated.peak_mb,
-    }
+def peer_folder(work: Path, good: Path, seed: int) -> Path:
+    """Where the peer's bank of these pictures, uint8 (n, height, width, 3) in a .npy file, is kept."""
+    return work / f"peer_{len(np.load(good, mmap_mode='r'))}_{seed}"
 
 
-def fitted(python: Path, weights: Path, work: Path, vectors: int) -> Figures:
-    """The peer's bank, made here unless it is in `work` already."""
-    told = work / "peer.json"
+def fitted(python: Path, weights: Path, work: Path, good: Path, vectors: int, seed: int = 0) -> Figures:
+    """The peer's bank of the pictures in `good`, made here unless it is below `work` already."""
+    folder = peer_folder(work, good, seed)
+    folder.mkdir(exist_ok=True)
+    told = folder / "peer.json"
     earlier = told.exists()
     if not earlier:
-        with running_rival(python, weights, work / "peer_fit.log") as rival:
-            answer = rival.ask("fit", pictures=work / "good.npy", vectors=vectors)
+        with running_rival(python, weights, folder / "fit.log", seed=seed) as rival:
+            answer = rival.ask("fit", pictures=good, vectors=vectors)
             answer["fit_peak_mb"] = rival.ask("memory")["peak_mb"]
-            rival.ask("save", bank=work / "bank.npy")
+            rival.ask("save", bank=folder / "bank.npy")
         told.write_text(json.dumps(answer), encoding="utf-8")
     return {**json.loads(told.read_text(encoding="utf-8")), "earlier": earlier}
 
 
-def _scored(rival: Rival, work: Path, good: list[bool]) -> Figures:
-    scores = np.array(rival.ask("score", pictures=work / "test.npy", out=work / "maps.npy")["scores"], np.float32)
-    is_good = np.array(good)
-    return {
-        "image_auroc": image_auroc(scores[is_good], scores[~is_good]),
-        "score_peak_mb": rival.ask("memory")["peak_mb"],
-    }
-
-
 def markdown(document: dict[str, Any]) -> str:
-    """Three tables: accuracy, calibration, latency."""
+    """Tables: each kind of accuracy, calibration, latency."""
     sets: dict[str, Figures] = document["sets"]
+    seeds = list(next(iter(sets.values()))["seeds"])
+    first = {name: figures["seeds"][seeds[0]] for name, figures in sets.items()}
     recipe = document["recipe"]
-    same = f"{recipe['backbone']}, {recipe['samples']} samples, {recipe['vectors']} vectors"
     parts = [
-        f"{document['machine']['processor']}, {document['machine']['cores']} cores; {same}; builtin: default settings, "
-        "all good samples.",
-        table(
-            [
-                "set", "good / defect", "image AUROC", "anomalib", "builtin", "pixel AUROC", "anomalib", "builtin",
-            ],
-            [_accuracy(name, figures) for name, figures in sets.items()],
-        ),
+        f"{document['machine']['processor']}, {document['machine']['cores']} cores; "
+        f"{recipe['samples'] or 'all'} samples, {recipe['vectors']} vectors; mean of seeds {', '.join(seeds)}"
+        + (" ± standard deviation" if len(seeds) > 1 else ""),
+        *(_accuracy(kind, sets) for kind in KINDS),
         table(
             ["set", "calibrate s", "anomalib s (embed + coreset)", "ratio", "peak MB", "anomalib", "inspecting MB",
-             "anomalib", "builtin, all samples: s"],
-            [_calibration(name, figures) for name, figures in sets.items()],
+             "anomalib", "built-in, fine-tuned: s"],
+            [_calibration(name, figures) for name, figures in first.items()],
         ),
         table(
             ["set", "backbone", *HEAD],
             [
-                [name, label, *cells(figures["latency"], side)]
+                [name, SIDES[side], *cells(figures["latency"], side)]
                 for name, figures in sets.items()
-                for side, label in (("same", recipe["backbone"]), ("builtin", "builtin"))
+                for side in ("same", "builtin")
             ],
         ),
     ]  # fmt: skip
-    if not all("peer" in figures for figures in sets.values()):
+    if not all("peer" in figures for figures in first.values()):
         parts.append("No peer: give --peer-python, a Python that has anomalib, to measure it beside ours.")
     return "\n\n".join(parts)
 
 
-def _accuracy(name: str, figures: Figures) -> list[object]:
-    same, builtin, peer = figures["same"], figures["builtin"], figures.get("peer", {})
-    return [
-        name,
-        f"{same['n_good']} / {same['n_defect']}",
-        *(
-            number(side.get(kind), 3)
-            for kind in ("image_auroc", "pixel_auroc")
-            for side in (same, peer, builtin)
-        ),
-    ]  # fmt: skip
+def _accuracy(kind: str, sets: dict[str, Figures]) -> str:
+    """A row for each set that has such figures, then their mean; a column for each side that was measured."""
+    sides = [
+        side for side in SIDES if all(side in one for figures in sets.values() for one in figures["seeds"].values())
+    ]
+    rows: dict[str, list[list[float]]] = {}
+    for name, figures in sets.items():
+        values = [[one[side][kind] for one in figures["seeds"].values()] for side in sides]
+        if all(value is not None for each in values for value in each):
+            rows[name] = values
+    if len({len(values[0]) for values in rows.values()}) == 1:
+        rows["mean"] = np.mean(list(rows.values()), 0).tolist()
+    return table(
+        [KINDS[kind], *(SIDES[side] for side in sides)],
+        [[name, *(_with_spread(each) for each in values)] for name, values in rows.items()],
+    )
+
+
+def _with_spread(values: list[float]) -> str:
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{spread}"
 
 
 def _calibration(name: str, figures: Figures) -> list[object]:
-    same, builtin, peer = figures["same"], figures["builtin"], figures.get("peer")
+    same, peer = figures["same"], figures.get("peer")
     theirs = None if peer is None else peer["embed_s"] + peer["coreset_s"]
     return [
         name,
@@ -197,7 +240,7 @@ def _calibration(name: str, figures: Figures) -> list[object]:
         None if peer is None else number(peer["fit_peak_mb"], 0),
         number(same["evaluate_peak_mb"], 0),
         None if peer is None else number(peer["score_peak_mb"], 0),
-        f"{builtin['calibrate_s']:.1f} ({builtin['samples']})",
+        f"{figures['builtin']['calibrate_s']:.1f}, {figures['finetuned']['calibrate_s']:.1f}",
     ]
 
 

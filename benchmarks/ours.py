@@ -93,7 +93,7 @@ def save_pictures(paths: Iterable[Path], recipe: Recipe, file: Path) -> None:
     np.save(file, np.stack([picture(path, recipe) for path in paths]))
 
 
-def pixel_auroc(maps: np.ndarray, cases: Sequence[Case]) -> float | None:
+def pixel_figures(maps: np.ndarray, cases: Sequence[Case]) -> PixelFigures:
     """Of the peer's anomaly maps (n, height, width), by the same rules as `inspector evaluate`."""
     figures = PixelFigures()
     for heat, case in zip(maps, cases, strict=True):
@@ -103,4 +103,4 @@ def pixel_auroc(maps: np.ndarray, cases: Sequence[Case]) -> float | None:
         elif case.mask is not None and (grey := cv2.imread(str(case.mask), cv2.IMREAD_GRAYSCALE)) is not None:
             mask = cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST) > 127
             figures.add(heat.astype(np.float32), mask)
-    return figures.auroc
+    return figures

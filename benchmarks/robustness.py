@@ -19,7 +19,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from benchmarks.accuracy import fitted
+from benchmarks.accuracy import fitted, peer_folder
 from benchmarks.ours import command, data_sets, good_files, save_pictures, weights_file
 from benchmarks.report import machine, number, table, write
 from benchmarks.rival import ARCH, running_rival
@@ -138,9 +138,9 @@ def peer(python: Path, weights: Path, data: Path, work: Path, good: list[Case], 
     """Each change: the peer's image AUROC on the same pixels."""
     recipe, figures = Recipe(), Figures()
     save_pictures(good_files(data, None), recipe, work / "good.npy")
-    fitted(python, weights, work, recipe.vectors)
+    fitted(python, weights, work, work / "good.npy", recipe.vectors)
     with running_rival(python, weights, work / "peer_changed.log") as rival:
-        rival.ask("bank", bank=work / "bank.npy")
+        rival.ask("bank", bank=peer_folder(work, work / "good.npy", 0) / "bank.npy")
         for name, change in CHANGES.items():
             scores = []
             for some in (good, defective):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import accuracy, turns
-from benchmarks.ours import command, data_sets, pixel_auroc, save_pictures
+from benchmarks.ours import command, data_sets, pixel_figures, save_pictures
 from benchmarks.rival import RivalError, running_rival
 from calibration.evaluation import find_cases
 from inspector.pipeline import Pipeline
@@ -27,23 +27,28 @@ def test_measures_ours_and_says_that_the_peer_is_missing(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "ROUNDS", 1)
-    figures = accuracy.ours(drawn, tmp_path / "bank", 64, "builtin", 6)
-    assert (figures["samples"], figures["vectors"]) == (6, 64)
-    assert 0 <= figures["image_auroc"] <= 1
-    assert figures["calibrate_peak_mb"] > 50
+    bench = accuracy.Bench(drawn, tmp_path / "none.safetensors", tmp_path / "work", 6)
+    found = {seed: bench.ours("builtin", 64, seed) for seed in (0, 1)}
+    assert (found[0]["samples"], found[0]["vectors"]) == (6, 64)
+    assert 0 <= found[0]["image_auroc"] <= 1
+    assert found[0]["calibrate_peak_mb"] > 50
     payloads = [case.path.read_bytes() for case in find_cases(drawn / "test")]
-    pipeline = Pipeline.open(tmp_path / "bank")
-    found = turns.latency({"same": pipeline, "builtin": pipeline}, {}, payloads, tmp_path)
-    assert found["ours"]["same"]["total"]["n"] == turns.BURST
-    assert found["ours"]["same"]["total"]["p50"] > found["ours"]["same"]["embed"]["p50"] > 0
+    pipeline = Pipeline.open(tmp_path / "work" / "builtin")
+    told = turns.latency({"same": pipeline, "builtin": pipeline}, {}, payloads, tmp_path)
+    assert told["ours"]["same"]["total"]["n"] == turns.BURST
+    assert told["ours"]["same"]["total"]["p50"] > told["ours"]["same"]["embed"]["p50"] > 0
+    seeds = {str(seed): {"same": one, "builtin": one, "finetuned": one} for seed, one in found.items()}
     shown = accuracy.markdown(
         {
             "machine": {"processor": "any", "cores": 2},
-            "recipe": {"backbone": "builtin", "samples": 6, "vectors": 64},
-            "sets": {"plate": {"same": figures, "builtin": figures, "latency": found}},
+            "recipe": {"samples": 6, "vectors": 64},
+            "sets": {"plate": {"seeds": seeds, "latency": told}},
         }
     )
-    assert f"| plate | 2 / 2 | {figures['image_auroc']:.3f} |" in shown
+    areas = [one["image_auroc"] for one in found.values()]
+    cell = f"{np.mean(areas):.3f} ± {np.std(areas, ddof=1):.3f}"
+    assert f"| plate | {cell} | {cell} | {cell} |\n| mean | {cell} |" in shown
+    assert "mean of seeds 0, 1 ± standard deviation" in shown
     assert "No peer" in shown
 
 
@@ -53,7 +58,7 @@ def test_the_peer_is_judged_by_the_rules_of_evaluate(drawn: Path, tmp_path: Path
     pipeline = Pipeline.open(tmp_path / "bank")
     maps = np.stack([pipeline.inspect(case.path.read_bytes()).anomaly_map for case in cases])
     evaluated = command("evaluate", tmp_path / "bank", drawn / "test").document
-    assert pixel_auroc(maps.astype(np.float16), cases) == pytest.approx(evaluated["pixel_auroc"], abs=1e-3)
+    assert pixel_figures(maps.astype(np.float16), cases).auroc == pytest.approx(evaluated["pixel_auroc"], abs=1e-3)
 
 
 def test_a_python_without_anomalib_is_no_peer(tmp_path: Path) -> None:
