@@ -128,14 +128,14 @@ class Bench:
         pipelines = {name: Pipeline.open(self._work / name) for name in ("builtin", "same")}
         rivals: dict[str, Rival] = {}
         with ExitStack() as stack:
-            for name in ("torch", "openvino"):
-                if peer_python is None:
-                    break
-                log = self._work / f"peer_{name}.log"
-                rival = stack.enter_context(running_rival(peer_python, self._weights, log))
-                rival.ask("bank", bank=peer_folder(self._work, self._good, seed) / "bank.npy")
-                if name == "torch" or with_openvino(rival, Recipe().size_wh):
-                    rivals[name] = rival
+            if peer_python is not None:
+                bank = peer_folder(self._work, self._good, seed) / "bank.npy"
+                for name in ("torch", "openvino"):
+                    log = self._work / f"peer_{name}.log"
+                    rival = stack.enter_context(running_rival(peer_python, self._weights, log))
+                    rival.ask("bank", bank=bank)
+                    if name == "torch" or with_openvino(rival, Recipe().size_wh):
+                        rivals[name] = rival
             return latency(pipelines, rivals, [case.path.read_bytes() for case in self._cases], self._test)
 
     def _peer(self, python: Path, vectors: int, seed: int) -> Figures:
