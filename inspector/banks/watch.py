@@ -24,6 +24,7 @@ _NICE = 10
 @dataclass(slots=True)
 class _Watched:
     digest: str
+    looked: bool = False
     seen: Stamp | None = None
     refused_at: float | None = None
 
@@ -85,9 +86,10 @@ class BankWatch:
     def _look_at(self, folder: Path, watched: _Watched) -> None:
         found = stamp(folder)
         due = watched.refused_at is not None and time.monotonic() - watched.refused_at >= AGAIN_S
-        if found == watched.seen and not due:
+        another = not watched.looked or found != watched.seen
+        if not another and not due:
             return
-        another, watched.seen = found != watched.seen, found
+        watched.looked, watched.seen = True, found
         try:
             if found is not None and file_sha256(folder / "manifest.json") == watched.digest:
                 self._clear(folder, watched)

@@ -121,6 +121,7 @@ def test_a_command_makes_it_look_at_once(daemon: Daemon, place: Path, bank: Path
     wait_until(lambda: plc.last("answers/reload"), "the answer")
     assert json.loads(plc.last("answers/reload") or b"") == {"ok": True, "looking_at": 1}
     wait_until(lambda: runs(daemon, place), "the new bank has taken over")
+    wait_until(lambda: daemon.logged("bank taken over"), "the log says so, a moment after the figures")
     assert [line["station"] for line in daemon.logged("bank taken over")] == [str(CAM1)]
 
 
