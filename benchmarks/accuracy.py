@@ -1,7 +1,7 @@
 """Accuracy and cost on real pictures, beside anomalib's PatchCore with the same pixels, samples and bank size.
 
     python -m benchmarks.accuracy --data DIR --weights DIR [--peer-python PYTHON] [--samples N] [--seeds S...]
-        [--only SET]... [--work DIR] [--json FILE]
+        [--only SET]... [--side SIDE]... [--work DIR] [--json FILE]
 
 --data holds folders in MVTec's layout, --weights `timm-mobilenetv2_100*.safetensors`. Four sides get the same samples:
 the peer, ours with the peer's network, ours by default, ours fine-tuned. Ours runs as `inspector calibrate` and
@@ -33,7 +33,9 @@ from inspector.recipe import Recipe
 Figures = dict[str, Any]
 
 SIDES: Final = {"peer": "anomalib", "same": ARCH, "builtin": "built-in", "finetuned": "fine-tuned"}
-"""Names and what tables call them; all but the first are ours."""
+"""Names and what tables call them."""
+
+OURS: Final = ("same", "builtin", "finetuned")
 
 KINDS: Final = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AUPRO"}
 TOLD: Final = (*KINDS, "f1_max", "false_reject_rate", "escape_rate", "n_good", "n_defect")
@@ -46,6 +48,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True, help=f"holds timm-{ARCH}*.safetensors")
     parser.add_argument("--peer-python", type=Path, help="a Python that has anomalib")
     parser.add_argument("--only", action="append", help="names of data sets; all by default")
+    parser.add_argument("--side", action="append", choices=list(SIDES), help="all by default")
     parser.add_argument("--samples", type=int, default=SAMPLES, help="good samples, first by path; 0 for all  [200]")
     parser.add_argument("--vectors", type=int, default=Recipe().vectors, help="the bank's size  [2048]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="[0]")
@@ -68,15 +71,16 @@ def main() -> None:
         for seed in arguments.seeds:
             for data in data_sets(arguments.data, arguments.only):
                 figures = document["sets"].setdefault(data.name, {"seeds": {}})
-                if str(seed) in figures["seeds"]:
-                    continue
+                found = figures["seeds"].setdefault(str(seed), {})
                 bench = Bench(data, weights, (arguments.work or Path(scratch)) / data.name, arguments.samples or None)
-                found = bench.accuracy(arguments.vectors, seed, arguments.peer_python)
-                figures["seeds"][str(seed)] = found
-                if "latency" not in figures:
+                for side in arguments.side or SIDES:
+                    if side not in found and (side != "peer" or arguments.peer_python):
+                        found[side] = bench.accuracy(side, arguments.vectors, seed, arguments.peer_python)
+                        print(f"{data.name}, seed {seed}, {side}: {json.dumps(found[side])}", flush=True)
+                        write(document, arguments.json)
+                if "latency" not in figures and not arguments.side:
                     figures["latency"] = bench.latency(seed, arguments.peer_python)
-                print(f"{data.name}, seed {seed}: {json.dumps(found)}", flush=True)
-                write(document, arguments.json)
+                    write(document, arguments.json)
     shown = markdown(document)
     print(shown)
     if arguments.markdown:
@@ -92,14 +96,14 @@ class Bench:
         self._cases = find_cases(data / "test")
         self._good, self._test = work / "good.npy", work / "test.npy"
 
-    def accuracy(self, vectors: int, seed: int, peer_python: Path | None) -> dict[str, Figures]:
-        """Each side by its name."""
-        found = {
-            "same": self.ours("same", vectors, seed, "--backbone", f"timm:{ARCH}@{self._weights}"),
-            "builtin": self.ours("builtin", vectors, seed),
-            "finetuned": self.ours("finetuned", vectors, seed, "--finetune"),
-        }
-        return found if peer_python is None else {"peer": self._peer(peer_python, vectors, seed)} | found
+    def accuracy(self, side: str, vectors: int, seed: int, peer_python: Path | None) -> Figures:
+        """One of SIDES."""
+        if side == "peer":
+            if peer_python is None:
+                raise SystemExit("the peer needs --peer-python, a Python that has anomalib")
+            return self._peer(peer_python, vectors, seed)
+        same = ("--backbone", f"timm:{ARCH}@{self._weights}")
+        return self.ours(side, vectors, seed, *{"same": same, "builtin": (), "finetuned": ("--finetune",)}[side])
 
     def ours(self, name: str, vectors: int, seed: int, *options: object) -> Figures:
         """`inspector calibrate` with these options, then `inspector evaluate`."""
@@ -187,13 +191,14 @@ def markdown(document: dict[str, Any]) -> str:
         table(
             ["set", "calibrate s", "anomalib s (embed + coreset)", "ratio", "peak MB", "anomalib", "inspecting MB",
              "anomalib", "built-in, fine-tuned: s"],
-            [_calibration(name, figures) for name, figures in first.items()],
+            [_calibration(name, figures) for name, figures in first.items() if all(side in figures for side in OURS)],
         ),
         table(
             ["set", "backbone", *HEAD],
             [
                 [name, SIDES[side], *cells(figures["latency"], side)]
                 for name, figures in sets.items()
+                if "latency" in figures
                 for side in ("same", "builtin")
             ],
         ),

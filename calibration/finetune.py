@@ -92,6 +92,7 @@ def finetune(
     *,
     vectors: int,
     whitening: float,
+    plane: int,
     inside: Inside = None,
     seed: int = 0,
     track: Track = silent,
@@ -99,7 +100,7 @@ def finetune(
     """Train heads, judge them, and keep them or not.
 
     picture: what the backbone sees of a sample, by its number. fold: each sample's fold, int32 (n,). embed: the engine.
-    vectors, whitening: of the bank to be.
+    vectors, whitening, plane: of the bank to be.
 
     Raises:
         SamplesError: fewer than FEWEST samples.
@@ -108,7 +109,7 @@ def finetune(
         raise SamplesError(f"fine-tuning: got {len(fold)} samples, expected at least {FEWEST}; calibrate without it")
     grid_hw = embed(picture(0)).shape[:2]
     normal, planted, numbers = _pictures(picture, len(fold), embed, inside, seed, track)
-    judge = _Judge(normal, planted, vectors, whitening, grid_hw, inside, seed)
+    judge = _Judge(normal, planted, vectors, whitening, plane, grid_hw, inside, seed)
     before, after, units = [], [], []
     for number in track(range(4), "fine-tuning: rounds of trial"):
         distances, fused, unit = judge.round(number // 2, number % 2)
@@ -145,18 +146,14 @@ class _Judge:
         planted: _Pictures,
         vectors: int,
         whitening: float,
+        plane: int,
         grid_hw: tuple[int, int],
         inside: Inside,
         seed: int,
     ) -> None:
         self._normal, self._planted = normal, planted
-        self._vectors, self._whitening, self._grid_hw, self._inside, self._seed = (
-            vectors,
-            whitening,
-            grid_hw,
-            inside,
-            seed,
-        )
+        self._vectors, self._whitening, self._plane = vectors, whitening, plane
+        self._grid_hw, self._inside, self._seed = grid_hw, inside, seed
         count = len(normal.owner)
         # Neighbours in order may be alike: quarters in turn rather than one by one.
         self._half = np.arange(count) * 4 // count % 2
@@ -196,7 +193,7 @@ class _Judge:
         return self._banks[half]
 
     def _scores(self, bank: Float32Array, pictures: Float32Array, projection: Projection) -> Float32Array:
-        neighbours = NearestNeighbours(projection.apply(bank))
+        neighbours = NearestNeighbours(projection.apply(bank), plane=self._plane)
         grids = (projection.apply(each).reshape(*self._grid_hw, -1) for each in pictures)
         return np.array([image_score(neighbours.patch_scores(grid, self._inside)) for grid in grids], np.float32)
 

@@ -177,7 +177,7 @@ def cross_fit(bench: Bench, prepared: Prepared) -> Figures:
     for held_out in bench.track(folds, "cross-fitting thresholds"):
         projection = prepared.cross_fitted[held_out]
         memory, _ = select(prepared.material.patches(held_out), recipe.vectors, bench.seed, projection)
-        neighbours = NearestNeighbours.on(bench.engine, memory.vectors, recipe.neighbours, grid_hw, inside)
+        neighbours = NearestNeighbours.on(bench.engine, memory.vectors, recipe, grid_hw)
         for index in map(int, np.flatnonzero(bench.fold == held_out)):
             picture = bench.picture(index, any_light(recipe.light, np.random.default_rng([bench.seed, index])))
             embedding = bench.embed(picture, index)
@@ -219,6 +219,7 @@ def _tuned(bench: Bench) -> Tuned:
         embed,
         vectors=bench.recipe.vectors,
         whitening=bench.recipe.power,
+        plane=bench.recipe.plane,
         inside=bench.inside,
         seed=bench.seed,
         track=bench.track,

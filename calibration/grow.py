@@ -27,7 +27,7 @@ from inspector import frame as decoder
 from inspector.bank import Bank, Promise, Sample, Source
 from inspector.errors import FrameError, SamplesError
 from inspector.patches import picture_of
-from inspector.scoring import NearestNeighbours, image_score
+from inspector.scoring import image_score
 from inspector.types import Float32Array, Thresholds
 
 FOLDS = 5
@@ -165,14 +165,12 @@ def _novel(
         Pool(MAX_BYTES // FOLDS, limit, np.random.default_rng([bank.manifest.seed, number]))
         for number in range(int(fold.max()) + 1)
     ]
-    neighbours = reader.neighbours(bank.vectors)
-    nearest = NearestNeighbours(bank.vectors, 1)
     scores = np.empty(len(newcomers), np.float32)
     for index in track(range(len(newcomers)), "embedding patches"):
         payload = newcomers[index].path.read_bytes()
-        scores[index] = image_score(neighbours.patch_scores(reader.embed(payload), reader.inside))
+        scores[index] = image_score(reader.known.patch_scores(reader.embed(payload), reader.inside))
         patches = reader.patches(payload, first + index)
-        away = nearest.search(patches.vectors)[0][:, 0]
+        away = reader.known.distances(patches.vectors)[:, 0]
         pools[fold[index]].add(patches.take(np.flatnonzero(away > reader.novel)))
     return pools, scores
 

@@ -61,19 +61,19 @@ def _novel(reader: Reader, newcomer: Newcomer) -> NearestNeighbours | None:
         patches = patches_of(reader.embed(newcomer.path.read_bytes()), 0, reader.inside)
     except (OSError, FrameError):
         return None
-    away = NearestNeighbours(reader.bank.vectors, 1).search(patches.vectors)[0][:, 0] > reader.novel
-    return NearestNeighbours(patches.vectors[away], reader.bank.recipe.neighbours) if away.any() else None
+    away = reader.known.distances(patches.vectors)[:, 0] > reader.novel
+    return reader.neighbours(patches.vectors[away]) if away.any() else None
 
 
 def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, NearestNeighbours]) -> list[str]:
     """Names of newcomers without which the frame is judged as strictly as before."""
     thresholds, inside = reader.bank.thresholds, reader.inside
     queries = embeddings.reshape(-1, embeddings.shape[-1]) if inside is None else embeddings[inside]
-    known, _ = reader.neighbours(reader.bank.vectors).search(queries)
+    known = reader.known.distances(queries)
     before = thresholds.decide(_score(reader, known, embeddings.shape))
     if before is Decision.OK:
         return []
-    near = {name: neighbours.search(queries)[0] for name, neighbours in novel.items()}
+    near = {name: neighbours.distances(queries) for name, neighbours in novel.items()}
 
     def milder(names: Sequence[str]) -> bool:
         nearest = np.sort(np.concatenate([known, *(near[name] for name in names)], axis=1), axis=1)

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from calibration.light import factors, lit
@@ -59,8 +60,13 @@ class Reader:
         return thumbnail(payload, self._recipe)
 
     def neighbours(self, vectors: Float32Array) -> NearestNeighbours:
-        """A search of vectors by the recipe's k."""
-        return NearestNeighbours(vectors, self._recipe.neighbours)
+        """A search of vectors, compared as the recipe says."""
+        return NearestNeighbours(vectors, self._recipe.neighbours, self._recipe.plane)
+
+    @cached_property
+    def known(self) -> NearestNeighbours:
+        """A search of the bank as it is."""
+        return self.neighbours(self.bank.vectors)
 
     def figures(self, patch_scores: Float32Array) -> tuple[float, float]:
         """Image score, and the highest value of the anomaly map."""
@@ -69,7 +75,7 @@ class Reader:
 
     @property
     def novel(self) -> float:
-        """A patch farther than this from the nearest vector is one that the bank does not know: it may fail a frame."""
+        """A patch farther than this from the bank is one that it does not know: it may fail a frame."""
         return self.bank.thresholds.ok
 
     @property

@@ -136,8 +136,7 @@ class Trial:
         projection = Projection(learn(patches, power) if power > 0 else None)
         vectors = projection.apply(patches.vectors)
         rows, _ = greedy_k_center(vectors, self._recipe.vectors, np.random.default_rng(self._seed))
-        grid_hw, neighbours = self._engine.grid[:2], self._recipe.neighbours
-        return projection, NearestNeighbours.on(self._engine, vectors[rows], neighbours, grid_hw, self._inside)
+        return projection, NearestNeighbours.on(self._engine, vectors[rows], self._recipe, self._engine.grid[:2])
 
     def _embedded(self, frame: Frame) -> Float32Array:
         picture, _ = picture_of(frame, self._recipe)

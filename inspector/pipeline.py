@@ -31,9 +31,7 @@ class Pipeline:
         self._max_pixels = max_pixels
         self._window = window_of(bank.recipe)
         self._inside = inside_of(bank.recipe, bank.manifest.grid_hw)
-        self._neighbours = NearestNeighbours.on(
-            engine, bank.vectors, bank.recipe.neighbours, bank.manifest.grid_hw, self._inside
-        )
+        self._neighbours = NearestNeighbours.on(engine, bank.vectors, bank.recipe, bank.manifest.grid_hw)
 
     @classmethod
     def open(cls, bank_dir: Path, *, max_pixels: int = decoder.MAX_PIXELS, engine: str = "auto") -> Self:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from inspector import roi as regions_of_interest
 from inspector.errors import RecipeError
+from inspector.planes import MOST_VECTORS
 from inspector.roi import Area, Roi
 
 LARGEST: Final = 4096
@@ -41,6 +42,7 @@ class Recipe(BaseModel):
         calibration finds out on the part whether that helps; the bank's own recipe says 0 or 1 then.
     light: by which share the light may change on the line, 0 to 0.6; samples are banked darker and brighter by it, too.
     neighbours: k of the k-NN distance; the patch score is the mean distance to the k nearest vectors.
+    plane: how many vectors span the plane through each that distances are taken to; 0: to the vector itself.
     vectors: the most vectors that the bank may hold: this bounds the cost of every frame.
     """
 
@@ -56,6 +58,7 @@ class Recipe(BaseModel):
     whitening: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = "auto"
     light: float = Field(default=0.0, ge=0, le=0.6)
     neighbours: int = Field(default=1, ge=1, le=50)
+    plane: int = Field(default=32, ge=0, le=128)
     vectors: int = Field(default=2048, ge=16, le=1_000_000)
 
     @property
@@ -75,6 +78,8 @@ class Recipe(BaseModel):
             raise ValueError(f"pooling: got {self.pooling}, expected an odd number of patches")
         if self.neighbours > self.vectors:
             raise ValueError(f"neighbours: got {self.neighbours}, expected at most vectors = {self.vectors}")
+        if self.plane and self.vectors > MOST_VECTORS:
+            raise ValueError(f"plane: got {self.plane}, expected 0 where vectors are more than {MOST_VECTORS}")
         if len(set(self.layers)) != len(self.layers):
             raise ValueError(f"layers: got {list(self.layers)}, expected each layer once")
         if self.crop and self.roi:

@@ -1,7 +1,8 @@
 """From patch embeddings to an anomaly map, an image score, a p-value and regions. Arrays in, arrays out.
 
 The patch score is the mean Euclidean distance to the k nearest vectors of the bank (PatchCore, Roth et al., CVPR 2022),
-smoothed over neighbouring patches: a defect spans several, noise does not. The image score is the largest patch score.
+or to the planes through them (`inspector.planes`), smoothed over neighbouring patches: a defect spans several, noise
+does not. The image score is the largest patch score.
 The p-value is conformal (Vovk et al., 2005): the share of normal samples, this one counted in, that score at least as
 high.
 """
@@ -15,8 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.planes import Planes
+from inspector.recipe import Recipe
 from inspector.types import Distances, Engine, Float32Array, Region
-from inspector.window import View
+from inspector.window import View, inside_of
 
 # faiss's OpenMP reads this when it is loaded. Threads that spin while they wait take four times the processor time of
 # threads that sleep, and on a busy box four times as long.
@@ -32,24 +35,33 @@ SMOOTHING = 0.75
 Chosen by separation of held-back normals from synthetic defects: 0.5 to 1 are alike, half a point of AUROC above none.
 """
 
+_AT_ONCE = 1024
+"""Patches held against planes at a time, where no engine does it."""
+
 
 class NearestNeighbours:
     """Exact k-NN over the vectors of a bank, float32 (n, dim), by Euclidean distance.
 
-    distances: the engine's way to the distances of all patches of a frame, where it has one; faiss otherwise. The two
-    agree but for rounding. Which vectors are nearest is always faiss's to say.
+    plane: how many vectors span the plane through each; 0: the vector itself. engine, count: searches so many patches
+    of a frame at a time, where it can; faiss otherwise. The two agree but for rounding. Which vectors are nearest is
+    always faiss's to say.
     """
 
-    def __init__(self, vectors: Float32Array, k: int = 1, distances: Distances | None = None) -> None:
+    def __init__(
+        self, vectors: Float32Array, k: int = 1, plane: int = 0, *, engine: Engine | None = None, count: int = 0
+    ) -> None:
         self.k = min(k, len(vectors))
         self._vectors = vectors
-        self._distances = distances or (lambda queries: self.search(queries)[0])
+        self._planes = Planes(vectors, plane) if min(plane, len(vectors) - 1) > 0 else None
+        found = None if engine is None else engine.distances(vectors, self.k, count, self._planes)
+        self._distances: Distances = found or self.distances
 
     @classmethod
-    def on(cls, engine: Engine, vectors: Float32Array, k: int, grid_hw: tuple[int, int], inside: Inside = None) -> Self:
-        """For frames of `grid_hw` patches, searched by the engine where it can."""
+    def on(cls, engine: Engine, vectors: Float32Array, recipe: Recipe, grid_hw: tuple[int, int]) -> Self:
+        """For frames of `grid_hw` patches, compared as the recipe says, searched by the engine where it can."""
+        inside = inside_of(recipe, grid_hw)
         count = grid_hw[0] * grid_hw[1] if inside is None else int(inside.sum())
-        return cls(vectors, k, engine.distances(vectors, k, count))
+        return cls(vectors, recipe.neighbours, recipe.plane, engine=engine, count=count)
 
     @cached_property
     def _index(self) -> faiss.IndexFlatL2:
@@ -66,8 +78,20 @@ class NearestNeighbours:
         squared, numbers = self._index.search(queries, self.k if k is None else min(k, len(self._vectors)))
         return np.sqrt(np.maximum(squared, 0, out=squared), out=squared), numbers
 
+    def distances(self, queries: Float32Array) -> Float32Array:
+        """To the planes through the k nearest vectors, or to these; float32 (m, dim) -> float32 (m, k)."""
+        distances, numbers = self.search(queries)
+        if self._planes is None:
+            return distances
+        for begin in range(0, len(queries), _AT_ONCE):
+            part = slice(begin, begin + _AT_ONCE)
+            apart = self._vectors[self._planes.around[numbers[part]]] - queries[part, None, None]
+            others = np.einsum("pkmd,pkmd->pkm", apart, apart)
+            distances[part] = np.sqrt(self._planes.shortened(distances[part] ** 2, numbers[part], others))
+        return distances
+
     def patch_scores(self, embeddings: Float32Array, inside: Inside = None) -> Float32Array:
-        """float32 (grid_h, grid_w, dim) -> float32 (grid_h, grid_w), the mean distance to the k nearest, smoothed.
+        """float32 (grid_h, grid_w, dim) -> float32 (grid_h, grid_w), the mean of its `distances`, smoothed.
 
         Only patches that are inside are searched for; the others score 0.
         """

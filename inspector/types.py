@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import StationNameError
+
+if TYPE_CHECKING:
+    from inspector.planes import Planes
 
 UInt8Image = NDArray[np.uint8]
 Float32Array = NDArray[np.float32]
@@ -212,7 +215,7 @@ class Verdict:
 
 
 Distances = Callable[[Float32Array], Float32Array]
-"""From queries float32 (m, dim) to their distances float32 (m, k) to the k nearest vectors, ascending."""
+"""From queries float32 (m, dim) to their distances float32 (m, k) to the k nearest vectors, or planes through them."""
 
 
 class Engine(Protocol):
@@ -230,7 +233,7 @@ class Engine(Protocol):
         """
         ...
 
-    def distances(self, vectors: Float32Array, k: int, count: int) -> Distances | None:
+    def distances(self, vectors: Float32Array, k: int, count: int, planes: "Planes | None" = None) -> Distances | None:
         """A search of `count` queries at a time among `vectors`, float32 (n, dim), by the engine's own threads.
 
         None where the engine has no better way than faiss.

@@ -65,7 +65,7 @@ class Repeating:
     def embed(self, images: UInt8Image) -> Float32Array:  # noqa: ARG002
         return self.embeddings
 
-    def distances(self, vectors: Float32Array, k: int, count: int) -> None:
+    def distances(self, vectors: Float32Array, k: int, count: int, planes: object = None) -> None:
         """Faiss searches."""
 
 

@@ -41,7 +41,7 @@ class Scripted:
     def embed(self, images: UInt8Image) -> Float32Array:  # noqa: ARG002
         return self.embeddings
 
-    def distances(self, vectors: Float32Array, k: int, count: int) -> None:
+    def distances(self, vectors: Float32Array, k: int, count: int, planes: object = None) -> None:
         """Faiss searches."""
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inspector.errors import EngineError, InferenceError
+from inspector.planes import Planes
 from inspector.types import Float32Array, UInt8Image
 
 
@@ -95,5 +96,5 @@ class TorchEngine:
             raise InferenceError(f"torch: inference failed: {error}") from error
         return embeddings
 
-    def distances(self, vectors: Float32Array, k: int, count: int) -> None:
+    def distances(self, vectors: Float32Array, k: int, count: int, planes: Planes | None = None) -> None:
         """None: faiss searches."""
