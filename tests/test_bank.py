@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 from banks import change_arrays, change_manifest, copy_of, sign, write_good
+from line import drawn_part
 from safetensors.numpy import load_file
 
 from calibration.calibrate import Options, calibrate
+from inspector import frame as decoder
 from inspector.bank import Bank, digests, identity, new_folder, read_manifest
 from inspector.errors import BankError, InspectorError
+from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
+from inspector.scoring import NearestNeighbours, image_score
 
 
 @pytest.fixture
@@ -39,6 +43,24 @@ def refused(path: Path) -> str:
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
     return str(caught.value)
+
+
+def test_a_bank_from_before_planes_scores_as_it_did(copied: Path) -> None:
+    with_planes = Pipeline.open(copied)
+
+    def forget(manifest: dict[str, Any]) -> None:
+        manifest["recipe"].pop("plane")
+        manifest["recipe"].pop("whitening")
+
+    change_manifest(copied, forget)
+    bank = Bank.load(copied)
+    assert (with_planes.bank.recipe.plane, bank.recipe.plane, bank.recipe.whitening) == (32, 0, 0)
+    part = drawn_part(3, scratched=True)
+    nearest = NearestNeighbours(bank.vectors)
+    embeddings = with_planes.engine.embed(picture_of(decoder.decode(part), bank.recipe)[0][None])[0]
+    score = Pipeline.open(copied).inspect(part).score
+    assert score == pytest.approx(image_score(nearest.patch_scores(embeddings)), rel=1e-3)
+    assert score > with_planes.inspect(part).score
 
 
 def test_a_bank_loads_as_it_was_calibrated(bank: Path) -> None:

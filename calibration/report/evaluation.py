@@ -229,7 +229,8 @@ def _facts(pipeline: Pipeline) -> Markup:
         ["samples", f"{len(manifest.samples):,} normal, {manifest.calibration.folds} folds, seed {manifest.seed}"],
         ["memory", f"{manifest.vectors:,} vectors of {manifest.dim}, {bank.bytes_on_disk / 1e6:.1f} MB on disk"],
         ["backbone", f"{manifest.backbone.name}: {', '.join(manifest.backbone.layers)}"],
-        ["recipe", f"{recipe.name}: {width}×{height} pixels, {count(recipe.neighbours, 'neighbour')}"],
+        ["recipe", f"{recipe.name}: {width}×{height} pixels, {count(recipe.neighbours, 'neighbour')}"
+            + (f", planes of {recipe.plane}" if recipe.plane else "")],
         ["thresholds", f"ok up to {score(bank.thresholds.ok)}, ng above {score(bank.thresholds.ng)}, "
          f"pixel {score(bank.thresholds.pixel)}"],
         ["promise", f"{kept} false rejects expected of {promise.max_false_reject:.2%} allowed"],

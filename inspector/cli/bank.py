@@ -79,7 +79,8 @@ def show(path: Path, as_json: bool) -> None:
                 f"memory      {manifest.vectors} vectors of {manifest.dim}, "
                 f"covering radius {manifest.covering_radius:.4g}",
                 f"backbone    {manifest.backbone.name}, layers {', '.join(manifest.backbone.layers)}",
-                f"recipe      {recipe.name}: {width}x{height}, pooling {recipe.pooling}, {recipe.neighbours}-NN",
+                f"recipe      {recipe.name}: {width}x{height}, pooling {recipe.pooling}, {recipe.neighbours}-NN"
+                + (f", planes of {recipe.plane}" if recipe.plane else ""),
                 *([f"region      {extent}"] if extent else []),
                 f"samples     {len(manifest.samples)}, {calibration.folds} folds by {calibration.fold_by}, "
                 f"seed {manifest.seed}",
