@@ -155,7 +155,7 @@ def auroc(engine: OpenVinoEngine, folder: Path, recipe: Recipe, seed: int) -> fl
     samples = [_picture(path, recipe) for path in image_files(folder / "train" / GOOD)[:SAMPLES]]
     vectors = np.concatenate([engine.embed(picture[None]).reshape(-1, engine.grid[2]) for picture in samples])
     chosen, _ = greedy_k_center(vectors, recipe.vectors, np.random.default_rng(seed))
-    neighbours = NearestNeighbours(vectors[chosen], recipe.neighbours, recipe.plane)
+    neighbours = NearestNeighbours(vectors[chosen], recipe.neighbours)
     del vectors
     scores: dict[bool, list[float]] = {True: [], False: []}
     for case in find_cases(folder / "test"):
