@@ -53,6 +53,9 @@ QUIETEST: Final = 0.3
 Embed = Callable[[UInt8Image], Float32Array]
 """uint8 (height, width, 3) -> float32 (grid_h, grid_w, dim)."""
 
+Search = Callable[[Float32Array], NearestNeighbours]
+"""Vectors float32 (n, dim), of any dim, made ready to be searched as on the line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
@@ -89,10 +92,10 @@ def finetune(
     picture: Callable[[int], UInt8Image],
     fold: NDArray[np.int32],
     embed: Embed,
+    search: Search,
     *,
     vectors: int,
     whitening: float,
-    plane: int,
     inside: Inside = None,
     seed: int = 0,
     track: Track = silent,
@@ -100,7 +103,7 @@ def finetune(
     """Train heads, judge them, and keep them or not.
 
     picture: what the backbone sees of a sample, by its number. fold: each sample's fold, int32 (n,). embed: the engine.
-    vectors, whitening, plane: of the bank to be.
+    search: as the recipe says. vectors, whitening: of the bank to be.
 
     Raises:
         SamplesError: fewer than FEWEST samples.
@@ -109,7 +112,7 @@ def finetune(
         raise SamplesError(f"fine-tuning: got {len(fold)} samples, expected at least {FEWEST}; calibrate without it")
     grid_hw = embed(picture(0)).shape[:2]
     normal, planted, numbers = _pictures(picture, len(fold), embed, inside, seed, track)
-    judge = _Judge(normal, planted, vectors, whitening, plane, grid_hw, inside, seed)
+    judge = _Judge(normal, planted, search, vectors, whitening, grid_hw, inside, seed)
     before, after, units = [], [], []
     for number in track(range(4), "fine-tuning: rounds of trial"):
         distances, fused, unit = judge.round(number // 2, number % 2)
@@ -144,15 +147,15 @@ class _Judge:
         self,
         normal: _Pictures,
         planted: _Pictures,
+        search: Search,
         vectors: int,
         whitening: float,
-        plane: int,
         grid_hw: tuple[int, int],
         inside: Inside,
         seed: int,
     ) -> None:
         self._normal, self._planted = normal, planted
-        self._vectors, self._whitening, self._plane = vectors, whitening, plane
+        self._search, self._vectors, self._whitening = search, vectors, whitening
         self._grid_hw, self._inside, self._seed = grid_hw, inside, seed
         count = len(normal.owner)
         # Neighbours in order may be alike: quarters in turn rather than one by one.
@@ -193,7 +196,7 @@ class _Judge:
         return self._banks[half]
 
     def _scores(self, bank: Float32Array, pictures: Float32Array, projection: Projection) -> Float32Array:
-        neighbours = NearestNeighbours(projection.apply(bank), plane=self._plane)
+        neighbours = self._search(projection.apply(bank))
         grids = (projection.apply(each).reshape(*self._grid_hw, -1) for each in pictures)
         return np.array([image_score(neighbours.patch_scores(grid, self._inside)) for grid in grids], np.float32)
 
