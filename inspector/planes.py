@@ -27,7 +27,7 @@ LEAST_RIDGE: Final = 1e-4
 MOST_VECTORS: Final = 16_384
 """Of a bank that has planes: they take `count` squared numbers a vector, and its distances to all others once."""
 
-_ROWS: Final = 1024
+_ROWS: Final = 256
 """Vectors at a time, while planes are worked out."""
 
 
