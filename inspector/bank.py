@@ -239,8 +239,7 @@ def read_manifest(path: Path) -> Manifest:
         got = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise BankError(f"bank {path}: schema {got!r}, this version reads schema {SCHEMA}; calibrate again")
     if isinstance(data.get("recipe"), dict):
-        for key in ("whitening", "plane"):
-            data["recipe"].setdefault(key, 0)  # banks from before there was a metric, or planes, have none
+        data["recipe"].setdefault("whitening", 0.0)  # banks from before there was a metric have none
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:

@@ -42,7 +42,8 @@ class Recipe(BaseModel):
         calibration finds out on the part whether that helps; the bank's own recipe says 0 or 1 then.
     light: by which share the light may change on the line, 0 to 0.6; samples are banked darker and brighter by it, too.
     neighbours: k of the k-NN distance; the patch score is the mean distance to the k nearest vectors.
-    plane: how many vectors span the plane through each that distances are taken to; 0: to the vector itself.
+    plane: how many vectors span the plane through each that distances are taken to; 0: to the vector itself. 32 was
+        the best that was tried.
     vectors: the most vectors that the bank may hold: this bounds the cost of every frame.
     """
 
@@ -58,7 +59,7 @@ class Recipe(BaseModel):
     whitening: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = "auto"
     light: float = Field(default=0.0, ge=0, le=0.6)
     neighbours: int = Field(default=1, ge=1, le=50)
-    plane: int = Field(default=32, ge=0, le=128)
+    plane: int = Field(default=0, ge=0, le=128)
     vectors: int = Field(default=2048, ge=16, le=1_000_000)
 
     @property

@@ -45,22 +45,23 @@ def refused(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_bank_from_before_planes_scores_as_it_did(copied: Path) -> None:
-    with_planes = Pipeline.open(copied)
+@pytest.mark.parametrize("plane", [None, 0, 32])
+def test_a_bank_scores_as_its_recipe_says(copied: Path, plane: int | None) -> None:
+    """None: a bank from before there were planes."""
 
-    def forget(manifest: dict[str, Any]) -> None:
+    def say(manifest: dict[str, Any]) -> None:
         manifest["recipe"].pop("plane")
-        manifest["recipe"].pop("whitening")
+        if plane is not None:
+            manifest["recipe"]["plane"] = plane
 
-    change_manifest(copied, forget)
-    bank = Bank.load(copied)
-    assert (with_planes.bank.recipe.plane, bank.recipe.plane, bank.recipe.whitening) == (32, 0, 0)
-    part = drawn_part(3, scratched=True)
-    nearest = NearestNeighbours(bank.vectors)
-    embeddings = with_planes.engine.embed(picture_of(decoder.decode(part), bank.recipe)[0][None])[0]
-    score = Pipeline.open(copied).inspect(part).score
-    assert score == pytest.approx(image_score(nearest.patch_scores(embeddings)), rel=1e-3)
-    assert score > with_planes.inspect(part).score
+    change_manifest(copied, say)
+    pipeline, part = Pipeline.open(copied), drawn_part(3, scratched=True)
+    bank = pipeline.bank
+    assert bank.recipe.plane == (plane or 0)
+    embeddings = pipeline.engine.embed(picture_of(decoder.decode(part), bank.recipe)[0][None])[0]
+    points, planes = (image_score(NearestNeighbours(bank.vectors, plane=m).patch_scores(embeddings)) for m in (0, 32))
+    assert planes < points
+    assert pipeline.inspect(part).score == pytest.approx(planes if plane else points, rel=1e-3)
 
 
 def test_a_bank_loads_as_it_was_calibrated(bank: Path) -> None:

@@ -66,10 +66,10 @@ def test_a_pattern_that_the_picture_cannot_resolve_asks_for_a_larger_one(tmp_pat
     """A weave whose threads fall between the pixels of a 64 pixel picture."""
     folder = tmp_path / "weave"
     folder.mkdir()
-    for seed in range(60):
+    for seed in range(30):
         rng = np.random.default_rng(seed)
-        x = np.arange(192) + rng.uniform(0, 8)
-        weave = 128 + 60 * np.sin(2 * np.pi * x / 8)[None] * np.cos(2 * np.pi * x / 8)[:, None]
+        x = np.arange(192) + rng.uniform(0, 12)
+        weave = 128 + 60 * np.sin(2 * np.pi * x / 12)[None] * np.cos(2 * np.pi * x / 12)[:, None]
         noisy = np.clip(weave + rng.normal(0, 4, weave.shape), 0, 255).astype(np.uint8)
         cv2.imwrite(str(folder / f"{seed:02d}.png"), noisy)
     plain = Recipe(auto=True, size_wh=(64, 64), vectors=512, whitening=0)
