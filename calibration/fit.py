@@ -74,6 +74,10 @@ class Bench:
             )
         return embedding
 
+    def search(self, vectors: Float32Array) -> NearestNeighbours:
+        """Vectors of any dim, made ready to be searched as on the line."""
+        return NearestNeighbours.on(self.engine, vectors, self.recipe, self.engine.grid[:2])
+
     def heat(self, patch_scores: Float32Array) -> Float32Array:
         """The anomaly map of patch scores over the crop or whole frame."""
         heat = anomaly_map(patch_scores, picture_wh(self.recipe), self.inside)
@@ -169,7 +173,7 @@ def prepare(bench: Bench, *, tune: bool) -> Prepared:
 
 def cross_fit(bench: Bench, prepared: Prepared) -> Figures:
     """Hold each sample, in a light that frames may be in, against a bank of the other folds."""
-    recipe, inside, grid_hw = bench.recipe, bench.inside, bench.engine.grid[:2]
+    recipe, inside = bench.recipe, bench.inside
     count = len(bench.numbers)
     normals = Normals(count, prepared.projection.width(bench.engine.grid[2]))
     scores, peaks, usual = (np.empty(count, np.float32) for _ in range(3))
@@ -177,7 +181,7 @@ def cross_fit(bench: Bench, prepared: Prepared) -> Figures:
     for held_out in bench.track(folds, "cross-fitting thresholds"):
         projection = prepared.cross_fitted[held_out]
         memory, _ = select(prepared.material.patches(held_out), recipe.vectors, bench.seed, projection)
-        neighbours = NearestNeighbours.on(bench.engine, memory.vectors, recipe, grid_hw)
+        neighbours = bench.search(memory.vectors)
         for index in map(int, np.flatnonzero(bench.fold == held_out)):
             picture = bench.picture(index, any_light(recipe.light, np.random.default_rng([bench.seed, index])))
             embedding = bench.embed(picture, index)
@@ -217,7 +221,7 @@ def _tuned(bench: Bench) -> Tuned:
         bench.picture,
         bench.fold,
         embed,
-        lambda vectors: NearestNeighbours.on(bench.engine, vectors, bench.recipe, bench.engine.grid[:2]),
+        bench.search,
         vectors=bench.recipe.vectors,
         whitening=bench.recipe.power,
         inside=bench.inside,

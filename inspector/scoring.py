@@ -52,7 +52,7 @@ class NearestNeighbours:
     ) -> None:
         self.k = min(k, len(vectors))
         self._vectors = vectors
-        self._planes = Planes(vectors, plane) if min(plane, len(vectors) - 1) > 0 else None
+        self._planes = Planes(vectors, plane) if plane and len(vectors) > 1 else None
         found = None if engine is None else engine.distances(vectors, self.k, count, self._planes)
         self._distances: Distances = found or self.distances
 

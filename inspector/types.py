@@ -236,6 +236,6 @@ class Engine(Protocol):
     def distances(self, vectors: Float32Array, k: int, count: int, planes: "Planes | None" = None) -> Distances | None:
         """A search of `count` queries at a time among `vectors`, float32 (n, dim), by the engine's own threads.
 
-        None where the engine has no better way than faiss.
+        planes: of these vectors, where distances are taken to them. None where the engine has no better way than faiss.
         """
         ...
