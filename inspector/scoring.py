@@ -35,6 +35,9 @@ SMOOTHING = 0.75
 Chosen by separation of held-back normals from synthetic defects: 0.5 to 1 are alike, half a point of AUROC above none.
 """
 
+MOST_REGIONS = 100
+"""Of a frame that are told. A frame of noise has thousands, and its verdict would be larger than brokers take."""
+
 _AT_ONCE = 1024
 """Patches held against planes at a time, where no engine does it."""
 
@@ -142,7 +145,8 @@ def p_value(score: float, normal_scores: Float32Array) -> float:
 
 
 def regions(heat: Float32Array, threshold: float, view: View) -> tuple[Region, ...]:
-    """Connected areas (8-neighbourhood) of the anomaly map above `threshold`, the highest score first.
+    """Connected areas (8-neighbourhood) of the anomaly map above `threshold`, the highest score first; MOST_REGIONS of
+    them at most.
 
     heat: float32 (height, width) over the rectangle `view` of the original frame, in whose pixels the regions are.
     """
@@ -150,7 +154,7 @@ def regions(heat: Float32Array, threshold: float, view: View) -> tuple[Region, .
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
     numbered = np.asarray(labels, np.int32)
     found = [_region(heat, numbered, stats[label], label, view) for label in range(1, count)]
-    return tuple(sorted(found, key=lambda region: -region.score))
+    return tuple(sorted(found, key=lambda region: -region.score)[:MOST_REGIONS])
 
 
 def _region(heat: Float32Array, labels: NDArray[np.int32], stats: Sequence[int], label: int, view: View) -> Region:

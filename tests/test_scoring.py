@@ -1,5 +1,8 @@
 """Distances, anomaly maps, p-values and regions, against what they are by definition."""
 
+import json
+from importlib import resources
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 
 from inspector import heatmap
 from inspector.patches import View
-from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_value, regions, smooth
+from inspector.scoring import MOST_REGIONS, NearestNeighbours, anomaly_map, image_score, p_value, regions, smooth
 
 
 def brute_force(bank: np.ndarray, embeddings: np.ndarray, k: int) -> np.ndarray:
@@ -104,6 +107,15 @@ def test_regions_that_touch_at_a_corner_are_one() -> None:
     heat = np.zeros((10, 10), np.float32)
     heat[2, 2] = heat[3, 3] = 1
     assert len(regions(heat, 0.5, View(0, 0, 10, 10))) == 1
+
+
+def test_of_very_many_regions_the_highest_are_told() -> None:
+    heat = np.zeros((64, 64), np.float32)
+    heat[::2, ::2] = np.random.default_rng(0).permutation(np.arange(1, 1025, dtype=np.float32)).reshape(32, 32)
+    found = regions(heat, 0.5, View(0, 0, 64, 64))
+    assert [region.score for region in found] == list(range(1024, 1024 - MOST_REGIONS, -1))
+    schema = json.loads((resources.files("inspector") / "schemas" / "verdict.json").read_text(encoding="utf-8"))
+    assert schema["properties"]["regions"]["maxItems"] == MOST_REGIONS
 
 
 def test_two_regions_in_one_box_keep_their_own_peaks() -> None:
