@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import torch
 
-from calibration.builtin import LAYERS
+from calibration.builtin import LAYERS, load_weights
 from calibration.distill.augment import CropMix
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
 from calibration.distill.export import export_weights, scaled_taps, shortened_taps
@@ -26,6 +26,7 @@ Triple = tuple[int, int, int]
 @click.option("--teacher-share", "teacher_shares", type=float, multiple=True, help="Each one's part of the target.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .safetensors to write.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="Continued from if it exists.")
+@click.option("--start", type=click.Path(path_type=Path), help="Begin with the convolutions of this .safetensors.")
 @click.option("--rounds", default=60, help="Rounds in all.")
 @click.option("--decay-rounds", default=12, help="Rounds at the end in which the learning rate falls.")
 @click.option("--pool", default=2048, help="Fresh crops a round.")
@@ -57,6 +58,7 @@ def main(
     teacher_shares: tuple[float, ...],
     output: Path,
     checkpoint: Path,
+    start: Path | None,
     rounds: int,
     decay_rounds: int,
     pool: int,
@@ -115,6 +117,8 @@ def main(
     if checkpoint.exists():
         load_checkpoint(checkpoint, run)
         click.echo(f"continues after round {run.finished_rounds} of {rounds}")
+    elif start is not None:
+        run.start_from(load_weights(start))
     count = sum(len(folder.training) for folder in folders)
     click.echo(f"{count} pictures, {len(sources)} teacher(s), {plan.steps_per_round()} steps a round")
 

@@ -42,6 +42,24 @@ class RepConv(nn.Module):
         return F.relu(y)
 
     @torch.no_grad()
+    def unfold(self, kernel: torch.Tensor, bias: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Becomes the plain convolution of this kernel and bias: `folded` the other way.
+
+        x: what the layer before gives for some pictures; normalisation is set to undo itself on them. Returns what
+        this one gives.
+        """
+        self.weight.add_(kernel - self.kernel())
+        y = F.conv2d(x, kernel, stride=self.stride, padding=1)
+        spread, mean = torch.var_mean(y, (0, 2, 3), correction=0)
+        if self.norm.running_var is None or self.norm.running_mean is None:
+            raise RuntimeError("batch normalisation without running statistics cannot be set")
+        self.norm.running_mean.copy_(mean)
+        self.norm.running_var.copy_(spread)
+        self.norm.weight.copy_(torch.sqrt(spread + self.norm.eps))
+        self.norm.bias.copy_(bias + mean)
+        return F.relu(y + bias[:, None, None])
+
+    @torch.no_grad()
     def folded(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Kernel and bias of the plain convolution that does the same in evaluation mode."""
         if self.norm.running_var is None or self.norm.running_mean is None:
@@ -76,6 +94,22 @@ class Student(nn.Module):
             if stage.tap is not None:
                 maps[stage.tap] = self.taps[stage.tap](x)
         return maps
+
+    @torch.no_grad()
+    def start_from(self, weights: BuiltinWeights, pictures: torch.Tensor) -> None:
+        """Takes over the convolutions of a finished net that this one has too; one that only this net has lets through
+        what it gets. Taps are learnt anew: they speak of other targets.
+
+        pictures: float32 (n, 3, h, w), normalised, that the statistics of normalisation are taken from.
+        """
+        x, shapes = pictures, self.spec.shapes()
+        for name, conv in self.convs.items():
+            if f"{name}.weight" in weights.arrays:
+                kernel, bias = (torch.from_numpy(weights.arrays[f"{name}.{part}"]) for part in ("weight", "bias"))
+            else:
+                kernel, bias = (torch.zeros(shapes[f"{name}.{part}"]) for part in ("weight", "bias"))
+                kernel[:, :, 1, 1] = torch.eye(*kernel.shape[:2])
+            x = conv.unfold(kernel, bias, x)  # type: ignore[operator]
 
     @torch.no_grad()
     def folded(self) -> dict[str, Float32Array]:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from calibration import builtin
 from inspector.errors import BackboneError, UsageError
 from inspector.types import Float32Array, UInt8Image
 
@@ -30,7 +31,9 @@ FeatureMaps = Mapping[int, Float32Array]
 
 @dataclass(frozen=True, slots=True)
 class TeacherSource:
-    """A timm architecture and the file that holds its weights; without a file, a random initialisation."""
+    """A timm architecture, or `builtin`, and the file that holds its weights; without a file, a random initialisation
+    (of the built-in net: the packaged weights).
+    """
 
     name: str
     file: Path | None
@@ -69,6 +72,8 @@ def build_teacher(source: TeacherSource) -> nn.Module:
     Raises:
         BackboneError: timm does not know the name, the file cannot be read, or an array that the maps need is missing.
     """
+    if source.name == "builtin":
+        return builtin.torch_features(builtin.load_weights(source.file), builtin.LAYERS)
     try:
         net: Any = timm.create_model(source.name, pretrained=False)
     except RuntimeError as error:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from calibration.builtin import NetSpec
+from calibration.builtin import BuiltinWeights, NetSpec
 from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.pictures import PictureFolder
 from calibration.distill.student import Student
@@ -29,6 +29,9 @@ HalfArray = NDArray[np.float16]
 Maps = TypeVar("Maps", NDArray[Any], torch.Tensor)
 FIT_ROUND = 2**31
 """The number of the imaginary round whose crops the projections are fitted on."""
+
+START_CROPS = 64
+"""Crops that normalisation is set by where a run begins with a finished net."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,13 @@ class Run:
         self._workers = workers
         self._folders = [folder for folder, _ in folders]
         self._weights = [weight for _, weight in folders]
+
+    def start_from(self, weights: BuiltinWeights) -> None:
+        """Begins with the convolutions of a finished net instead of chance."""
+        pictures = torch.from_numpy(normalise(self._draw(FIT_ROUND, START_CROPS)))
+        self.student.cpu().start_from(weights, pictures)
+        self.student.to(self.device)
+        self.average.load_state_dict(self.student.state_dict())
 
     def fit_targets(self) -> None:
         """Fits the projections on crops of their own."""

@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
-from calibration.builtin import load_weights, torch_features
+from calibration.builtin import LAYERS, BuiltinWeights, default_weights_path, load_weights, torch_features
 from calibration.distill.__main__ import main
 from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
@@ -91,6 +91,32 @@ def test_the_loss_falls_and_the_file_loads(teachers: Teachers, tmp_path: Path) -
     layers = ("stride4", "stride8", "stride16")
     for layer, folded in zip(layers, torch_features(weights, layers)(image), strict=True):
         torch.testing.assert_close(folded, trained[layer], rtol=0.02, atol=0.02)
+
+
+def test_a_run_begins_where_a_finished_net_ended(teachers: Teachers) -> None:
+    finished = random_weights(SPEC, 7)
+    arrays = {name: 0.5 * array + 0.1 if name.endswith("bias") else array for name, array in finished.arrays.items()}
+    finished = BuiltinWeights(SPEC, arrays, "finished")
+    deeper = plain_spec(stem=8, widths=(8, 16, 16), depths=(1, 2, 1), components=(4, 8, 8))
+    run = Run(PLAN, deeper, teachers, [], "cpu")
+    run.start_from(finished)
+    begun = run.arrays()
+    for name in SPEC.shapes():
+        if name.startswith(("stage", "stem")):
+            np.testing.assert_allclose(begun[name], arrays[name], atol=1e-4, err_msg=name)
+    np.testing.assert_allclose(begun["stage8_1.weight"][:, :, 1, 1], np.eye(16), atol=1e-4)
+    run.student.train()
+    run.train(lambda _: None, until=1)
+    assert any((run.arrays()[name] != begun[name]).any() for name in begun)
+
+
+def test_the_built_in_net_teaches_as_well() -> None:
+    net = build_teacher(TeacherSource.parse(f"builtin@{default_weights_path()}"))
+    image = torch.from_numpy(normalise(np.zeros((1, 64, 64, 3), np.uint8)))
+    maps = net(image)
+    assert [tuple(each.shape[2:]) for each in maps] == [(64 // stride, 64 // stride) for stride in STRIDES]
+    for expected, got in zip(torch_features(load_weights(), LAYERS)(image), maps, strict=True):
+        torch.testing.assert_close(got, expected)
 
 
 def test_noise_is_added_to_its_share_of_crops_and_to_copies_alone() -> None:
