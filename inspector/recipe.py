@@ -38,6 +38,8 @@ class Recipe(BaseModel):
         outside the region of interest.
     layers: names of the backbone's layers, finest first; empty takes the backbone's own (strides 8 and 16).
     pooling: side of the neighbourhood that is averaged around each patch (PatchCore's locally aware features), odd.
+    centring: how much of the frame's mean embedding is taken off each of its patches, 0 (nothing) to 1 (all): what the
+        whole frame has in common, as its light, counts less.
     whitening: how far the directions in which normal patches spread are evened out, 0 (not) to 1 (fully). `auto`:
         calibration finds out on the part whether that helps; the bank's own recipe says 0 or 1 then.
     light: by which share the light may change on the line, 0 to 0.6; samples are banked darker and brighter by it, too.
@@ -56,6 +58,7 @@ class Recipe(BaseModel):
     size_wh: tuple[Side, Side] = (256, 256)
     layers: tuple[str, ...] = ()
     pooling: int = Field(default=3, ge=1, le=15)
+    centring: float = Field(default=0.5, ge=0, le=1)
     whitening: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = "auto"
     light: float = Field(default=0.0, ge=0, le=0.6)
     neighbours: int = Field(default=1, ge=1, le=50)

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from inspector.errors import EngineError, InferenceError
 from inspector.planes import Planes
+from inspector.recipe import Recipe
 from inspector.types import Float32Array, UInt8Image
+from inspector.window import inside_of
 
 
 class PatchEmbedder(nn.Module):
-    """Normalise, backbone, pool, fuse, project: the arithmetic of the exported graph, written in torch."""
+    """Normalise, backbone, pool, fuse, centre, project: the arithmetic of the exported graph, written in torch."""
 
     mean: Tensor
     std: Tensor
@@ -22,15 +24,15 @@ class PatchEmbedder(nn.Module):
     def __init__(
         self,
         features: nn.Module,
+        recipe: Recipe,
         *,
-        pooling: int,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
         projection: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.features = features
-        self.pooling = pooling
+        self.recipe = recipe
         self.projection = projection or nn.Identity()
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
@@ -38,10 +40,16 @@ class PatchEmbedder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (n, height, width, 3) -> float32 (n, grid_h, grid_w, dim)."""
         values = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        maps = [F.avg_pool2d(layer, self.pooling, 1, self.pooling // 2) for layer in self.features(values)]
-        finest = maps[0].shape[-2:]
-        resized = [maps[0], *(F.interpolate(layer, finest, mode="bilinear") for layer in maps[1:])]
-        embeddings: Tensor = self.projection(torch.cat(resized, 1).permute(0, 2, 3, 1))
+        side = self.recipe.pooling
+        maps = [F.avg_pool2d(layer, side, 1, side // 2) for layer in self.features(values)]
+        rows, columns = maps[0].shape[-2:]
+        resized = [maps[0], *(F.interpolate(layer, (rows, columns), mode="bilinear") for layer in maps[1:])]
+        fused = torch.cat(resized, 1)
+        if self.recipe.centring > 0:
+            inside = inside_of(self.recipe, (rows, columns))
+            counted = fused.flatten(2) if inside is None else fused[:, :, torch.from_numpy(inside).to(fused.device)]
+            fused = fused - self.recipe.centring * counted.mean(2)[:, :, None, None]
+        embeddings: Tensor = self.projection(fused.permute(0, 2, 3, 1))
         return embeddings
 
 
@@ -70,7 +78,7 @@ class TorchEngine:
         features = open_banked(manifest.backbone, bank_dir / "backbone.safetensors")
         embedder = PatchEmbedder(
             features,
-            pooling=manifest.recipe.pooling,
+            manifest.recipe,
             mean=manifest.backbone.mean,
             std=manifest.backbone.std,
             projection=Projection.load(bank_dir / FILE).torch() if FILE in manifest.files else None,

@@ -9,7 +9,11 @@ from openvino import opset13 as ops
 
 from calibration.export import MEAN, STD, Features, embedding_graph
 from inspector.engines.openvino import OpenVinoEngine
+from inspector.patches import picture_of
 from inspector.recipe import Recipe
+from inspector.roi import Roi
+from inspector.types import Frame
+from inspector.window import inside_of
 
 
 def averaged(*sides: int) -> Features:
@@ -47,13 +51,13 @@ def normalised(picture: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("pooling", [1, 3, 5])
 def test_one_layer_is_normalised_and_pooled(picture: np.ndarray, normalised: np.ndarray, pooling: int) -> None:
-    graph = embedding_graph(averaged(8), Recipe(size_wh=(96, 64), pooling=pooling))
+    graph = embedding_graph(averaged(8), Recipe(size_wh=(96, 64), pooling=pooling, centring=0))
     got = OpenVinoEngine(graph).embed(picture[None])[0]
     np.testing.assert_allclose(got, neighbourhoods(blocks(normalised, 8), pooling), atol=1e-4)
 
 
 def test_deeper_layers_are_enlarged_to_the_finest_and_joined(picture: np.ndarray, normalised: np.ndarray) -> None:
-    graph = embedding_graph(averaged(8, 16), Recipe(size_wh=(96, 64), pooling=3))
+    graph = embedding_graph(averaged(8, 16), Recipe(size_wh=(96, 64), pooling=3, centring=0))
     engine = OpenVinoEngine(graph)
     got = engine.embed(picture[None])[0]
     assert engine.grid == got.shape == (8, 12, 6)
@@ -73,12 +77,34 @@ def test_deeper_layers_are_enlarged_to_the_finest_and_joined(picture: np.ndarray
 
 
 def test_statistics_are_the_backbones_own(picture: np.ndarray) -> None:
-    graph = embedding_graph(averaged(8), Recipe(size_wh=(96, 64), pooling=1), mean=(0, 0, 0), std=(1, 1, 1))
+    graph = embedding_graph(averaged(8), Recipe(size_wh=(96, 64), pooling=1, centring=0), mean=(0, 0, 0), std=(1, 1, 1))
     np.testing.assert_allclose(OpenVinoEngine(graph).embed(picture[None])[0], blocks(picture / 255, 8), atol=1e-5)
 
 
+@pytest.mark.parametrize("centring", [0.5, 1.0])
+def test_a_share_of_what_the_whole_frame_has_in_common_is_taken_off(picture: np.ndarray, centring: float) -> None:
+    plain, centred = (
+        OpenVinoEngine(embedding_graph(averaged(8, 16), recipe)).embed(picture[None])[0]
+        for recipe in (Recipe(size_wh=(96, 64), centring=share) for share in (0, centring))
+    )
+    np.testing.assert_allclose(centred, plain - centring * plain.mean((0, 1)), atol=1e-5)
+
+
+def test_what_lies_outside_the_region_is_not_in_common(picture: np.ndarray) -> None:
+    region = Roi.model_validate({"frame_wh": [96, 64], "include": [[[10, 10], [80, 12], [60, 50], [12, 40]]]})
+    recipes = [Recipe(size_wh=(96, 64), roi=region, centring=share) for share in (0, 0.5)]
+    plain, centred = (
+        OpenVinoEngine(embedding_graph(averaged(8), recipe)).embed(picture_of(Frame(picture), recipe)[0][None])[0]
+        for recipe in recipes
+    )
+    inside = inside_of(recipes[0], plain.shape[:2])
+    assert inside is not None
+    assert 0 < inside.sum() < inside.size
+    np.testing.assert_allclose(centred, plain - 0.5 * plain[inside].mean(0), atol=1e-5)
+
+
 def test_a_grey_that_is_the_mean_embeds_as_zero() -> None:
-    graph = embedding_graph(averaged(8), Recipe(size_wh=(32, 32)), mean=(0.2, 0.4, 0.6), std=(1, 1, 1))
+    graph = embedding_graph(averaged(8), Recipe(size_wh=(32, 32), centring=0), mean=(0.2, 0.4, 0.6), std=(1, 1, 1))
     grey = np.broadcast_to(np.array([51, 102, 153], np.uint8), (1, 32, 32, 3)).copy()
     np.testing.assert_allclose(OpenVinoEngine(graph).embed(grey), 0, atol=1e-5)
 
