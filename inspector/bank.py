@@ -43,9 +43,6 @@ SCHEMA: Final = 1
 
 DRIFT_FILE: Final = "drift.safetensors"
 
-_BEFORE: Final = {"whitening": 0.0, "centring": 0.0}
-"""What a recipe says where its bank is older than the key: that bank's graph does nothing of it."""
-
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -242,7 +239,7 @@ def read_manifest(path: Path) -> Manifest:
         got = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise BankError(f"bank {path}: schema {got!r}, this version reads schema {SCHEMA}; calibrate again")
     if isinstance(data.get("recipe"), dict):
-        data["recipe"] = _BEFORE | data["recipe"]
+        data["recipe"].setdefault("whitening", 0.0)  # banks from before there was a metric have none
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:
