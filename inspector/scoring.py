@@ -150,18 +150,20 @@ def regions(heat: Float32Array, threshold: float, view: View) -> tuple[Region, .
 
     heat: float32 (height, width) over the rectangle `view` of the original frame, in whose pixels the regions are.
     """
-    above = (heat > threshold).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    numbered = np.asarray(labels, np.int32)
-    found = [_region(heat, numbered, stats[label], label, view) for label in range(1, count)]
-    return tuple(sorted(found, key=lambda region: -region.score)[:MOST_REGIONS])
+    above = heat > threshold
+    places = np.flatnonzero(above)
+    if not len(places):
+        return ()
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=8)
+    peaks = np.full(count, -np.inf, np.float32)
+    np.maximum.at(peaks, np.asarray(labels, np.int32).ravel()[places], heat.ravel()[places])
+    worst = 1 + np.argsort(-peaks[1:], kind="stable")[:MOST_REGIONS]  # 0 is what is not above
+    return tuple(_region(stats[label], float(peaks[label]), heat.shape[:2], view) for label in worst)
 
 
-def _region(heat: Float32Array, labels: NDArray[np.int32], stats: Sequence[int], label: int, view: View) -> Region:
+def _region(stats: Sequence[int], peak: float, heat_hw: tuple[int, int], view: View) -> Region:
     left, top, wide, high, area = (int(value) for value in stats)
-    box = np.s_[top : top + high, left : left + wide]
-    peak = float(heat[box][labels[box] == label].max())
-    scale_x, scale_y = view.width / heat.shape[1], view.height / heat.shape[0]
+    scale_x, scale_y = view.width / heat_hw[1], view.height / heat_hw[0]
     x0, y0 = int(left * scale_x), int(top * scale_y)
     x1, y1 = int(np.ceil((left + wide) * scale_x)), int(np.ceil((top + high) * scale_y))
     return Region(

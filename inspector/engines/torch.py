@@ -34,6 +34,7 @@ class PatchEmbedder(nn.Module):
         self.features = features
         self.recipe = recipe
         self.projection = projection or nn.Identity()
+        self._inside: tuple[tuple[int, int], Tensor | None] | None = None
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
 
@@ -46,11 +47,18 @@ class PatchEmbedder(nn.Module):
         resized = [maps[0], *(F.interpolate(layer, (rows, columns), mode="bilinear") for layer in maps[1:])]
         fused = torch.cat(resized, 1)
         if self.recipe.centring > 0:
-            inside = inside_of(self.recipe, (rows, columns))
-            counted = fused.flatten(2) if inside is None else fused[:, :, torch.from_numpy(inside).to(fused.device)]
-            fused = fused - self.recipe.centring * counted.mean(2)[:, :, None, None]
+            fused = fused - self.recipe.centring * self._counted(fused).mean(2)[:, :, None, None]
         embeddings: Tensor = self.projection(fused.permute(0, 2, 3, 1))
         return embeddings
+
+    def _counted(self, fused: Tensor) -> Tensor:
+        """What the mean of a frame is taken over: (n, dim, rows, columns) -> (n, dim, patches that count)."""
+        grid = fused.shape[-2], fused.shape[-1]
+        if self._inside is None or self._inside[0] != grid:
+            inside = inside_of(self.recipe, grid)
+            self._inside = grid, None if inside is None else torch.from_numpy(inside).to(fused.device)
+        mask = self._inside[1]
+        return fused.flatten(2) if mask is None else fused[:, :, mask]
 
 
 class TorchEngine:
