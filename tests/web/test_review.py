@@ -276,18 +276,38 @@ def test_a_selection_is_decided_together_after_its_count_is_confirmed(site: Revi
     site.reviews.dispose(stolen, to="defect", reviewer="emil", version=0)
     page.keyboard.press("f")
     expect(page.locator("#confirm-title")).to_have_text("2 frames: false alarm?")
+    page.get_by_label("Note, if there is more to say").fill("oil from the new\npress")
     page.keyboard.press("Escape")
     assert decided(site, frames[1]) == (None, None, None)
     page.keyboard.press("f")
     page.get_by_role("button", name="Decide 2 frames").click()
     expect(page.locator("#notice")).to_contain_text("1 decided, 1 left as others decided")
     recorded(site, frames[1], ("false_alarm", None, "olga"))
+    assert [said.note for said in site.reviews.history(frames[1])] == ["oil from the new\npress"]
     assert decided(site, stolen) == ("defect", None, "emil")
     assert decided(site, frames[2]) == (None, None, None)
     page.keyboard.press("z")
     expect(page.locator("#notice")).to_contain_text("1 taken back")
     assert decided(site, frames[1]) == (None, None, None)
     assert decided(site, stolen) == ("defect", None, "emil")
+
+
+def test_a_note_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", "/")
+    for frame in frames[:2]:
+        page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
+    page.keyboard.press("d")
+    page.get_by_label("Note, if there is more to say").fill("  two of a kind ")
+    page.keyboard.press("Enter")
+    for frame in frames[:2]:
+        recorded(site, frame, ("defect", None, "olga"))
+        assert [said.note for said in site.reviews.history(frame)] == ["two of a kind"]
+    page.locator(f"[data-frame='{frames[2]}'] input[name=pick]").check()
+    page.keyboard.press("u")
+    page.get_by_role("button", name="Decide 1 frame").click()
+    recorded(site, frames[2], ("unsure", None, "olga"))
+    assert [said.note for said in site.reviews.history(frames[2])] == [None]
 
 
 def test_a_hand_that_is_quicker_than_the_browsers_events_loses_no_decision(site: ReviewSite, visit: Visit) -> None:

@@ -6,6 +6,7 @@ import { outbox, put } from "./outbox.js";
 const cards = document.getElementById("cards");
 const bar = document.getElementById("batch");
 const dialog = document.getElementById("confirm");
+const note = document.getElementById("confirm-note"); // what was written stays there until a decision takes it along
 const fresh = document.getElementById("fresh");
 const RETRY_MS = 4000;
 let batch = null; // the last selection that was decided here
@@ -160,11 +161,18 @@ function answered() {
 }
 
 dialog.addEventListener("close", answered);
+note.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  document.getElementById("confirm-yes").click();
+});
 
 function decide(chosen, to, type) {
   const frames = chosen.map((card) => ({ id: Number(card.dataset.frame), version: Number(card.dataset.version) }));
   const body = { frames, to };
   if (type) body.defect_type = type;
+  if (note.value.trim()) body.note = note.value.trim();
+  note.value = "";
   put({ path: "/api/v1/dispositions", body, label: `${frames.length} frames: ${type || WORDS[to]}`, batch: true });
   for (const card of chosen) card.classList.add("leaving");
   clear();
