@@ -6,6 +6,9 @@ al., "Online Convolutional Re-parameterization", CVPR 2022; Zagoruyko and Komoda
 costs one convolution a layer; afterwards the normalisation folds into kernel and bias as well.
 """
 
+from collections.abc import Mapping
+from typing import Final
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,6 +16,9 @@ from torch import nn
 
 from calibration.builtin import BuiltinWeights, Conv, NetSpec, Stage
 from inspector.types import Float32Array
+
+RIDGE: Final = 1e-3
+"""Added to the diagonal of a least-squares fit, as a share of it."""
 
 
 class RepConv(nn.Module):
@@ -96,20 +102,24 @@ class Student(nn.Module):
         return maps
 
     @torch.no_grad()
-    def start_from(self, weights: BuiltinWeights, pictures: torch.Tensor) -> None:
+    def start_from(self, weights: BuiltinWeights, pictures: torch.Tensor, targets: Mapping[str, torch.Tensor]) -> None:
         """Takes over the convolutions of a finished net that this one has too; one that only this net has lets through
-        what it gets. Taps are learnt anew: they speak of other targets.
+        what it gets. The taps, which spoke of other targets, become the least-squares fit to these.
 
-        pictures: float32 (n, 3, h, w), normalised, that the statistics of normalisation are taken from.
+        pictures: float32 (n, 3, h, w), normalised, that the statistics of normalisation are taken from. targets:
+        float32 maps of each tap for them; one of fewer rows and columns holds every second, third, ... of them.
         """
         x, shapes = pictures, self.spec.shapes()
-        for name, conv in self.convs.items():
-            if f"{name}.weight" in weights.arrays:
-                kernel, bias = (torch.from_numpy(weights.arrays[f"{name}.{part}"]) for part in ("weight", "bias"))
-            else:
-                kernel, bias = (torch.zeros(shapes[f"{name}.{part}"]) for part in ("weight", "bias"))
-                kernel[:, :, 1, 1] = torch.eye(*kernel.shape[:2])
-            x = conv.unfold(kernel, bias, x)  # type: ignore[operator]
+        for stage in self.spec.stages:
+            for conv in stage.convs:
+                if f"{conv.name}.weight" in weights.arrays:
+                    kernel, bias = (torch.from_numpy(weights.arrays[f"{conv.name}.{p}"]) for p in ("weight", "bias"))
+                else:
+                    kernel, bias = (torch.zeros(shapes[f"{conv.name}.{part}"]) for part in ("weight", "bias"))
+                    kernel[:, :, 1, 1] = torch.eye(*kernel.shape[:2])
+                x = self.convs[conv.name].unfold(kernel, bias, x)  # type: ignore[operator]
+            if stage.tap is not None:
+                fit_pointwise(self.taps[stage.tap], x, targets[stage.tap])  # type: ignore[arg-type]
 
     @torch.no_grad()
     def folded(self) -> dict[str, Float32Array]:
@@ -122,6 +132,28 @@ class Student(nn.Module):
             for part, tensor in tap.named_parameters():
                 arrays[f"{name}.{part}"] = _array(tensor)
         return {name: arrays[name] for name in self.spec.shapes()}
+
+
+@torch.no_grad()
+def fit_pointwise(conv: nn.Conv2d, maps: torch.Tensor, targets: torch.Tensor) -> None:
+    """Sets a 1x1 convolution to the least-squares fit, slightly ridged, of the targets by the maps.
+
+    maps: float32 (n, in, h, w). targets: float32 (n, out, h / k, w / k), of every k-th row and column.
+    """
+    step = maps.shape[-1] // targets.shape[-1]
+    known = _vectors(maps[:, :, ::step, ::step])
+    known = torch.cat([known, torch.ones_like(known[:, :1])], dim=1)
+    square = known.T @ known
+    square += RIDGE * torch.diag(torch.diag(square))
+    solved = torch.linalg.solve(square, known.T @ _vectors(targets)).float()
+    conv.weight.copy_(solved[:-1].T[:, :, None, None])
+    if conv.bias is not None:
+        conv.bias.copy_(solved[-1])
+
+
+def _vectors(maps: torch.Tensor) -> torch.Tensor:
+    """(n, channels, h, w) -> float64 (n * h * w, channels)."""
+    return maps.permute(0, 2, 3, 1).flatten(0, 2).double()
 
 
 def _array(tensor: torch.Tensor) -> Float32Array:

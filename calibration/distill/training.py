@@ -30,8 +30,8 @@ Maps = TypeVar("Maps", NDArray[Any], torch.Tensor)
 FIT_ROUND = 2**31
 """The number of the imaginary round whose crops the projections are fitted on."""
 
-START_CROPS = 64
-"""Crops that normalisation is set by where a run begins with a finished net."""
+START_CROPS = 192
+"""Crops that normalisation and taps are set by where a run begins with a finished net."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,10 @@ class Run:
 
     def start_from(self, weights: BuiltinWeights) -> None:
         """Begins with the convolutions of a finished net instead of chance."""
-        pictures = torch.from_numpy(normalise(self._draw(FIT_ROUND, START_CROPS)))
-        self.student.cpu().start_from(weights, pictures)
+        self.fit_targets()
+        crops = self._draw(FIT_ROUND, START_CROPS)
+        targets = {f"stride{s}": torch.from_numpy(t).float() for s, t in self.targets(crops).items()}
+        self.student.cpu().start_from(weights, torch.from_numpy(normalise(crops)), targets)
         self.student.to(self.device)
         self.average.load_state_dict(self.student.state_dict())
 

@@ -21,7 +21,7 @@ from calibration.distill.defects import add_defect
 from calibration.distill.export import export_weights, scaled_taps, shortened_taps
 from calibration.distill.pictures import PictureFolder, read_folder
 from calibration.distill.selection import auroc, separation
-from calibration.distill.student import Student, plain_spec, random_weights
+from calibration.distill.student import Student, fit_pointwise, plain_spec, random_weights
 from calibration.distill.targets import Moments
 from calibration.distill.teachers import STRIDES, Teachers, TeacherSource, build_teacher, normalise
 from calibration.distill.textures import FIELDS, draw_texture
@@ -108,6 +108,15 @@ def test_a_run_begins_where_a_finished_net_ended(teachers: Teachers) -> None:
     run.student.train()
     run.train(lambda _: None, until=1)
     assert any((run.arrays()[name] != begun[name]).any() for name in begun)
+
+
+def test_the_taps_of_a_begun_run_fit_its_targets() -> None:
+    torch.manual_seed(0)
+    maps, truth, tap = torch.randn(4, 6, 16, 16), torch.nn.Conv2d(6, 3, 1), torch.nn.Conv2d(6, 3, 1)
+    with torch.no_grad():
+        fit_pointwise(tap, maps, truth(maps)[:, :, ::2, ::2])
+    torch.testing.assert_close(tap.weight, truth.weight, atol=5e-3, rtol=0)
+    torch.testing.assert_close(tap.bias, truth.bias, atol=5e-3, rtol=0)
 
 
 def test_the_built_in_net_teaches_as_well() -> None:
