@@ -21,7 +21,7 @@ from inspector.banks.posts import Posts
 from inspector.contract import UnknownStationError
 from inspector.control import Control, Strangers, control_identity, watch_identity
 from inspector.drift_watch import DriftWatch
-from inspector.errors import InspectorError, StoreError
+from inspector.errors import InspectorError, StalledError, StoreError
 from inspector.health import Health, serve
 from inspector.housekeeper import Housekeeper
 from inspector.keeper import Keeper
@@ -61,8 +61,12 @@ _BROKER = "broker"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_EVERY_S = 0.5
 _FLUSH_S = 5.0
+STALLED_S = 60.0
+"""A frame that is inspected for longer is held by a library that hangs; the slowest known take a second or two."""
 _SPARE_BYTES = 1_000_000_000
 """Free on the disk before a picture is kept: the ledger needs it to go on."""
+
+_STALLED = "{frame}: inspected for {got:.0f} s, expected at most {most:.0f} s; a supervisor should start it anew"
 
 Stop = SimpleQueue[str | BaseException]
 """Anything put here ends the daemon: a word, or the exception that ended a thread."""
@@ -256,6 +260,8 @@ class _Daemon:
             self._control.tell()
             away = [name for name in self._health.faults() if name.startswith(_BROKER)]
             self._metrics.broker_connected.set(not away)
+            if (stalled_s := self._worker.inspecting_s) > STALLED_S:
+                self._fault(StalledError(_STALLED.format(frame=self._worker.in_hand, got=stalled_s, most=STALLED_S)))
             if self._health.ready and not told_ready:
                 told_ready = True
                 log.info("ready", extra={"stations": len(self._posts.running)})

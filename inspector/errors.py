@@ -65,6 +65,10 @@ class StoreError(InspectorError):
     """The ledger, outbox or quarantine cannot be read or written."""
 
 
+class StalledError(InspectorError):
+    """A frame is inspected for so long that it will not end: a library hangs."""
+
+
 class MissingExtraError(InspectorError):
     """A command needs libraries that are installed with an extra."""
 

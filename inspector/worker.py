@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 """How often a frame is begun, when the process ends under it each time, before it is given up."""
 
+FINISH_S = 15.0
+"""Seconds that a frame gets when the worker is to end: supervisors wait for 30."""
+
 _STORE_RETRY_S = 0.5
 _POISON = f"the process ended {MAX_ATTEMPTS} times while it inspected this frame; it is not decoded again"
 
@@ -102,6 +105,7 @@ class Worker:
         self._all_durable = all_durable
         self._on_fault = on_fault
         self._closing = threading.Event()
+        self._in_hand: tuple[Delivery, float] | None = None
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def __enter__(self) -> "Worker":
@@ -109,10 +113,24 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Finishes the frame in hand and takes no more."""
+        """Takes no more, and finishes the frame in hand; one that takes over FINISH_S is left, and comes again."""
         self._closing.set()
         self._intake.close()
-        self._thread.join()
+        self._thread.join(max(0.0, FINISH_S - self.inspecting_s))
+        if self._thread.is_alive():
+            log.error("left unfinished", extra={"frame": self.in_hand, "seconds": round(self.inspecting_s, 1)})
+
+    @property
+    def inspecting_s(self) -> float:
+        """Seconds since the inspection of the frame in hand began; 0 while there is none."""
+        in_hand = self._in_hand
+        return 0.0 if in_hand is None else time.monotonic() - in_hand[1]
+
+    @property
+    def in_hand(self) -> str:
+        """Station and id of the frame that is being inspected, in words."""
+        in_hand = self._in_hand
+        return "none" if in_hand is None else f"{in_hand[0].station}: {in_hand[0].raw.frame_id}"
 
     def _run(self) -> None:
         try:
@@ -138,10 +156,13 @@ class Worker:
                     return Outcome.drop(delivery, "duplicate")
                 error = FramePoisonError(f"{delivery.station}: {_POISON}") if seen == "poison" else None
             if error is None:
+                self._in_hand = delivery, time.monotonic()
                 try:
                     inspection, heatmap = _inspect(post, delivery.message)
                 except FrameError as fault:
                     error = fault
+                finally:
+                    self._in_hand = None
         return Outcome(
             delivery=delivery,
             decided_at=datetime.now(UTC),

@@ -96,21 +96,43 @@ def test_verdicts_wait_in_the_outbox_while_nobody_takes_them(
         wait_until(lambda: daemon.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
 
 
-def test_a_frame_that_ends_the_process_is_given_up(faulty: Daemon, plc: Plc, camera: Camera) -> None:
-    faulty.start()
-    camera.send(frame(0), frame(1, payload=drawn_part(1) + faulty_daemon.DEADLY), frame(2))
+@pytest.mark.parametrize("fault", [faulty_daemon.DEADLY, faulty_daemon.HANGING])
+def test_a_frame_that_ends_the_process_is_given_up(faulty: Daemon, plc: Plc, camera: Camera, fault: bytes) -> None:
+    faulty.start(STALLED_S="4")
+    camera.send(frame(0), frame(1, payload=drawn_part(1) + fault), frame(2))
     starts = 1
     while not plc.documents("error"):
         wait_until(lambda: not faulty.running or plc.documents("error"), "the process ended, or gave the frame up")
         if not faulty.running:
             starts += 1
-            faulty.start(ready=False)
+            faulty.start(ready=False, STALLED_S="4")
     assert starts == 4
     error = plc.documents("error")[0]
     assert (error["frame_id"], error["reason"]) == ("f-1", "poison")
-    assert (faulty.folder / "data/quarantine" / error["quarantine_id"]).read_bytes().endswith(faulty_daemon.DEADLY)
+    assert (faulty.folder / "data/quarantine" / error["quarantine_id"]).read_bytes().endswith(fault)
     wait_until(lambda: len(plc.answered()) == 3, "the line goes on")
     wait_until(lambda: faulty.rows("SELECT count(*) FROM attempts") == [(0,)], "nothing is left of the attempts")
+
+
+def test_a_library_that_hangs_ends_the_process_for_its_supervisor(faulty: Daemon, plc: Plc, camera: Camera) -> None:
+    faulty.start(STALLED_S="4")
+    camera.send(frame(0, payload=drawn_part(0) + faulty_daemon.HANGING))
+    assert faulty.wait() == 1
+    (fault,) = faulty.logged("fault")
+    assert fault["level"] == "CRITICAL"
+    assert "f-0: inspected for 4 s, expected at most 4 s" in fault["exc_info"]
+    assert not faulty.rows("SELECT * FROM frames")
+    wait_until(lambda: plc.last(contract.instance_topic("main", "status")) == b"offline", "status offline")
+
+
+def test_a_library_that_hangs_does_not_hold_back_an_orderly_end(faulty: Daemon, camera: Camera) -> None:
+    faulty.start(FINISH_S="1")
+    camera.send(frame(0, payload=drawn_part(0) + faulty_daemon.HANGING))
+    wait_until(lambda: faulty.metric("inspector_frames_in_flight") == 1, "the frame is taken")
+    assert faulty.terminate() == 0
+    (left,) = faulty.logged("left unfinished")
+    assert left["frame"].endswith("f-0")
+    assert not faulty.rows("SELECT * FROM frames")
 
 
 def test_a_full_disk_holds_frames_back_and_loses_none(daemon: Daemon, plc: Plc, camera: Camera) -> None:
