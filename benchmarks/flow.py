@@ -18,8 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.ours import command
 from benchmarks.report import spread
 from inspector.contract import station_topic
-from inspector.demo.broker import HOST, free_port, running_broker
+from inspector.demo.broker import running_broker
 from inspector.demo.daemon import RunningDaemon, running_daemon
+from inspector.demo.port import HOST, free_port
 from inspector.demo.scene import Position, write_settings
 from inspector.pipeline import STAGES
 from inspector.types import StationId

@@ -27,9 +27,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from prometheus_client.parser import text_string_to_metric_families
-from services import DEADLINE_S, free_port, listening, wait_until
+from services import DEADLINE_S, listening, wait_until
 
 from inspector import contract
+from inspector.demo.port import free_port
 from inspector.types import FrameMessage, StationId
 
 CAM1 = StationId.parse("plant/hall1/line1/cam1")

@@ -13,9 +13,10 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from services import DEADLINE_S, free_port, wait_until
+from services import DEADLINE_S, wait_until
 from sqlalchemy import create_engine, text
 
+from inspector.demo.port import free_port
 from inspector.store import open_database
 
 _USER = "nobody"

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from inspector.demo.port import free_port
+
 DEADLINE_S = 60.0
 """How long a test waits for something that should happen at once: generous, for busy two-core machines."""
 
@@ -16,14 +18,6 @@ DEADLINE_S = 60.0
 def mosquitto_program() -> str | None:
     """Where Debian puts it, or anywhere on the path."""
     return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(condition: Callable[[], object], what: str, *, deadline_s: float = DEADLINE_S) -> None:

@@ -12,14 +12,17 @@ import psutil
 import pytest
 from services import DEADLINE_S, wait_until
 
+from inspector.demo import port
 from inspector.demo.broker import running_broker
-from inspector.demo.daemon import check_port
 from inspector.demo.machine import DemoError, check_cpu
+from inspector.demo.port import check_port, free_port
 from inspector.demo.report import live_line, summary_text
 from inspector.demo.score import Book, Caught, quantile
 from inspector.demo.workplace import workplace
 from inspector.errors import BrokerError
 from inspector.leash import child, last_words
+
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def cpuinfo(folder: Path, flags: str) -> Path:
@@ -89,10 +92,28 @@ def test_a_port_in_use_is_told_by_number() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(DemoError, match=f"metrics port {port}: Address already in use"):
-            check_port(port)
+        number = taken.getsockname()[1]
+        with pytest.raises(DemoError, match=f"metrics port {number}: Address already in use"):
+            check_port(number)
     check_port(0)
+
+
+@pytest.mark.skipif(not _RANGE.exists(), reason="only Linux says which ports it hands out")
+def test_a_free_port_is_none_that_the_system_hands_to_a_client() -> None:
+    ports = [free_port() for _ in range(100)]
+    assert len(set(ports)) == 100
+    assert max(ports) < int(_RANGE.read_text().split()[0])
+
+
+def test_a_port_in_use_is_no_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    unused = free_port()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setattr(port, "_candidates", iter([taken.getsockname()[1], unused]))
+        assert port.free_port() == unused
+    with pytest.raises(DemoError, match=r"no free port on 127\.0\.0\.1 from 10240 to 32767"):
+        port.free_port()
 
 
 def test_the_book_counts_what_the_line_said() -> None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from inspector.demo.port import HOST, free_port
 from inspector.errors import BrokerError
 from inspector.leash import child, last_words
 from inspector.settings import BrokerSettings
 
-HOST = "127.0.0.1"
 _STARTS_WITHIN_S = 30.0
 _TRIES = 4
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -101,14 +101,6 @@ def _amqtt(port: int) -> list[str]:
     if importlib.util.find_spec("amqtt") is None:
         raise BrokerError("broker amqtt: is not installed")
     return [sys.executable, "-m", "inspector.demo.embedded", str(port)]
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _listens(port: int) -> bool:

@@ -1,6 +1,5 @@
 """The real daemon as a process of its own, up and ready."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -11,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.demo.broker import HOST
 from inspector.demo.machine import DemoError
+from inspector.demo.port import HOST
 from inspector.leash import child, last_words
 
 _READY_WITHIN_S = 90.0
@@ -51,18 +50,6 @@ def running_daemon(folder: Path, config: Path, *, metrics_port: int) -> Iterator
                 raise DemoError(f"the daemon is not ready after {_READY_WITHIN_S:.0f} s: {last_words(log)}")
             time.sleep(0.05)
         yield RunningDaemon(process, config, url, log, time.monotonic() - started)
-
-
-def check_port(port: int) -> None:
-    """Raises DemoError where something else listens on that port of the loopback; 0 is always well."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise DemoError(
-                f"metrics port {port}: {error.strerror}; choose another with --metrics-port, or leave it out"
-            ) from error
 
 
 def _ready(url: str) -> bool:

@@ -5,9 +5,9 @@ import socket
 import time
 from pathlib import Path
 
-from inspector.demo.broker import HOST
 from inspector.demo.daemon import RunningDaemon
 from inspector.demo.machine import DemoError
+from inspector.demo.port import HOST
 from inspector.leash import last_words
 from inspector.settings import load
 from inspector.store import Accounts, Role, open_database

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from calibration.progress import Track
-from inspector.demo.broker import free_port, running_broker
+from inspector.demo.broker import running_broker
 from inspector.demo.crew import crew_at_work
-from inspector.demo.daemon import check_port, running_daemon
+from inspector.demo.daemon import running_daemon
 from inspector.demo.interrupt import Interrupt
 from inspector.demo.machine import check_cpu
 from inspector.demo.page import prepare_page, wait_for_page
+from inspector.demo.port import check_port, free_port
 from inspector.demo.report import live_line
 from inspector.demo.scene import prepare, write_settings
 from inspector.demo.score import Book, DemoSummary

@@ -9,7 +9,7 @@ import yaml
 
 from calibration.calibrate import Options, calibrate
 from calibration.progress import Track
-from inspector.demo.broker import HOST
+from inspector.demo.port import HOST
 from inspector.recipe import Recipe
 from inspector.settings import BrokerSettings
 from inspector.synthetic import PRODUCTS, write_dataset

@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from inspector.contract import station_topic
-from inspector.demo.broker import HOST
+from inspector.demo.port import HOST
 from inspector.demo.score import Book
 from inspector.errors import BrokerError
 from inspector.types import StationId

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from line import CAM1, Daemon, Plc
-from services import Mosquitto, free_port, wait_until
+from services import Mosquitto, wait_until
+
+from inspector.demo.port import free_port
 
 Findings = dict[str, list[dict[str, Any]]]
 

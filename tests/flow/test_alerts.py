@@ -23,10 +23,11 @@ import pytest
 import yaml
 from banks import copy_of
 from line import CAM1, CAM2, Camera, Daemon, changed, drawn_part, frame
-from services import DEADLINE_S, Mosquitto, free_port, listening, wait_until
+from services import DEADLINE_S, Mosquitto, listening, wait_until
 
 from calibration.calibrate import Options, calibrate
 from inspector import contract
+from inspector.demo.port import free_port
 from inspector.recipe import Recipe
 from inspector.types import StationId
 

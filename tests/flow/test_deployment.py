@@ -13,7 +13,9 @@ import pytest
 import yaml
 from line import CAM1, Camera, Daemon, frame
 from paho.mqtt.client import Client
-from services import Mosquitto, free_port, listening, wait_until
+from services import Mosquitto, listening, wait_until
+
+from inspector.demo.port import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from services import DEADLINE_S, free_port
+from services import DEADLINE_S
+
+from inspector.demo.port import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"

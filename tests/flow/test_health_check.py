@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from line import Daemon
-from services import free_port
+
+from inspector.demo.port import free_port
 
 PROGRAM = Path(__file__).parent.parent.parent / "docker" / "health.py"
 

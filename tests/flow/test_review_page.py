@@ -17,9 +17,10 @@ import pytest
 import yaml
 from line import CAM1, Camera, Daemon, drawn_part, frame
 from playwright.sync_api import sync_playwright
-from services import DEADLINE_S, free_port, listening, wait_until
+from services import DEADLINE_S, listening, wait_until
 
 from inspector import settings
+from inspector.demo.port import free_port
 from inspector.store import Accounts, Role, open_database
 
 

@@ -7,10 +7,11 @@ import httpx
 import pytest
 from banks import copy_of
 from line import CAM1, Camera, Daemon, Plc, drawn_part, frame
-from services import DEADLINE_S, free_port, listening, wait_until
+from services import DEADLINE_S, listening, wait_until
 
 from inspector import settings
 from inspector.bank import Bank
+from inspector.demo.port import free_port
 from inspector.store import Accounts, Role, open_database
 
 
