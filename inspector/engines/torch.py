@@ -1,5 +1,6 @@
 """The torch engine: the bank's backbone from its safetensors, for CUDA and as the reference for OpenVINO."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -34,7 +35,6 @@ class PatchEmbedder(nn.Module):
         self.features = features
         self.recipe = recipe
         self.projection = projection or nn.Identity()
-        self._inside: tuple[tuple[int, int], Tensor | None] | None = None
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
 
@@ -53,12 +53,14 @@ class PatchEmbedder(nn.Module):
 
     def _counted(self, fused: Tensor) -> Tensor:
         """What the mean of a frame is taken over: (n, dim, rows, columns) -> (n, dim, patches that count)."""
-        grid = fused.shape[-2], fused.shape[-1]
-        if self._inside is None or self._inside[0] != grid:
-            inside = inside_of(self.recipe, grid)
-            self._inside = grid, None if inside is None else torch.from_numpy(inside).to(fused.device)
-        mask = self._inside[1]
-        return fused.flatten(2) if mask is None else fused[:, :, mask]
+        mask = _inside(self.recipe, (fused.shape[-2], fused.shape[-1]))
+        return fused.flatten(2) if mask is None else fused[:, :, mask.to(fused.device)]
+
+
+@lru_cache(maxsize=8)
+def _inside(recipe: Recipe, grid: tuple[int, int]) -> Tensor | None:
+    mask = inside_of(recipe, grid)
+    return None if mask is None else torch.from_numpy(mask)
 
 
 class TorchEngine:
