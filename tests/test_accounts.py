@@ -151,7 +151,11 @@ def test_a_session_ends(accounts: Accounts, database: Engine, ann: str) -> None:
     assert accounts.session(aged(seen_at=now - module.IDLE - timedelta(seconds=1))) is None
     assert accounts.session(accounts.begin_session(ann, 0)) is None
     assert accounts.session("") is None
-    used = aged(seen_at=now - module.IDLE + timedelta(minutes=5))
+    before = now - module.IDLE + timedelta(minutes=5)
+    used = aged(seen_at=before)
+    assert accounts.session(used, used=False) is not None
+    with database.connect() as connection:
+        assert max(connection.execute(select(sessions.c.seen_at)).scalars()) == before
     assert accounts.session(used) is not None
     with database.connect() as connection:
         assert max(connection.execute(select(sessions.c.seen_at)).scalars()) >= now

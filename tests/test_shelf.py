@@ -15,7 +15,7 @@ from services import wait_until
 
 from inspector.bank import Bank, file_sha256
 from inspector.banks import shelf as shelves
-from inspector.banks.shelf import Shelf
+from inspector.banks.shelf import ChangedError, Shelf
 from inspector.errors import BankError
 from inspector.exchange import exchange
 from inspector.pipeline import Pipeline
@@ -67,6 +67,22 @@ def test_rolling_back_goes_one_step_further_each_time(in_use: Path, bank: Path, 
         shelf.rollback(by="ben")
     shelf.promote(next(f for f in shelf.kept().values() if Bank.load(f).thresholds.pixel == 3.0), by="ben")
     assert Bank.load(in_use).thresholds.pixel == 3.0
+
+
+def test_a_decision_about_another_bank_exchanges_nothing(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    shelf, seen = Shelf(in_use), digest(in_use)
+    first, second = (variant(bank, tmp_path / name, pixel) for name, pixel in (("a", 2.0), ("b", 3.0)))
+    shelf.promote(first, by="anna", seen=seen)
+    with pytest.raises(ChangedError, match=f"by now, expected {seen[:12]}; look at it again"):
+        shelf.promote(second, by="ben", seen=seen)
+    with pytest.raises(ChangedError, match="has changed since it was tried"):
+        shelf.promote(second, by="ben", seen=digest(first), tried=digest(first))
+    shelf.promote(second, by="ben", seen=digest(first), tried=digest(second))
+    shelf.rollback(by="anna", seen=digest(second))
+    with pytest.raises(ChangedError, match="look at it again"):
+        shelf.rollback(by="ben", seen=digest(second))  # the same button, pressed twice
+    assert Bank.load(in_use).thresholds.pixel == 2.0
+    assert [move.after.digest for move in shelf.moves()] == [digest(first), digest(second), digest(first)]
 
 
 def test_the_shelf_is_bounded(in_use: Path, bank: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from inspector.bank import read_manifest
 from inspector.banks.replay import Judged, Track, replay, silent
 from inspector.banks.shelf import Action, Move, Shelf
 from inspector.errors import InspectorError, UsageError
@@ -57,12 +58,16 @@ def promote(
     by: str,
     reason: str | None = None,
     action: Action = "promote",
+    seen: str | None = None,
     track: Track = silent,
 ) -> Promoted:
     """The bank at `candidate` is taken into use at `station`, and at all others that name the same folder.
 
+    seen: the digest of the bank in use on which the decision rests; None: whichever.
+
     Raises:
         GuardError: it passes confirmed defects, and no reason is given.
+        ChangedError: one of the two banks was exchanged meanwhile.
         BankError, EngineError: it cannot be used. UsageError: no such station.
         StoreError: the database cannot be read, or did not take the record; the shelf's journal has it then.
     """
@@ -80,29 +85,48 @@ def promote(
             missed,
         )
     move = Shelf(place).promote(
-        candidate, by=by, reason=reason, action=action, guard=len(shadow.guard), guard_missed=len(missed)
+        candidate,
+        by=by,
+        reason=reason,
+        action=action,
+        guard=len(shadow.guard),
+        guard_missed=len(missed),
+        tried=pipeline.bank.ref.digest,
+        seen=seen,
     )
     record(settings, engine, place)
     lost = shadow.lost + sum(cases.without_picture(one) for one in sharing)
     return Promoted(move, len(shadow.guard), missed, lost)
 
 
-def rollback(settings: Settings, engine: Engine, station: str, *, by: str, reason: str | None = None) -> Move:
-    """The bank that the one in use replaced is taken into use again.
+def rollback(
+    settings: Settings, engine: Engine, station: str, *, by: str, reason: str | None = None, seen: str | None = None
+) -> Move:
+    """The bank that the one in use replaced is taken into use again. seen: as `promote` has it.
 
     Raises:
-        BankError: there is none. UsageError: no such station. StoreError: the database did not take the record.
+        ChangedError: another bank is in use by now. BankError: there is none. UsageError: no such station.
+        StoreError: the database did not take the record.
     """
     place = station_of(settings, station).bank
-    move = Shelf(place).rollback(by=by, reason=(reason or "").strip() or None)
+    move = Shelf(place).rollback(by=by, reason=(reason or "").strip() or None, seen=seen)
     record(settings, engine, place)
     return move
 
 
 def apply_thresholds(
-    settings: Settings, engine: Engine, station: str, *, ok: float, ng: float, by: str, reason: str | None = None
+    settings: Settings,
+    engine: Engine,
+    station: str,
+    *,
+    ok: float,
+    ng: float,
+    by: str,
+    reason: str | None = None,
+    seen: str | None = None,
 ) -> Promoted:
-    """The bank in use under other thresholds, as a bank of its own whose lineage names the one before.
+    """The bank in use under other thresholds, as a bank of its own whose lineage names the one before. A bank that is
+    taken into use meanwhile is not replaced.
 
     Raises: as `promote`, and UsageError where the thresholds cannot be.
     """
@@ -111,8 +135,10 @@ def apply_thresholds(
     place = station_of(settings, station).bank
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".thresholds.", dir=settings.data_dir) as folder:
-        with_thresholds(place, Path(folder) / "bank", ok=ok, ng=ng)
-        return promote(settings, engine, station, Path(folder) / "bank", by=by, reason=reason, action="thresholds")
+        bank = Path(folder) / "bank"
+        with_thresholds(place, bank, ok=ok, ng=ng)
+        seen = seen or read_manifest(bank).lineage.parent
+        return promote(settings, engine, station, bank, by=by, reason=reason, action="thresholds", seen=seen)
 
 
 def record(settings: Settings, engine: Engine, place: Path) -> None:

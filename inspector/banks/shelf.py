@@ -35,6 +35,10 @@ Action = Literal["promote", "rollback", "thresholds"]
 _DRAFT = ".draft."
 
 
+class ChangedError(BankError):
+    """A bank is no longer the one that was looked at."""
+
+
 class BankName(BaseModel):
     """Which bank: its id, and the sha256 of its manifest."""
 
@@ -82,17 +86,24 @@ class Shelf:
         action: Action = "promote",
         guard: int | None = None,
         guard_missed: int = 0,
+        tried: str | None = None,
+        seen: str | None = None,
     ) -> Move:
         """A copy of the bank at `candidate` is taken into use; the bank in use goes to the shelf.
 
-        guard, guard_missed: for the journal, as Move has them.
+        guard, guard_missed: for the journal, as Move has them. tried: the digest of the candidate as it was held
+        against the guard. seen: that of the bank in use on which the decision rests. Either may be None: whichever.
 
         Raises:
+            ChangedError: the candidate, or the bank in use, is another one by now.
             BankError: the candidate is refused, is in use already, or the exchange is not possible here.
         """
         ref = Pipeline.open(candidate).bank.ref
         after = BankName(id=ref.id, digest=ref.digest)
+        if tried is not None and tried != after.digest:
+            raise ChangedError(f"bank {candidate}: has changed since it was tried; try it again, then promote it")
         with self._exchanging():
+            self._check_seen(seen)
             if after == self._in_use():
                 raise BankError(f"bank {candidate}: {after.id} is in use at {self.bank} already")
             draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self.folder))
@@ -108,13 +119,17 @@ class Shelf:
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
 
-    def rollback(self, *, by: str, reason: str | None = None) -> Move:
+    def rollback(self, *, by: str, reason: str | None = None, seen: str | None = None) -> Move:
         """The bank that the one in use replaced is taken into use again; once more goes one further back.
 
+        seen: as `promote` has it.
+
         Raises:
+            ChangedError: the bank in use is another one by now.
             BankError: nothing was replaced, or it is no longer on the shelf.
         """
         with self._exchanging():
+            self._check_seen(seen)
             after, folder = self._previous()
             Pipeline.open(folder)
             return self._exchange(folder, after, by=by, reason=reason, action="rollback")
@@ -166,6 +181,12 @@ class Shelf:
                 "promote it from a backup"
             )
         return before, folder
+
+    def _check_seen(self, seen: str | None) -> None:
+        current = self._in_use()
+        if seen is not None and (current is None or current.digest != seen):
+            now = f"is {current.id} ({current.digest[:12]})" if current else "holds no bank"
+            raise ChangedError(f"bank {self.bank}: {now} by now, expected {seen[:12]}; look at it again, then decide")
 
     def _in_use(self) -> BankName | None:
         return _named(self.bank) if (self.bank / "manifest.json").is_file() else None

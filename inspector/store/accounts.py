@@ -241,8 +241,11 @@ class Accounts:
         """
         return self._begin("session", name, hours)
 
-    def session(self, cookie: str) -> Account | None:
-        """Who is logged in; None where the session has expired or ended, or the account is disabled."""
+    def session(self, cookie: str, *, used: bool = True) -> Account | None:
+        """Who is logged in; None where the session has expired or ended, or the account is disabled.
+
+        used: somebody does something; False where a page asks by itself, which prolongs nothing.
+        """
         now = datetime.now(UTC)
         digest = _digest("session", cookie)
         query = select(*_ACCOUNT, sessions.c.seen_at).join_from(sessions, accounts, sessions.c.account == accounts.c.id)
@@ -251,7 +254,7 @@ class Accounts:
             row = connection.execute(query.where(*alive, accounts.c.disabled_at.is_(None))).one_or_none()
         if row is None:
             return None
-        if now - row.seen_at > _TOUCH:
+        if used and now - row.seen_at > _TOUCH:
             self._touch(digest, now)
         return _account(row)
 

@@ -182,17 +182,19 @@ class Reviews:
         reviewer: str,
         defect_type: str | None = None,
         note: str | None = None,
+        batch: str | None = None,
     ) -> BatchResult:
         """Decides frames, each given with its version; those that others decided meanwhile are left and told.
 
-        Written in parts: after a failure, what was written stays, and the same call does the rest.
+        batch: the name that `undo_batch` takes them back by; a new one if not given. Written in parts: after a failure,
+        what was written stays, and the same call with the same name does the rest.
 
         Raises:
             ReviewError: the words are not allowed; nothing was written.
             StoreError: the rest was not written.
         """
         note = _check(to, defect_type, reviewer, note)
-        result = BatchResult(str(uuid.uuid4()))
+        result = BatchResult(batch or str(uuid.uuid4()))
         for part in _parts(selection):
             said = _Said("dispose", reviewer, datetime.now(UTC), note, result.batch)
             _add(result, self._dispose(part, _State(to, defect_type, reviewer, said.at), said))

@@ -15,6 +15,7 @@ from inspector.web.desk import Desk, DeskDep
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _API = "/api/"
+_BY_ITSELF = "x-by-itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,18 @@ def present_user(request: Request, desk: Desk) -> User | None:
         known = desk.accounts.token(bearer.strip())
         return None if known is None else User(known[0].name, known[1], "")
     cookie = request.cookies.get(cookie_name(desk.settings))
-    account = None if cookie is None else desk.accounts.session(cookie)
+    account = None if cookie is None else desk.accounts.session(cookie, used=not _by_itself(request))
     if cookie is None or account is None:
         return None
     return User(account.name, account.role, csrf_of(cookie))
+
+
+def _by_itself(request: Request) -> bool:
+    """Whether an open page asks this and nobody need be there: the stream, what it brings, what scripts say so of.
+
+    Neither a stream nor a picture can carry a header of ours.
+    """
+    return request.url.path.endswith(("/live", "/thumbnail")) or _BY_ITSELF in request.headers
 
 
 def _require(role: Role) -> Callable[..., Any]:

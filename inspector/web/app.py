@@ -14,6 +14,7 @@ from inspector.errors import InspectorError, StoreError
 from inspector.settings import Settings
 from inspector.store import Accounts, Archive, ReviewQueue, Reviews, StaleError, Tally, UnknownFrameError
 from inspector.web.access import ForbiddenError, LoginNeededError
+from inspector.web.body import BodyLimit
 from inspector.web.desk import HERE, Desk, desk_of, open_templates
 from inspector.web.documents import conflict
 from inspector.web.evidence import Evidence, GoneError
@@ -63,6 +64,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     for page in PAGES:
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders, secure=settings.review.secure)
     app.add_exception_handler(LoginNeededError, _login_needed)
     app.add_exception_handler(ForbiddenError, _forbidden)

@@ -201,3 +201,30 @@ def test_everybody_may_change_their_own_password(site: ReviewSite) -> None:
         assert pia.get("/").status_code == 200
         assert elsewhere.get("/").status_code == 303
     assert site.accounts.verify("pia", "another long one") is not None
+
+
+def test_nobody_fills_the_memory(site: ReviewSite) -> None:
+    with site.client(None) as stranger:
+        told = stranger.post(
+            "/api/v1/dispositions", content=b"x" * 1_000_001, headers={"content-type": "application/json"}
+        )
+        assert told.status_code == 413
+        assert "1000 kB at most" in told.text
+        parts = (b"x" * 100_000 for _ in range(11))  # in chunks, so of a length that it does not say
+        told = stranger.post("/api/v1/dispositions", content=parts, headers={"content-type": "application/json"})
+        assert told.status_code == 413
+    with site.client() as olga:
+        assert olga.get("/").status_code == 200
+
+
+def test_a_selection_that_is_sent_twice_is_taken_back_by_its_name(site: ReviewSite) -> None:
+    frames = [{"id": site.add(), "version": 0} for _ in range(3)]
+    name = "0f9a4f0e-4c52-4c0a-9b3e-0d3c4e9f0a11"
+    with site.client() as olga:
+        for _ in range(2):
+            said = posted(olga, "/api/v1/dispositions", frames=frames, to="defect", batch=name).json()
+            assert (len(said["done"]), said["batch"]) == (3, name)
+        assert posted(olga, "/api/v1/dispositions", frames=frames, to="defect", batch="mine").status_code == 422
+        back = posted(olga, f"/api/v1/batches/{name}/undo").json()
+        assert len(back["done"]) == 3
+    assert {decided(site, one["id"]) for one in frames} == {(None, None, None)}

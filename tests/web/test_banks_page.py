@@ -117,7 +117,13 @@ def test_a_candidate_that_misses_a_guard_defect_asks_for_a_reason(site: ReviewSi
         assert refused.status_code == 400
         assert "passes 1 of 1 confirmed defects" in refused.text
         assert in_use(site) == before
-        assert client.post(f"{path}/promote", data={"reason": "trial"}).status_code == 303
+        late = client.post(f"{path}/promote", data={"reason": "trial", "seen": "0" * 64})
+        assert late.status_code == 409
+        assert "look at it again, then decide" in late.text
+        assert 'value="trial"' in late.text
+        assert client.post("/banks/rollback", data={"station": STATION, "seen": "0" * 64}).status_code == 409
+        assert in_use(site) == before
+        assert client.post(f"{path}/promote", data={"reason": "trial", "seen": before}).status_code == 303
     assert in_use(site) != before
     assert store.get(number).state == "promoted"
 

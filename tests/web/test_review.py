@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from line import CAM1, CAM2, drawn_part
 from playwright.sync_api import Page, expect
 from review_site import PASSWORD, ReviewSite, decided
 from services import DEADLINE_S, wait_until
+from sqlalchemy import select, update
+
+from inspector.store.tables import sessions
+from inspector.web import live
 
 Visit = Callable[..., Page]
 
@@ -203,6 +208,56 @@ def test_what_one_decided_is_never_sent_under_anothers_name(site: ReviewSite, vi
     recorded(site, frames[1], ("defect", None, "olga"))
 
 
+def test_who_logs_in_in_another_tab_does_not_lose_what_one_decided(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", f"/frame/{frames[2]}?order=newest")
+    page.wait_for_selector(".near")
+    page.wait_for_timeout(500)  # the next frames are fetched ahead
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions")
+    press(page, "d")
+    expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
+    other = page.context.new_page()
+    other.goto(f"/enter?code={site.accounts.begin_link('emil', 1)}")
+    page.keyboard.press("f")  # under Emil's cookie, with Olga's name and token
+    expect(page.locator("#notice")).to_contain_text("2 decisions are kept here and will be sent after you log in")
+    assert [decided(site, frame) for frame in frames[1:]] == [(None, None, None)] * 2
+    other.goto(f"/enter?code={site.accounts.begin_link('olga', 1)}")
+    recorded(site, frames[2], ("defect", None, "olga"))
+    recorded(site, frames[1], ("false_alarm", None, "olga"))
+
+
+def test_the_strip_keeps_its_links_while_it_says_the_same(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest")
+    page.wait_for_selector(".near")
+    page.wait_for_timeout(500)  # the next frame is fetched ahead
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions")
+    press(page, "d")
+    page.get_by_role("link", name="Log in").focus()
+    page.wait_for_timeout(2500)
+    assert page.evaluate("document.activeElement.textContent") == "Log in"
+
+
+def test_a_conflict_is_told_to_whose_decision_it_was(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest")
+    page.wait_for_selector(".near")
+    site.reviews.dispose(frames[1], to="unsure", reviewer="ada", version=0)
+    press(page, "d")
+    expect(page.locator("#conflict")).to_be_visible()
+    page.goto(f"/enter?code={site.accounts.begin_link('emil', 1)}")
+    page.goto(f"/frame/{frames[0]}")
+    page.wait_for_selector(".near")
+    expect(page.locator("#conflict")).to_be_hidden()
+    expect(page.locator("#notice")).to_be_hidden()
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_contain_text("There is nothing to take back")
+    page.goto(f"/enter?code={site.accounts.begin_link('olga', 1)}")
+    expect(page.locator("#notice")).to_contain_text("1 decision of yours met somebody else's")
+
+
 def test_a_database_that_takes_nothing_keeps_the_work(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(3)]
     page = visit("olga", f"/frame/{frames[2]}?order=newest")
@@ -256,6 +311,47 @@ def test_frames_appear_as_they_come(site: ReviewSite, visit: Visit) -> None:
     expect(page.locator(".frame-card")).to_have_count(2)
     assert page.locator(".frame-card").first.get_attribute("data-frame") == str(frame)
     expect(page.locator("[data-station='plant/hall1/line1/cam2'] b").first).to_have_text("1")
+
+
+def test_the_way_to_further_frames_comes_with_them(site: ReviewSite, visit: Visit) -> None:
+    page = visit("olga", "/")
+    expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+    assert page.locator("a[rel=next]").count() == 0
+    payload = drawn_part(7, scratched=True)
+    for _ in range(49):
+        site.add(payload)
+    expect(page.locator("a[rel=next]")).to_be_visible()
+
+
+def test_the_last_decision_is_taken_back_from_the_queue_that_it_led_to(site: ReviewSite, visit: Visit) -> None:
+    frame = site.add()
+    page = visit("olga", f"/frame/{frame}")
+    page.wait_for_selector(".near")
+    page.keyboard.press("d")
+    page.wait_for_url(re.compile(r"\d/(\?.*)?$"))  # loaded: keys are listened to
+    expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+    recorded(site, frame, ("defect", None, "olga"))
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_contain_text("taken back")
+    recorded(site, frame, (None, None, None))
+    expect(page.locator(".frame-card")).to_have_count(1)
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_contain_text("There is nothing to take back")
+
+
+def test_a_page_that_nobody_uses_logs_out(site: ReviewSite, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_LASTS_S", 3.0)  # so long lasts one stream; the browser asks for another
+    page = visit("olga", "/")
+    expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+    with site.engine.begin() as connection:
+        before = datetime.now(UTC) - timedelta(minutes=100)
+        connection.execute(update(sessions).values(seen_at=before))
+    site.add()
+    expect(page.locator(".frame-card img")).to_be_visible()  # the page asked anew by itself, for the picture as well
+    with site.engine.begin() as connection:
+        assert set(connection.execute(select(sessions.c.seen_at)).scalars()) == {before}
+        connection.execute(update(sessions).values(seen_at=datetime.now(UTC) - timedelta(minutes=121)))
+    expect(page.get_by_label("Password")).to_be_visible()
 
 
 def test_who_is_selecting_is_not_disturbed_by_new_frames(site: ReviewSite, visit: Visit) -> None:

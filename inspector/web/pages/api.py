@@ -1,6 +1,7 @@
 """The API for machines and for the pages' own scripts: a bearer token, or the session with its CSRF token."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
@@ -58,12 +59,13 @@ class Seen(Version):
 
 
 class BatchDecision(BaseModel):
-    """One decision about several frames."""
+    """One decision about several frames. batch: what it is to be taken back by; whoever may repeat it names one."""
 
     frames: list[Seen] = Field(min_length=1, max_length=1000)
     to: Disposition
     defect_type: _Text = None
     note: _Note = None
+    batch: UUID | None = None
 
 
 @router.get("/me", summary="Who asks")
@@ -134,7 +136,12 @@ def dispose_many(desk: DeskDep, user: Operator, said: BatchDecision) -> dict[str
     """Those that others decided meanwhile are left as they are and listed under `conflicts`. Safe to repeat."""
     selection = [(one.id, one.version) for one in said.frames]
     result = desk.reviews.dispose_many(
-        selection, to=said.to, defect_type=said.defect_type, reviewer=user.name, note=said.note
+        selection,
+        to=said.to,
+        defect_type=said.defect_type,
+        reviewer=user.name,
+        note=said.note,
+        batch=None if said.batch is None else str(said.batch),
     )
     return _batch(result)
 

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from inspector.bank import Manifest, file_sha256, read_manifest
 from inspector.banks import promotion, rebuilding
 from inspector.banks.promotion import GuardError
-from inspector.banks.shelf import Shelf
+from inspector.banks.shelf import ChangedError, Shelf
 from inspector.errors import BankError, EngineError, SamplesError
 from inspector.store import Candidate, Candidates, Cases, Role
 from inspector.store.candidates import RUNNING
@@ -24,6 +24,7 @@ router = APIRouter(prefix="/banks", include_in_schema=False)
 _MOVES = 10
 _Reason = Annotated[str, Form(max_length=2000)]
 _Station = Annotated[str, Form(max_length=260)]
+_Seen = Annotated[str, Form(max_length=64)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,14 @@ def rebuild(request: Request, desk: DeskDep, user: Engineer, station: _Station) 
 
 
 @router.post("/rollback")
-def roll_back(request: Request, desk: DeskDep, user: Engineer, station: _Station, reason: _Reason = "") -> Response:
-    """The bank that was replaced last, again."""
+def roll_back(
+    request: Request, desk: DeskDep, user: Engineer, station: _Station, seen: _Seen = "", reason: _Reason = ""
+) -> Response:
+    """The bank that was replaced last, again. seen: the digest of the bank in use on the screen, if one was."""
     try:
-        promotion.rollback(desk.settings, desk.engine, station, by=user.name, reason=reason)
+        promotion.rollback(desk.settings, desk.engine, station, by=user.name, reason=reason, seen=seen or None)
+    except ChangedError as error:
+        return _banks(request, desk, station, fault=str(error), status=409)
     except (BankError, EngineError) as error:
         return _banks(request, desk, station, fault=str(error))
     return _to_station(station)
@@ -75,8 +80,10 @@ def progress(desk: DeskDep, _user: Engineer, number: int) -> dict[str, Any]:
 
 
 @router.post("/candidates/{number}/promote")
-def promote(request: Request, desk: DeskDep, user: Engineer, number: int, reason: _Reason = "") -> Response:
-    """Takes it into use; the daemon takes it over between two frames."""
+def promote(
+    request: Request, desk: DeskDep, user: Engineer, number: int, seen: _Seen = "", reason: _Reason = ""
+) -> Response:
+    """Takes it into use; the daemon takes it over between two frames. seen: as `roll_back` has it."""
     candidate = _candidate_or_404(desk, number)
     if candidate.state not in ("built", "shadowed") or _settled(desk, candidate).state in RUNNING:
         return _candidate(
@@ -84,8 +91,16 @@ def promote(request: Request, desk: DeskDep, user: Engineer, number: int, reason
         )
     try:
         promotion.promote(
-            desk.settings, desk.engine, candidate.station, Path(candidate.path), by=user.name, reason=reason
+            desk.settings,
+            desk.engine,
+            candidate.station,
+            Path(candidate.path),
+            by=user.name,
+            reason=reason,
+            seen=seen or None,
         )
+    except ChangedError as error:
+        return _candidate(request, desk, candidate, fault=str(error), status=409, reason=reason)
     except (GuardError, BankError, EngineError) as error:
         return _candidate(request, desk, candidate, fault=str(error), reason=reason)
     Candidates(desk.engine).tell(number, state="promoted")
@@ -101,7 +116,7 @@ def reject(desk: DeskDep, user: Engineer, number: int) -> Response:
     return _to_station(candidate.station)
 
 
-def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = None) -> Response:
+def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = None, status: int = 400) -> Response:
     place = promotion.station_of(desk.settings, station).bank
     promotion.record(desk.settings, desk.engine, place)
     cases, shelf = Cases(desk.engine), Shelf(place)
@@ -130,11 +145,17 @@ def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = No
         "running": rebuilding.is_running(desk.settings, station),
         "fault": fault,
     }
-    return desk.page(request, "banks.html", status=400 if fault else 200, **values)
+    return desk.page(request, "banks.html", status=status if fault else 200, **values)
 
 
 def _candidate(
-    request: Request, desk: Desk, candidate: Candidate, *, fault: str | None = None, reason: str = ""
+    request: Request,
+    desk: Desk,
+    candidate: Candidate,
+    *,
+    fault: str | None = None,
+    status: int = 400,
+    reason: str = "",
 ) -> Response:
     candidate = _settled(desk, candidate)
     place = promotion.station_of(desk.settings, candidate.station).bank
@@ -145,8 +166,9 @@ def _candidate(
     return desk.page(
         request,
         "candidate.html",
-        status=400 if fault else 200,
+        status=status if fault else 200,
         candidate=candidate,
+        in_use=digest,
         shadow=candidate.document.get("shadow"),
         stale=digest is not None and candidate.base_digest != digest and candidate.digest != digest,
         fault=fault,

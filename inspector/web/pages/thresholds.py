@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from inspector.banks.promotion import apply_thresholds
+from inspector.banks.shelf import ChangedError
 from inspector.charts import scores, svg
 from inspector.charts.markup import Markup
 from inspector.errors import BankError, EngineError, UsageError
@@ -95,8 +96,17 @@ def apply(
     if fault is None:
         try:
             apply_thresholds(
-                desk.settings, desk.engine, station, ok=chosen[0], ng=chosen[1], by=user.name, reason=reason.strip()
+                desk.settings,
+                desk.engine,
+                station,
+                ok=chosen[0],
+                ng=chosen[1],
+                by=user.name,
+                reason=reason.strip(),
+                seen=bank,
             )
+        except ChangedError as error:
+            fault, status = str(error), 409
         except (BankError, EngineError) as error:
             fault = str(error)
         else:

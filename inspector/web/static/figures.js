@@ -1,6 +1,8 @@
 // Keeps the figures fresh while somebody looks: the same page is asked for again, and what has changed is exchanged.
 // Without this script the page shows the figures of the moment at which it was opened.
 
+import { BY_ITSELF } from "./request.js";
+
 const AT_LEAST_MS = 10_000;
 const AT_MOST_MS = 300_000;
 const SHARE = 20; // it waits so many times as long as the answer took: the line's machine has other work
@@ -12,7 +14,8 @@ function openTables(root) {
 
 async function refresh() {
   if (document.hidden || shown.contains(document.activeElement)) return;
-  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  const answer = await fetch(location.href, { headers: { accept: "text/html", ...BY_ITSELF } });
+  if (answer.redirected) location.reload(); // the session has ended
   if (!answer.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("figures");

@@ -3,11 +3,11 @@
 import { Note, draft } from "./note.js";
 import { say } from "./notice.js";
 import { conflicts, outbox, put, settle, waiting } from "./outbox.js";
+import * as steps from "./steps.js";
 import { Viewer } from "./viewer.js";
 
 const AHEAD = 4;
-const UNDO = "inspector.undo";
-const MOST_UNDO = 500;
+const MOST_VISITED = 500;
 const PATIENCE_MS = 1500;
 
 const place = document.getElementById("frame");
@@ -24,7 +24,7 @@ let nearLarge = false;
 
 function show(made, { remember = true } = {}) {
   if (remember && panel) visited.push(panel.dataset.frame);
-  if (visited.length > MOST_UNDO) visited.shift();
+  if (visited.length > MOST_VISITED) visited.shift();
   if (made !== panel) place.replaceChildren(made);
   panel = made;
   viewer = new Viewer(panel);
@@ -160,7 +160,7 @@ function decide(to, type = null) {
   if (type) body.defect_type = type;
   if (note.text) body.note = note.text;
   put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, frame, label: `${name}: ${type ?? to.replace("_", " ")}` });
-  setSteps([...steps, { frame, version: Number(version) + 1, note: body.note }]);
+  steps.push({ frame, name, version: Number(version) + 1, note: body.note });
   draft(frame, "");
   leave(next);
 }
@@ -182,22 +182,9 @@ function mark(of) {
   note.show();
 }
 
-let steps = JSON.parse(sessionStorage.getItem(UNDO) ?? "[]");
-
-/** What can be taken back: kept while the tab is open, also across pages where the browser allows it. */
-function setSteps(now) {
-  steps = now.slice(-MOST_UNDO);
-  try {
-    sessionStorage.setItem(UNDO, JSON.stringify(steps));
-  } catch {
-    // The list of this page is enough.
-  }
-}
-
 async function undo() {
-  const last = steps.at(-1);
+  const last = steps.pop();
   if (!last) return say("There is nothing to take back.");
-  setSteps(steps.slice(0, -1));
   if (last.note) draft(last.frame, last.note); // to be said again, with another decision
   put({ path: `/api/v1/frames/${last.frame}/undo`, body: { version: last.version }, frame: last.frame, label: "Undo", undo: true });
   await sent();
@@ -246,7 +233,7 @@ function showConflict() {
   const at = conflict.at ? new Date(conflict.at).toLocaleString("sv-SE") : "";
   const [theirs, yours] = [document.getElementById("conflict-theirs"), document.getElementById("conflict-yours")];
   theirs.textContent = `${conflict.reviewer ?? "Somebody"}: ${words(conflict)}, ${at}.`;
-  yours.textContent = entry.undo ? "You: took it back." : `You: ${words(entry.body)} (${entry.label}).`;
+  yours.textContent = entry.undo || entry.back ? "You: took it back." : `You: ${words(entry.body)} (${entry.label}).`;
   dialogs.conflict.returnValue = "keep";
   dialogs.conflict.showModal();
 }
@@ -256,7 +243,7 @@ async function settled() {
   facing = null;
   const again = dialogs.conflict.returnValue === "again";
   settle(key);
-  setSteps(steps.filter((step) => String(step.frame) !== String(conflict.frame)));
+  steps.forget(conflict.frame);
   if (again && entry.body.note) draft(String(conflict.frame), entry.body.note);
   if (again && panel) await go(String(conflict.frame), { fresh: true });
   else showConflict();

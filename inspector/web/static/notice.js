@@ -8,6 +8,7 @@ const SLOW_MS = 1500;
 const PASSING_MS = 8000;
 const passing = new Set();
 let since = 0;
+let drawn = "";
 
 function counted(number, one, many) {
   return `${number} ${number === 1 ? one : many}`;
@@ -36,6 +37,9 @@ function show() {
   if (condition() !== "sending") since = Date.now();
   const said = text();
   const open = conflicts().length;
+  const now = JSON.stringify([said, open, condition(), ...passing]);
+  if (now === drawn) return; // a link that is exchanged each second can be neither pressed nor kept in focus
+  drawn = now;
   strip.replaceChildren();
   if (said) strip.append(element("span", said));
   if (condition() === "login" && user) {

@@ -36,9 +36,9 @@ export function waiting() {
   return stored(WAITING);
 }
 
-/** Decisions that met somebody else's: {key, entry, conflict}. */
+/** Decisions of this account that met somebody else's: {key, entry, conflict}. */
 export function conflicts() {
-  return stored(CONFLICTS);
+  return stored(CONFLICTS).filter((one) => one.entry.user === user);
 }
 
 /** The operator has seen this conflict. */
@@ -81,7 +81,7 @@ async function sendAll() {
       later("offline");
       return;
     }
-    if (answer.status === 401) {
+    if (answer.status === 401 || answer.status === 403) { // 403: the browser's session is by now somebody else's
       become("login");
       return;
     }

@@ -1,7 +1,10 @@
 // The queue: new frames as they come, a selection and what is said about all of it, keys.
 
+import { draft } from "./note.js";
 import { say } from "./notice.js";
 import { outbox, put } from "./outbox.js";
+import { BY_ITSELF } from "./request.js";
+import * as steps from "./steps.js";
 
 const cards = document.getElementById("cards");
 const bar = document.getElementById("batch");
@@ -20,8 +23,15 @@ function listen() {
   const stream = new EventSource("/live");
   stream.addEventListener("queue", (event) => told(JSON.parse(event.data)));
   stream.addEventListener("error", () => {
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(again, RETRY_MS);
   });
+}
+
+/** The stream was refused: where the session has ended the page says so, else it was the server's bad moment. */
+async function again() {
+  const answer = await fetch("/api/v1/me", { headers: BY_ITSELF }).catch(() => null);
+  if (answer?.status === 401) location.reload();
+  else listen();
 }
 
 function told(state) {
@@ -49,11 +59,11 @@ async function renew(more) {
     }
     return;
   }
-  await refresh();
+  await refresh(BY_ITSELF);
 }
 
-async function refresh() {
-  const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+async function refresh(why = {}) {
+  const answer = await fetch(location.href, { headers: { accept: "text/html", ...why } }).catch(() => null);
   if (!answer?.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const known = new Map([...cards.children].map((card) => [card.dataset.frame, card]));
@@ -68,6 +78,7 @@ async function refresh() {
   const [empty, other] = [document.querySelector(".empty"), page.querySelector(".empty")];
   if (empty) empty.replaceWith(...(other ? [other] : []));
   else if (other) cards.after(other);
+  document.querySelector(".pages").replaceWith(page.querySelector(".pages"));
   const [begin, first] = [document.getElementById("begin"), page.getElementById("begin")];
   if (begin && first) begin.href = first.href;
   else if (first) document.querySelector(".queue-head").append(first);
@@ -77,7 +88,7 @@ async function refresh() {
   count();
 }
 
-fresh.addEventListener("click", refresh);
+fresh.addEventListener("click", () => refresh());
 
 // ---- pictures that do not come
 
@@ -169,7 +180,7 @@ note.addEventListener("keydown", (event) => {
 
 function decide(chosen, to, type) {
   const frames = chosen.map((card) => ({ id: Number(card.dataset.frame), version: Number(card.dataset.version) }));
-  const body = { frames, to };
+  const body = { frames, to, batch: crypto.randomUUID() };
   if (type) body.defect_type = type;
   if (note.value.trim()) body.note = note.value.trim();
   note.value = "";
@@ -188,16 +199,26 @@ outbox.addEventListener("sent", (event) => {
   } else if (entry.back) {
     say(`${said.done.length} taken back.`);
     refresh();
+  } else if (entry.undo) {
+    say(`${entry.name}: taken back.`);
+    refresh();
   }
 });
 
+/** The selection that was decided here, or else the frame that was decided last. */
 function takeBack() {
-  if (!batch) {
-    say("There is no selection to take back.");
+  if (batch) {
+    put({ path: `/api/v1/batches/${batch}/undo`, body: {}, label: "Undo", back: true });
+    batch = null;
     return;
   }
-  put({ path: `/api/v1/batches/${batch}/undo`, body: {}, label: "Undo", back: true });
-  batch = null;
+  const last = steps.pop();
+  if (!last) {
+    say("There is nothing to take back.");
+    return;
+  }
+  if (last.note) draft(last.frame, last.note); // to be said again, with another decision
+  put({ path: `/api/v1/frames/${last.frame}/undo`, body: { version: last.version }, frame: last.frame, label: "Undo", undo: true, name: last.name });
 }
 
 for (const button of bar.querySelectorAll("[data-to]")) button.addEventListener("click", () => ask(button.dataset.to));

@@ -9,6 +9,9 @@ function meta(name) {
 export const user = meta("user");
 let csrf = meta("csrf");
 
+/** Of a request that an open page makes while nobody need be there: it does not keep the session alive. */
+export const BY_ITSELF = { "x-by-itself": "yes" };
+
 /** The answer of a GET or, with a body, of a POST; rejects where the server cannot be reached. */
 export async function request(path, body) {
   let answer = await once(path, body);

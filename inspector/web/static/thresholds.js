@@ -117,5 +117,5 @@ function begin() {
     }
   }
 
-  document.getElementById("look").hidden = true; // needed without this script alone
+  document.getElementById("look").remove(); // needed without this script alone, and what Enter would press
 }
