@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 HEALTH_EVERY_S = 10.0
 
+_MOST_LEVELS = 100
+"""Of a topic to answer in; a broker ends the connection of who publishes in too deep a one: mosquitto above 200."""
+
 Command = Callable[[], Mapping[str, Any]]
 
 
@@ -131,7 +134,7 @@ class Control:
 
 
 def _may_answer(topic: str, instance: str) -> bool:
-    if not topic or any(sign in topic for sign in "+#\0") or topic.startswith("$"):
+    if not topic or any(sign in topic for sign in "+#\0") or topic.startswith("$") or topic.count("/") >= _MOST_LEVELS:
         return False
     return not topic.startswith(f"{contract.ROOT}/") or topic.startswith(contract.instance_topic(instance, "reply/"))
 

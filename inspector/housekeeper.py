@@ -30,9 +30,12 @@ _SHORTEST_REST_S = 0.005
 
 @dataclass(slots=True)
 class _Task:
+    """Work of its own: what one fails at does not keep the others from theirs. fault: of the last time."""
+
     every_s: float
     steps: Callable[[], Iterator[Freed]]
     due: float = 0.0
+    fault: str | None = None
 
 
 class _Clock:
@@ -70,7 +73,13 @@ class Housekeeper:
         self._stations = stations
         self._on_fault = on_fault
         self._last_review: int | None = None
-        self._look_due = 0.0
+        self._looking = _Task(_LOOK_EVERY_S, self._look)
+        self._tasks = [
+            self._looking,
+            _Task(_RELIEVE_EVERY_S, retention.relieve),
+            _Task(_SWEEP_EVERY_S, self._tidy),
+            _Task(_SWEEP_EVERY_S, self._sweep),
+        ]
         self._clock = _Clock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
@@ -85,26 +94,31 @@ class Housekeeper:
         self._thread.join()
 
     def _run(self) -> None:
-        tasks = [
-            _Task(_RELIEVE_EVERY_S, self._retention.relieve),
-            _Task(_SWEEP_EVERY_S, self._retention.tidy),
-            _Task(_SWEEP_EVERY_S, self._sweep),
-        ]
         try:
             while not self._closing.is_set():
-                try:
-                    self._look_when_due()
-                    for task in tasks:
-                        if time.monotonic() >= task.due:
-                            self._do(task.steps())
-                            task.due = time.monotonic() + task.every_s
-                    self._health.warn(WARNING, None)
-                    self._closing.wait(_WAKE_EVERY_S)
-                except StoreError as error:
-                    self._health.warn(WARNING, str(error))
-                    self._closing.wait(_RETRY_S)
+                for task in self._tasks:
+                    self._do_when_due(task)
+                self._closing.wait(_WAKE_EVERY_S)
         except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
             self._on_fault(error)
+
+    def _do_when_due(self, task: _Task) -> None:
+        if time.monotonic() < task.due:
+            return
+        try:
+            self._do(task.steps())
+            task.fault = None
+        except StoreError as error:
+            task.fault = str(error)
+        task.due = time.monotonic() + (task.every_s if task.fault is None else _RETRY_S)
+        faults = dict.fromkeys(one.fault for one in self._tasks if one.fault is not None)
+        self._health.warn(WARNING, "; ".join(faults) or None)
+
+    def _tidy(self) -> Iterator[Freed]:
+        """A folder that cannot be read is told when the others are done."""
+        yield from self._retention.tidy()
+        if self._archive.unreadable is not None:
+            raise StoreError(self._archive.unreadable)
 
     def _sweep(self) -> Iterator[Freed]:
         """What is old is old by a clock that can be trusted: after a jump there is an hour to put it right."""
@@ -126,16 +140,12 @@ class Housekeeper:
             self._metrics.retained.labels("pictures").inc(freed.pictures)
             removed = Freed(removed.records + freed.records, removed.pictures + freed.pictures)
             self._closing.wait(max(_SHORTEST_REST_S, _REST * (time.perf_counter() - began)))
-            self._look_when_due()
+            self._do_when_due(self._looking)
         if removed != Freed():
             log.info("retention", extra={"records": removed.records, "pictures": removed.pictures})
 
-    def _look_when_due(self) -> None:
-        if time.monotonic() >= self._look_due:
-            self._look()
-            self._look_due = time.monotonic() + _LOOK_EVERY_S
-
-    def _look(self) -> None:
+    def _look(self) -> Iterator[Freed]:
+        """Counts; nothing goes."""
         waiting = self._queue.open_counts()
         for station in self._stations:
             self._metrics.backlog.labels(station).set(waiting.get(station, 0))
@@ -144,3 +154,4 @@ class Housekeeper:
             if station in self._stations:
                 self._metrics.reviews.labels(station, outcome).inc(count)
         self._metrics.archive_bytes.set(self._archive.size_bytes)
+        return iter(())

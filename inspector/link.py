@@ -1,5 +1,6 @@
 """One connection to the broker, from CONNECT to its end."""
 
+import logging
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +15,15 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from inspector import lenient
 from inspector.errors import SettingsError
+from inspector.logs import RateLimited
 from inspector.protocol import Version
 from inspector.settings import BrokerSettings, read_secret
+
+lenient.install()
+
+log = logging.getLogger(__name__)
 
 SESSION_EXPIRY_S = 7 * 24 * 3600
 """How long the broker keeps frames for a daemon that is away."""
@@ -27,6 +34,8 @@ _KEEPALIVE_S = 30
 _CONNACK_TIMEOUT_S = 5.0
 _WAKE_S = 0.5
 _RETAINED_AT_FIRST_SUBSCRIPTION = 1
+
+_limited = RateLimited(log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +255,11 @@ class Link:
             self.trouble = self.trouble or f"{how}: {reason}"
 
     def _arrived(self, _c: Client, _u: Any, message: MQTTMessage) -> None:
-        if not self._probe:
-            self._handlers.arrived(_arrival(self.number, message))
+        if self._probe:
+            return
+        if (fault := lenient.unreadable(message.properties)) is not None:
+            _limited.warning(message.topic, "properties unreadable", topic=message.topic, fault=fault)
+        self._handlers.arrived(_arrival(self.number, message))
 
     def _published(self, _c: Client, _u: Any, mid: int, reason: ReasonCode, _p: Properties | None) -> None:
         self._handlers.published(self.number, mid, str(reason) if reason.is_failure else None)

@@ -92,9 +92,12 @@ class Connection:
         return self._choice.now
 
     def ack(self, link: int, mid: int) -> None:
-        """Acknowledges a message of QoS 1, unless its connection is gone: then the broker sends it again."""
+        """Acknowledges a message of QoS 1, unless its connection is gone: then the broker sends it again.
+
+        One of QoS 0 has the mid 0; a broker ends the connection of who acknowledges that.
+        """
         with self._lock:
-            if self._link is not None and self._link.number == link:
+            if mid and self._link is not None and self._link.number == link:
                 self._link.ack(mid)
 
     def publish(

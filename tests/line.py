@@ -100,18 +100,33 @@ class Camera:
             info.wait_for_publish(DEADLINE_S)
 
     def send_raw(
-        self, topic: str, payload: bytes, properties: Sequence[tuple[str, str]] = (), *, retain: bool = False
+        self,
+        topic: str,
+        payload: bytes,
+        properties: Sequence[tuple[str, str]] = (),
+        *,
+        retain: bool = False,
+        payload_format: int | None = None,
     ) -> None:
-        """Anything."""
-        self._publish(topic, payload, properties, retain=retain).wait_for_publish(DEADLINE_S)
+        """Anything; payload_format: also one that MQTT does not know."""
+        info = self._publish(topic, payload, properties, retain=retain, payload_format=payload_format)
+        info.wait_for_publish(DEADLINE_S)
 
     def _publish(
-        self, topic: str, payload: bytes, properties: Sequence[tuple[str, str]], *, retain: bool = False
+        self,
+        topic: str,
+        payload: bytes,
+        properties: Sequence[tuple[str, str]],
+        *,
+        retain: bool = False,
+        payload_format: int | None = None,
     ) -> Any:
         said = None
         if self._v5:
             said = Properties(PacketTypes.PUBLISH)
             said.UserProperty = list(properties)
+            if payload_format is not None:
+                object.__setattr__(said, "PayloadFormatIndicator", payload_format)  # past the client's own check
         info = self._client.publish(topic, payload, 1, retain, said)
         assert info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
         return info
@@ -166,13 +181,14 @@ class Plc:
         """How many verdicts and errors came, by frame id."""
         return Counter(d["frame_id"] for kind in ("verdict", "error") for d in self.documents(kind))
 
-    def request(self, topic: str, answer_to: str, *, retain: bool = False) -> None:
+    def request(self, topic: str, answer_to: str, *, qos: int = 1, retain: bool = False, listen: bool = True) -> None:
         """Asks for an answer, as MQTT 5 does."""
-        self._client.subscribe(answer_to, 1)
+        if listen:
+            self._client.subscribe(answer_to, 1)
         said = Properties(PacketTypes.PUBLISH)
         said.ResponseTopic = answer_to
         said.CorrelationData = b"42"
-        self._client.publish(topic, b"", 1, retain, said).wait_for_publish(DEADLINE_S)
+        self._client.publish(topic, b"", qos, retain, said).wait_for_publish(DEADLINE_S)
 
 
 _VALIDATORS = {

@@ -1,6 +1,7 @@
 """The archive of pictures, in a real folder."""
 
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,3 +81,43 @@ def test_a_full_disk_leaves_no_half_picture(archive: Archive) -> None:
     assert list(archive.path(DIGEST, "png").parent.iterdir()) == []
     archive.keep(DIGEST, b"x" * 2000, "png")
     assert len(archive.read(DIGEST, "png")) == 2000
+
+
+def test_a_picture_that_gets_its_name_meanwhile_is_no_fault(archive: Archive) -> None:
+    digests = [f"ab{number:062x}" for number in range(200)]
+    archive.keep(digests[0], b"x", "png")
+    for digest in digests:
+        archive.path(digest, "png").touch()
+    done = threading.Event()
+
+    def write_on() -> None:
+        while not done.is_set():
+            for digest in digests:
+                path = archive.path(digest, "png")
+                half = path.with_name(f"{path.name}.tmp")
+                half.touch()
+                half.rename(path)
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        for _ in range(300):
+            archive.measure("ab", before=0)
+            assert archive.unreadable is None
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_a_folder_that_cannot_be_read_is_told_until_it_can(archive: Archive) -> None:
+    archive.keep(DIGEST, b"picture", "png")
+    folder = archive.path(DIGEST, "png").parent
+    folder.rename(folder.with_name("away"))
+    folder.symlink_to("x" * 300)
+    assert archive.measure("ab", before=0) == []
+    assert archive.unreadable == f"archive {folder}: File name too long"
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+    archive.measure("ab", before=0)
+    assert archive.unreadable is None
+    assert archive.size_bytes == 7

@@ -1,5 +1,6 @@
 """Keeping house beside the line, on a real ledger and a real folder."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -44,12 +45,17 @@ class House:
 
 
 @pytest.fixture
-def house(database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """With little patience."""
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little."""
     monkeypatch.setattr(housekeeper, "_LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(housekeeper, "_RELIEVE_EVERY_S", 0.2)
     monkeypatch.setattr(housekeeper, "_RETRY_S", 0.1)
     monkeypatch.setattr(housekeeper, "_WAKE_EVERY_S", 0.05)
+
+
+@pytest.fixture
+def house(database: Engine, tmp_path: Path, patience: None) -> Iterator[House]:
+    """With little patience."""
     kept = House(database, tmp_path)
     yield kept
     assert kept.faults == []
@@ -108,3 +114,22 @@ def test_a_database_that_went_away_is_a_warning_until_it_is_back(database: Engin
         with database.begin() as connection:
             connection.execute(text("ALTER TABLE elsewhere RENAME TO frames"))
         wait_until(lambda: house.health.warnings() == {}, "all is well")
+
+
+def test_a_folder_that_cannot_be_read_keeps_nothing_else_from_its_time(
+    database: Engine, tmp_path: Path, patience: None
+) -> None:
+    house = House(database, tmp_path, replace(POLICY, records=10))
+    orphan = "ff" * 32
+    house.archive.keep(orphan, b"picture", "png")
+    os.utime(house.archive.path(orphan, "png"), (0, 0))
+    bad = tmp_path / "frames" / "00"
+    bad.symlink_to("x" * 300)
+    filled(database, verdict(1, "ok"))
+    with house.keeper:
+        wait_until(lambda: not house.archive.holds(orphan, "png"), "what no frame speaks of is gone")
+        wait_until(lambda: house.metric("retention_removed_total", kind="records") == 1, "the old frame is gone")
+        wait_until(lambda: "00: File name too long" in house.health.warnings().get("retention", ""), "the warning")
+        bad.unlink()
+        wait_until(lambda: house.health.warnings() == {}, "all is well")
+    assert house.faults == []

@@ -5,7 +5,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from inspector.errors import StoreError
@@ -30,12 +30,21 @@ class Archive:
         self._max_bytes = max_bytes
         self._spare_bytes = spare_bytes
         self._sizes: dict[str, int] = {}
+        self._unreadable: dict[str, str] = {}
         self._held = threading.RLock()
 
     @property
     def size_bytes(self) -> int:
         """How much is kept, in the folders that were measured."""
         return sum(self._sizes.values())
+
+    @property
+    def unreadable(self) -> str | None:
+        """What kept folders from being measured the last time, and how many; None when all could be."""
+        faults = list(self._unreadable.values())
+        if not faults:
+            return None
+        return faults[0] if len(faults) == 1 else f"{faults[0]} (and {len(faults) - 1} more folders)"
 
     def held(self) -> AbstractContextManager[object]:
         """Nothing is removed meanwhile: from the moment a picture is kept until the ledger says so."""
@@ -106,24 +115,14 @@ class Archive:
 
     def measure(self, shard: str, *, before: float) -> list[tuple[str, str]]:
         """Takes stock of one of SHARDS: removes what was half written, and returns (digest, suffix) of the pictures
-        that were kept before that time, in seconds since 1970.
-
-        Raises:
-            StoreError: the folder cannot be read.
+        that were kept before that time, in seconds since 1970; none of a folder that cannot be read, see `unreadable`.
         """
-        total, older = 0, []
-        with self._mapped():
-            for path in _files(self._folder / shard):
-                about = path.stat()
-                if about.st_mtime >= before:
-                    total += about.st_size
-                elif path.name.endswith(_HALF):
-                    path.unlink()
-                else:
-                    total += about.st_size
-                    digest, _, suffix = path.name.partition(".")
-                    if _DIGEST.fullmatch(digest) and _SUFFIX.fullmatch(suffix):
-                        older.append((digest, suffix))
+        try:
+            total, older = _stock(self._folder / shard, before)
+        except OSError as error:
+            self._unreadable[shard] = f"archive {self._folder / shard}: {error.strerror or error}"
+            return []
+        self._unreadable.pop(shard, None)
         with self._held:
             self._sizes[shard] = total
         return older
@@ -151,6 +150,22 @@ class Archive:
             yield
         except OSError as error:
             raise StoreError(f"archive {self._folder}: {error.strerror or error}") from error
+
+
+def _stock(folder: Path, before: float) -> tuple[int, list[tuple[str, str]]]:
+    """Bytes in a folder, and the pictures older than that; what goes or gets its name meanwhile is left out."""
+    total, older = 0, []
+    for path in _files(folder):
+        with suppress(FileNotFoundError):
+            about = path.stat()
+            if about.st_mtime < before and path.name.endswith(_HALF):
+                path.unlink()
+                continue
+            total += about.st_size
+            digest, _, suffix = path.name.partition(".")
+            if about.st_mtime < before and _DIGEST.fullmatch(digest) and _SUFFIX.fullmatch(suffix):
+                older.append((digest, suffix))
+    return total, older
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,16 +1,20 @@
 """The daemon as a real process, at a real broker, with a real bank and a real ledger: the good days."""
 
 import json
+import re
+import shlex
+import subprocess
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 from line import CAM1, CAM2, Camera, Daemon, Plc, agrees, drawn_part, frame
-from services import Mosquitto, wait_until
+from services import DEADLINE_S, Mosquitto, wait_until
 
 from inspector import contract
 
+DOCS = Path(__file__).parent.parent.parent / "docs"
 STATUS = contract.instance_topic("main", "status")
 
 
@@ -98,12 +102,45 @@ def test_it_answers_commands(daemon: Daemon, plc: Plc) -> None:
     assert "expected one of health, ping" in json.loads(plc.last("answers/fly") or b"")["error"]
 
 
+def test_a_command_with_qos_0_is_answered_and_costs_no_connection(daemon: Daemon, plc: Plc) -> None:
+    daemon.start()
+    for answer_to in ("answers/first", "answers/second"):
+        plc.request(contract.instance_topic("main", "cmd/ping"), answer_to, qos=0)
+        wait_until(lambda answer_to=answer_to: plc.last(answer_to), f"an answer in {answer_to}")
+    assert b"offline" not in [payload for topic, payload, _ in plc.messages if topic == STATUS]
+    assert daemon.logged("broker away") == []
+
+
+def test_a_topic_that_the_broker_refuses_costs_no_connection(daemon: Daemon, plc: Plc) -> None:
+    daemon.start()
+    plc.request(contract.instance_topic("main", "cmd/ping"), "deep/" * 300, listen=False)
+    plc.request(contract.instance_topic("main", "cmd/ping"), "answers/ping")
+    wait_until(lambda: plc.last("answers/ping"), "the answer to the second")
+    assert b"offline" not in [payload for topic, payload, _ in plc.messages if topic == STATUS]
+    assert daemon.logged("broker away") == []
+
+
 def test_it_gives_no_answer_in_the_name_of_a_station(daemon: Daemon, plc: Plc) -> None:
     daemon.start()
     plc.request(contract.instance_topic("main", "cmd/ping"), contract.station_topic(CAM1, "verdict"))
     plc.request(contract.instance_topic("main", "cmd/ping"), contract.instance_topic("main", "reply/ping"))
     wait_until(lambda: plc.last(contract.instance_topic("main", "reply/ping")), "the answer to the second")
     assert plc.documents("verdict") == []
+
+
+def test_a_station_that_is_gone_leaves_nothing_at_the_broker_when_its_session_is_ended(
+    daemon: Daemon, plc: Plc, camera: Camera, mosquitto: Mosquitto
+) -> None:
+    (written,) = re.findall(r"`(mosquitto_sub -V 5 [^`]*)`", (DOCS / "deployment.md").read_text(encoding="utf-8"))
+    session = written.replace("INSTANCE", "main").replace("SITE:AREA:LINE:STATION", str(CAM1).replace("/", ":"))
+    daemon.start()
+    assert daemon.terminate() == 0
+    camera.send(*(frame(i) for i in range(3)))
+    subprocess.run([*shlex.split(session), "-p", str(mosquitto.port)], check=True, timeout=DEADLINE_S)
+    daemon.start()
+    camera.send(frame(3))
+    wait_until(lambda: plc.answered().get("f-3"), "the verdict of the live frame")
+    assert plc.answered() == {"f-3": 1}
 
 
 def test_it_finishes_what_it_has_begun(daemon: Daemon, plc: Plc, camera: Camera) -> None:

@@ -71,6 +71,28 @@ def test_each_bad_frame_has_its_own_error_and_the_line_goes_on(daemon: Daemon, p
     assert daemon.metric("inspector_frames_rejected_total", reason="too_large") == 1
 
 
+def test_a_byte_order_mark_does_not_stop_the_station(daemon: Daemon, plc: Plc, camera: Camera) -> None:
+    daemon.start()
+    camera.send(frame(1, lot="\ufeffLOT1"), frame(2))
+    wait_until(lambda: plc.answered().get("f-2"), "the verdict of the next frame")
+    assert [(v["frame_id"], v["lot"]) for v in plc.documents("verdict")] == [("f-1", "\ufeffLOT1"), ("f-2", None)]
+    assert daemon.logged("broker away") == []
+    agrees(daemon)
+
+
+def test_a_frame_whose_properties_cannot_be_read_is_an_error(daemon: Daemon, plc: Plc, camera: Camera) -> None:
+    daemon.start()
+    camera.send_raw(FRAMES, GOOD, [("frame_id", "f-1")], payload_format=2)
+    camera.send(frame(2))
+    wait_until(lambda: plc.answered().get("f-2"), "the verdict of the next frame")
+    (error,) = plc.documents("error")
+    assert (error["reason"], error["frame_id"]) == ("bad_message", f"sha256:{error['sha256']}")
+    assert (daemon.folder / "data/quarantine" / error["quarantine_id"]).read_bytes() == GOOD
+    assert "PayloadFormatIndicator" in daemon.logged("properties unreadable")[0]["fault"]
+    assert daemon.logged("broker away") == []
+    agrees(daemon)
+
+
 def test_an_image_is_not_quarantined_in_its_wrapping(daemon: Daemon, plc: Plc, camera: Camera) -> None:
     daemon.start()
     wrapped = {"frame_id": "w", "crc32": "00000000", "image": base64.b64encode(GOOD).decode()}
