@@ -1,8 +1,6 @@
 """The line-side daemon: opens everything in order, runs until it is told to stop, closes everything in reverse."""
 
-import fcntl
 import logging
-import os
 import signal
 import socket
 import threading
@@ -10,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -21,7 +18,7 @@ from inspector.banks.posts import Posts
 from inspector.contract import UnknownStationError
 from inspector.control import Control, Strangers, control_identity, watch_identity
 from inspector.drift_watch import DriftWatch
-from inspector.errors import InspectorError, StalledError, StoreError
+from inspector.errors import InspectorError, StalledError
 from inspector.health import Health, serve
 from inspector.housekeeper import Housekeeper
 from inspector.keeper import Keeper
@@ -49,6 +46,7 @@ from inspector.store import (
     Waiting,
     open_database,
 )
+from inspector.store.database import file_lock, sole_daemon
 from inspector.types import StationId
 from inspector.worker import Worker
 
@@ -58,6 +56,7 @@ STAGE_LABELS = ("queue", *STAGES)
 
 _BANKS = "banks"
 _BROKER = "broker"
+_DATABASE = "database"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_EVERY_S = 0.5
 _FLUSH_S = 5.0
@@ -79,7 +78,7 @@ def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[Abstra
 
     Raises:
         BankError, EngineError: a bank cannot be used.
-        StoreError: the data folder cannot be used, or another daemon uses it.
+        StoreError: the data folder or the database cannot be used, or another daemon uses it.
         SettingsError: the metrics address cannot be listened on.
         InspectorError: a thread failed; its trace is in the log.
     """
@@ -111,9 +110,10 @@ class _Daemon:
         """Everything is closed in the reverse of the order in which it is opened here."""
         settings = self._settings
         with ExitStack() as opened:
-            opened.enter_context(_sole_user_of(settings.data_dir))
+            opened.enter_context(file_lock(settings.data_dir / "daemon.lock", f"data_dir {settings.data_dir}"))
             port = opened.enter_context(self._serve_http())
             log.info("starting", extra={"version": __version__, "instance": settings.instance, "http_port": port})
+            opened.enter_context(sole_daemon(settings.database_url, partial(self._health.set, _DATABASE)))
             database = opened.enter_context(open_database(settings.database_url))
             ledger, outbox, quarantine = Ledger(database), Outbox(database), self._open_quarantine()
             archive = self._open_archive()
@@ -351,28 +351,6 @@ class _Daemon:
                 for station, post in self._posts.running.items()
             ],
         }
-
-
-@contextmanager
-def _sole_user_of(data_dir: Path) -> Iterator[None]:
-    """Two daemons must not share a ledger.
-
-    Raises:
-        StoreError: the folder cannot be used, or another daemon uses it.
-    """
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.open(data_dir / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise StoreError(f"data_dir {data_dir}: {error.strerror}, expected a folder to write to") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreError(f"data_dir {data_dir}: is used by another daemon, expected one of its own") from error
-        yield
-    finally:
-        os.close(lock)
 
 
 @contextmanager

@@ -1,17 +1,70 @@
-"""A copy of the ledger while it is written to."""
+"""A copy of the ledger while it is written to, and the way back, also after a kill -9."""
 
+import errno
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from reviewing import filled, verdict
+from services import DEADLINE_S
 
 from inspector.cli import main
 from inspector.errors import StoreError
 from inspector.store import Ledger, Outbox, open_database
-from inspector.store.backup import backup
+from inspector.store.backup import backup, restore
+from inspector.store.database import sole_daemon
+from inspector.store.tables import HEAD
+
+WRITER = """
+import sys
+from reviewing import filled, verdict
+from inspector.store import open_database
+url, first, last = sys.argv[1:]
+with open_database(url) as engine:
+    for number in range(int(first), int(last)):
+        filled(engine, verdict(number))
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def writer(url: str, first: int, last: int) -> Iterator[subprocess.Popen[str]]:
+    """A process that has written so many frames and keeps the ledger open; killed at the end."""
+    command = [sys.executable, "-c", WRITER, url, str(first), str(last)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        with process.stdout, process.stdin:
+            assert process.stdout.readline() == "written\n"
+            yield process
+            process.kill()
+    finally:
+        process.kill()
+        process.wait(DEADLINE_S)
+
+
+def frames_in(path: Path) -> int:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return int(connection.execute("SELECT count(*) FROM frames").fetchone()[0])
+
+
+def copied(source: str, folder: Path, *, frames: int = 3) -> Path:
+    """A copy of a ledger with so many frames."""
+    with open_database(source) as engine:
+        filled(engine, *(verdict(i) for i in range(frames)))
+    backup(source, folder / "copy.sqlite3")
+    return folder / "copy.sqlite3"
 
 
 @pytest.fixture
@@ -56,8 +109,9 @@ def test_what_cannot_be_copied_is_told(source: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is there already"):
         backup(source, tmp_path / "copy")
     assert (tmp_path / "copy").read_text() == "an older one"
-    with pytest.raises(StoreError, match=r"backup to .*No such file|unable to open"):
-        backup(source, tmp_path / "nowhere" / "copy")
+    for nowhere in (tmp_path / "nowhere", tmp_path / "copy"):
+        with pytest.raises(StoreError, match=rf"backup to {nowhere}/copy: .*, expected a folder to write to"):
+            backup(source, nowhere / "copy")
 
 
 def test_a_damaged_ledger_is_not_passed_on(source: str, tmp_path: Path) -> None:
@@ -86,3 +140,164 @@ def test_the_command(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     said = capsys.readouterr()
     assert "MB, checked" in said.out
     assert "is there already" in said.err
+
+
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_disk_without_hard_links_takes_a_copy(
+    refusal: int, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(_: Path, target: Path) -> None:
+        if late:
+            target.write_text("another one's")
+        raise OSError(refusal, os.strerror(refusal))
+
+    late = False
+    monkeypatch.setattr(os, "link", no_links)
+    copy = copied(source, tmp_path)
+    assert frames_in(copy) == 3
+    late = True
+    with pytest.raises(StoreError, match="is there already"):
+        backup(source, tmp_path / "late")
+    assert (tmp_path / "late").read_text() == "another one's"
+    assert not list(tmp_path.glob("*.tmp"))
+    with open_database(source) as engine:
+        filled(engine, verdict(3))
+    late = False
+    kept = restore(source, copy)
+    assert kept is not None
+    assert (frames_in(kept), frames_in(tmp_path / "data" / "ledger.sqlite3")) == (4, 3)
+
+
+def test_other_faults_of_a_disk_are_told(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "link", fail)
+    with pytest.raises(StoreError, match=r"backup to .*Input/output error"):
+        copied(source, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("last", [250, 350], ids=["all of it in the log", "a part of it in the log"])
+def test_what_was_written_after_the_copy_is_gone_after_kill_9_and_kept_aside(
+    last: int, source: str, tmp_path: Path
+) -> None:
+    copy = copied(source, tmp_path, frames=200)
+    ledger = tmp_path / "data" / "ledger.sqlite3"
+    with writer(source, 200, last) as process:
+        process.kill()
+        process.wait(DEADLINE_S)
+    assert ledger.with_name("ledger.sqlite3-wal").stat().st_size > 100_000
+    kept = restore(source, copy)
+    assert kept is not None
+    assert kept.name.startswith("ledger-before-restore-")
+    assert (frames_in(ledger), frames_in(kept), frames_in(copy)) == (200, last, 200)
+    assert sorted(path.name for path in ledger.parent.iterdir()) == sorted(
+        [kept.name, ledger.name, "ledger.sqlite3.lock"]
+    )
+    with open_database(source) as engine:
+        filled(engine, verdict(900))
+    assert frames_in(ledger) == 201
+
+
+def test_a_damaged_ledger_is_kept_as_it_is_with_its_log(source: str, tmp_path: Path) -> None:
+    copy = copied(source, tmp_path)
+    ledger = tmp_path / "data" / "ledger.sqlite3"
+    with writer(source, 3, 5):
+        pass
+    ledger.write_bytes(b"a disk went bad" * 1000)
+    log = ledger.with_name("ledger.sqlite3-wal").read_bytes()
+    kept = restore(source, copy)
+    assert kept is not None
+    assert kept.read_bytes() == b"a disk went bad" * 1000
+    assert kept.with_name(f"{kept.name}-wal").read_bytes() == log
+    assert frames_in(ledger) == 3
+    assert not ledger.with_name("ledger.sqlite3-wal").exists()
+
+
+def test_a_log_without_its_ledger_does_not_come_into_the_copy(source: str, tmp_path: Path) -> None:
+    copy = copied(source, tmp_path)
+    ledger = tmp_path / "data" / "ledger.sqlite3"
+    with writer(source, 3, 5):
+        pass
+    ledger.unlink()
+    assert restore(source, copy) is None
+    assert frames_in(ledger) == 3
+    assert len(list(ledger.parent.glob("ledger-before-restore-*-wal"))) == 1
+
+
+def test_a_copy_comes_to_a_new_box(source: str, tmp_path: Path) -> None:
+    copy = copied(source, tmp_path)
+    assert restore(f"sqlite:///{tmp_path}/new/box/ledger.sqlite3", copy) is None
+    assert frames_in(tmp_path / "new" / "box" / "ledger.sqlite3") == 3
+
+
+def test_a_ledger_in_use_is_not_replaced(source: str, tmp_path: Path) -> None:
+    copy = copied(source, tmp_path)
+    with sole_daemon(source), pytest.raises(StoreError, match=r"is used by a daemon, expected none; stop it, restore"):
+        restore(source, copy)
+    with writer(source, 3, 5), pytest.raises(StoreError, match=r"is open in another program.*inspector review"):
+        restore(source, copy)
+    assert frames_in(tmp_path / "data" / "ledger.sqlite3") == 5
+    assert not list((tmp_path / "data").glob("*before*"))
+    assert restore(source, copy) is not None
+
+
+def test_what_is_no_copy_of_a_ledger_is_refused(source: str, tmp_path: Path) -> None:
+    copy = copied(source, tmp_path)
+    ledger = tmp_path / "data" / "ledger.sqlite3"
+    with pytest.raises(StoreError, match=r"got a database of postgresql, expected SQLite; .*pg_restore"):
+        restore("postgres://u:p@h/d", copy)
+    with pytest.raises(StoreError, match=r"no such file, expected a copy made by inspector db backup"):
+        restore(source, tmp_path / "nothing")
+    with pytest.raises(StoreError, match="is the ledger itself"):
+        restore(source, ledger)
+    (tmp_path / "text").write_text("no database, but long enough to be looked at" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        restore(source, tmp_path / "text")
+    with closing(sqlite3.connect(tmp_path / "other")) as other:
+        other.execute("CREATE TABLE frames (id)").close()
+    with pytest.raises(StoreError, match="is no ledger"):
+        restore(source, tmp_path / "other")
+    with closing(sqlite3.connect(copy)) as newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer.commit()
+    with pytest.raises(StoreError, match=rf"got schema 9999, expected {HEAD} or older"):
+        restore(source, copy)
+    damaged = bytearray(copy.read_bytes())
+    damaged[4096 * 4 : 4096 * 40] = b"\xff" * 4096 * 36
+    copy.write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"damaged|malformed"):
+        restore(source, copy)
+    assert frames_in(ledger) == 3
+    assert not list((tmp_path / "data").glob("*before*"))
+    assert not list((tmp_path / "data").glob("*.tmp"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_restores_belongs_to_whom_the_ledger_belonged(source: str, tmp_path: Path) -> None:
+    copy = copied(source, tmp_path)
+    ledger = tmp_path / "data" / "ledger.sqlite3"
+    os.chown(ledger, 65534, 65534)
+    ledger.chmod(0o640)
+    restore(source, copy)
+    for path in (ledger, ledger.with_name("ledger.sqlite3.lock")):
+        assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
+    assert ledger.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_command_that_restores(source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = copied(source, tmp_path)
+    config = tmp_path / "inspector.yaml"
+    config.write_text("data_dir: ./data\nstations: [{id: plant/hall1/line1/cam1, bank: ./bank}]\n")
+    with pytest.raises(SystemExit) as left:
+        main(["db", "restore", str(copy), "-c", str(config), "--json"])
+    assert left.value.code == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["file"] == str(copy)
+    assert frames_in(Path(said["kept"])) == 3
+    (tmp_path / "data" / "ledger.sqlite3").unlink()
+    with pytest.raises(SystemExit) as left:
+        main(["db", "restore", str(copy), "-c", str(config)])
+    assert left.value.code == 0
+    assert "checked and put back; there was none before" in capsys.readouterr().out

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 import inspector.store
 from inspector.errors import StoreError
-from inspector.store import Entry, Ledger, Outbox, Quarantine, open_database
+from inspector.store import ConflictError, Entry, Ledger, Outbox, Quarantine, open_database
 from inspector.store.tables import HEAD, frames, metadata
 from inspector.types import StationId
 
@@ -220,6 +220,19 @@ def test_the_outbox_keeps_its_order_and_never_reuses_an_id(ledger: Ledger, datab
     assert outbox.depth() == 0
     ledger.commit([replace(VERDICT, frame_id="f9")])
     assert outbox.waiting(most=9)[0].id == 7
+
+
+def test_after_a_conflict_in_the_outbox_the_next_try_succeeds(ledger: Ledger, database: Engine) -> None:
+    other = Ledger(database)
+    ledger.commit([VERDICT])
+    other.commit([replace(VERDICT, frame_id="f2")])
+    with pytest.raises(ConflictError, match="outbox"):
+        ledger.commit([replace(VERDICT, frame_id="f3")])
+    assert [letter.id for letter in ledger.commit([replace(VERDICT, frame_id="f3")])] == [3]
+    ledger.commit([], confirmed=[1, 2, 3])
+    with pytest.raises(ConflictError, match="frames"):
+        ledger.commit([VERDICT])
+    assert [letter.id for letter in ledger.commit([replace(VERDICT, frame_id="f4")])] == [4]
 
 
 def test_attempts_are_counted_until_the_outcome(ledger: Ledger) -> None:

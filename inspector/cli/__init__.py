@@ -25,7 +25,7 @@ _COMMANDS = {
     "replay": ("inspector.cli.loop", "Recorded frames before another bank: which verdicts change."),
     "rebuild": ("inspector.cli.loop", "A candidate bank from false alarms, tried on recorded frames."),
     "account": ("inspector.cli.account", "Make, list and change the accounts of the review page."),
-    "db": ("inspector.cli.db", "Copy the ledger while it is written to."),
+    "db": ("inspector.cli.db", "Copy the ledger while it is written to, and put a copy back."),
     "bank": ("inspector.cli.bank", "List, show, compare, grow, promote and roll back banks."),
 }
 

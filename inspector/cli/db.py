@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,12 +14,16 @@ def db() -> None:
     """Look after the ledger."""
 
 
-@db.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
+_config = click.option(
     "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_config
+@_as_json
 def backup(file: Path, config: Path, as_json: bool) -> None:
     """Copy the SQLite ledger to FILE while the daemon runs, and check the copy.
 
@@ -28,9 +34,37 @@ def backup(file: Path, config: Path, as_json: bool) -> None:
     from inspector.store.backup import backup as copy
 
     url = settings.load(config).database_url
-    if sys.stderr.isatty():
-        with click.progressbar(length=1000, label="backup", file=sys.stderr, width=32) as bar:
-            size = copy(url, file, progress=lambda done: bar.update(round(done * 1000) - bar.pos))
-    else:
-        size = copy(url, file)
+    with _progress("backup") as progress:
+        size = copy(url, file, progress=progress)
     click.echo(json.dumps({"file": str(file), "bytes": size}) if as_json else f"{file}: {size / 1e6:.1f} MB, checked")
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_config
+@_as_json
+def restore(file: Path, config: Path, as_json: bool) -> None:
+    """Check FILE, a copy that `inspector db backup` made, and put it in the place of the SQLite ledger.
+
+    Stop the daemon and the review page before. The ledger that was there is kept beside it, under a name with the
+    time.
+    """
+    from inspector import settings
+    from inspector.store.backup import restore as put_back
+
+    url = settings.load(config).database_url
+    with _progress("restore") as progress:
+        kept = put_back(url, file, progress=progress)
+    before = "there was none before" if kept is None else f"the ledger of before is {kept}"
+    said = {"file": str(file), "kept": None if kept is None else str(kept)}
+    click.echo(json.dumps(said) if as_json else f"{file}: checked and put back; {before}")
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[float], None]]:
+    """A bar for a person at a terminal; nothing for others."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=1000, label=label, file=sys.stderr, width=32) as bar:
+        yield lambda done: bar.update(round(done * 1000) - bar.pos)

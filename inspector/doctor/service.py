@@ -20,6 +20,7 @@ from inspector.doctor.finding import Finding, fail, ok, warn
 from inspector.errors import InspectorError
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings, read_secret
+from inspector.store.database import with_driver
 
 _PICTURES = 10
 _BUSY = 0.8
@@ -49,7 +50,7 @@ def database(settings: Settings) -> Iterator[Finding]:
         return
     where = str(file) if settings.database is None else "as the settings say"
     try:
-        engine = create_engine(settings.database_url)
+        engine = create_engine(with_driver(settings.database_url))
         try:
             with engine.connect() as connection:
                 if connection.dialect.name == "sqlite":

@@ -1,17 +1,28 @@
-"""A copy of the ledger that can be relied on, taken while the daemon writes."""
+"""A copy of the ledger that can be relied on, taken while the daemon writes, and the way back."""
 
+import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
-
 from inspector.errors import StoreError
+from inspector.store.database import file_lock, lock_beside, schemas, sqlite_file, with_driver
+from inspector.store.tables import HEAD
 
 _PAGES = 5_000
 """Of four kilobytes, copied between two calls of `progress`."""
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems say that have no hard links: those of USB sticks."""
+
+_IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_TABLES = {"alembic_version", "frames", "outbox"}
+_DAEMON_RUNS = "is used by a daemon, expected none; stop it, restore, and start it again"
+_PAGE_RUNS = "is open in another program, expected none; stop inspector review and what else reads it"
 
 
 def backup(url: str, target: Path, *, progress: Callable[[float], None] = lambda _: None) -> int:
@@ -23,24 +34,19 @@ def backup(url: str, target: Path, *, progress: Callable[[float], None] = lambda
         StoreError: the database is none of SQLite's, cannot be read, or is damaged; the target is there already, or
             cannot be written.
     """
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreError(
-            f"backup: got a database of {parsed.get_backend_name()}, expected SQLite; "
-            "its own program copies it, as in pg_dump --format=custom"
-        )
-    source = Path(parsed.database or "")
+    source = _file_of(url, "backup", "its own program copies it, as in pg_dump --format=custom")
     if not source.is_file():
         raise StoreError(f"backup: {source}: no such file, expected the ledger; has the daemon been run?")
     if target.exists():
         raise StoreError(f"backup: {target}: is there already, expected a new name")
     half = target.with_name(target.name + ".tmp")
+    _begin(half, f"backup to {target}")
     try:
-        half.unlink(missing_ok=True)
         _copy(source, half, progress)
-        os.link(half, target)
+        _place(half, target)
+        _sync(target.parent)
     except sqlite3.Error as error:
-        raise StoreError(f"backup of {source}: {error}") from error
+        raise StoreError(f"backup of {source} to {target}: {error}") from error
     except FileExistsError as error:
         raise StoreError(f"backup: {target}: is there already, expected a new name") from error
     except OSError as error:
@@ -48,6 +54,54 @@ def backup(url: str, target: Path, *, progress: Callable[[float], None] = lambda
     finally:
         half.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+def restore(url: str, source: Path, *, progress: Callable[[float], None] = lambda _: None) -> Path | None:
+    """Puts a checked copy in the place of the ledger; returns where the ledger of before is kept, if there was one.
+
+    SQLite's log beside the ledger would be played back onto the copy, so it goes into the ledger of before. At each
+    moment there is a whole ledger. progress: told the share that is done, 0 to 1.
+
+    Raises:
+        StoreError: the database is none of SQLite's, or in use; the copy is damaged, or no ledger that this version
+            knows; the folder cannot be written. The ledger is as it was.
+    """
+    ledger = _file_of(url, "restore", "its own program restores it: pg_restore, or psql for a plain dump")
+    if not source.is_file():
+        raise StoreError(f"restore: {source}: no such file, expected a copy made by inspector db backup")
+    if source.resolve() == ledger:
+        raise StoreError(f"restore: {source}: is the ledger itself, expected a copy made by inspector db backup")
+    half = ledger.with_name(ledger.name + ".tmp")
+    lock = lock_beside(ledger)
+    with file_lock(lock, f"restore: {ledger}", _DAEMON_RUNS):
+        _begin(half, f"restore to {ledger}")
+        try:
+            _copy(source, half, progress)
+            _check(half, source)
+            _hand_over(ledger, half, lock)
+            return _exchange(ledger, half)
+        except sqlite3.Error as error:
+            raise StoreError(f"restore of {source} to {ledger}: {error}") from error
+        except OSError as error:
+            raise StoreError(f"restore to {ledger}: {error.strerror or error}") from error
+        finally:
+            half.unlink(missing_ok=True)
+
+
+def _file_of(url: str, what: str, instead: str) -> Path:
+    parsed = with_driver(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreError(f"{what}: got a database of {parsed.get_backend_name()}, expected SQLite; {instead}")
+    return sqlite_file(parsed) or Path(parsed.database or "")
+
+
+def _begin(half: Path, what: str) -> None:
+    """Whether there is room for a copy is seen before SQLite is asked, which does not say of which file it speaks."""
+    try:
+        half.unlink(missing_ok=True)
+        half.touch()
+    except OSError as error:
+        raise StoreError(f"{what}: {error.strerror}, expected a folder to write to; is the disk mounted?") from error
 
 
 def _copy(source: Path, half: Path, progress: Callable[[float], None]) -> None:
@@ -60,6 +114,79 @@ def _copy(source: Path, half: Path, progress: Callable[[float], None]) -> None:
             copy.execute("PRAGMA journal_mode=DELETE").close()
             found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise StoreError(f"backup of {source}: the copy is damaged ({found}), and so is probably the ledger")
+        raise StoreError(f"copy of {source}: is damaged ({found}), and so is probably {source}; expected a sound one")
     with half.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _check(half: Path, source: Path) -> None:
+    with closing(sqlite3.connect(half)) as copy:
+        tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables >= _TABLES:
+            raise StoreError(f"restore: {source}: is no ledger, expected a copy made by inspector db backup")
+        row = copy.execute("SELECT version_num FROM alembic_version").fetchone()
+    if row is None or row[0] not in schemas():
+        got = None if row is None else row[0]
+        raise StoreError(
+            f"restore: {source}: got schema {got}, expected {HEAD} or older; was it written by a newer version?"
+        )
+
+
+def _hand_over(ledger: Path, *made: Path) -> None:
+    """Root restores what another user runs: whoever has the ledger, or its folder, has what was made."""
+    before = ledger.exists()
+    if before:
+        shutil.copymode(ledger, made[0])
+    if os.geteuid() == 0:
+        owner = (ledger if before else ledger.parent).stat()
+        for path in made:
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _exchange(ledger: Path, half: Path) -> Path | None:
+    """What is there is kept under a name with the time; then the copy takes its place in one step."""
+    kept = ledger.with_name(f"{ledger.stem}-before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{ledger.suffix}")
+    before = ledger.exists()
+    if before:
+        _settle(ledger)
+        _place(ledger, kept)
+    for log in ("-wal", "-journal"):
+        if (there := ledger.with_name(ledger.name + log)).exists():
+            there.rename(kept.with_name(kept.name + log))
+    ledger.with_name(f"{ledger.name}-shm").unlink(missing_ok=True)
+    _sync(ledger.parent)
+    half.replace(ledger)
+    _sync(ledger.parent)
+    return kept if before else None
+
+
+def _settle(ledger: Path) -> None:
+    """Brings what SQLite's log holds into its file, for which nobody else may have it open; a log that cannot be
+    brought in stays beside it.
+    """
+    try:
+        with closing(sqlite3.connect(ledger, timeout=1.0)) as database:
+            database.execute("PRAGMA journal_mode=DELETE").close()
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF in _IN_USE:
+            raise StoreError(f"restore: {ledger}: {_PAGE_RUNS}") from error
+
+
+def _place(file: Path, name: Path) -> None:
+    """Gives a file a new name that nobody has."""
+    try:
+        os.link(file, name)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if name.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name)) from error
+        file.rename(name)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

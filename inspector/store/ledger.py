@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 
-from inspector.store.database import store_errors, writing
+from inspector.store.database import ConflictError, store_errors, writing
 from inspector.store.outbox import Waiting
 from inspector.store.tables import attempts, frames, outbox
 
@@ -95,7 +95,8 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._last_letter: int | None = None
+        self._last_letter = 0
+        self._knows_last = False
 
     def known(self, frame_ids: Iterable[tuple[str, str]]) -> dict[Key, str]:
         """Which of these (station, frame id) have outcomes.
@@ -124,30 +125,29 @@ class Ledger:
             ConflictError: one of the frames has an outcome; nothing was written.
             StoreError: nothing was written.
         """
-        with store_errors("ledger"), writing(self._engine) as connection:
-            letters = self._letters(connection, entries)
-            if entries:
-                connection.execute(_INSERT_FRAMES, [_row(entry) for entry in entries])
-            if letters:
-                rows = [{"id": one.id, "topic": one.topic, "payload": one.payload} for one in letters]
-                connection.execute(_INSERT_OUTBOX, rows)
-            if duplicates:
-                connection.execute(
-                    _COUNT_DUPLICATE,
-                    [{"of_station": s, "of_frame_id": f, "of_variant": v} for s, f, v in duplicates],
-                )
-            for attempt in attempted:
-                connection.execute(_FORGET_ATTEMPT, _named(attempt))
-            if confirmed:
-                connection.execute(_CONFIRM, {"ids": list(confirmed)})
+        try:
+            with store_errors("ledger"), writing(self._engine) as connection:
+                letters = self._letters(connection, entries)
+                _write(connection, entries, letters, duplicates)
+                for attempt in attempted:
+                    connection.execute(_FORGET_ATTEMPT, _named(attempt))
+                if confirmed:
+                    connection.execute(_CONFIRM, {"ids": list(confirmed)})
+        except ConflictError:
+            self._knows_last = False
+            raise
         if letters:
             self._last_letter = letters[-1].id
         return letters
 
     def _letters(self, connection: Connection, entries: Sequence[Entry]) -> list[Waiting]:
-        """Ids rise in the order of commits, and none is used twice by one process."""
-        if self._last_letter is None:
-            self._last_letter = int(connection.execute(_LAST_LETTER).scalar_one())
+        """Ids rise in the order of commits, and none is used twice by one process.
+
+        After a conflict the last one is read anew: rows may be there whose commit was never answered.
+        """
+        if not self._knows_last:
+            self._last_letter = max(self._last_letter, int(connection.execute(_LAST_LETTER).scalar_one()))
+            self._knows_last = True
         written = [(entry.topic, entry.document) for entry in entries]
         wanted = [(topic, document) for topic, document in written if topic is not None and document is not None]
         return [Waiting(i, topic, document) for i, (topic, document) in enumerate(wanted, self._last_letter + 1)]
@@ -182,6 +182,21 @@ class Ledger:
                     again = (station, "drop", "duplicate")
                     totals[again] = totals.get(again, 0) + int(repeated)
         return totals
+
+
+def _write(
+    connection: Connection, entries: Sequence[Entry], letters: Sequence[Waiting], duplicates: Sequence[Key]
+) -> None:
+    if entries:
+        connection.execute(_INSERT_FRAMES, [_row(entry) for entry in entries])
+    if letters:
+        rows = [{"id": one.id, "topic": one.topic, "payload": one.payload} for one in letters]
+        connection.execute(_INSERT_OUTBOX, rows)
+    if duplicates:
+        connection.execute(
+            _COUNT_DUPLICATE,
+            [{"of_station": s, "of_frame_id": f, "of_variant": v} for s, f, v in duplicates],
+        )
 
 
 def _row(entry: Entry) -> dict[str, Any]:

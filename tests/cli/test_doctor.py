@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from line import CAM1, Daemon, Plc
+from postgres import Postgres
 from services import Mosquitto, wait_until
 
 from inspector.demo.port import free_port
@@ -186,3 +187,11 @@ def test_a_database_that_cannot_be_written_fails(broker: Mosquitto, write: Calla
     found = doctor(path, code=1)
     assert marks(found)["database"] == {"fail"}
     assert os.linesep not in found["database"][0]["got"]
+
+
+def test_a_database_by_the_short_name_of_its_kind_is_reached(
+    broker: Mosquitto, postgres: Postgres, write: Callable[..., Path]
+) -> None:
+    url = postgres.create_database().replace("postgresql://", "postgres://")
+    found = doctor(write(broker.port, database=url))
+    assert marks(found)["database"] == {"ok"}

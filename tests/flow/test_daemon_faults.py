@@ -4,6 +4,8 @@ import json
 import re
 import resource
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,6 +189,43 @@ def test_two_daemons_do_not_share_a_folder(daemon: Daemon) -> None:
     second.start(ready=False)
     assert second.wait() == 1
     assert "is used by another daemon" in daemon.log.read_text()
+
+
+def test_two_daemons_do_not_share_a_database(daemon: Daemon, mosquitto: Mosquitto, bank: Path) -> None:
+    daemon.start()
+    folder = daemon.folder / "second"
+    folder.mkdir()
+    with Daemon(folder, port=mosquitto.port, bank=bank) as second:
+        second.settings["database"] = f"sqlite:///{daemon.folder}/data/ledger.sqlite3"
+        second.start(ready=False)
+        assert second.wait() == 1
+        assert "is used by another daemon, expected a database for each" in second.log.read_text()
+    assert daemon.ready()
+
+
+def test_a_copy_is_restored_after_kill_9(daemon: Daemon, plc: Plc, camera: Camera, tmp_path: Path) -> None:
+    def database(verb: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "inspector", "db", verb, str(tmp_path / "copy"), "-c", "inspector.yaml"]
+        return subprocess.run(command, cwd=daemon.folder, capture_output=True, text=True, timeout=DEADLINE_S)
+
+    daemon.start()
+    camera.send(*(frame(i) for i in range(5)))
+    wait_until(lambda: len(plc.answered()) == 5, "5 verdicts")
+    assert database("backup").returncode == 0
+    camera.send(*(frame(i) for i in range(5, 20)))
+    wait_until(lambda: len(plc.answered()) == 20, "20 verdicts")
+    refused = database("restore")
+    assert refused.returncode == 1
+    assert "is used by a daemon" in refused.stderr
+    daemon.kill()
+    assert (daemon.folder / "data" / "ledger.sqlite3-wal").stat().st_size
+    done = database("restore")
+    assert done.returncode == 0, done.stderr
+    assert daemon.rows("SELECT count(*) FROM frames") == [(5,)]
+    daemon.start()
+    camera.send(frame(20))
+    wait_until(lambda: "f-20" in plc.answered(), "a verdict after it")
+    assert daemon.rows("SELECT count(*) FROM frames") == [(6,)]
 
 
 def test_every_frame_holds_the_broker_back_and_drops_nothing(faulty: Daemon, plc: Plc, camera: Camera) -> None:

@@ -74,3 +74,25 @@ def test_kill_9_and_a_server_that_goes_lose_and_double_nothing(
     verdicts = daemon.rows("SELECT frame_id, count(*) FROM frames WHERE outcome = 'verdict' GROUP BY frame_id")
     assert sorted(verdicts) == sorted((f"f-{i}", 1) for i in range(published))
     assert len({(d["frame_id"], d["result_id"]) for d in plc.documents("verdict")}) == published
+
+
+def test_a_second_daemon_is_refused_also_after_the_server_was_away(
+    daemon: _Daemon, postgres: Postgres, mosquitto: Mosquitto, bank: Path, plc: Plc, camera: Camera
+) -> None:
+    daemon.start()
+    folder = daemon.folder / "second"
+    folder.mkdir()
+    with Daemon(folder, port=mosquitto.port, bank=bank) as second:
+        second.settings["database"] = daemon.settings["database"]
+        for round_ in range(2):
+            second.start(ready=False)
+            assert second.wait() == 1
+            assert second.log.read_text().count("is used by another daemon, expected a database for each") > round_
+            camera.send(frame(round_))
+            wait_until(lambda: len(plc.answered()) > round_, "a verdict")  # noqa: B023 (called at once)
+            if round_ == 0:
+                postgres.stop()
+                postgres.start()
+                wait_until(lambda: daemon.logged("database lock taken again"), "the lock is taken again")
+    wait_until(daemon.ready, "ready")
+    assert daemon.terminate() == 0
