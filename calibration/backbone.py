@@ -44,17 +44,20 @@ class OpenBackbone:
 def open_backbone(name: str, recipe: Recipe) -> OpenBackbone:
     """The backbone called `name`, with the recipe's layers, for the recipe's size.
 
+    name: builtin, timm:NAME, or either followed by @FILE: with the weights in that file, as a bank keeps them.
+
     Raises:
         BackboneError: no such backbone or layer; the weights are missing, damaged or of another network; torch or timm
             is not installed.
     """
-    if name == "builtin":
-        return _open_builtin(recipe)
-    family, _, rest = name.partition(":")
-    if family != "timm" or not rest:
+    called, _, file = name.partition("@")
+    weights = Path(file) if file else None
+    if called == "builtin":
+        return _open_builtin(weights, recipe)
+    family, _, model_name = called.partition(":")
+    if family != "timm" or not model_name:
         raise BackboneError(f"backbone {name!r}: expected builtin, timm:NAME or timm:NAME@FILE")
-    model_name, _, file = rest.partition("@")
-    return _open_timm(model_name, Path(file) if file else None, recipe)
+    return _open_timm(model_name, weights, recipe)
 
 
 def open_banked(info: Backbone, weights: Path) -> "nn.Module":
@@ -70,8 +73,8 @@ def open_banked(info: Backbone, weights: Path) -> "nn.Module":
     return model
 
 
-def _open_builtin(recipe: Recipe) -> OpenBackbone:
-    weights = builtin.load_weights()
+def _open_builtin(file: Path | None, recipe: Recipe) -> OpenBackbone:
+    weights, payload = _builtin_weights(file)
     layers = recipe.layers or tuple(f"stride{stride}" for stride in STRIDES)
     if unknown := [layer for layer in layers if layer not in builtin.LAYERS]:
         raise BackboneError(f"backbone builtin: no layer {unknown[0]!r}; it has {', '.join(builtin.LAYERS)}")
@@ -80,7 +83,18 @@ def _open_builtin(recipe: Recipe) -> OpenBackbone:
         return builtin.openvino_features(image, weights, layers)
 
     info = Backbone(name="builtin", layers=layers, mean=MEAN, std=STD, weights_sha256=weights.digest)
-    return OpenBackbone(info, features, builtin.default_weights_path().read_bytes())
+    return OpenBackbone(info, features, payload)
+
+
+def _builtin_weights(file: Path | None) -> tuple[builtin.BuiltinWeights, bytes]:
+    """Those of the package, whose digest is checked, or those of a bank, whose net may be an earlier one."""
+    if file is None:
+        return builtin.load_weights(), builtin.default_weights_path().read_bytes()
+    try:
+        payload = file.read_bytes()
+    except OSError as error:
+        raise BackboneError(f"backbone weights {file}: cannot be read ({error.strerror})") from error
+    return builtin.parse_weights(payload, str(file)), payload
 
 
 def _open_timm(name: str, file: Path | None, recipe: Recipe) -> OpenBackbone:

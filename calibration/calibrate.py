@@ -5,9 +5,10 @@ scored against a bank selected from the other folds, so that no sample is ever s
 cross-fitted scores set the thresholds. The bank that is kept is selected from all samples.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import openvino as ov
@@ -23,7 +24,7 @@ from calibration.fit import Bench, Prepared, cross_fit, prepare, select
 from calibration.pool import Patches
 from calibration.progress import Track, silent
 from calibration.projection import FILE as PROJECTION_FILE
-from calibration.samples import Samples, Skipped, read_samples
+from calibration.samples import MINIMUM, Samples, Skipped, read_samples
 from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
 from calibration.thresholds import Limits, limits
@@ -31,10 +32,13 @@ from calibration.thumbnail import thumbnail
 from inspector import bank as bank_files
 from inspector.bank import DRIFT_FILE, Calibration, Lineage, Manifest, Promise, Sample
 from inspector.engines.openvino import OpenVinoEngine
-from inspector.errors import UsageError
+from inspector.errors import SamplesError, UsageError
 from inspector.recipe import Recipe
 from inspector.types import Thresholds
 from inspector.window import Extent, extent_of
+
+FOLDS: Final = 5
+"""Parts that samples are split into where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,13 @@ class Options:
     first: use only the first so many files by path. limit: of those, so many, evenly over their order.
     exclude_suspects: leave out suspicious samples, and of the others patches that too few vouch for, and begin again.
     finetune: train a head on synthetic defects, kept only if held-back ones are separated better. parent: sha256 of the
-    manifest of the bank that this one replaces.
+    manifest of the bank that this one replaces. only: sha256 of the files that may become samples; empty: all.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
     backbone: str = "builtin"
     max_false_reject: float = 0.005
-    folds: int = 5
+    folds: int = FOLDS
     blocks: bool = False
     seed: int = 0
     first: int | None = None
@@ -61,6 +65,7 @@ class Options:
     exclude_suspects: bool = False
     finetune: bool = False
     parent: str | None = None
+    only: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 0 < self.max_false_reject < 1:
@@ -72,23 +77,28 @@ class Options:
 
     @classmethod
     def again(cls, bank_dir: Path, *, finetune: bool, replace: bool = False) -> Self:
-        """As that bank was calibrated; it becomes the parent.
+        """As that bank was calibrated, with its own backbone, on no other samples than its own; it becomes the parent.
+
+        Growth counts folds up, so a bank that came from another has the usual number of them at most.
 
         Raises:
-            BankError: no bank there.
+            BankError: no bank there, or it is damaged.
         """
         manifest = bank_files.read_manifest(bank_dir)
-        name, weights = manifest.backbone.name, bank_dir / "backbone.safetensors"
+        bank_files.verify_files(bank_dir, manifest)
+        done, folds = manifest.lineage.operation, manifest.calibration.folds
         return cls(
             recipe=manifest.recipe,
-            backbone=name if name == "builtin" else f"{name}@{weights}",
+            backbone=f"{manifest.backbone.name}@{bank_dir / 'backbone.safetensors'}",
             max_false_reject=manifest.calibration.promise.max_false_reject,
-            folds=max(2, manifest.calibration.folds),
+            folds=max(2, folds if done.startswith("calibrate") else min(folds, FOLDS)),
             blocks=manifest.calibration.fold_by == "block",
             seed=manifest.seed,
             replace=replace,
+            exclude_suspects="suspects left out" in done,
             finetune=finetune,
             parent=bank_files.file_sha256(bank_dir / "manifest.json"),
+            only=frozenset(sample.sha256 for sample in manifest.samples),
         )
 
 
@@ -130,12 +140,15 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
     """Build a bank from the good samples below `good_dir` and write it to the folder `out_dir`.
 
     Raises:
-        SamplesError: no samples, or too few. BackboneError, RecipeError: see there.
+        SamplesError: no samples, or too few, of options.only where it names any. BackboneError, RecipeError: see there.
         BankError: `out_dir` exists (unless options.replace), or cannot be written.
     """
     options = options or Options()
     with bank_files.new_folder(out_dir, replace=options.replace) as draft:
         samples = read_samples(good_dir, options.recipe, first=options.first, limit=options.limit, track=track)
+        others, twice = _others(samples, options.only), options.exclude_suspects
+        if not twice:
+            samples = samples.without(others)
         choice = choose(
             [file.path for file in samples.files],
             options.recipe,
@@ -151,12 +164,11 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         def bench_of(samples: Samples) -> Bench:
             return Bench(samples, recipe, engine, assign_folds(len(samples.files), options), options.seed, track)
 
-        twice = options.exclude_suspects
         bench = bench_of(samples)
         prepared = prepare(bench, tune=options.finetune and not twice)
         suspects = _suspects(bench, prepared)
         if twice:
-            samples = samples.without({item.index: f"suspicious: {item.reason}" for item in suspects})
+            samples = samples.without({**others, **{item.index: f"suspicious: {item.reason}" for item in suspects}})
             bench = bench_of(samples)
             prepared = prepare(bench, tune=options.finetune).without_doubtful()
         found = cross_fit(bench, prepared)
@@ -212,6 +224,17 @@ def assign_folds(count: int, options: Options) -> NDArray[np.int32]:
     return fold if options.blocks else np.random.default_rng(options.seed).permutation(fold)
 
 
+def _others(samples: Samples, only: Collection[str]) -> dict[int, str]:
+    """The numbers of samples that are none of `only`, and why they are left out. Raises SamplesError: few are."""
+    others = [index for index, file in enumerate(samples.files) if only and file.sha256 not in only]
+    if (left := len(samples.files) - len(others)) < MINIMUM:
+        raise SamplesError(
+            f"samples {samples.folder}: {left} of {len(samples.files)} are samples of the bank, expected at least "
+            f"{MINIMUM}; give the folder that the bank was calibrated on, or calibrate anew with `inspector calibrate`"
+        )
+    return dict.fromkeys(others, "not a sample of the bank that is calibrated again")
+
+
 def _suspects(bench: Bench, prepared: Prepared) -> tuple[Suspect, ...]:
     names = [bench.samples.name(index) for index in bench.numbers]
     looks = [file.look for file in bench.samples.files]
@@ -260,7 +283,7 @@ def _manifest(
             fold_by="block" if options.blocks else "image",
             ok=image.ok,
             ng=image.ng,
-            pixel=pixel.ng,
+            pixel=pixel.ok,
             promise=image.promise,
         ),
         lineage=Lineage(parent=options.parent, operation=operation),

@@ -2,7 +2,8 @@
 
 What comes in is held against the bank as it is: patches that it knows already cost nothing, the others are selected
 farthest first (the greedy k-center of `coreset`, begun with the vectors that are there), until none is so far away that
-its frame could not pass. All vectors that are there stay, so no distance grows: a frame that passed still passes,
+its frame could not pass. Where a score is the mean of several distances, one vector nearby is not enough: more come in,
+the same one again if need be. All vectors that are there stay, so no distance grows: a frame that passed still passes,
 and what the thresholds promised of it holds. The price is bounded: HEADROOM.
 
 Thresholds stay. The newcomers are scored against the bank as it was, which checks the thresholds on pictures that
@@ -27,7 +28,7 @@ from inspector import frame as decoder
 from inspector.bank import Bank, Promise, Sample, Source
 from inspector.errors import FrameError, SamplesError
 from inspector.patches import picture_of
-from inspector.scoring import image_score
+from inspector.scoring import NearestNeighbours, image_score
 from inspector.types import Float32Array, Thresholds
 
 FOLDS = 5
@@ -56,7 +57,7 @@ class Grown:
     """What came of it.
 
     check: the newcomers before the bank as it was. still: names of newcomers that would not pass though the bank has
-    seen them, as its HEADROOM is used up. cautions: what cannot be promised, in words.
+    seen them, as when its HEADROOM is used up. cautions: what cannot be promised, in words.
     """
 
     path: Path
@@ -130,7 +131,7 @@ def grow(
         promise=manifest.calibration.promise,
         check=_check(before, bank.thresholds),
         still=still,
-        cautions=_cautions_of_growth(len(usable), bank, still),
+        cautions=_cautions_of_growth(len(usable), bank, still, full=len(patches.vectors) >= _most(bank)),
     )
 
 
@@ -170,9 +171,17 @@ def _novel(
         payload = newcomers[index].path.read_bytes()
         scores[index] = image_score(reader.known.patch_scores(reader.embed(payload), reader.inside))
         patches = reader.patches(payload, first + index)
-        away = reader.known.distances(patches.vectors)[:, 0]
-        pools[fold[index]].add(patches.take(np.flatnonzero(away > reader.novel)))
+        pools[fold[index]].add(patches.take(unknown(reader, patches)))
     return pools, scores
+
+
+def unknown(reader: Reader, patches: Patches) -> NDArray[np.int64]:
+    """Rows of the patches that the bank does not know: by the mean of their distances, as on a line, they fail."""
+    return _beyond(reader.known, patches, reader.novel)
+
+
+def _beyond(neighbours: NearestNeighbours, patches: Patches, limit: float) -> NDArray[np.int64]:
+    return np.flatnonzero(neighbours.distances(patches.vectors).mean(1) > limit)
 
 
 def _cross_fit(
@@ -194,7 +203,25 @@ def _merge(reader: Reader, novel: Sequence[Patches]) -> tuple[Patches, float]:
     """The patches of the bank and those of the newcomers that it needs."""
     bank = reader.bank
     old = Patches(bank.vectors, bank.source, bank.position)
-    return cover(reader, old, novel, bank.manifest.covering_radius, until=reader.reach)
+    patches, radius = cover(reader, old, novel, bank.manifest.covering_radius, until=reader.reach)
+    return _deepened(reader, patches, novel), radius
+
+
+def _deepened(reader: Reader, patches: Patches, novel: Sequence[Patches]) -> Patches:
+    """With more of the novel patches where a score is the mean of k distances: until that mean is within the reach of
+    each, or the bank is full. Each turn brings one more vector that near, the same again if need be, so k are enough.
+    """
+    bank = reader.bank
+    rng = np.random.default_rng(bank.manifest.seed)
+    for _ in range(1, bank.recipe.neighbours):
+        neighbours, room = reader.neighbours(patches.vectors), _most(bank) - len(patches.vectors)
+        far = [part.take(_beyond(neighbours, part, reader.reach)) for part in novel]
+        if room <= 0 or not any(len(part.vectors) for part in far):
+            break
+        wanted = join(far)
+        rows, _ = greedy_k_center(wanted.vectors, room, rng, radius=reader.reach)
+        patches = join([patches, wanted.take(rows)])
+    return patches
 
 
 def cover(
@@ -207,10 +234,14 @@ def cover(
         The patches, and the radius within which they cover all.
     """
     everything = join([old, *novel])
-    most = int((1 + HEADROOM) * reader.bank.recipe.vectors)
     kept, rng = np.arange(len(old.vectors)), np.random.default_rng(reader.bank.manifest.seed)
-    rows, left = greedy_k_center(everything.vectors, max(most, len(kept)), rng, start=kept, radius=until)
+    rows, left = greedy_k_center(everything.vectors, max(_most(reader.bank), len(kept)), rng, start=kept, radius=until)
     return everything.take(rows), max(radius, left)
+
+
+def _most(bank: Bank) -> int:
+    """Vectors that growth stops at: the bank is full."""
+    return int((1 + HEADROOM) * bank.recipe.vectors)
 
 
 def _not_passing(reader: Reader, newcomers: Sequence[Newcomer], patches: Patches, track: Track) -> tuple[str, ...]:
@@ -236,7 +267,7 @@ def _free_numbers(bank: Bank, count: int) -> range:
     return range(first, first + count)
 
 
-def _cautions_of_growth(count: int, bank: Bank, still: Sequence[str]) -> tuple[str, ...]:
+def _cautions_of_growth(count: int, bank: Bank, still: Sequence[str], *, full: bool) -> tuple[str, ...]:
     known = len(bank.manifest.samples)
     said = [
         f"the rate is told of {known} earlier and {count} new pictures together; it holds for the line as far as they "
@@ -245,7 +276,6 @@ def _cautions_of_growth(count: int, bank: Bank, still: Sequence[str]) -> tuple[s
     if count < FOLDS:
         said.append(f"{count} new pictures hardly stand for others of their kind; give {FOLDS} or more")
     if still:
-        said.append(
-            f"{len(still)} of the new pictures would still not pass: the bank is full; calibrate again with all"
-        )
+        why = "the bank is full" if full else "though the bank has room"
+        said.append(f"{len(still)} of the new pictures would still not pass: {why}; calibrate again with all")
     return tuple(said)

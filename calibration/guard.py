@@ -2,8 +2,9 @@
 
 A false alarm that comes in takes the patches that made it an alarm into the bank. If somebody called a defect a false
 alarm, or if an alarm looks like one, defects of that kind would pass from then on. So before anything comes in, each
-guard defect is scored as it would be with all newcomers in the bank; where it would be judged milder than now, the
-newcomers whose patches lie nearer to its own than the normals do are found, and left out.
+guard defect is scored as it would be with all newcomers in the bank, in each light that they would be banked in; where
+it would be judged milder than now, the newcomers whose patches lie nearer to its own than the normals do are found, and
+left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.pool import patches_of
+from calibration.grow import unknown
 from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
 from inspector.errors import FrameError
@@ -58,11 +59,11 @@ def conflicts(
 def _novel(reader: Reader, newcomer: Newcomer) -> NearestNeighbours | None:
     """The patches of a newcomer that would come in, ready to be searched; None where there are none."""
     try:
-        patches = patches_of(reader.embed(newcomer.path.read_bytes()), 0, reader.inside)
+        patches = reader.patches(newcomer.path.read_bytes(), 0)
     except (OSError, FrameError):
         return None
-    away = reader.known.distances(patches.vectors)[:, 0] > reader.novel
-    return reader.neighbours(patches.vectors[away]) if away.any() else None
+    rows = unknown(reader, patches)
+    return reader.neighbours(patches.vectors[rows]) if len(rows) else None
 
 
 def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, NearestNeighbours]) -> list[str]:
@@ -73,7 +74,8 @@ def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, Neares
     before = thresholds.decide(_score(reader, known, embeddings.shape))
     if before is Decision.OK:
         return []
-    near = {name: neighbours.distances(queries) for name, neighbours in novel.items()}
+    # Growth may bank a patch as often as distances are averaged, so the nearest counts as often.
+    near = {name: found.distances(queries)[:, :1].repeat(known.shape[1], 1) for name, found in novel.items()}
 
     def milder(names: Sequence[str]) -> bool:
         nearest = np.sort(np.concatenate([known, *(near[name] for name in names)], axis=1), axis=1)

@@ -30,7 +30,7 @@ def shrink(
     vectors stood for among them is covered again.
 
     Raises:
-        SamplesError: a name is none of the bank's, or nothing would remain.
+        SamplesError: a name is none of the bank's or a path of several, or nothing would remain.
         BankError: the bank is damaged, or `out_dir` exists or cannot be written.
     """
     reader = Reader(bank_dir)
@@ -41,6 +41,12 @@ def shrink(
         raise SamplesError(
             f"bank {bank_dir}: {unknown[0]} is none of its samples; expected a path as `bank show --json` lists it"
         )
+    for name in sorted(set(names)):
+        if len(alike := [sample.sha256 for sample in manifest.samples if sample.path == name]) > 1:
+            raise SamplesError(
+                f"bank {bank_dir}: {name} is the path of {len(alike)} of its samples, expected one; "
+                f"say which by sha256: {', '.join(alike)}"
+            )
     stays = np.flatnonzero(~np.array(leaving))
     rows = np.flatnonzero(np.isin(bank.source, stays))
     if len(rows) == 0:

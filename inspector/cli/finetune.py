@@ -17,14 +17,22 @@ from inspector.cli.progress import track
 @click.option("--replace", is_flag=True, help="Replace the new bank if it exists")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
 def finetune(bank: Path, good_dir: Path, output: Path, replace: bool, as_json: bool) -> None:
-    """Calibrate on GOOD_DIR once more as BANK was, and fine-tune.
+    """Calibrate on the samples of BANK below GOOD_DIR once more as BANK was, and fine-tune.
 
-    Recipe, backbone, folds, seed and budget are those of BANK. A head learns synthetic defects planted into the
-    samples; it is kept only where it separates held-back kinds of them better, and lineage says so either way.
+    Recipe, backbone, seed and budget are those of BANK; the folds too, but at most 5 where it came from another bank.
+    Pictures that BANK does not have are left out. A head learns synthetic defects planted into the samples; it is kept
+    only where it separates held-back kinds of them better, and lineage says so either way.
     """
     from calibration.calibrate import Options, calibrate
 
     start = perf_counter()
-    done = calibrate(good_dir, output, Options.again(bank, finetune=True, replace=replace), track=track)
+    options = Options.again(bank, finetune=True, replace=replace)
+    done = calibrate(good_dir, output, options, track=track)
     seconds = perf_counter() - start
+    if done.samples < (before := len(options.only)):
+        click.echo(
+            f"warning: the new bank knows {done.samples} of the {before} samples of {bank}; the others are not below "
+            f"{good_dir}, or are left out",
+            err=True,
+        )
     click.echo(json.dumps(as_object(done, seconds)) if as_json else as_text(done, seconds))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def add(bank: Path, good: tuple[Path, ...], output: Path | None, replace: bool, as_json: bool) -> None:
     """Make a bank that also knows the GOOD pictures, or all pictures below folders.
 
-    Only these are embedded. The bank keeps its size and its thresholds, which are checked: BANK itself is not changed,
-    `inspector bank promote` takes the new one into use.
+    Only these are embedded. All vectors stay and more come in, up to twice as many as the recipe says; thresholds stay
+    and are checked. BANK itself is not changed, `inspector bank promote` takes the new one into use.
     """
     from calibration.grow import grow
 
@@ -45,7 +45,8 @@ def remove(
 ) -> None:
     """Make a bank without samples that should not be in it.
 
-    IMAGE is a path as `inspector bank show --json` lists it, or a sha256. BANK itself is not changed.
+    IMAGE is a path as `inspector bank show --json` lists it, or a sha256, where several have that path. BANK itself is
+    not changed.
     """
     from calibration.shrink import shrink
 

@@ -9,6 +9,7 @@ import pytest
 from banks import roomy_bank, stamped_part, write_good
 from line import drawn_part
 
+from calibration.calibrate import Options, calibrate
 from calibration.derive import with_thresholds
 from calibration.grow import HEADROOM, Grown, grow
 from calibration.reader import Newcomer
@@ -16,6 +17,7 @@ from calibration.shrink import shrink
 from inspector.bank import Bank, digests
 from inspector.errors import SamplesError, UsageError
 from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
 from inspector.types import Decision
 
 
@@ -95,6 +97,20 @@ def test_a_bank_never_grows_beyond_its_headroom(bank: Path, tmp_path: Path) -> N
     assert grown.radius[1] > grown.radius[0]
 
 
+@pytest.mark.parametrize("count", [1, 12])
+def test_what_came_in_passes_by_the_mean_of_several_distances(count: int, tmp_path: Path) -> None:
+    recipe = Recipe(name="disc", size_wh=(64, 64), vectors=1000, whitening=0, neighbours=4)
+    good = write_good(tmp_path / "good", 20, first_seed=1000)
+    calibrate(good, tmp_path / "bank", Options(recipe=recipe, folds=4))
+    payloads = [stamped_part(seed) for seed in range(count)]
+    grown = grow(tmp_path / "bank", newcomers(tmp_path / "new", payloads), tmp_path / "grown")
+    assert set(decisions(tmp_path / "bank", payloads)) == {Decision.NG}
+    assert set(decisions(tmp_path / "grown", payloads)) == {Decision.OK}
+    assert grown.still == ()
+    assert grown.vectors[0] < grown.vectors[1] < (1 + HEADROOM) * recipe.vectors
+    assert not any("would still not pass" in caution for caution in grown.cautions)
+
+
 def test_what_cannot_be_added_is_told(bank: Path, tmp_path: Path) -> None:
     payloads = [stamped_part(0), stamped_part(0), b"no picture", drawn_part(1003)]
     grown = grow(bank, newcomers(tmp_path / "new", payloads), tmp_path / "bank")
@@ -135,6 +151,21 @@ def test_what_is_not_in_the_bank_cannot_go(bank: Path, tmp_path: Path) -> None:
         shrink(bank, ["other.png"], tmp_path / "bank")
     with pytest.raises(SamplesError, match="no vector would remain"):
         shrink(bank, [sample.path for sample in Bank.load(bank).manifest.samples], tmp_path / "bank")
+
+
+def test_of_samples_of_one_name_the_one_meant_must_be_said(bank: Path, tmp_path: Path) -> None:
+    first, second = write_good(tmp_path / "first", 1), write_good(tmp_path / "second", 1, first_seed=50)
+    two = [Newcomer("000.png", folder / "000.png") for folder in (first, second)]
+    grow(bank, two, tmp_path / "grown")
+    alike = [sample for sample in Bank.load(tmp_path / "grown").manifest.samples if sample.path == "000.png"]
+    with pytest.raises(
+        SamplesError, match=r"000\.png is the path of 3 of its samples, expected one; say which"
+    ) as told:
+        shrink(tmp_path / "grown", ["000.png"], tmp_path / "shrunk")
+    assert all(sample.sha256 in str(told.value) for sample in alike)
+    assert not (tmp_path / "shrunk").exists()
+    shrunk = shrink(tmp_path / "grown", [two[1].sha256], tmp_path / "shrunk")
+    assert [source.sha256 for source in shrunk.removed] == [two[1].sha256]
 
 
 def test_other_thresholds_are_another_bank_with_the_same_vectors(bank: Path, tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""The guard is asked as the line will judge: in each light that a newcomer is banked in, by as many distances."""
+
+from pathlib import Path
+
+import pytest
+from banks import write_good
+from line import changed, drawn_part
+
+from calibration.calibrate import Options, calibrate
+from calibration.grow import grow
+from calibration.guard import Conflict, GuardFrame, conflicts
+from calibration.reader import Newcomer, Reader
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+from inspector.types import Decision
+
+RECIPE = Recipe(size_wh=(64, 64), vectors=1000, whitening=0)
+
+
+@pytest.mark.parametrize(("settings", "light"), [({}, 1.0), ({"light": 0.4}, 0.6), ({"neighbours": 3}, 1.0)])
+def test_a_defect_that_was_called_a_false_alarm_is_left_out(
+    settings: dict[str, float], light: float, tmp_path: Path
+) -> None:
+    good = write_good(tmp_path / "good", 12)
+    bank = tmp_path / "bank"
+    calibrate(good, bank, Options(recipe=RECIPE.model_copy(update=settings), folds=4, max_false_reject=0.1))
+    defect, alarm, label = (tmp_path / name for name in ("defect.png", "alarm.png", "label.png"))
+    defect.write_bytes(changed(950, light=light, scratched=True))
+    alarm.write_bytes(drawn_part(950, scratched=True))
+    label.write_bytes(drawn_part(951))
+    newcomers = [Newcomer("alarm", alarm), Newcomer("label", label)]
+    grow(bank, newcomers, tmp_path / "blind")
+    found = [Pipeline.open(place).inspect(defect.read_bytes()).decision for place in (bank, tmp_path / "blind")]
+    assert found == [Decision.NG, Decision.OK]
+    assert conflicts(Reader(bank), newcomers, [GuardFrame("7", defect)]) == (Conflict("alarm", ("7",)),)
