@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.progress import Track, named, silent
-from calibration.separation import Separation, Trial, chosen
+from calibration.samples import drawn
+from calibration.separation import Separation, Trial, chosen, room
 from inspector.recipe import LARGEST, Recipe
 
 FEWEST: Final = 20
-"""Fewer samples than this cannot tell recipes apart: plain distances at the recipe's own size."""
+"""Fewer samples than this, or fewer that fit, cannot tell recipes apart: plain distances at the recipe's own size."""
 
 VECTORS: Final = 1024
 """Of a trial's banks at most: enough to tell recipes apart, in half the time."""
@@ -59,7 +60,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen, and all that was tried, in order; nothing where there were fewer than FEWEST samples."""
+    """What was chosen, and all that was tried, in order; nothing where fewer than FEWEST samples were there, or fit."""
 
     recipe: Recipe
     tried: tuple[Tried, ...] = ()
@@ -82,7 +83,9 @@ def choose(
     looks = _looks(plain) if recipe.auto else [plain]
     if len(paths) < FEWEST or (len(looks) == 1 and recipe.whitening != "auto"):
         return Choice(plain)
-    taken = chosen(paths)
+    taken = drawn(chosen(paths), min(room(look, backbone, TURNS) for look in looks))
+    if len(taken) < FEWEST:
+        return Choice(plain)
     tried: list[Tried] = []
     best, held = plain, None
     for look in looks:

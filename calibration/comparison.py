@@ -6,25 +6,28 @@ candidate after the other, so that what disturbs the machine for a moment distur
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.calibrate import Options, calibrate
-from calibration.evaluation import GOOD, Evaluation, evaluate, find_cases
+from calibration.evaluation import GOOD, evaluate, find_cases
 from calibration.metrics import PixelFigures, image_auroc
 from calibration.progress import Track, named, silent
-from calibration.samples import read_samples
-from calibration.separation import Separation, Trial, chosen
+from calibration.samples import MINIMUM, drawn
+from calibration.separation import FOLDS, Trial, chosen, room
 from inspector.errors import InspectorError, SamplesError, UsageError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.types import Decision, Float32Array
+
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
 
 ROUNDS: Final = 10
 BURST: Final = 4
@@ -131,6 +134,21 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class _Built:
+    """A candidate, the pipeline of its bank, and how many seconds it took to calibrate. track: names the candidate."""
+
+    candidate: Candidate
+    pipeline: Pipeline
+    seconds: float
+    track: Track
+
+    @property
+    def recipe(self) -> Recipe:
+        """The bank's, which leaves nothing open."""
+        return self.pipeline.bank.recipe
+
+
+@dataclass(frozen=True, slots=True)
 class _Outcome:
     """A candidate before it is held against the others: its pipeline, and scores by the frame's path, at least one."""
 
@@ -186,7 +204,8 @@ def compare(
 
     Raises:
         UsageError: a candidate is fine-tuned, and there are no labelled frames to judge it by.
-        SamplesError: no samples, too few, or no labelled frames. InspectorError: no candidate could be judged.
+        SamplesError: no samples, too few, too few in common, or no labelled frames. InspectorError: no candidate could
+            be judged.
     """
     if test_dir:
         find_cases(test_dir)
@@ -194,16 +213,24 @@ def compare(
         raise UsageError(
             "compare: fine-tuning learns synthetic defects, so they cannot judge it; give a TEST_DIR of labelled frames"
         )
-    outcomes, failed, errors = [], [], []
-    for number, candidate in enumerate(listed):
+
+    def build(number: int, candidate: Candidate) -> _Built:
         told = named(track, f"{number + 1}/{len(listed)} {candidate.name}")
-        try:
-            outcomes.append(_judge(good_dir, test_dir, candidate, listed, folder / f"{number + 1:02d}", options, told))
-        except InspectorError as error:
-            failed.append((candidate, str(error)))
-            errors.append(error)
+        return _build(good_dir, candidate, folder / f"{number + 1:02d}", options, told)
+
+    errors: dict[int, InspectorError] = {}
+    built = _each(dict(enumerate(listed)), build, errors)
+    told: list[str] = []
+    if test_dir:
+        found = _each(built, lambda _, each: _by_frames(each, test_dir), errors)
+    else:
+        paths, told = _shared(good_dir, list(built.values())) if built else ([], [])
+        beside = [each.recipe for each in built.values()]
+        found = _each(built, lambda _, each: _by_separation(each, paths, beside, options.seed), errors)
+    failed = [(listed[number], str(errors[number])) for number in sorted(errors)]
+    outcomes = list(found.values())
     if not outcomes:
-        raise errors[0]
+        raise errors[min(errors)]
     timed = take_turns([(outcome.pipeline, outcome.payloads()) for outcome in outcomes], track)
     outcomes = [
         replace(outcome, judged=replace(outcome.judged, ms_p50=_at(ms, 0.5), ms_p95=_at(ms, 0.95)))
@@ -211,7 +238,7 @@ def compare(
     ]
     good, defect, lost = _common(outcomes)
     judged = _held_against(outcomes, good, defect)
-    notes = dict.fromkeys(note for outcome in outcomes for note in outcome.notes)
+    notes = dict.fromkeys([*told, *(note for outcome in outcomes for note in outcome.notes)])
     if lost:
         notes[f"intervals rest on the {len(good) + len(defect)} frames that all could inspect; {lost} are left out"] = (
             None
@@ -286,32 +313,50 @@ def resampled(good: Sequence[Float32Array], defect: Sequence[Float32Array], seed
     return np.array(found, np.float64)
 
 
-def _judge(
-    good_dir: Path,
-    test_dir: Path | None,
-    candidate: Candidate,
-    listed: Sequence[Candidate],
-    bank_dir: Path,
-    options: Options,
-    track: Track,
-) -> _Outcome:
+def _each(
+    items: Mapping[int, _Item], work: Callable[[int, _Item], _Found], errors: dict[int, InspectorError]
+) -> dict[int, _Found]:
+    """What comes of each item, by its number; where that fails, the error goes to `errors` and the others go on."""
+    found = {}
+    for number, item in items.items():
+        try:
+            found[number] = work(number, item)
+        except InspectorError as error:
+            errors[number] = error
+    return found
+
+
+def _build(good_dir: Path, candidate: Candidate, bank_dir: Path, options: Options, track: Track) -> _Built:
     told = replace(options, backbone=candidate.backbone, recipe=candidate.recipe, finetune=candidate.finetune)
     start = perf_counter()
     calibrate(good_dir, bank_dir, told, track=track)
     seconds = perf_counter() - start
-    pipeline = Pipeline.open(bank_dir)
-    if test_dir:
-        return _by_frames(candidate, pipeline, evaluate(pipeline, test_dir, track=track), seconds)
-    samples = read_samples(good_dir, candidate.recipe, limit=options.limit)
-    paths = chosen([file.path for file in samples.files])
-    beside = [other.recipe for other in listed]
-    trial = Trial(paths, pipeline.bank.recipe, candidate.backbone, beside=beside, seed=options.seed, track=track)
-    pixels = PixelFigures()
-    separation = trial.separation(pipeline.bank.recipe.power, pixels)
-    return _by_separation(candidate, pipeline, separation, pixels, [str(path) for path in trial.paths], seconds)
+    return _Built(candidate, Pipeline.open(bank_dir), seconds, track)
 
 
-def _by_frames(candidate: Candidate, pipeline: Pipeline, evaluation: Evaluation, seconds: float) -> _Outcome:
+def _shared(good_dir: Path, built: Sequence[_Built]) -> tuple[list[Path], list[str]]:
+    """Samples that are held back from all candidates alike: of those that every bank has, as many as the largest trial
+    has room for; and what is to be noted.
+
+    Raises:
+        SamplesError: they have too few in common. BackboneError, RecipeError: see there.
+    """
+    names = [[sample.path for sample in each.pipeline.bank.manifest.samples] for each in built]
+    common = set(names[0]).intersection(*names[1:])
+    if len(common) < MINIMUM:
+        raise SamplesError(
+            f"compare {good_dir}: the candidates have {len(common)} samples in common, expected at least {MINIMUM}; "
+            "their crops and regions fit different frames: compare them apart"
+        )
+    paths = chosen([good_dir / name for name in names[0] if name in common])
+    fit = max(FOLDS, min(room(each.recipe, each.candidate.backbone) for each in built))
+    if fit >= len(paths):
+        return paths, []
+    return drawn(paths, fit), [f"judged by {fit} of {len(paths)} samples: the largest candidate has room for no more"]
+
+
+def _by_frames(built: _Built, test_dir: Path) -> _Outcome:
+    candidate, evaluation = built.candidate, evaluate(built.pipeline, test_dir, track=built.track)
     figures = evaluation.to_json()
     read = [o for o in evaluation.outcomes if o.decision is not Decision.ERROR]
     judged = Judged(
@@ -325,23 +370,20 @@ def _by_frames(candidate: Candidate, pipeline: Pipeline, evaluation: Evaluation,
         ms_p50=float("nan"),
         ms_p95=float("nan"),
         bank=figures["bank"],
-        seconds=seconds,
+        seconds=built.seconds,
     )
     good = {str(o.case.path): o.score for o in read if o.case.label == GOOD}
     defect = {str(o.case.path): o.score for o in read if o.case.label != GOOD}
     if not read:
         raise SamplesError(f"{candidate.name}: no frame could be inspected; {' '.join(evaluation.notes[:1])}")
-    return _Outcome(judged, pipeline, good, defect, evaluation.notes)
+    return _Outcome(judged, built.pipeline, good, defect, evaluation.notes)
 
 
-def _by_separation(
-    candidate: Candidate,
-    pipeline: Pipeline,
-    separation: Separation,
-    pixels: PixelFigures,
-    names: Sequence[str],
-    seconds: float,
-) -> _Outcome:
+def _by_separation(built: _Built, paths: Sequence[Path], beside: Sequence[Recipe], seed: int) -> _Outcome:
+    candidate, pipeline, pixels = built.candidate, built.pipeline, PixelFigures()
+    trial = Trial(paths, built.recipe, candidate.backbone, beside=beside, seed=seed, track=built.track)
+    separation = trial.separation(built.recipe.power, pixels)
+    names = [str(path) for path in trial.paths]
     manifest = pipeline.bank.manifest
     scores = separation.defect[0]
     decided = [pipeline.bank.thresholds.decide(float(score)) for score in scores]
@@ -361,7 +403,7 @@ def _by_separation(
             "dim": manifest.dim,
             "bytes": pipeline.bank.bytes_on_disk,
         },
-        seconds=seconds,
+        seconds=built.seconds,
     )
     normal = dict(zip(names, map(float, separation.normal), strict=True))
     defect = dict(zip(names, map(float, scores), strict=True))

@@ -21,9 +21,12 @@ from inspector.folder import image_files
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.types import Decision, Float32Array, Inspection
-from inspector.window import window_of
+from inspector.window import Window, window_of
 
 GOOD = "good"
+
+_WHITE = 127
+"""Grey levels above it are white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class Outcome:
 class Evaluation:
     """Outcomes of all cases, the figures of their anomaly maps (None without masks), and what the bank promised.
 
-    outside: how many defective frames were left out, as all of their defect lies outside the region of interest.
+    outside: how many defective frames were left out, as all of their defect lies outside the crop or the region of
+    interest.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -141,8 +145,8 @@ def find_cases(test_dir: Path) -> list[Case]:
 def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Evaluation:
     """Inspect every case and compare with its label and mask.
 
-    Under a region of interest only what lies inside counts: pixels outside are in no pixel figure, and a frame whose
-    mask lies outside altogether is neither good nor defective and left out.
+    Under a crop or a region of interest only what lies inside counts: pixels outside are in no pixel figure, and a
+    frame whose mask lies outside altogether is neither good nor defective and left out.
 
     Raises:
         SamplesError: no labelled picture below test_dir.
@@ -150,7 +154,8 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
     cases = find_cases(test_dir)
     figures = PixelFigures()
     outcomes, notes, outside = [], [], 0
-    window = window_of(pipeline.bank.recipe)
+    recipe = pipeline.bank.recipe
+    window = window_of(recipe)
     counts = window.counts if window else None
     for case in track(cases, "inspecting"):
         try:
@@ -159,17 +164,17 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, str(error)))
             notes.append(f"{case.path.name}: {error}")
             continue
-        mask, note = mask_of(case, inspection, pipeline.bank.recipe)
+        mask, note = mask_of(case, inspection, recipe)
         if note:
             notes.append(note)
         if mask is not None:
-            if counts is not None and mask.any() and not (mask & counts).any():
+            if case.label != GOOD and not _inside(mask, window):
                 outside += 1
                 continue
             figures.add(inspection.anomaly_map, mask, counts)
         outcomes.append(Outcome(case, inspection.decision, inspection.score, sum(inspection.stage_ms.values())))
-    if counts is not None and any(case.mask for case in cases):
-        notes.insert(0, f"only what lies inside the region of interest counts ({_left_out(outside)})")
+    if outside or (recipe.roi and any(case.mask for case in cases)):
+        notes.insert(0, f"only what lies inside {_looked_at(recipe)} counts ({_left_out(outside)})")
     manifest = pipeline.bank.manifest
     return Evaluation(
         outcomes=tuple(outcomes),
@@ -185,6 +190,10 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         outside=outside,
         promise=manifest.calibration.promise,
     )
+
+
+def _looked_at(recipe: Recipe) -> str:
+    return "the region of interest" if recipe.roi else "the crop"
 
 
 def _left_out(outside: int) -> str:
@@ -203,7 +212,13 @@ def _missing(cases: Sequence[Case]) -> list[str]:
 
 
 def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray[np.bool_] | None, str | None]:
-    """The mask at the anomaly map's size; all False for a good frame; None, with a note, where it does not fit."""
+    """The mask at the anomaly map's size; all False for a good frame, and where no white of it is left by the crop.
+
+    Grey levels above 127 are white; in a mask of nothing but 0 and 1, 1 is.
+
+    Returns:
+        None, with a note, where it does not fit, or nothing of it is white.
+    """
     height, width = inspection.anomaly_map.shape
     if case.label == GOOD:
         return np.zeros((height, width), bool), None
@@ -215,9 +230,30 @@ def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray
     if (grey.shape[1], grey.shape[0]) != inspection.size_wh:
         got, expected = f"{grey.shape[1]}x{grey.shape[0]}", "{}x{}".format(*inspection.size_wh)
         return None, f"{case.mask.name}: the mask is {got}, its frame {expected}; left out of the pixel figures"
-    if crop := recipe.crop:
-        grey = grey[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST) > 127, None
+    white = np.asarray(grey > (_WHITE if grey.max() > 1 else 0))
+    if not white.any():
+        return None, f"{case.mask.name}: no pixel of it is white; left out of the pixel figures"
+    return _drawn(white, recipe, (width, height)), None
+
+
+def _drawn(white: NDArray[np.bool_], recipe: Recipe, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask of the frame at the anomaly map's size. What would vanish by that keeps every pixel that it touches."""
+    seen, window = _cropped(white, recipe), window_of(recipe)
+    mask = np.asarray(cv2.resize(seen.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0)
+    if _inside(mask, window):
+        return mask
+    left = seen & _cropped(recipe.roi.inside(), recipe) if recipe.roi else seen
+    return mask | (cv2.resize(left.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA) > 0)
+
+
+def _cropped(pixels: NDArray[np.bool_], recipe: Recipe) -> NDArray[np.bool_]:
+    crop = recipe.crop
+    return pixels[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width] if crop else pixels
+
+
+def _inside(mask: NDArray[np.bool_], window: Window | None) -> bool:
+    """Whether any of a mask at the anomaly map's size counts."""
+    return bool((mask & window.counts if window else mask).any())
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

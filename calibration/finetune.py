@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from calibration.coreset import greedy_k_center
 from calibration.defects import KINDS, plant
 from calibration.head import Head, Lesson, train
+from calibration.light import factors, lit
 from calibration.metric import Metric, learn
 from calibration.metrics import image_auroc
 from calibration.pool import Patches
@@ -78,14 +79,20 @@ class Tuned:
 
 @dataclass(frozen=True, slots=True)
 class _Pictures:
-    """Embeddings float32 (n, patches, dim); owner (n,): the sample's number among those drawn; kind (n,): -1 for none;
-    covered float32 (n, patches): the share that a defect covers.
+    """Embeddings float32 (n, lights, patches, dim) as banked, (n, patches, dim) in their own light; owner (n,): the
+    sample's number among those drawn; kind (n,): -1 for none; covered float32 (n, patches): the share that a defect
+    covers.
     """
 
-    embeddings: Float32Array
+    banked: Float32Array
     owner: NDArray[np.int64]
     kind: NDArray[np.int64]
     covered: Float32Array
+
+    @property
+    def embeddings(self) -> Float32Array:
+        """In their own light, float32 (n, patches, dim)."""
+        return self.banked[:, 0]
 
 
 def finetune(
@@ -96,6 +103,7 @@ def finetune(
     *,
     vectors: int,
     whitening: float,
+    light: float = 0.0,
     inside: Inside = None,
     seed: int = 0,
     track: Track = silent,
@@ -103,7 +111,7 @@ def finetune(
     """Train heads, judge them, and keep them or not.
 
     picture: what the backbone sees of a sample, by its number. fold: each sample's fold, int32 (n,). embed: the engine.
-    search: as the recipe says. vectors, whitening: of the bank to be.
+    search: as the recipe says. vectors, whitening, light: of the bank to be.
 
     Raises:
         SamplesError: fewer than FEWEST samples.
@@ -111,7 +119,7 @@ def finetune(
     if len(fold) < FEWEST:
         raise SamplesError(f"fine-tuning: got {len(fold)} samples, expected at least {FEWEST}; calibrate without it")
     grid_hw = embed(picture(0)).shape[:2]
-    normal, planted, numbers = _pictures(picture, len(fold), embed, inside, seed, track)
+    normal, planted, numbers = _pictures(picture, len(fold), embed, light, inside, seed, track)
     judge = _Judge(normal, planted, search, vectors, whitening, grid_hw, inside, seed)
     before, after, units = [], [], []
     for number in track(range(4), "fine-tuning: rounds of trial"):
@@ -183,10 +191,10 @@ class _Judge:
         return _area(plain, self._scores(bank, bad, distances)), tuple(fused), unit
 
     def _bank(self, half: int, seen: NDArray[np.bool_]) -> tuple[Float32Array, Metric | None]:
-        """Patches of the samples seen, selected by their metric but as embedded, and the metric."""
+        """Patches of the samples seen, in all lights, selected by their metric but as embedded, and the metric."""
         if half not in self._banks:
             rng = np.random.default_rng(self._seed)
-            kept = self._normal.embeddings[seen]
+            kept = self._normal.banked[seen].reshape(-1, *self._normal.banked.shape[2:])
             vectors = _inside_only(kept, self._inside)
             source = np.repeat(np.arange(len(kept), dtype=np.int32), len(vectors) // len(kept))
             patches = Patches(vectors, source, np.zeros((len(vectors), 2), np.int32))
@@ -205,15 +213,22 @@ class _Judge:
 
 
 def _pictures(
-    picture: Callable[[int], UInt8Image], count: int, embed: Embed, inside: Inside, seed: int, track: Track
+    picture: Callable[[int], UInt8Image],
+    count: int,
+    embed: Embed,
+    light: float,
+    inside: Inside,
+    seed: int,
+    track: Track,
 ) -> tuple[_Pictures, _Pictures, NDArray[np.int64]]:
     """Samples and planted defects, embedded, and the numbers of the samples that were drawn."""
     one = embed(picture(0))
     room = MAX_BYTES // one.nbytes
-    numbers = np.array(drawn(range(count), min(NORMALS, max(FEWEST, room))), np.int64)
+    lights = factors(light)
+    numbers = np.array(drawn(range(count), min(NORMALS, max(FEWEST, room // len(lights)))), np.int64)
     pictures = [picture(int(number)) for number in track(numbers.tolist(), "fine-tuning: samples")]
     flat = (one.shape[0] * one.shape[1], one.shape[2])
-    normal = np.stack([embed(each).reshape(flat) for each in pictures])
+    normal = np.stack([np.stack([embed(lit(each, by)).reshape(flat) for by in lights]) for each in pictures])
     rng, names, total = np.random.default_rng([seed, 1]), list(KINDS), min(PLANTED, max(4 * FEWEST, room))
     embedded, owner, kind, covered = [], [], [], []
     for turn in track(range(total), "fine-tuning: planted defects"):
@@ -232,8 +247,10 @@ def _pictures(
             "fine-tuning: no defect can be planted where the region of interest lies; calibrate without it"
         )
     return (
-        _Pictures(normal, np.arange(len(numbers)), np.full(len(numbers), -1), np.zeros(normal.shape[:2], np.float32)),
-        _Pictures(np.stack(embedded), np.array(owner), np.array(kind), np.stack(covered).astype(np.float32)),
+        _Pictures(
+            normal, np.arange(len(numbers)), np.full(len(numbers), -1), np.zeros((len(numbers), flat[0]), np.float32)
+        ),
+        _Pictures(np.stack(embedded)[:, None], np.array(owner), np.array(kind), np.stack(covered).astype(np.float32)),
         numbers,
     )
 

@@ -224,6 +224,7 @@ def _tuned(bench: Bench) -> Tuned:
         bench.search,
         vectors=bench.recipe.vectors,
         whitening=bench.recipe.power,
+        light=bench.recipe.light,
         inside=bench.inside,
         seed=bench.seed,
         track=bench.track,

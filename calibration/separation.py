@@ -13,12 +13,14 @@ from typing import Final
 
 import cv2
 import numpy as np
+import openvino as ov
 from numpy.typing import NDArray
 
 from calibration.backbone import open_backbone
 from calibration.coreset import greedy_k_center
 from calibration.defects import plant as plant_on
 from calibration.export import embedding_graph
+from calibration.light import factors, lit
 from calibration.metric import learn
 from calibration.metrics import PixelFigures
 from calibration.pool import MAX_BYTES, join, patches_of
@@ -65,11 +67,23 @@ def chosen(paths: Sequence[Path]) -> list[Path]:
     return [paths[index] for index in np.unique(np.linspace(0, len(paths) - 1, SAMPLES).astype(int))]
 
 
+def room(recipe: Recipe, backbone: str, turns: int = 1) -> int:
+    """How many samples a trial of the recipe can hold within MAX_BYTES: in each light, and with each of its defects.
+
+    Raises:
+        BackboneError, RecipeError: see there.
+    """
+    _, graph = _opened(recipe, backbone)
+    return _room(tuple(graph.output(0).shape)[1:], recipe, turns)
+
+
 class Trial:
     """Samples and their planted defects, embedded once: for all recipes that differ in nothing but the metric.
 
     turns: how many defects are planted, one at a time, in each sample. beside: recipes that are compared with this one;
-    a defect is one that all of them look at.
+    a defect is one that all of them look at. Trials that are compared are given the same files, as many as the largest
+    of them has `room` for: the defects of a file hang on its place among `paths`. Of more than fit, as many as do are
+    evenly taken.
 
     Raises:
         BackboneError, RecipeError, FrameError: see there.
@@ -86,27 +100,27 @@ class Trial:
         seed: int = 0,
         track: Track = silent,
     ) -> None:
-        opened = open_backbone(backbone, recipe)
-        self._recipe = recipe.model_copy(update={"layers": opened.info.layers})
-        graph = embedding_graph(opened.features, self._recipe, mean=opened.info.mean, std=opened.info.std)
+        self._recipe, graph = _opened(recipe, backbone)
         self._engine = OpenVinoEngine(graph)
         self._inside, self._window = inside_of(recipe, self._engine.grid[:2]), window_of(recipe)
         self._seed = seed
-        room = MAX_BYTES // ((1 + turns) * int(np.prod(self._engine.grid)) * 4)
-        self.paths = tuple(drawn(paths, max(FOLDS, room)))
-        self._fold = np.arange(len(self.paths)) * FOLDS // len(self.paths)
-        normal, planted = [], []
-        for index, path in enumerate(track(self.paths, "planting defects")):
+        taken = drawn(list(enumerate(paths)), max(FOLDS, _room(self._engine.grid, recipe, turns)))
+        self.paths = tuple(path for _, path in taken)
+        self._fold = np.arange(len(taken)) * FOLDS // len(taken)
+        banked, planted = [], []
+        for index, path in track(taken, "planting defects"):
             frame = decoder.decode(path.read_bytes())
-            normal.append(self._embedded(frame))
+            banked.append(np.stack([self._embedded(frame, light) for light in factors(recipe.light)]))
             for turn in range(turns):
                 one = plant(frame, (recipe, *beside), np.random.default_rng([seed, index, turn]))
                 planted.append((self._embedded(one.frame), _seen(one.mask, frame, recipe)))
-        self._normal = np.stack(normal)
+        self._banked = np.stack(banked)
+        self._normal = self._banked[:, 0]
         self._planted = [planted[turn::turns] for turn in range(turns)]
 
     def separation(self, power: float, pixels: PixelFigures | None = None) -> Separation:
-        """Each sample, as it is and with its defects, against a bank of the other folds, as calibration makes them.
+        """Each sample, as it is and with its defects, against a bank of the other folds in all lights, as calibration
+        makes them.
 
         power: of the metric, see there; 0 for none. pixels: counts the maps of the defects, if asked for.
         """
@@ -132,15 +146,21 @@ class Trial:
             pixels.add(heat, mask)
 
     def _bank(self, others: NDArray[np.bool_], power: float) -> tuple[Projection, NearestNeighbours]:
-        patches = join([patches_of(self._normal[index], int(index), self._inside) for index in np.flatnonzero(others)])
+        patches = join(
+            [
+                patches_of(embedding, int(index), self._inside)
+                for index in np.flatnonzero(others)
+                for embedding in self._banked[index]
+            ]
+        )
         projection = Projection(learn(patches, power) if power > 0 else None)
         vectors = projection.apply(patches.vectors)
         rows, _ = greedy_k_center(vectors, self._recipe.vectors, np.random.default_rng(self._seed))
         return projection, NearestNeighbours.on(self._engine, vectors[rows], self._recipe, self._engine.grid[:2])
 
-    def _embedded(self, frame: Frame) -> Float32Array:
+    def _embedded(self, frame: Frame, light: float = 1.0) -> Float32Array:
         picture, _ = picture_of(frame, self._recipe)
-        return np.array(self._engine.embed(picture[None])[0])
+        return np.array(self._engine.embed(lit(picture, light)[None])[0])
 
 
 def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> Planted:
@@ -156,6 +176,18 @@ def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> 
             break
     large = cv2.resize(planted.picture, (width, height), interpolation=cv2.INTER_LINEAR)
     return Planted(Frame(np.where(mask[..., None], large, frame.pixels).astype(np.uint8)), mask)
+
+
+def _opened(recipe: Recipe, backbone: str) -> tuple[Recipe, ov.Model]:
+    """The recipe with the backbone's layers, and the graph of its embeddings."""
+    opened = open_backbone(backbone, recipe)
+    layered = recipe.model_copy(update={"layers": opened.info.layers})
+    return layered, embedding_graph(opened.features, layered, mean=opened.info.mean, std=opened.info.std)
+
+
+def _room(grid: tuple[int, ...], recipe: Recipe, turns: int) -> int:
+    """How many samples of a grid (rows, columns, dim) fit into MAX_BYTES."""
+    return MAX_BYTES // ((len(factors(recipe.light)) + turns) * int(np.prod(grid)) * 4)
 
 
 def _seen(mask: NDArray[np.bool_], frame: Frame, recipe: Recipe) -> NDArray[np.bool_]:

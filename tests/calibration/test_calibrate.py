@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from banks import write_good
-from line import drawn_part
+from line import changed, drawn_part
 from safetensors.numpy import load_file
 
 from calibration import calibrate as calibrating
@@ -131,6 +131,19 @@ def test_a_bank_rejects_defects_and_passes_good_parts(bank: Path) -> None:
     pipeline = Pipeline.open(bank)
     assert all(pipeline.inspect(drawn_part(s, scratched=True)).decision is Decision.NG for s in range(5))
     assert not any(pipeline.inspect(drawn_part(s)).decision is Decision.NG for s in range(20))
+
+
+def test_where_ng_is_an_estimate_a_frame_below_it_has_regions(good: Path, tmp_path: Path) -> None:
+    """Regions are what a person looks at first, and frames between ok and ng are those that a person is to look at."""
+    done = calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=4))
+    peaks = load_file(tmp_path / "bank" / "calibration.safetensors")["peaks"]
+    assert done.promise.estimated
+    assert done.thresholds.pixel == peaks.max()
+    pipeline = Pipeline.open(tmp_path / "bank")
+    inspected = [pipeline.inspect(changed(seed, noise=noise)) for seed in range(40) for noise in (2, 3, 4, 5)]
+    uncertain = [told for told in inspected if told.decision is Decision.UNCERTAIN and told.reason is None]
+    assert len(uncertain) > 5
+    assert all(told.regions for told in uncertain)
 
 
 def test_what_is_told_is_what_is_written(good: Path, tmp_path: Path) -> None:

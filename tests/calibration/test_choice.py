@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from banks import write_good
 
+from calibration import separation as separating
 from calibration.calibrate import Options, calibrate
-from calibration.choice import FEWEST, LEAST_GAIN, SIZES, Tried, _held_against, _looks, choose
+from calibration.choice import FEWEST, LEAST_GAIN, SIZES, TURNS, Tried, _held_against, _looks, choose
 from calibration.metrics import image_auroc
-from calibration.separation import Separation
+from calibration.separation import Separation, room
 from inspector.bank import read_manifest
 from inspector.cli import main
 from inspector.errors import RecipeError
@@ -97,6 +98,38 @@ def test_only_a_gain_beyond_doubt_is_taken() -> None:
     assert not _held_against(RECIPE, held, separation(2.0)).taken
     assert not Tried(RECIPE, 0.9, LEAST_GAIN / 2, 0.0).taken
     assert not Tried(RECIPE, 0.9, 0.05, 0.03).taken
+
+
+def bytes_for(samples: int, recipe: Recipe) -> int:
+    """What so many samples of a trial of the recipe take."""
+    return samples * (separating.MAX_BYTES // room(recipe, "builtin", TURNS))
+
+
+def test_room_is_for_a_sample_in_each_light_and_each_of_its_defects() -> None:
+    """The built-in net gives 128 single-precision values for each 8 x 8 pixels."""
+    assert room(Recipe(size_wh=(720, 720)), "builtin", turns=2) == (1 << 30) // (3 * 90 * 90 * 128 * 4)
+    assert room(Recipe(size_wh=(720, 720), light=0.3), "builtin", turns=2) == (1 << 30) // (7 * 90 * 90 * 128 * 4)
+
+
+def test_all_sizes_are_tried_on_as_many_samples_as_the_largest_has_room_for(
+    good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auto = RECIPE.model_copy(update={"auto": True})
+    largest = _looks(auto)[-1]
+    monkeypatch.setattr(separating, "MAX_BYTES", bytes_for(FEWEST + 1, largest))
+    assert [room(look, "builtin", TURNS) for look in _looks(auto)] == [47, 30, FEWEST + 1]
+    found = choose(files(good), auto, "builtin")
+    assert [item.recipe.size_wh for item in found.tried] == [(64, 64)] * 2 + [(80, 80)] * 2 + [(96, 96)] * 2
+    few = choose([files(good)[index * 24 // (FEWEST + 1)] for index in range(FEWEST + 1)], auto, "builtin")
+    assert found == few
+
+
+@pytest.mark.parametrize("auto", [False, True])
+def test_fewer_samples_than_tell_recipes_apart_fit(good: Path, monkeypatch: pytest.MonkeyPatch, auto: bool) -> None:
+    recipe = RECIPE.model_copy(update={"auto": auto})
+    monkeypatch.setattr(separating, "MAX_BYTES", bytes_for(FEWEST - 1, _looks(recipe)[-1] if auto else recipe))
+    found = choose(files(good), recipe, "builtin")
+    assert (found.recipe, found.tried) == (RECIPE.model_copy(update={"whitening": 0.0}), ())
 
 
 def test_the_bank_says_what_was_chosen(good: Path, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from banks import write_good
-from line import drawn_part
+from line import changed, drawn_part
 from sklearn.metrics import roc_auc_score
 
+from calibration import separation as separating
 from calibration.calibrate import Options, calibrate
 from calibration.comparison import (
     Candidate,
@@ -25,7 +26,7 @@ from calibration.comparison import (
 from calibration.evaluation import evaluate
 from calibration.report import write_comparison
 from calibration.report.front import front
-from calibration.separation import FOLDS, SAMPLES, Trial, chosen, plant
+from calibration.separation import FOLDS, SAMPLES, Trial, chosen, plant, room
 from inspector import frame as decoder
 from inspector.cli import main
 from inspector.errors import SamplesError, UsageError
@@ -255,10 +256,67 @@ def test_the_command_line(parts: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert [item["name"] for item in told["candidates"]] == ["builtin"]
 
 
-def test_held_back_scores_are_those_that_calibration_gives(parts: Path, tmp_path: Path) -> None:
-    """Metric and search of a comparison are calibration's own: the same patches, the same scores."""
+def test_a_file_has_the_same_defects_in_every_trial_whatever_fits(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = sorted((parts / "train").iterdir())
-    every = SMALL.model_copy(update={"vectors": 1000})
+    whole = Trial(paths, SMALL, "builtin")
+    monkeypatch.setattr(separating, "MAX_BYTES", 5 * (separating.MAX_BYTES // room(SMALL, "builtin")))
+    part = Trial(paths, SMALL, "builtin")
+    assert [paths.index(path) for path in part.paths] == [0, 2, 4, 7, 9]
+    for number, path in enumerate(part.paths):
+        np.testing.assert_array_equal(part._planted[0][number][1], whole._planted[0][paths.index(path)][1])
+
+
+def test_all_candidates_are_judged_by_what_the_largest_has_room_for(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(separating, "MAX_BYTES", 8 * (separating.MAX_BYTES // room(SMALL, "builtin")))
+    assert room(TINY, "builtin") > 12
+    done = compare(parts / "train", None, candidates(["builtin"], RECIPES), tmp_path, Options(folds=2))
+    assert (done.n_good, done.n_defect, done.failed) == (8, 8, ())
+    assert done.notes == ("judged by 8 of 12 samples: the largest candidate has room for no more",)
+    assert all(item.interval is not None for item in done.judged)
+
+
+def test_candidates_are_judged_by_the_samples_that_all_of_them_have(tmp_path: Path) -> None:
+    """Half of the frames are smaller than one candidate's crop: its bank has the other half alone."""
+    good = write_good(tmp_path / "good", 12)
+    for path in sorted(good.iterdir())[::2]:
+        pixels = cv2.imread(str(path))
+        cv2.imwrite(str(path), pixels[:80, :80])
+    crop = {"x": 0, "y": 0, "width": 90, "height": 90}
+    recipes = {"whole": SMALL, "cropped": Recipe.model_validate({**SMALL.model_dump(), "crop": crop})}
+    done = compare(good, None, candidates(["builtin"], recipes), tmp_path / "b", Options(folds=2))
+    assert (done.failed, done.n_good, done.n_defect, done.notes) == ((), 6, 6, ())
+
+
+def test_candidates_without_samples_in_common_cannot_be_compared(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 12)
+    for path in sorted(good.iterdir())[::2]:
+        pixels = cv2.imread(str(path))
+        cv2.imwrite(str(path), pixels[:80, :80])
+    regions = [{"frame_wh": (side, side), "exclude": [[[0, 0], [9, 0], [9, 9]]]} for side in (96, 80)]
+    recipes = {str(at): Recipe.model_validate({**SMALL.model_dump(), "roi": roi}) for at, roi in enumerate(regions)}
+    with pytest.raises(SamplesError, match=r"0 samples in common, expected at least 4.*compare them apart"):
+        compare(good, None, candidates(["builtin"], recipes), tmp_path / "b", Options(folds=2))
+
+
+def test_samples_in_another_light_are_near_where_the_recipe_banks_other_lights(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{seed:02d}.png" for seed in range(12)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(changed(seed, light=0.7 if seed >= 8 else 1.0))
+    steady = SMALL.model_copy(update={"vectors": 3000, "whitening": 0})
+    varying = steady.model_copy(update={"light": 0.3})
+    one, other = (Trial(paths, recipe, "builtin").separation(0.0) for recipe in (steady, varying))
+    assert (other.normal <= one.normal * (1 + 1e-5)).all()
+    assert (other.normal[8:] < 0.75 * one.normal[8:]).all()
+    assert (other.defect[0, 8:] < one.defect[0, 8:]).all()
+
+
+@pytest.mark.parametrize("light", [0.0, 0.3])
+def test_held_back_scores_are_those_that_calibration_gives(parts: Path, tmp_path: Path, light: float) -> None:
+    """Metric, lights and search of a comparison are calibration's own: the same patches, the same scores."""
+    paths = sorted((parts / "train").iterdir())
+    every = SMALL.model_copy(update={"vectors": 3000, "light": light})
     found = Trial(paths, every, "builtin").separation(every.power)
     fold = np.arange(12) * FOLDS // 12
     for held_out in range(FOLDS):

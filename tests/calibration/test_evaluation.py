@@ -1,6 +1,7 @@
 """A bank against a labelled folder: figures from known frames, notes where a figure cannot be told."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,12 +11,13 @@ from line import drawn_part
 from pictures import smooth_picture, with_opencv
 
 from calibration.calibrate import Options, calibrate
-from calibration.evaluation import Evaluation, evaluate, find_cases
+from calibration.evaluation import Case, Evaluation, evaluate, find_cases, mask_of
 from inspector.errors import SamplesError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.synthetic.dataset import write_dataset
 from inspector.synthetic.defect import DefectKind
+from inspector.window import window_of
 
 SHARED = Path(os.environ.get("INSPECTOR_SHARED", Path(__file__).parents[3] / "shared"))
 
@@ -102,8 +104,13 @@ def test_scores_are_those_of_the_pipeline(pipeline: Pipeline, labelled: Path) ->
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(mask_of_the_scratch(48), "the mask is 48x48, its frame 96x96"), (b"x", "the mask does not decode")],
-    ids=["size", "damaged"],
+    [
+        (mask_of_the_scratch(48), "the mask is 48x48, its frame 96x96"),
+        (b"x", "the mask does not decode"),
+        (with_opencv(np.zeros((96, 96), np.uint8), ".png"), "no pixel of it is white"),
+        (with_opencv(np.eye(96, dtype=np.uint8) * 5, ".png"), "no pixel of it is white"),
+    ],
+    ids=["size", "damaged", "black", "dark"],
 )
 def test_a_mask_that_does_not_fit_is_noted_and_left_out(
     pipeline: Pipeline, labelled: Path, content: bytes, said: str
@@ -114,6 +121,46 @@ def test_a_mask_that_does_not_fit_is_noted_and_left_out(
     assert figures["notes"] == [f"1_mask.png: {said}; left out of the pixel figures"]
     assert figures["pixel_auroc"] is not None
     assert figures["n_defect"] == 5
+
+
+def test_a_mask_of_noughts_and_ones_is_white_where_it_is_one(pipeline: Pipeline, labelled: Path) -> None:
+    expected = evaluate(pipeline, labelled).to_json()
+    for file in (labelled.parent / "ground_truth" / "scratch").iterdir():
+        cv2.imwrite(str(file), cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) // 255)
+    figures = evaluate(pipeline, labelled).to_json()
+    for told in (expected, figures):
+        del told["latency_ms"]
+    assert figures == expected
+
+
+@pytest.mark.parametrize(
+    ("recipe", "drawn"),
+    [
+        ({}, 1),
+        ({"crop": {"x": 32, "y": 0, "width": 64, "height": 96}, "size_wh": (32, 64)}, 1),
+        ({"roi": {"frame_wh": (96, 96), "include": [[[30, 30], [80, 30], [80, 80], [30, 80]]]}}, 1),
+        ({"roi": {"frame_wh": (96, 96), "include": [[[60, 30], [80, 30], [80, 80], [60, 80]]]}}, 0),
+        ({"crop": {"x": 0, "y": 0, "width": 48, "height": 48}}, 0),
+    ],
+    ids=["whole", "crop", "region", "outside the region", "outside the crop"],
+)
+def test_a_defect_of_one_pixel_is_not_lost_by_shrinking_its_mask(
+    pipeline: Pipeline, labelled: Path, tmp_path: Path, recipe: dict[str, object], drawn: int
+) -> None:
+    """Of 96 pixels drawn at 64, nearest neighbours pass over the 50th."""
+    mask = np.zeros((96, 96), np.uint8)
+    mask[50, 50] = 255
+    mask[:6, :6] = 255 * (recipe.keys() == {"roi"})
+    cv2.imwrite(str(tmp_path / "one.png"), mask)
+    looked = Recipe.model_validate({"size_wh": (64, 64), **recipe})
+    inspection = pipeline.inspect((labelled / "scratch" / "0.png").read_bytes())
+    heat = np.zeros(looked.size_wh[::-1], np.float32)
+    case = Case(labelled / "scratch" / "0.png", "scratch", tmp_path / "one.png")
+    found, note = mask_of(case, replace(inspection, anomaly_map=heat), looked)
+    assert note is None
+    assert found is not None
+    counts = window.counts if (window := window_of(looked)) else True
+    assert (found & counts).sum() == drawn
 
 
 def test_without_masks_pixel_figures_are_null(pipeline: Pipeline, labelled: Path) -> None:

@@ -209,6 +209,19 @@ def test_evaluation_counts_only_what_lies_inside_and_says_so(left: Path, labelle
     assert "50% of the picture" in page
 
 
+def test_a_defect_outside_a_crop_is_left_out_as_outside_a_region(good: Path, labelled: Path, tmp_path: Path) -> None:
+    crop = {"x": 0, "y": 0, "width": 48, "height": 96}
+    recipe = Recipe.model_validate({"size_wh": (32, 64), "vectors": 64, "crop": crop})
+    calibrate(good, tmp_path / "crop", Options(recipe=recipe, folds=3))
+    figures = evaluate(Pipeline.open(tmp_path / "crop"), labelled).to_json()
+    assert (figures["n_good"], figures["n_defect"], figures["n_outside"]) == (3, 3, 3)
+    assert set(figures["per_defect"]) == {"hole"}
+    assert figures["image_auroc"] == 1
+    assert figures["notes"] == [
+        "only what lies inside the crop counts (3 frames left out, with a defect that lies outside altogether)"
+    ]
+
+
 def test_the_command_line_takes_a_mask_and_shows_it(
     good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
