@@ -83,9 +83,11 @@ def choose(
     looks = _looks(plain) if recipe.auto else [plain]
     if len(paths) < FEWEST or (len(looks) == 1 and recipe.whitening != "auto"):
         return Choice(plain)
-    taken = drawn(chosen(paths), min(room(look, backbone, TURNS) for look in looks))
-    if len(taken) < FEWEST:
+    rooms = [room(look, backbone, TURNS) for look in looks]
+    looks = [look for look, fit in zip(looks, rooms, strict=True) if fit >= FEWEST]
+    if not looks:
         return Choice(plain)
+    taken = drawn(chosen(paths), min(fit for fit in rooms if fit >= FEWEST))
     tried: list[Tried] = []
     best, held = plain, None
     for look in looks:

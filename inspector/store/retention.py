@@ -97,7 +97,8 @@ _FORGET_PICTURE = update(frames).where(_BY_ID).values(image=None, image_freed_at
 class Retention:
     """Removes what has had its time. Each method does its work in small steps: whoever iterates sets the pace.
 
-    All raise StoreError where database or archive cannot be read or written; what was removed until then is gone.
+    All raise StoreError where the database cannot be read or written, or a picture cannot be removed; what was removed
+    until then is gone. Folders of the archive that cannot be read are passed over: see `Archive.unreadable`.
     """
 
     def __init__(self, engine: Engine, archive: Archive, policy: Policy) -> None:

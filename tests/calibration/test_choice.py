@@ -127,9 +127,16 @@ def test_all_sizes_are_tried_on_as_many_samples_as_the_largest_has_room_for(
 @pytest.mark.parametrize("auto", [False, True])
 def test_fewer_samples_than_tell_recipes_apart_fit(good: Path, monkeypatch: pytest.MonkeyPatch, auto: bool) -> None:
     recipe = RECIPE.model_copy(update={"auto": auto})
-    monkeypatch.setattr(separating, "MAX_BYTES", bytes_for(FEWEST - 1, _looks(recipe)[-1] if auto else recipe))
+    monkeypatch.setattr(separating, "MAX_BYTES", bytes_for(FEWEST - 1, recipe))
     found = choose(files(good), recipe, "builtin")
     assert (found.recipe, found.tried) == (RECIPE.model_copy(update={"whitening": 0.0}), ())
+
+
+def test_a_size_of_which_too_few_samples_fit_is_not_tried(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    auto = RECIPE.model_copy(update={"auto": True})
+    monkeypatch.setattr(separating, "MAX_BYTES", bytes_for(FEWEST - 1, _looks(auto)[-1]))
+    found = choose(files(good), auto, "builtin")
+    assert [item.recipe.size_wh for item in found.tried] == [(64, 64)] * 2 + [(80, 80)] * 2
 
 
 def test_the_bank_says_what_was_chosen(good: Path, tmp_path: Path) -> None:
