@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from calibration.evaluation import GOOD, Case
+from calibration.evaluation import GOOD, Case, reduced, white_of
 from calibration.metrics import PixelFigures
 from inspector import frame as decoder
 from inspector.folder import image_files
@@ -101,6 +101,7 @@ def pixel_figures(maps: np.ndarray, cases: Sequence[Case]) -> PixelFigures:
         if case.label == GOOD:
             figures.add(heat.astype(np.float32), np.zeros((height, width), bool))
         elif case.mask is not None and (grey := cv2.imread(str(case.mask), cv2.IMREAD_GRAYSCALE)) is not None:
-            mask = cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST) > 127
-            figures.add(heat.astype(np.float32), mask)
+            white = white_of(np.asarray(grey, np.uint8))
+            if white.any():
+                figures.add(heat.astype(np.float32), reduced(white, Recipe(), (width, height)))
     return figures

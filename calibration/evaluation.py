@@ -20,7 +20,7 @@ from inspector.errors import FrameError, SamplesError
 from inspector.folder import image_files
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
-from inspector.types import Decision, Float32Array, Inspection
+from inspector.types import Decision, Float32Array, Inspection, UInt8Image
 from inspector.window import Window, window_of
 
 GOOD = "good"
@@ -230,13 +230,18 @@ def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray
     if (grey.shape[1], grey.shape[0]) != inspection.size_wh:
         got, expected = f"{grey.shape[1]}x{grey.shape[0]}", "{}x{}".format(*inspection.size_wh)
         return None, f"{case.mask.name}: the mask is {got}, its frame {expected}; left out of the pixel figures"
-    white = np.asarray(grey > (_WHITE if grey.max() > 1 else 0))
+    white = white_of(np.asarray(grey, np.uint8))
     if not white.any():
         return None, f"{case.mask.name}: no pixel of it is white; left out of the pixel figures"
-    return _drawn(white, recipe, (width, height)), None
+    return reduced(white, recipe, (width, height)), None
 
 
-def _drawn(white: NDArray[np.bool_], recipe: Recipe, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+def white_of(grey: UInt8Image) -> NDArray[np.bool_]:
+    """What a mask marks: uint8 (height, width) to the same of bool, all False where nothing is white."""
+    return np.asarray(grey > (_WHITE if grey.max() > 1 else 0))
+
+
+def reduced(white: NDArray[np.bool_], recipe: Recipe, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
     """A mask of the frame at the anomaly map's size. What would vanish by that keeps every pixel that it touches."""
     seen, window = _cropped(white, recipe), window_of(recipe)
     mask = np.asarray(cv2.resize(seen.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0)

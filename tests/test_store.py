@@ -140,8 +140,8 @@ def test_two_that_start_together_migrate_once(url: str) -> None:
         with open_database(url) as engine:
             return set(inspect(engine).get_table_names())
 
-    with ThreadPoolExecutor(4) as pool:
-        assert all("reviews" in names for names in pool.map(start, range(4)))
+    with ThreadPoolExecutor(8) as pool:
+        assert all("reviews" in names for names in pool.map(start, range(8)))
 
 
 def test_a_half_done_migration_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
