@@ -83,11 +83,11 @@ def choose(
     looks = _looks(plain) if recipe.auto else [plain]
     if len(paths) < FEWEST or (len(looks) == 1 and recipe.whitening != "auto"):
         return Choice(plain)
-    rooms = [room(look, backbone, TURNS) for look in looks]
-    looks = [look for look, fit in zip(looks, rooms, strict=True) if fit >= FEWEST]
-    if not looks:
+    fitting = [(look, fit) for look in looks if (fit := room(look, backbone, TURNS)) >= FEWEST]
+    if not fitting:
         return Choice(plain)
-    taken = drawn(chosen(paths), min(fit for fit in rooms if fit >= FEWEST))
+    looks = [look for look, _ in fitting]
+    taken = drawn(chosen(paths), min(fit for _, fit in fitting))
     tried: list[Tried] = []
     best, held = plain, None
     for look in looks:

@@ -18,7 +18,6 @@ it in one step. Nothing in it is a pickle.
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -34,6 +33,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 
 from inspector.drift import ARRAYS, Baseline
+from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
 from inspector.recipe import Recipe
@@ -358,21 +358,3 @@ def _baseline(path: Path, manifest: Manifest) -> Baseline:
         return Baseline.of_arrays(_arrays(path, DRIFT_FILE, ARRAYS), dim=manifest.dim)
     except ValueError as error:
         raise BankError(f"bank {path}: {DRIFT_FILE}: {error}; calibrate again") from error
-
-
-def sync_files(folder: Path) -> None:
-    """All files below a folder, and the folder's own entries, are on the disk."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-    sync_dir(folder)
-
-
-def sync_dir(folder: Path) -> None:
-    """The entries of a folder are on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

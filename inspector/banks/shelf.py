@@ -22,7 +22,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inspector.bank import file_sha256, read_manifest, sync_dir, sync_files, verify_files
+from inspector.bank import file_sha256, read_manifest, verify_files
+from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
 from inspector.pipeline import Pipeline

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from inspector.durable import sync_dir
 from inspector.errors import StoreError
 
 SHARDS = tuple(f"{number:02x}" for number in range(256))
@@ -130,7 +131,7 @@ class Archive:
     def _make_room(self, shard: Path) -> None:
         if not shard.exists():
             shard.mkdir(parents=True, exist_ok=True)
-            _sync(self._folder)
+            sync_dir(self._folder)
 
     def _check_room(self, size: int) -> None:
         if self._max_bytes is not None and self.size_bytes + size > self._max_bytes:
@@ -183,12 +184,4 @@ def _write(path: Path, data: bytes) -> None:
     except OSError:
         half.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_dir(path.parent)

@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from inspector.durable import sync_dir
 from inspector.errors import StoreError
 from inspector.store.database import file_lock, lock_beside, schemas, sqlite_file, with_driver
 from inspector.store.tables import HEAD
@@ -44,7 +45,7 @@ def backup(url: str, target: Path, *, progress: Callable[[float], None] = lambda
     try:
         _copy(source, half, progress)
         _place(half, target)
-        _sync(target.parent)
+        sync_dir(target.parent)
     except sqlite3.Error as error:
         raise StoreError(f"backup of {source} to {target}: {error}") from error
     except FileExistsError as error:
@@ -154,9 +155,9 @@ def _exchange(ledger: Path, half: Path) -> Path | None:
         if (there := ledger.with_name(ledger.name + log)).exists():
             there.rename(kept.with_name(kept.name + log))
     ledger.with_name(f"{ledger.name}-shm").unlink(missing_ok=True)
-    _sync(ledger.parent)
+    sync_dir(ledger.parent)
     half.replace(ledger)
-    _sync(ledger.parent)
+    sync_dir(ledger.parent)
     return kept if before else None
 
 
@@ -182,11 +183,3 @@ def _place(file: Path, name: Path) -> None:
         if name.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name)) from error
         file.rename(name)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from inspector.durable import sync_dir
 from inspector.errors import StoreError
 from inspector.types import StationId
 
@@ -77,11 +78,7 @@ class Quarantine:
             file.flush()
             os.fsync(file.fileno())
         half.rename(self._folder / name)
-        directory = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_dir(self._folder)
 
 
 @contextmanager

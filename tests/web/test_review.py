@@ -45,6 +45,11 @@ def recorded(site: ReviewSite, frame: int, said: tuple[str | None, str | None, s
     wait_until(lambda: decided(site, frame) == said, f"frame {frame} is {said}")
 
 
+def log_all_out(site: ReviewSite) -> None:
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM sessions")
+
+
 def test_by_keyboard_alone_from_the_queue_to_nothing_waits(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(4)]
     page = visit("olga", "/?order=newest")
@@ -176,8 +181,7 @@ def test_a_session_that_ends_in_the_middle_loses_nothing(site: ReviewSite, visit
     page = visit("olga", f"/frame/{frames[3]}?order=newest")
     page.wait_for_selector(".near")
     page.wait_for_timeout(500)  # the next frames are fetched ahead
-    with site.engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM sessions")
+    log_all_out(site)
     press(page, "d")
     page.keyboard.press("f")
     expect(page.locator("#notice")).to_contain_text("Your session has ended. 2 decisions are kept here")
@@ -197,8 +201,7 @@ def test_what_one_decided_is_never_sent_under_anothers_name(site: ReviewSite, vi
     frames = [site.add(), site.add()]
     page = visit("olga", f"/frame/{frames[1]}?order=newest")
     page.wait_for_selector(".near")
-    with site.engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM sessions")
+    log_all_out(site)
     page.keyboard.press("d")
     expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
     page.goto(f"/enter?code={site.accounts.begin_link('emil', 1)}")
@@ -213,8 +216,7 @@ def test_who_logs_in_in_another_tab_does_not_lose_what_one_decided(site: ReviewS
     page = visit("olga", f"/frame/{frames[2]}?order=newest")
     page.wait_for_selector(".near")
     page.wait_for_timeout(500)  # the next frames are fetched ahead
-    with site.engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM sessions")
+    log_all_out(site)
     press(page, "d")
     expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
     other = page.context.new_page()
@@ -232,8 +234,7 @@ def test_the_strip_keeps_its_links_while_it_says_the_same(site: ReviewSite, visi
     page = visit("olga", f"/frame/{frames[1]}?order=newest")
     page.wait_for_selector(".near")
     page.wait_for_timeout(500)  # the next frame is fetched ahead
-    with site.engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM sessions")
+    log_all_out(site)
     press(page, "d")
     page.get_by_role("link", name="Log in").focus()
     page.wait_for_timeout(2500)

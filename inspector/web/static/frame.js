@@ -183,10 +183,8 @@ function mark(of) {
 }
 
 async function undo() {
-  const last = steps.pop();
+  const last = steps.takeBack();
   if (!last) return say("There is nothing to take back.");
-  if (last.note) draft(last.frame, last.note); // to be said again, with another decision
-  put({ path: `/api/v1/frames/${last.frame}/undo`, body: { version: last.version }, frame: last.frame, label: "Undo", undo: true });
   await sent();
   if (panel) await go(last.frame, { remember: false, fresh: true });
   return undefined;

@@ -1,6 +1,5 @@
 // The queue: new frames as they come, a selection and what is said about all of it, keys.
 
-import { draft } from "./note.js";
 import { say } from "./notice.js";
 import { outbox, put } from "./outbox.js";
 import { BY_ITSELF } from "./request.js";
@@ -212,13 +211,7 @@ function takeBack() {
     batch = null;
     return;
   }
-  const last = steps.pop();
-  if (!last) {
-    say("There is nothing to take back.");
-    return;
-  }
-  if (last.note) draft(last.frame, last.note); // to be said again, with another decision
-  put({ path: `/api/v1/frames/${last.frame}/undo`, body: { version: last.version }, frame: last.frame, label: "Undo", undo: true, name: last.name });
+  if (!steps.takeBack()) say("There is nothing to take back.");
 }
 
 for (const button of bar.querySelectorAll("[data-to]")) button.addEventListener("click", () => ask(button.dataset.to));

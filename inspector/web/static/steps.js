@@ -1,5 +1,7 @@
 // What was decided and can be taken back, by this account in this tab: kept across pages where the browser allows it.
 
+import { draft } from "./note.js";
+import { put } from "./outbox.js";
 import { user } from "./request.js";
 
 const KEY = `inspector.undo.${user}`;
@@ -26,10 +28,13 @@ export function push(step) {
   keep([...steps, step]);
 }
 
-/** The last decision, which is then no longer in the list; undefined where there is none. */
-export function pop() {
+/** Takes the last decision back, by the outbox; returns it, or undefined where there is none. */
+export function takeBack() {
   const last = steps.at(-1);
+  if (!last) return undefined;
   keep(steps.slice(0, -1));
+  if (last.note) draft(last.frame, last.note); // to be said again, with another decision
+  put({ path: `/api/v1/frames/${last.frame}/undo`, body: { version: last.version }, frame: last.frame, label: "Undo", undo: true, name: last.name });
   return last;
 }
 
