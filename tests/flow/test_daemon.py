@@ -70,9 +70,13 @@ def test_two_stations_are_inspected_by_one_process(daemon: Daemon, plc: Plc, cam
     camera.send(*(frame(i, station=station) for i in range(10) for station in (CAM1, CAM2)))
     wait_until(lambda: len(plc.documents("verdict")) == 20, "20 verdicts")
     assert len(plc.documents("verdict", CAM1)) == 10
-    heatmaps = [payload for topic, payload, _ in plc.messages if topic == contract.station_topic(CAM2, "heatmap")]
-    assert len(heatmaps) == 10
-    assert heatmaps[0].startswith(b"\x89PNG")
+    heatmap = contract.station_topic(CAM2, "heatmap")
+
+    def heatmaps() -> list[bytes]:
+        return [payload for topic, payload, _ in plc.messages if topic == heatmap]
+
+    wait_until(lambda: len(heatmaps()) == 10, "the heatmaps, which follow the verdicts")
+    assert heatmaps()[0].startswith(b"\x89PNG")
     assert plc.last(contract.station_topic(CAM1, "heatmap")) is None
     agrees(daemon, CAM1)
     agrees(daemon, CAM2)
