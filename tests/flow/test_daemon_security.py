@@ -131,7 +131,8 @@ def test_what_the_broker_refuses_waits_until_it_is_allowed(
         camera.send(frame(0), frame(1, payload=b"no picture"), frame(2))
         wait_until(lambda: plc.documents("error"), "the error, which is allowed")
         wait_until(lambda: "the broker refuses" in guarded_daemon.faults().get("outbox", ""), "the refusal is told")
-        assert guarded_daemon.rows("SELECT count(*) FROM outbox WHERE topic LIKE '%/verdict'") == [(2,)]
+        waiting = "SELECT count(*) FROM outbox WHERE topic LIKE '%/verdict'"
+        wait_until(lambda: guarded_daemon.rows(waiting) == [(2,)], "both verdicts wait")
         acl.write_text(allowed)
         guarded.reload()
         wait_until(lambda: len(plc.documents("verdict")) == 2, "the verdicts")

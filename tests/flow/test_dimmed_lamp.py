@@ -41,9 +41,10 @@ def test_a_dimmed_lamp_is_drift_and_no_row_of_rejects(daemon: Daemon, plc: Plc, 
     assert signals["brightness"]["state"] == "shifted"
     assert -0.55 < signals["brightness"]["change"] < -0.3
     assert signals["position_x"]["state"] == "ok"
+    explained = "inspector_drift_explained_total"
+    wait_until(lambda: daemon.metric(explained, station=str(CAM1)) == 40, "all are counted")
     assert daemon.metric("inspector_drift_state", station=str(CAM1), signal="brightness") == 2
     assert daemon.metric("inspector_drift_ratio", station=str(CAM1), signal="brightness") < -1
-    assert daemon.metric("inspector_drift_explained_total", station=str(CAM1)) == 40
     assert daemon.metric("inspector_verdicts_total", station=str(CAM1), decision="ng") == 0
     wait_until(lambda: "brightness shifted" in daemon.get("/readyz")[1], "readyz tells it")
     assert daemon.ready()
