@@ -28,6 +28,8 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "plain distances": {},
     "whitening 0.5": {"whitening": 0.5},
     "whitening 1": {"whitening": 1.0},
+    "centring 0": {"centring": 0.0},
+    "centring 1": {"centring": 1.0},
     "pooling 1": {"pooling": 1},
     "pooling 5": {"pooling": 5},
     "3 neighbours": {"neighbours": 3},

@@ -239,7 +239,8 @@ def read_manifest(path: Path) -> Manifest:
         got = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise BankError(f"bank {path}: schema {got!r}, this version reads schema {SCHEMA}; calibrate again")
     if isinstance(data.get("recipe"), dict):
-        data["recipe"].setdefault("whitening", 0.0)  # banks from before there was a metric have none
+        for key in ("whitening", "centring"):
+            data["recipe"].setdefault(key, 0.0)  # banks from before there was one have none
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:

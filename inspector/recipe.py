@@ -58,7 +58,7 @@ class Recipe(BaseModel):
     size_wh: tuple[Side, Side] = (256, 256)
     layers: tuple[str, ...] = ()
     pooling: int = Field(default=3, ge=1, le=15)
-    centring: float = Field(default=0.0, ge=0, le=1)
+    centring: float = Field(default=0.5, ge=0, le=1)
     whitening: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = "auto"
     light: float = Field(default=0.0, ge=0, le=0.6)
     neighbours: int = Field(default=1, ge=1, le=50)

@@ -45,6 +45,13 @@ def refused(path: Path) -> str:
     return str(caught.value)
 
 
+def test_a_bank_from_before_metric_and_centring_has_neither(copied: Path) -> None:
+    """Their defaults are others than what such a bank was made by."""
+    change_manifest(copied, lambda manifest: [manifest["recipe"].pop(key) for key in ("whitening", "centring")])
+    recipe = Bank.load(copied).recipe
+    assert (recipe.whitening, recipe.centring) == (0, 0)
+
+
 @pytest.mark.parametrize("plane", [None, 0, 32])
 def test_a_bank_scores_as_its_recipe_says(copied: Path, plane: int | None) -> None:
     """None: a bank from before there were planes."""

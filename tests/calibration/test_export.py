@@ -51,13 +51,13 @@ def normalised(picture: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("pooling", [1, 3, 5])
 def test_one_layer_is_normalised_and_pooled(picture: np.ndarray, normalised: np.ndarray, pooling: int) -> None:
-    graph = embedding_graph(averaged(8), Recipe(size_wh=(96, 64), pooling=pooling))
+    graph = embedding_graph(averaged(8), Recipe(size_wh=(96, 64), pooling=pooling, centring=0))
     got = OpenVinoEngine(graph).embed(picture[None])[0]
     np.testing.assert_allclose(got, neighbourhoods(blocks(normalised, 8), pooling), atol=1e-4)
 
 
 def test_deeper_layers_are_enlarged_to_the_finest_and_joined(picture: np.ndarray, normalised: np.ndarray) -> None:
-    graph = embedding_graph(averaged(8, 16), Recipe(size_wh=(96, 64), pooling=3))
+    graph = embedding_graph(averaged(8, 16), Recipe(size_wh=(96, 64), pooling=3, centring=0))
     engine = OpenVinoEngine(graph)
     got = engine.embed(picture[None])[0]
     assert engine.grid == got.shape == (8, 12, 6)
@@ -77,7 +77,8 @@ def test_deeper_layers_are_enlarged_to_the_finest_and_joined(picture: np.ndarray
 
 
 def test_statistics_are_the_backbones_own(picture: np.ndarray) -> None:
-    graph = embedding_graph(averaged(8), Recipe(size_wh=(96, 64), pooling=1), mean=(0, 0, 0), std=(1, 1, 1))
+    recipe = Recipe(size_wh=(96, 64), pooling=1, centring=0)
+    graph = embedding_graph(averaged(8), recipe, mean=(0, 0, 0), std=(1, 1, 1))
     np.testing.assert_allclose(OpenVinoEngine(graph).embed(picture[None])[0], blocks(picture / 255, 8), atol=1e-5)
 
 

@@ -16,7 +16,7 @@ from calibration.reader import Newcomer
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 
-STEADY = Recipe(size_wh=(64, 64), vectors=512, whitening=0)
+STEADY = Recipe(size_wh=(64, 64), vectors=512, whitening=0, centring=0)
 VARYING = STEADY.model_copy(update={"light": 0.4})
 
 

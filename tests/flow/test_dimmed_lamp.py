@@ -30,7 +30,7 @@ def test_a_dimmed_lamp_is_drift_and_no_row_of_rejects(daemon: Daemon, plc: Plc, 
     daemon.start()
     wait_until(lambda: drift_of(plc)["state"] == "ok", "the state is told at the start")
 
-    dim = [frame(i, payload=changed(i, light=0.5), prefix="dim") for i in range(1, 41)]
+    dim = [frame(i, payload=changed(i, light=0.4), prefix="dim") for i in range(1, 41)]
     camera.send(*dim)
     wait_until(lambda: len(decided(plc, "dim")) == 40, "all dim frames are decided")
     assert {decision for decision, _, _ in decided(plc, "dim")} == {"uncertain"}
@@ -39,7 +39,7 @@ def test_a_dimmed_lamp_is_drift_and_no_row_of_rejects(daemon: Daemon, plc: Plc, 
     signals = drift_of(plc)["signals"]
     assert isinstance(signals, dict)
     assert signals["brightness"]["state"] == "shifted"
-    assert -0.55 < signals["brightness"]["change"] < -0.3
+    assert -0.65 < signals["brightness"]["change"] < -0.4
     assert signals["position_x"]["state"] == "ok"
     explained = "inspector_drift_explained_total"
     wait_until(lambda: daemon.metric(explained, station=str(CAM1)) == 40, "all are counted")
@@ -49,7 +49,7 @@ def test_a_dimmed_lamp_is_drift_and_no_row_of_rejects(daemon: Daemon, plc: Plc, 
     wait_until(lambda: "brightness shifted" in daemon.get("/readyz")[1], "readyz tells it")
     assert daemon.ready()
 
-    camera.send(frame(50, payload=changed(50, light=0.5, scratched=True), prefix="scratch"))
+    camera.send(frame(50, payload=changed(50, light=0.4, scratched=True), prefix="scratch"))
     wait_until(lambda: decided(plc, "scratch"), "the scratched part is decided")
     assert decided(plc, "scratch") == [("ng", None, True)]
 
@@ -61,7 +61,7 @@ def test_a_dimmed_lamp_is_drift_and_no_row_of_rejects(daemon: Daemon, plc: Plc, 
 
 def test_who_comes_later_is_told_and_a_restart_begins_anew(daemon: Daemon, plc: Plc, camera: Camera) -> None:
     daemon.start()
-    camera.send(*(frame(i, payload=changed(i, light=0.5)) for i in range(1, 41)))
+    camera.send(*(frame(i, payload=changed(i, light=0.4)) for i in range(1, 41)))
     wait_until(lambda: len(decided(plc, "f")) == 40, "all frames are decided")
     wait_until(lambda: drift_of(plc)["state"] == "shifted", "it has shifted")
     wait_until(lambda: daemon.rows("SELECT count(*) FROM outbox") == [(0,)], "nothing is left to be sent")
@@ -83,7 +83,7 @@ def test_a_bank_without_a_baseline_says_that_it_does_not_know(
     daemon.settings["stations"][0]["bank"] = str(former)
     daemon.start()
     wait_until(lambda: drift_of(plc)["state"] == "unknown", "it does not know")
-    camera.send(frame(1, payload=changed(1, light=0.5)))
+    camera.send(frame(1, payload=changed(1, light=0.4)))
     wait_until(lambda: plc.documents("verdict"), "the frame is decided")
     assert plc.documents("verdict")[0]["decision"] == "ng"
     assert daemon.metric("inspector_drift_state", station=str(CAM1), signal="brightness") == 0
