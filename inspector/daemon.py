@@ -46,7 +46,7 @@ from inspector.store import (
     Waiting,
     open_database,
 )
-from inspector.store.database import file_lock, sole_daemon
+from inspector.store.lock import file_lock, sole_daemon
 from inspector.types import StationId
 from inspector.worker import Worker
 

@@ -3,6 +3,24 @@
 import os
 from pathlib import Path
 
+HALF = ".tmp"
+"""After the name of a file that is being written."""
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """A new file, whole or not at all; what a crash leaves half written is beside it, with HALF after its name."""
+    half = path.with_name(path.name + HALF)
+    try:
+        with half.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        half.rename(path)
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise
+    sync_dir(path.parent)
+
 
 def sync_files(folder: Path) -> None:
     """All files below a folder, and the folder's own entries, are on the disk."""

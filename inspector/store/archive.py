@@ -1,6 +1,5 @@
 """The archive: the pictures that operators look at, each under the digest of its bytes."""
 
-import os
 import re
 import shutil
 import threading
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from inspector.durable import sync_dir
+from inspector.durable import HALF, sync_dir, write_file
 from inspector.errors import StoreError
 
 SHARDS = tuple(f"{number:02x}" for number in range(256))
@@ -16,7 +15,6 @@ SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"[a-z]{1,8}")
-_HALF = ".tmp"
 
 
 class Archive:
@@ -75,7 +73,7 @@ class Archive:
                 return
             self._make_room(path.parent)
             self._check_room(len(data))
-            _write(path, data)
+            write_file(path, data)
             if sha256[:2] in self._sizes:
                 self._sizes[sha256[:2]] += len(data)
 
@@ -159,7 +157,7 @@ def _stock(folder: Path, before: float) -> tuple[int, list[tuple[str, str]]]:
     for path in _files(folder):
         with suppress(FileNotFoundError):
             about = path.stat()
-            if about.st_mtime < before and path.name.endswith(_HALF):
+            if about.st_mtime < before and path.name.endswith(HALF):
                 path.unlink()
                 continue
             total += about.st_size
@@ -171,17 +169,3 @@ def _stock(folder: Path, before: float) -> tuple[int, list[tuple[str, str]]]:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
-
-
-def _write(path: Path, data: bytes) -> None:
-    half = path.with_name(path.name + _HALF)
-    try:
-        with half.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        half.rename(path)
-    except OSError:
-        half.unlink(missing_ok=True)
-        raise
-    sync_dir(path.parent)

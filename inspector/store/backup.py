@@ -11,7 +11,8 @@ from pathlib import Path
 
 from inspector.durable import sync_dir
 from inspector.errors import StoreError
-from inspector.store.database import file_lock, lock_beside, schemas, sqlite_file, with_driver
+from inspector.store.database import schemas, sqlite_file, with_driver
+from inspector.store.lock import file_lock, lock_beside
 from inspector.store.tables import HEAD
 
 _PAGES = 5_000

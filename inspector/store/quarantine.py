@@ -1,12 +1,11 @@
 """The quarantine: bytes that could not be inspected, kept for a person, within bounds; the oldest goes first."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from inspector.durable import sync_dir
+from inspector.durable import HALF, write_file
 from inspector.errors import StoreError
 from inspector.types import StationId
 
@@ -36,7 +35,7 @@ class Quarantine:
         """
         with _mapped(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            for half in self._folder.glob("*.tmp"):
+            for half in self._folder.glob(f"*{HALF}"):
                 half.unlink()
             found = sorted((path.name, path.stat().st_size) for path in self._folder.glob(f"*{_SUFFIX}"))
         self._sizes = dict(found)
@@ -58,7 +57,7 @@ class Quarantine:
             with _mapped(self._folder):
                 while self._sizes and not self._fits(len(data)):
                     self._let_go()
-                self._write(name, data)
+                write_file(self._folder / name, data)
             self._sizes[name] = len(data)
             self._total += len(data)
         return name
@@ -70,15 +69,6 @@ class Quarantine:
         oldest = next(iter(self._sizes))
         (self._folder / oldest).unlink(missing_ok=True)
         self._total -= self._sizes.pop(oldest)
-
-    def _write(self, name: str, data: bytes) -> None:
-        half = self._folder / f"{name}.tmp"
-        with half.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        half.rename(self._folder / name)
-        sync_dir(self._folder)
 
 
 @contextmanager
