@@ -1,12 +1,14 @@
-"""Real services that tests start: an own mosquitto on a free port, with its own configuration folder."""
+"""What tests start and provoke for real: a mosquitto on a free port with its own configuration, a full disk."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from inspector.demo.port import free_port
@@ -114,3 +116,14 @@ class Mosquitto:
             self._process.terminate()
         self._process.wait(timeout=DEADLINE_S)
         self._process = None
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """As on a full disk: the kernel refuses to write on."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,12 +1,10 @@
 """The archive of pictures, in a real folder."""
 
-import resource
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from services import files_no_larger_than
 
 from inspector.errors import StoreError
 from inspector.store import Archive
@@ -17,17 +15,6 @@ DIGEST = "ab" + "0" * 62
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     return Archive(tmp_path / "frames")
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """As on a full disk: the kernel refuses to write on."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_what_is_kept_can_be_read_until_it_is_removed(archive: Archive) -> None:

@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from services import files_no_larger_than
 from sqlalchemy import Connection, Engine, create_engine, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -287,6 +288,14 @@ def test_the_same_frame_is_kept_once(tmp_path: Path) -> None:
     first = kept.keep(STATION, "a" * 64, b"x", received_at=NOON)
     assert kept.keep(STATION, "a" * 64, b"x", received_at=NOON) == first
     assert kept.size_bytes == 1
+
+
+def test_a_full_disk_leaves_nothing_half_in_the_quarantine(tmp_path: Path) -> None:
+    kept = quarantine(tmp_path)
+    with files_no_larger_than(500), pytest.raises(StoreError, match="quarantine"):
+        kept.keep(STATION, "a" * 64, b"x" * 501, received_at=NOON)
+    assert (list(tmp_path.iterdir()), kept.size_bytes) == ([], 0)
+    assert kept.keep(STATION, "a" * 64, b"x" * 501, received_at=NOON) is not None
 
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
