@@ -21,6 +21,9 @@ from inspector.window import inside_of, picture_wh, window_of
 STAGES = ("decode", "embed", "search", "map", "drift")
 """Keys of Inspection.stage_ms, in order."""
 
+_STANDS_OUT = 0.9
+"""Share of the highest level that a region has where the pixel threshold has none: thresholds may be set by hand."""
+
 
 class Pipeline:
     """A bank, its engine and its index, ready to inspect; used by one thread at a time."""
@@ -91,7 +94,8 @@ class Pipeline:
         searched = perf_counter()
         heat = self._map(patch_scores)
         decision = thresholds.decide(score)
-        found = () if decision is Decision.OK else regions(heat, thresholds.pixel, view_of(frame, recipe))
+        bound = min(thresholds.pixel, _STANDS_OUT * float(heat.max()))
+        found = () if decision is Decision.OK else regions(heat, bound, view_of(frame, recipe))
         mapped = perf_counter()
         baseline, reading, reason = self.bank.drift, None, None
         if baseline is not None:

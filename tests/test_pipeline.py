@@ -83,6 +83,22 @@ def test_regions_cover_the_scratch_in_the_frames_own_pixels(pipeline: Pipeline) 
         assert first.y + first.height <= 96
 
 
+def test_a_frame_that_thresholds_set_by_hand_flag_has_a_region_at_its_highest_place(bank: Path, tmp_path: Path) -> None:
+    strict = copy_of(bank, tmp_path)
+    change_manifest(strict, lambda manifest: manifest["calibration"].update(ok=0.1, ng=0.2))
+    pipeline = Pipeline.open(strict)
+    for payload in GOOD:
+        found = pipeline.inspect(payload)
+        assert found.decision is Decision.NG
+        assert found.score < pipeline.bank.thresholds.pixel
+        y, x = np.unravel_index(int(found.anomaly_map.argmax()), found.anomaly_map.shape)
+        scale = found.size_wh[0] / found.anomaly_map.shape[1]
+        first = found.regions[0]
+        assert first.x <= x * scale <= first.x + first.width
+        assert first.y <= y * scale <= first.y + first.height
+        assert first.area < 0.2 * found.size_wh[0] * found.size_wh[1]
+
+
 def test_a_frame_that_is_ok_has_no_regions(pipeline: Pipeline) -> None:
     ok = [i for i in map(pipeline.inspect, GOOD) if i.decision is Decision.OK]
     assert ok
