@@ -59,6 +59,7 @@ class Recorder:
         self._changed = threading.Condition()
         self._waiting: deque[Outcome] = deque()
         self._confirmed: list[int] = []
+        self._unanswered: tuple[list[Settled], list[Entry]] | None = None
         self._busy = False
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -135,6 +136,7 @@ class Recorder:
                 self._health.set(CONDITION, str(error))
                 if self._closing:
                     log.error("outcomes not recorded", extra={"frames": len(batch), "fault": str(error)})
+                    self._unanswered = None
                     return
             with self._changed:
                 self._changed.wait_for(lambda: self._closing, delay)
@@ -144,7 +146,17 @@ class Recorder:
         self._on_confirmed(confirmed)
 
     def _commit(self, batch: Sequence[Outcome], confirmed: Sequence[int]) -> tuple[list[Settled], list[Waiting]]:
-        """Most frames are new: so they are written unasked, and the ledger is only asked when it knows one."""
+        """Most frames are new: so they are written unasked, and the ledger is only asked when it knows one.
+
+        What a commit before this one wrote without an answer is not written again, nor taken for a duplicate.
+        """
+        if self._unanswered is not None:
+            settled, entries = self._unanswered
+            letters = self._ledger.written(entries)
+            self._unanswered = None
+            if letters is not None:
+                self._tell_missing(entries)
+                return settled, letters
         if all(outcome.error is None and not outcome.delivery.dup for outcome in batch):
             try:
                 return self._commit_knowing(batch, confirmed, {})
@@ -159,6 +171,7 @@ class Recorder:
         settled = settle(batch, known)
         with self._keeper.archive.held():
             entries = [self._entry(one) for one in settled if not one.duplicate]
+            self._unanswered = settled, entries
             letters = self._ledger.commit(
                 entries,
                 duplicates=[one.key for one in settled if one.duplicate],
@@ -169,10 +182,14 @@ class Recorder:
                 ],
                 confirmed=confirmed,
             )
+        self._unanswered = None
+        self._tell_missing(entries)
+        return settled, letters
+
+    def _tell_missing(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if entry.queued and entry.image is None:
                 self._on_missing(entry.station)
-        return settled, letters
 
     def _entry(self, settled: Settled) -> Entry:
         if settled.error is not None:

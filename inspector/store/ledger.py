@@ -79,6 +79,9 @@ _KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.
     frames.c.frame_id.in_(bindparam("frame_ids", expanding=True)),
 )
 _LAST_LETTER = select(func.coalesce(func.max(outbox.c.id), 0))
+_LETTERS_AFTER = (
+    select(outbox.c.id, outbox.c.topic, outbox.c.payload).where(outbox.c.id > bindparam("after")).order_by(outbox.c.id)
+)
 _CONFIRM = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 _ATTEMPT = (
     attempts.c.station == bindparam("of_station"),
@@ -123,7 +126,7 @@ class Ledger:
 
         Raises:
             ConflictError: one of the frames has an outcome; nothing was written.
-            StoreError: nothing was written.
+            StoreError: nothing was written, or all was and the answer got lost: `written` tells.
         """
         try:
             with store_errors("ledger"), writing(self._engine) as connection:
@@ -140,10 +143,30 @@ class Ledger:
             self._last_letter = letters[-1].id
         return letters
 
+    def written(self, entries: Sequence[Entry]) -> list[Waiting] | None:
+        """After a commit of these entries that failed: what it left to be published if it was written all the same,
+        as where a server goes after it has committed and before it says so; None if nothing was written.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        if not entries:
+            return None
+        station, frame_id, variant = entries[0].key
+        of_it = (frames.c.station == station, frames.c.frame_id == frame_id, frames.c.variant == variant)
+        with store_errors("ledger"), self._engine.connect() as connection:
+            if connection.execute(select(frames.c.result_id).where(*of_it)).scalar() != entries[0].result_id:
+                return None
+            rows = connection.execute(_LETTERS_AFTER, {"after": self._last_letter}).all()
+        letters = [Waiting(row[0], row[1], row[2]) for row in rows]
+        if letters:
+            self._last_letter = letters[-1].id
+        return letters
+
     def _letters(self, connection: Connection, entries: Sequence[Entry]) -> list[Waiting]:
         """Ids rise in the order of commits, and none is used twice by one process.
 
-        After a conflict the last one is read anew: rows may be there whose commit was never answered.
+        After a conflict the last one is read anew: rows may be there that this process did not write.
         """
         if not self._knows_last:
             self._last_letter = max(self._last_letter, int(connection.execute(_LAST_LETTER).scalar_one()))

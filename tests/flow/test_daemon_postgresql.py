@@ -1,9 +1,12 @@
 """The daemon with its ledger in a real PostgreSQL: the good days, kill -9, and a server that goes and comes back."""
 
+import select
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import faulty_daemon
 import pytest
@@ -96,3 +99,62 @@ def test_a_second_daemon_is_refused_also_after_the_server_was_away(
                 wait_until(lambda: daemon.logged("database lock taken again"), "the lock is taken again")
     wait_until(daemon.ready, "ready")
     assert daemon.terminate() == 0
+
+
+class _CutsAfterCommit:
+    """A way to the server that lets one commit of frames through, and not its answer."""
+
+    def __init__(self, port: int) -> None:
+        self._server = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.armed = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        wrote = False
+        with client, socket.create_connection(("127.0.0.1", self._server)) as server, suppress(OSError):
+            while True:
+                for end in select.select([client, server], [], [])[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    (server if end is client else client).sendall(data)
+                    if end is client:
+                        wrote = wrote or b"INSERT INTO frames" in data
+                        if wrote and b"COMMIT" in data and self.armed.is_set():
+                            self.armed.clear()
+                            server.recv(65536)  # it has committed, and says so to nobody
+                            return
+
+
+def test_a_commit_whose_answer_is_lost_is_published_and_counted_once(
+    daemon: _Daemon, postgres: Postgres, plc: Plc, camera: Camera
+) -> None:
+    with _CutsAfterCommit(postgres.port) as way:
+        daemon.settings["database"] = daemon.settings["database"].replace(f":{postgres.port}/", f":{way.port}/")
+        daemon.start()
+        camera.send(frame(1))
+        wait_until(lambda: plc.answered() == {"f-1": 1}, "the first verdict")
+        way.armed.set()
+        camera.send(frame(2))
+        wait_until(lambda: not way.armed.is_set(), "the connection is cut")
+        camera.send(*(frame(i) for i in range(3, 9)))
+        wait_until(lambda: plc.answered() == {f"f-{i}": 1 for i in range(1, 9)}, "every frame has its verdict")
+        wait_until(lambda: Outbox(daemon.database_engine).depth() == 0, "the outbox is empty")
+        agrees(daemon)
+        wait_until(lambda: daemon.metric("inspector_outbox_depth") == 0, "the gauge says so")
+        assert daemon.metric("inspector_verdicts_total") == 8
+        assert daemon.rows("SELECT sum(duplicates) FROM frames") == [(0,)]
