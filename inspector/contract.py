@@ -34,6 +34,10 @@ ERROR_SCHEMA = "inspector.error/1"
 DRIFT_SCHEMA = "inspector.drift/1"
 
 _MAX_TEXT = 128
+_LEAD = 64
+_BEFORE_ENVELOPE = b"\xef\xbb\xbf \t\r\n"
+"""A byte order mark and white space, which no image begins with."""
+
 _MAX_SEQ = 2**63 - 1
 _TEXT = re.compile(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{_MAX_TEXT}}}")
 _CRC32 = re.compile(r"[0-9a-fA-F]{8}")
@@ -100,7 +104,7 @@ def unpack(payload: bytes, *, content_type: str | None = None, properties: Itera
     Never raises: a fault in the wrapping is kept, so that the message can be told about.
     """
     bare = content_type.split(";")[0].strip().lower() if content_type else None
-    if bare == ENVELOPE_TYPE or (bare is None and payload[:1] == b"{"):
+    if bare == ENVELOPE_TYPE or (bare is None and payload[:_LEAD].lstrip(_BEFORE_ENVELOPE)[:1] == b"{"):
         return _open_envelope(payload)
     said: dict[str, object] = {}
     fault = None
@@ -248,7 +252,9 @@ def _said_of(message: FrameMessage) -> dict[str, str | int | None]:
 
 def timestamp(moment: datetime | None) -> str | None:
     """UTC in RFC 3339 with microseconds: `2026-03-01T08:00:00.125000Z`."""
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if moment is None:
+        return None
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def verdict_json(verdict: Verdict) -> bytes:

@@ -120,6 +120,7 @@ class _Daemon:
             self._bank_watch = self._posts.open(self._fault)
             self._health.set(_BANKS, None)
             self._wire(ledger, outbox, quarantine, archive)
+            housekeeper = self._housekeeper(database, archive)
 
             opened.enter_context(self._control_connection)
             opened.callback(self._last_word)
@@ -131,7 +132,7 @@ class _Daemon:
             opened.enter_context(self._publisher)
             opened.callback(self._recorder.flush, _FLUSH_S)
             opened.enter_context(self._worker)
-            opened.enter_context(self._housekeeper(database, archive))
+            opened.enter_context(housekeeper)
             opened.enter_context(self._bank_watch)
             for companion in beside:
                 opened.enter_context(companion)

@@ -126,7 +126,7 @@ class Link:
         try:
             show_credentials(self._client, self._broker)
             self._client.connect(self._broker.host, self._broker.port, _KEEPALIVE_S, **self._connect_options())
-        except (OSError, SettingsError) as error:
+        except (OSError, ValueError, SettingsError) as error:  # ValueError: a name of a host that cannot be one
             self.trouble = f"{where}: {error}"
             return
         if self._ending:

@@ -100,7 +100,8 @@ class Reception:
         message = delivery.message
         if message is None:
             return
-        if message.seq is not None and (missing := self._gaps.missing_before(message.seq)):
+        missing = 0 if message.seq is None else self._gaps.missing_before(message.seq, again=delivery.dup)
+        if missing:
             self._missing.inc(missing)
             self._limited.warning(
                 ("gap", self.name), "frames missing", station=self.name, before_seq=message.seq, missing=missing

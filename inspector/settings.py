@@ -39,7 +39,10 @@ _LEVEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 
 def _below_file(path: Path, info: ValidationInfo) -> Path:
     base: Path = info.context["base"] if info.context else Path.cwd()
-    return (base / path.expanduser()).absolute()
+    try:
+        return (base / path.expanduser()).absolute()
+    except RuntimeError as error:
+        raise ValueError(f"got {path}, and the home folder that it names is not known") from error
 
 
 def _secret_file(path: Path, info: ValidationInfo) -> Path:
@@ -68,8 +71,22 @@ def _station(value: object) -> StationId:
 
 
 FilePath = Annotated[Path, AfterValidator(_existing_file)]
+
+
+def _with_file(url: str, info: ValidationInfo) -> str:
+    """SQLite's file is relative to the settings, as all paths are; in memory each thread would have its own."""
+    scheme, _, rest = url.partition("://")
+    if scheme.partition("+")[0] != "sqlite" or rest.startswith("/file:"):
+        return url
+    name, mark, options = rest.removeprefix("/").partition("?")
+    if name in ("", ":memory:"):
+        raise ValueError(f"got {url}, which is lost when the daemon ends, expected sqlite:///FILE")
+    return f"{scheme}:///{_below_file(Path(name), info)}{mark}{options}"
+
+
 SecretPath = Annotated[Path, AfterValidator(_secret_file)]
 AnyPath = Annotated[Path, AfterValidator(_below_file)]
+DatabaseUrl = Annotated[str, Field(min_length=1), AfterValidator(_with_file)]
 StationField = Annotated[
     StationId, PlainValidator(_station), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})
 ]
@@ -105,6 +122,12 @@ class BrokerSettings(_Section):
     username: str | None = Field(default=None, min_length=1)
     password_file: SecretPath | None = Field(default=None, description="file that holds the password alone")
     tls: TlsSettings | None = Field(default=None, description="{} verifies against the system's CAs")
+
+    @model_validator(mode="after")
+    def _named(self) -> "BrokerSettings":
+        if self.password_file is not None and self.username is None:
+            raise ValueError("got password_file without username, expected both or none")
+        return self
 
 
 class MetricsSettings(_Section):
@@ -237,16 +260,19 @@ class QuarantineSettings(_Section):
     max_files: int = Field(default=10_000, ge=1)
 
 
+Days = Annotated[float, Field(gt=0, le=36_500)]
+
+
 class RetentionSettings(_Section):
     """How long frames stay, in days; and how much, whatever their age."""
 
-    records_days: float = Field(default=90, gt=0, description="frames that nobody was asked about: ok, errors, drops")
-    unreviewed_days: float = Field(
-        default=180, gt=0, description="frames that wait for an operator, with their pictures"
+    records_days: Days = Field(default=90, description="frames that nobody was asked about: ok, errors, drops")
+    unreviewed_days: Days = Field(default=180, description="frames that wait for an operator, with their pictures")
+    reviewed_days: Days = Field(default=365, description="decided frames with their pictures, but for defects")
+    defects_days: Days | None = Field(default=None, description="confirmed defects; for ever when null")
+    max_gb: float = Field(
+        default=50, gt=0, le=1e9, description="pictures; the oldest decided ones go first, never defects"
     )
-    reviewed_days: float = Field(default=365, gt=0, description="decided frames with their pictures, but for defects")
-    defects_days: float | None = Field(default=None, gt=0, description="confirmed defects; for ever when null")
-    max_gb: float = Field(default=50, gt=0, description="pictures; the oldest decided ones go first, never defects")
     max_records: int = Field(
         default=10_000_000, ge=1000, description="rows of the ledger; the oldest that nobody was asked about go first"
     )
@@ -270,7 +296,7 @@ class Settings(_Section):
     instance: str = Field(default="main", pattern=f"^{_LEVEL}$", description="unique at the broker")
     broker: BrokerSettings = BrokerSettings()
     data_dir: AnyPath = Field(description="ledger, outbox, pictures, quarantine")
-    database: str | None = Field(default=None, min_length=1, description="SQLAlchemy URL; SQLite when not set")
+    database: DatabaseUrl | None = Field(default=None, description="SQLAlchemy URL; SQLite when not set")
     metrics: MetricsSettings = MetricsSettings()
     stations: tuple[StationSettings, ...] = Field(min_length=1)
     report_unknown_stations: bool = Field(
@@ -305,7 +331,7 @@ def read_secret(path: Path) -> str:
         SettingsError: it cannot be read, or is empty.
     """
     try:
-        secret = path.read_text(encoding="utf-8").strip("\r\n")
+        secret = path.read_text(encoding="utf-8").lstrip("\r\n").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error}), expected a secret's file") from error
     if not secret.strip():

@@ -88,18 +88,38 @@ class AckOrder:
             return ready
 
 
+_MOST_MISSING = 1_000_000
+"""A camera that leaves out more has begun to count anew, or does not count."""
+
+
 class SequenceGaps:
-    """Counts the frames that are missing between the sequence numbers of one station."""
+    """Counts the frames that are missing between the sequence numbers of one station.
+
+    A camera begins anew with 0 or 1, or with two numbers in order below the last one: a single one is a frame that it
+    sends again.
+    """
 
     def __init__(self) -> None:
         self._last: int | None = None
+        self._below: int | None = None
 
-    def missing_before(self, seq: int) -> int:
-        """How many numbers were left out before this one; a camera that begins anew leaves none out."""
-        last = self._last
-        if last is None or seq > last or seq <= 1:
-            self._last = seq
-        return 0 if last is None else max(0, seq - last - 1)
+    def missing_before(self, seq: int, *, again: bool = False) -> int:
+        """How many numbers were left out before this one. again: the broker delivers the frame once more."""
+        last, below = self._last, self._below
+        if again and last is not None and seq <= last:
+            return 0
+        if last is None or seq > last:
+            before = last
+        elif seq <= 1:
+            before = None
+        elif below is not None and seq > below:
+            before = below
+        else:
+            self._below = seq
+            return 0
+        self._last, self._below = seq, None
+        missing = 0 if before is None else seq - before - 1
+        return missing if missing <= _MOST_MISSING else 0
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Sources of frames, and what a camera station refuses before it connects."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -52,6 +53,15 @@ def test_a_folder_is_read_recursively_in_order_and_as_it_is(tmp_path: Path) -> N
         "image/tiff",
         "image/bmp",
     ]
+
+
+def test_a_name_that_is_no_text_is_a_part_id_all_the_same(tmp_path: Path) -> None:
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/Pr\xfcf\tteil.png")
+    picture(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(strange)
+    with open_source(str(tmp_path)) as source:
+        (shot,) = source.shots()
+    assert shot.part_id == "Pr\N{REPLACEMENT CHARACTER}f\N{REPLACEMENT CHARACTER}teil.png"
 
 
 def test_a_single_image_is_a_source(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_raw_image_with_properties_and_an_envelope_say_the_same() -> None:
     conforms("frame", envelope)
     assert contract.check(STATION, plain) == sent
     assert contract.check(STATION, contract.unpack(envelope)) == sent
+    assert contract.check(STATION, contract.unpack(b"\xef\xbb\xbf\r\n " + envelope)) == sent
     declared = contract.unpack(envelope, content_type="application/json; charset=utf-8")
     assert contract.check(STATION, declared) == sent
 
@@ -69,6 +70,11 @@ def test_only_the_frame_id_is_required() -> None:
 def test_times_with_another_offset_become_utc() -> None:
     local = NOON.astimezone(timezone(timedelta(hours=-5)))
     assert contract.check(STATION, raw(captured_at=local.isoformat())).captured_at == NOON
+
+
+def test_times_have_four_digits_of_a_year() -> None:
+    assert contract.timestamp(datetime(200, 1, 1, tzinfo=UTC)) == "0200-01-01T00:00:00.000000Z"
+    assert contract.timestamp(None) is None
 
 
 @pytest.mark.parametrize(

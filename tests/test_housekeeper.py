@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_pictures_go_when_they_near_the_bound(database: Engine, house: House) ->
 def test_a_clock_that_jumps_removes_nothing_before_it_can_be_put_right(
     database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    filled(database, verdict(1, "ok"))
+    filled(database, verdict(1, "ok"), verdict(2, "ok", received_at=datetime.now(UTC)))
     soon = replace(POLICY, records=10)
     jumped, steady = House(database, tmp_path, soon), House(database, tmp_path, soon)
     real = time.time
@@ -101,6 +102,19 @@ def test_a_clock_that_jumps_removes_nothing_before_it_can_be_put_right(
     assert jumped.metric("retention_removed_total", kind="records") == 0
     with steady.keeper:
         wait_until(lambda: steady.metric("retention_removed_total", kind="records") == 1, "by a steady clock it goes")
+
+
+def test_a_start_long_after_the_last_frame_removes_nothing_before_the_clock_can_be_put_right(
+    database: Engine, tmp_path: Path, patience: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(database, verdict(1, "ok"), verdict(2, "ok", received_at=datetime.now(UTC) - timedelta(days=2)))
+    caplog.set_level("INFO")
+    house = House(database, tmp_path, replace(POLICY, records=1))
+    with house.keeper:
+        wait_until(lambda: house.metric("archive_bytes") is not None, "the archive is measured")
+        time.sleep(0.5)
+    assert "no frame for long" in caplog.text
+    assert house.metric("retention_removed_total", kind="records") == 0
 
 
 def test_a_database_that_went_away_is_a_warning_until_it_is_back(database: Engine, house: House) -> None:

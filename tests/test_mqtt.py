@@ -113,6 +113,13 @@ def test_two_clients_with_one_id_are_told_so(mosquitto: Mosquitto, connect: Conn
     wait_until(lambda: any(change and hint in change for change in seen.changes), "the hint")
 
 
+@pytest.mark.parametrize("host", ["broker..plant", "b" * 64 + ".plant"])
+def test_a_host_that_cannot_be_is_trouble_and_no_fault(host: str, connect: Connect) -> None:
+    _, seen = connect(1883, Identity("c"), host=host)
+    wait_until(lambda: any(change and host in change for change in seen.changes), "the trouble is told")
+    assert seen.faults == []
+
+
 def test_closing_does_not_wait_for_a_broker_that_is_away(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         connection, _ = connect(silent.getsockname()[1], Identity("c"))

@@ -94,6 +94,14 @@ def test_what_is_decided_while_it_is_swept_stays(database: Engine, archive: Arch
     assert pictures(archive) == 1
 
 
+def test_frames_of_a_clock_that_was_ahead_keep_none_that_follow(database: Engine, archive: Archive) -> None:
+    later = NOON + timedelta(days=3650)
+    ahead = [verdict(number, "ok", received_at=later, decided_at=later) for number in range(1000)]
+    filled(database, verdict(1000, "ok"), *ahead, *(verdict(number, "ok") for number in range(1001, 2500)))
+    assert run(Retention(database, archive, POLICY), NOON + timedelta(days=15)) == (1500, 0)
+    assert len(left(database)) == 1000
+
+
 def test_a_picture_of_two_frames_goes_with_the_last(database: Engine, archive: Archive) -> None:
     twice = pictured(archive, verdict(1))
     filled(database, twice, replace(twice, frame_id="f2", received_at=NOON + timedelta(days=5)))

@@ -110,6 +110,13 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
         (SMALLEST + "review: {time_zone: Mars}\n", ":6: review: time_zone: got 'Mars', expected a name"),
         (SMALLEST + "broker: {password_file: nowhere}\n", ":6: broker.password_file: "),
         (SMALLEST + "broker: {tls: {ca_file: nowhere}}\n", ":6: broker.tls.ca_file: got "),
+        (SMALLEST + "broker: {password_file: inspector.yaml}\n", ":6: broker: got password_file without username"),
+        (SMALLEST + "database: 'sqlite://'\n", ":6: database: got sqlite://, which is lost when the daemon ends"),
+        (SMALLEST + "database: 'sqlite:///:memory:'\n", ":6: database: got sqlite:///:memory:, which is lost"),
+        (SMALLEST + "retention: {unreviewed_days: 1000000}\n", ":6: retention.unreviewed_days: got 1000000, expected"),
+        (SMALLEST + "retention: {defects_days: .inf}\n", ":6: retention.defects_days: got inf, expected"),
+        (SMALLEST + "retention: {max_gb: .nan}\n", ":6: retention.max_gb: got nan, expected"),
+        (SMALLEST.replace("./data", "~nobody-knows/d"), ":2: data_dir: got ~nobody-knows/d, and the home folder"),
         ("data_dir: [\n", ": not valid YAML: "),
         ("just a word", ": got str, expected keys and values"),
         ("", ": got NoneType, expected keys and values"),
@@ -128,10 +135,21 @@ def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
         settings.load(tmp_path / "none.yaml")
 
 
+def test_a_file_of_sqlite_is_relative_to_the_settings(tmp_path: Path) -> None:
+    def url(said: str) -> str:
+        return settings.load(written(tmp_path, SMALLEST + f"database: {said}\n")).database_url
+
+    assert url("sqlite:///data/x.sqlite3") == f"sqlite:///{tmp_path}/data/x.sqlite3"
+    assert url("sqlite:////var/x.sqlite3?timeout=9") == "sqlite:////var/x.sqlite3?timeout=9"
+    assert url("postgresql://u:p@host/x") == "postgresql://u:p@host/x"
+
+
 def test_metrics_for_others_need_a_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("a long secret\n")
     loaded = settings.load(written(tmp_path, SMALLEST + "metrics: {host: 0.0.0.0, token_file: token}\n"))
     assert loaded.metrics.token_file is not None
     assert settings.read_secret(loaded.metrics.token_file) == "a long secret"
+    (tmp_path / "token").write_text("the first line\r\nand another\n")
+    assert settings.read_secret(loaded.metrics.token_file) == "the first line"
     (tmp_path / "token").write_text("\n")
     assert "is empty" in complaint(tmp_path, SMALLEST + "metrics: {token_file: token}\n")

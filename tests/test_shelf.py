@@ -134,6 +134,16 @@ def test_a_line_that_a_crash_cut_off_is_passed_over(in_use: Path, bank: Path, tm
     assert second.number == 2
 
 
+def test_a_line_that_a_crash_cut_off_inside_a_letter_is_passed_over(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    first = Shelf(in_use).promote(variant(bank, tmp_path / "a", 2.0), by="Jürgen")
+    Shelf(in_use).promote(variant(bank, tmp_path / "b", 3.0), by="Jürgen")
+    journal = in_use.parent / ".tile.shelf" / "journal.jsonl"
+    text = journal.read_bytes()
+    journal.write_bytes(text[: text.rindex("ü".encode()) + 1])
+    assert [move.number for move in Shelf(in_use).moves()] == [first.number, 2]
+    assert Shelf(in_use).rollback(by="anna").number == 3
+
+
 def test_an_exchange_is_refused_in_words_where_it_is_impossible(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(FileNotFoundError):

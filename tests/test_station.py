@@ -125,8 +125,21 @@ def test_acknowledgements_of_a_lost_connection_never_leave() -> None:
         ([100, 0, 1], 0),
         ([100, 1, 2], 0),
         ([1, 3, 2, 4], 1),
+        ([5, 6, 7, 6, 7, 8], 0),
+        ([65534, 65535, 2, 3, 10], 6),
+        ([500_000, 2, 3, 4, 50, 60], 54),
+        ([1, 2, 2**63 - 1, 3, 4, 9], 4),
+        ([100, 2, 5, 6], 2),
     ],
 )
 def test_gaps_between_sequence_numbers(numbers: list[int], missing: int) -> None:
     gaps = SequenceGaps()
     assert sum(gaps.missing_before(number) for number in numbers) == missing
+
+
+def test_what_the_broker_delivers_again_is_missing_nowhere() -> None:
+    gaps = SequenceGaps()
+    assert [gaps.missing_before(number) for number in (10, 11, 13)] == [0, 0, 1]
+    assert [gaps.missing_before(number, again=True) for number in (11, 13)] == [0, 0]
+    assert [gaps.missing_before(number, again=True) for number in (14, 16)] == [0, 1]
+    assert gaps.missing_before(17) == 0

@@ -283,6 +283,15 @@ def test_the_quarantine_is_bounded_in_bytes_also_after_a_restart(tmp_path: Path)
     assert again.keep(STATION, "c" * 64, b"", received_at=NOON) is None
 
 
+def test_a_folder_that_was_taken_away_is_made_again_and_long_names_fit(tmp_path: Path) -> None:
+    kept = quarantine(tmp_path / "q")
+    (tmp_path / "q").rmdir()
+    longest = StationId(*(letter * 64 for letter in "abcd"))
+    name = kept.keep(longest, "a" * 64, b"x", received_at=NOON)
+    assert name is not None
+    assert (tmp_path / "q" / name).read_bytes() == b"x"
+
+
 def test_the_same_frame_is_kept_once(tmp_path: Path) -> None:
     kept = quarantine(tmp_path)
     first = kept.keep(STATION, "a" * 64, b"x", received_at=NOON)

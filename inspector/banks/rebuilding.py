@@ -19,7 +19,7 @@ _BUSY = "station {}: is being rebuilt already; wait until that is done"
 
 def candidates_folder(settings: Settings, station: str) -> Path:
     """Where a station's candidates lie, each in a folder by its number."""
-    return settings.data_dir / "candidates" / station.replace("/", "_")
+    return settings.data_dir / "candidates" / station
 
 
 def is_running(settings: Settings, station: str) -> bool:

@@ -145,10 +145,10 @@ class Shelf:
     def moves(self) -> tuple[Move, ...]:
         """The journal, oldest first."""
         try:
-            lines = self._journal.read_text(encoding="utf-8").splitlines()
+            lines = self._journal.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return ()
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise BankError(f"shelf {self.folder}: journal.jsonl cannot be read ({error})") from error
         found: dict[int, Move] = {}
         for line in lines:

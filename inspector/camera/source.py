@@ -8,6 +8,7 @@ rtsp://host/stream  a network stream: always its newest picture
 synthetic[:PRODUCT] the drawn product, without end
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class FolderSource:
                 image = path.read_bytes()
             except OSError as error:
                 raise SourceLostError(f"source: cannot read {path}: {error.strerror}") from error
-            part_id = path.relative_to(self.folder).as_posix()[-_MAX_PART_ID:]
+            part_id = _legible(path.relative_to(self.folder).as_posix())[-_MAX_PART_ID:]
             yield Shot(image, CONTENT_TYPES[path.suffix.lower()], part_id)
 
     def __enter__(self) -> "FolderSource":
@@ -129,6 +130,12 @@ class FolderSource:
 
     def __exit__(self, *exc: object) -> None:
         pass
+
+
+def _legible(name: str) -> str:
+    """Names of files may be bytes that are no text, and hold what no message may."""
+    text = os.fsencode(name).decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _is_frame(relative: Path, path: Path) -> bool:

@@ -29,7 +29,9 @@ def _core() -> ov.Core:
     back the one before. Two that are closed in the order of opening leave that thread with a stack that was freed:
     the next signal, a SIGTERM, then ends the process by SIGSEGV.
     """
-    return ov.Core()
+    core = ov.Core()
+    core.set_property({"ENABLE_MMAP": False})  # a bank that is copied over in place must not change, or end, what runs
+    return core
 
 
 class OpenVinoEngine:

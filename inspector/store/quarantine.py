@@ -10,6 +10,8 @@ from inspector.errors import StoreError
 from inspector.types import StationId
 
 _SUFFIX = ".bin"
+_STATION_CHARACTERS = 150
+"""A name of a file has at most 255 bytes."""
 
 
 class Quarantine:
@@ -52,9 +54,11 @@ class Quarantine:
         if not data or len(data) > self._max_bytes:
             return None
         moment = received_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        name = f"{moment}-{str(station).replace('/', '_')}-{sha256[:16]}{_SUFFIX}"
+        where = str(station).replace("/", "_")[:_STATION_CHARACTERS]
+        name = f"{moment}-{where}-{sha256[:16]}{_SUFFIX}"
         if name not in self._sizes:
             with _mapped(self._folder):
+                self._folder.mkdir(parents=True, exist_ok=True)  # somebody may have taken it away
                 while self._sizes and not self._fits(len(data)):
                     self._let_go()
                 write_file(self._folder / name, data)

@@ -79,6 +79,7 @@ _OLDEST = (
     .order_by(frames.c.id)
     .limit(bindparam("most"))
 )
+_NEWEST = select(frames.c.received_at).order_by(frames.c.id.desc()).limit(1)
 _PICTURES_OF = (
     select(frames.c.id, frames.c.version, frames.c.image, frames.c.sha256, frames.c.disposition)
     .where(frames.c.id > bindparam("after"), frames.c.image.is_not(None))
@@ -123,8 +124,13 @@ class Retention:
             surplus -= len(going)
             yield self._remove(going)
             after = rows[-1].id
-            if surplus <= 0 and rows[-1].received_at > newest:
+            if surplus <= 0 and newest < rows[-1].received_at <= now:  # later ones are of a clock that was wrong
                 return
+
+    def newest(self) -> datetime | None:
+        """When the last frame came that the ledger knows."""
+        with store_errors("retention"), self._engine.connect() as connection:
+            return connection.execute(_NEWEST).scalar()
 
     def relieve(self) -> Iterator[Freed]:
         """While the pictures are near their bound, those of decided frames go, oldest first; never those of defects."""

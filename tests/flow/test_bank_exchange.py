@@ -138,6 +138,24 @@ def test_a_bank_that_is_gone_goes_on_running(daemon: Daemon, place: Path, bank: 
     wait_until(lambda: runs(daemon, place), "the new bank has taken over")
 
 
+def test_files_that_are_copied_over_change_nothing_of_what_runs(
+    daemon: Daemon, place: Path, plc: Plc, camera: Camera
+) -> None:
+    daemon.start()
+    camera.send(frame(0))
+    wait_until(lambda: plc.answered() == {"f-0": 1}, "a verdict")
+    graph = place / "graph.bin"
+    with graph.open("r+b") as file:
+        file.write(b"\x3f" * (graph.stat().st_size // 2))
+    camera.send(frame(0, frame_id="f-1"))
+    wait_until(lambda: "f-1" in plc.answered(), "a verdict by what was read")
+    with graph.open("r+b") as file:
+        file.truncate(0)
+    camera.send(frame(0, frame_id="f-2"))
+    wait_until(lambda: "f-2" in plc.answered(), "and another one")
+    assert len({document["score"] for document in plc.documents("verdict")}) == 1
+
+
 def test_stations_that_share_a_bank_change_together(daemon: Daemon, place: Path, bank: Path) -> None:
     daemon.settings["stations"].append({**daemon.settings["stations"][0], "id": str(CAM2)})
     daemon.start()

@@ -116,7 +116,9 @@ def test_what_has_had_its_time_goes_while_the_line_runs(daemon: Daemon, plc: Plc
     (daemon.folder / "data").mkdir()
     with beside(daemon) as engine:
         old = {"received_at": long_ago, "decided_at": long_ago, "document": None, "topic": None}
-        Ledger(engine).commit([verdict(i, "ok", **old) for i in range(2000)] + [verdict(3000, **old)])
+        just_now = {**old, "received_at": datetime.now(UTC), "decided_at": datetime.now(UTC)}
+        before = [verdict(i, "ok", **old) for i in range(2000)] + [verdict(3000, **old)]
+        Ledger(engine).commit([*before, verdict(3001, "ok", **just_now)])
         (row,) = ReviewQueue(engine).page(QueueFilter()).rows
         Reviews(engine).dispose(row.id, to="defect", reviewer="ann", version=0)
     daemon.settings["retention"] = {"records_days": 5}
@@ -127,4 +129,4 @@ def test_what_has_had_its_time_goes_while_the_line_runs(daemon: Daemon, plc: Plc
         lambda: daemon.metric("inspector_retention_removed_total", kind="records") == 2000, "what is old is gone"
     )
     left = {name for (name,) in daemon.rows("SELECT frame_id FROM frames")}
-    assert left == {"f3000", *(f"f-{i}" for i in range(20))}
+    assert left == {"f3000", "f3001", *(f"f-{i}" for i in range(20))}
