@@ -36,6 +36,7 @@ from inspector.drift import ARRAYS, Baseline
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
+from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.recipe import Recipe
 from inspector.types import BankRef, Float32Array, Thresholds
 
@@ -307,7 +308,8 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         raise BankError(f"bank {path}: cannot be written there ({error.strerror})") from error
     try:
         yield draft
-        draft.chmod(0o755)
+        open_to_readers(draft)
+        hand_over(draft, owner_beside(path))
         sync_files(draft)
         if path.exists():
             exchange(draft, path)

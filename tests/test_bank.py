@@ -88,6 +88,11 @@ def test_a_bank_loads_as_it_was_calibrated(bank: Path) -> None:
     assert loaded.bytes_on_disk == sum(f.stat().st_size for f in bank.rglob("*") if f.is_file())
 
 
+def test_every_user_can_read_a_bank(bank: Path) -> None:
+    assert {file.stat().st_mode & 0o777 for file in bank.rglob("*") if file.is_file()} == {0o644}
+    assert bank.stat().st_mode & 0o777 == 0o755
+
+
 def test_all_that_design_asks_of_the_folder_is_there(bank: Path) -> None:
     found = {str(file.relative_to(bank)) for file in bank.rglob("*") if file.is_file()}
     thumbnails = {f"samples/{number:06d}.jpg" for number in range(10)}

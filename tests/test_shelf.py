@@ -125,6 +125,21 @@ def test_an_earlier_bank_that_is_damaged_is_not_rolled_back_to(in_use: Path, ban
     assert Bank.load(in_use).thresholds.pixel == 2.0
 
 
+def test_what_root_takes_into_use_belongs_to_the_user_of_the_line(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes files of others")
+    line = 12345
+    for path in (in_use, *in_use.rglob("*")):
+        os.chown(path, line, line)
+    candidate = variant(bank, tmp_path / "a", 2.0)
+    (candidate / "memory.safetensors").chmod(0o600)
+    Shelf(in_use).promote(candidate, by="anna")
+    made = [in_use, in_use.parent / ".tile.shelf"]
+    found = [(path, path.stat()) for folder in made for path in (folder, *folder.rglob("*"))]
+    assert {(about.st_uid, about.st_gid) for _, about in found} == {(line, line)}
+    assert all(about.st_mode & 0o444 == 0o444 for path, about in found if in_use in (path, *path.parents))
+
+
 def test_a_line_that_a_crash_cut_off_is_passed_over(in_use: Path, bank: Path, tmp_path: Path) -> None:
     first = Shelf(in_use).promote(variant(bank, tmp_path / "a", 2.0), by="anna")
     with (in_use.parent / ".tile.shelf" / "journal.jsonl").open("a") as journal:

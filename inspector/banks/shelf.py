@@ -26,6 +26,7 @@ from inspector.bank import file_sha256, read_manifest, verify_files
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
+from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.pipeline import Pipeline
 
 KEEP: Final = 5
@@ -113,7 +114,7 @@ class Shelf:
                 verify_files(draft, read_manifest(draft))
                 if _named(draft) != after:
                     raise BankError(f"bank {candidate}: changed while it was copied; promote it again")
-                draft.chmod(0o755)
+                open_to_readers(draft)
                 sync_files(draft)
                 said = {"by": by, "reason": reason, "action": action, "guard": guard, "guard_missed": guard_missed}
                 return self._exchange(draft, after, **said)
@@ -232,9 +233,15 @@ class Shelf:
             raise BankError(f"shelf {self.folder}: cannot be written ({error.strerror})") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            owner = owner_beside(self.bank)
             self._tell_what_happened()
             self._tidy()
-            yield
+            try:
+                yield
+            finally:
+                for made in (self.folder, self.bank):
+                    if made.exists():
+                        hand_over(made, owner)
         finally:
             os.close(lock)
 

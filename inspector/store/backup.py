@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inspector.durable import sync_dir
 from inspector.errors import StoreError
+from inspector.owner import hand_over, owner_beside
 from inspector.store.database import schemas, sqlite_file, with_driver
 from inspector.store.lock import file_lock, lock_beside
 from inspector.store.tables import HEAD
@@ -80,7 +81,10 @@ def restore(url: str, source: Path, *, progress: Callable[[float], None] = lambd
         try:
             _copy(source, half, progress)
             _check(half, source)
-            _hand_over(ledger, half, lock)
+            if ledger.exists():
+                shutil.copymode(ledger, half)
+            for made in (half, lock):
+                hand_over(made, owner_beside(ledger))
             return _exchange(ledger, half)
         except sqlite3.Error as error:
             raise StoreError(f"restore of {source} to {ledger}: {error}") from error
@@ -132,17 +136,6 @@ def _check(half: Path, source: Path) -> None:
         raise StoreError(
             f"restore: {source}: got schema {got}, expected {HEAD} or older; was it written by a newer version?"
         )
-
-
-def _hand_over(ledger: Path, *made: Path) -> None:
-    """Root restores what another user runs: whoever has the ledger, or its folder, has what was made."""
-    before = ledger.exists()
-    if before:
-        shutil.copymode(ledger, made[0])
-    if os.geteuid() == 0:
-        owner = (ledger if before else ledger.parent).stat()
-        for path in made:
-            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _exchange(ledger: Path, half: Path) -> Path | None:
