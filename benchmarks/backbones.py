@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
-    recipe = Recipe()
+    recipe = Recipe(centring=0)  # networks side by side: nothing but the distances of their embeddings
     graphs = {
         name: embedding_graph(features, recipe)
         for name, features in backbones(arguments.weights, recipe)

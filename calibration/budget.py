@@ -17,6 +17,15 @@ UNLIKELY: Final = 0.05
 """As many rejects as seen, or more, have at least this chance where the promise holds; below it, it is broken."""
 
 
+RULE_OF_THREE: Final = 3.0
+"""Without a reject among n frames the rate is below 3 / n, with 95 % confidence (Hanley and Lippman-Hand, 1983)."""
+
+
+def telling_frames(budget: float) -> int:
+    """How many good frames it takes before none rejected says that the budget is kept."""
+    return math.ceil(RULE_OF_THREE / budget)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A promise held against good frames that calibration never saw.

@@ -263,7 +263,7 @@ def conclusion(comparison: Comparison) -> list[str]:
             f"{best.candidate.name} reaches image AUROC {best.image_auroc:.3f}. There is nothing to compare it with."
         ]
     said = [
-        f"{best.candidate.name} finds the most: image AUROC {best.image_auroc:.3f} at {best.ms_p50:.1f} ms a frame."
+        f"{best.candidate.name} separates best: image AUROC {best.image_auroc:.3f} at {best.ms_p50:.1f} ms a frame."
     ]
     alike = [item for item in comparison.judged if not item.told_apart]
     fastest = min(alike, key=lambda item: item.ms_p50)
@@ -278,7 +278,14 @@ def conclusion(comparison: Comparison) -> list[str]:
             f"{others} other{'s' if others > 1 else ''} cannot be told from it by these frames, and none is faster."
         )
     else:
-        said.append("All others find less, by more than chance explains.")
+        said.append("All others separate less, by more than chance explains.")
+    passed, name = min(
+        (item.escape_rate, item.candidate.name) for item in comparison.judged if item.escape_rate is not None
+    )
+    if best.escape_rate is not None and passed < best.escape_rate:
+        said.append(
+            f"At the banks' thresholds {name} lets fewer defects pass: {passed:.1%} against {best.escape_rate:.1%}."
+        )
     return said
 
 

@@ -3,6 +3,7 @@
 TEST_DIR/good/…  TEST_DIR/<defect>/…  TEST_DIR/../ground_truth/<defect>/<stem>_mask.png (or <stem>.png), if there is one
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,13 +41,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the pipeline said about a case; error is set where it could not be inspected."""
+    """What the pipeline said about a case; error is set where it could not be inspected. sample: the bank holds it."""
 
     case: Case
     decision: Decision
     score: float
     milliseconds: float
     error: str | None = None
+    sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,10 @@ class Evaluation:
         }
 
     def kept(self) -> Kept | None:
-        """The bank's promise held against the good frames that were decided."""
+        """The bank's promise held against the good frames that were decided and are none of its samples."""
         if self.promise is None:
             return None
-        decided = [o.decision for o in self._readable() if o.case.label == GOOD]
+        decided = [o.decision for o in self._readable() if o.case.label == GOOD and not o.sample]
         return held_against(self.promise, decided.count(Decision.NG), len(decided))
 
     def _promise(self) -> dict[str, Any] | None:
@@ -137,6 +139,11 @@ def find_cases(test_dir: Path) -> list[Case]:
         names = (f"{path.stem}_mask.png", f"{path.stem}.png")
         mask = next((file for name in names if (file := truth / label / name).is_file()), None)
         cases.append(Case(path, label, mask if label != GOOD else None))
+    if GOOD not in {case.label for case in cases} and (test_dir / "test" / GOOD).is_dir():
+        raise SamplesError(
+            f"test folder {test_dir}: is a whole data set, expected the folder in it that holds {GOOD}/ and one folder "
+            f"for each defect; did you mean {test_dir / 'test'}?"
+        )
     if not cases:
         raise SamplesError(f"test folder {test_dir}: no picture in it; expected {GOOD}/ and one folder for each defect")
     return cases
@@ -157,9 +164,11 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
     recipe = pipeline.bank.recipe
     window = window_of(recipe)
     counts = window.counts if window else None
+    samples = {sample.sha256 for sample in pipeline.bank.manifest.samples}
     for case in track(cases, "inspecting"):
         try:
-            inspection = pipeline.inspect(case.path.read_bytes())
+            payload = case.path.read_bytes()
+            inspection = pipeline.inspect(payload)
         except (FrameError, OSError) as error:
             outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, str(error)))
             notes.append(f"{case.path.name}: {error}")
@@ -172,7 +181,15 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
                 outside += 1
                 continue
             figures.add(inspection.anomaly_map, mask, counts)
-        outcomes.append(Outcome(case, inspection.decision, inspection.score, sum(inspection.stage_ms.values())))
+        known = hashlib.sha256(payload).hexdigest() in samples
+        took_ms = sum(inspection.stage_ms.values())
+        outcomes.append(Outcome(case, inspection.decision, inspection.score, took_ms, sample=known))
+    if known_frames := sum(outcome.sample for outcome in outcomes):
+        notes.insert(
+            0,
+            f"{known_frames} of these {len(outcomes)} frames are samples of this bank: how they score says nothing "
+            "about frames to come; the budget is held against the others",
+        )
     if outside or (recipe.roi and any(case.mask for case in cases)):
         notes.insert(0, f"only what lies inside {_looked_at(recipe)} counts ({_left_out(outside)})")
     manifest = pipeline.bank.manifest

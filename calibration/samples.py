@@ -96,6 +96,8 @@ def read_samples(
     files, odd = _split_odd(found)
     skipped += odd
     if len(files) < MINIMUM:
+        if not files and len({item.reason for item in skipped}) == 1:
+            raise SamplesError(f"samples {folder}: none of {len(paths)} can be used: {skipped[0].reason}")
         why = f"; left out: {skipped[0].path.name} ({skipped[0].reason})" if skipped else ""
         raise SamplesError(
             f"samples {folder}: {len(files)} usable of {len(paths)}, expected at least {MINIMUM} different pictures: "

@@ -112,7 +112,10 @@ def serve(health: Health, registry: CollectorRegistry, *, host: str, port: int, 
         kind = _Server6 if ":" in host else _Server
         server = make_server(host, port, app, server_class=kind, handler_class=_QuietHandler)
     except OSError as error:
-        raise SettingsError(f"metrics: cannot listen on {host}:{port}: {error.strerror or error}") from error
+        raise SettingsError(
+            f"metrics: cannot listen on {host}:{port}: {error.strerror or error}; is another daemon running? "
+            "metrics.port names another one"
+        ) from error
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="http", daemon=True)
     thread.start()
     try:

@@ -28,6 +28,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from inspector import mistakes
 from inspector.errors import SettingsError, SettingsMistakesError, StationNameError
@@ -386,13 +387,23 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
     return root, content
 
 
+def _own(problems: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the lists that are too short for what is wrong in them."""
+    return [
+        problem
+        for problem in problems
+        if problem["type"] != "too_short"
+        or not any(other["loc"][: len(problem["loc"])] == problem["loc"] for other in problems if other is not problem)
+    ]
+
+
 def _validated(
     path: Path, root: yaml.Node, content: dict[Any, Any], overrides: Sequence[Override], *, again: bool = True
 ) -> Settings:
     try:
         return Settings.model_validate(apply(content, overrides), context={"base": path.absolute().parent})
     except ValidationError as error:
-        problems = error.errors(include_url=False)
+        problems = _own(error.errors(include_url=False))
         texts = {mistakes.place(problem) for problem in problems if problem["type"] == "string_type"}
         if again and any(one.loc in texts for one in overrides):
             literal = [one.as_text() if one.loc in texts else one for one in overrides]

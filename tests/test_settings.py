@@ -126,6 +126,12 @@ def test_every_mistake_is_one_line_with_its_key(text: str, told: str, tmp_path: 
     assert complaint(tmp_path, text).startswith(told)
 
 
+def test_a_mistake_in_a_station_is_no_second_one_of_the_list(tmp_path: Path) -> None:
+    said = complaint(tmp_path, SMALLEST.replace("cam1", "+"))
+    assert "stations[0].id" in said
+    assert "more)" not in said
+
+
 def test_several_mistakes_are_counted(tmp_path: Path) -> None:
     assert complaint(tmp_path, SMALLEST + "a: 1\nb: 2\n").endswith("(and 1 more)")
 

@@ -49,7 +49,7 @@ def _chart(comparison: Comparison) -> Markup:
     if all(item.image_auroc is None for item in comparison.judged):
         return Markup("")
     said = (
-        "The higher the more is found, the further left the faster. On the dashed line lies what no other candidate "
+        "The higher the better separated, the further left the faster. On the dashed line lies what no other candidate "
         f"beats at both. Bars are {CONFIDENCE:.0%} intervals: with other frames of this kind each would lie there."
     )
     return section(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from calibration.budget import telling_frames
 from calibration.evaluation import GOOD, Evaluation, Outcome
 from calibration.report import charts
 from calibration.report.examples import examples
@@ -107,8 +108,13 @@ def _budget(evaluation: Evaluation) -> Markup:
         if promise.estimated
         else f"From {promise.samples:,} samples: truly {low:.2%} to {high:.2%} ({CONFIDENCE:.0%} confidence)."
     )
+    enough = telling_frames(promise.max_false_reject)
+    few = f" So few frames cannot tell: that takes about {enough:,}." if kept.among < enough else ""
     verdict, meaning = {
-        "kept": ("Kept", "No more good frames were rejected than the budget allows."),
+        "kept": (
+            "Not refuted" if few else "Kept",
+            f"No more good frames were rejected than the budget allows.{few}",
+        ),
         "by chance": ("Not refuted", "More were rejected than the budget allows, but chance explains that many."),
         "broken": (
             "Broken",

@@ -58,17 +58,18 @@ def _kinds(evaluation: Evaluation, pipeline: Pipeline) -> Iterable[Kind]:
     )
     stopped = sorted((o for o in defective if o.decision in (Decision.UNCERTAIN, Decision.NG)), key=lambda o: o.score)
     closest, others = _halves(stopped)
+    none_stopped = "No defective frame was stopped." if defective else "There was no defective frame."
     yield Kind(
         "Closest calls: defective, only just not passed",
         f"The lowest scores above ok, {score(thresholds.ok)}: what would be missed first if thresholds were raised.",
-        "No defective frame was stopped." if defective else "There was no defective frame.",
+        none_stopped,
         closest,
         NARROW,
     )
     yield Kind(
         "Catches: defective and stopped",
         "The highest scores first; the closest calls are not among them.",
-        "No defective frame was stopped." if defective else "There was no defective frame.",
+        "All that were stopped are among the closest calls, above." if stopped else none_stopped,
         others[::-1],
         CATCHES,
     )

@@ -136,11 +136,15 @@ def as_text(done: "Calibrated", seconds: float) -> str:
     low, high = promise.interval
     if promise.estimated:
         lines += [
-            f"thresholds ok up to {thresholds.ok:.4g}, ng above {thresholds.ng:.4g}, uncertain between",
+            f"thresholds ok up to {thresholds.ok:.4g}, ng above"
+            + (f" {thresholds.ng:.4g}, uncertain between" if thresholds.ng > thresholds.ok else ""),
             f"promise    {promise.samples} samples are too few for {promise.max_false_reject:.2%} false rejects: "
             f"that needs {promise.samples_needed}.",
             f"             ok is vouched for: at most {high:.2%} of good parts score higher (90 % confidence).",
-            "             ng is an ESTIMATE from the tail of the scores; frames between the two are uncertain.",
+            "             ng is an ESTIMATE from the tail of the scores; "
+            + (
+                "frames between the two are uncertain." if thresholds.ng > thresholds.ok else "it is no higher than ok."
+            ),
         ]
     else:
         lines += [

@@ -47,7 +47,8 @@ def check(config: Path, as_json: bool) -> int:
         for warning in warnings:
             click.echo(f"warning  {warning}")
         if not mistakes:
-            click.echo(f"sound    {config}: {stations} station(s)")
+            told = f", {len(warnings)} warning{'s' if len(warnings) != 1 else ''}" if warnings else ""
+            click.echo(f"sound    {config}: {stations} station{'s' if stations != 1 else ''}{told}")
     return 2 if mistakes else 0
 
 

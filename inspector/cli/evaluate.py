@@ -57,10 +57,14 @@ def _text(figures: dict[str, Any]) -> str:
 
 
 def _promise(promise: dict[str, Any] | None) -> list[str]:
+    from calibration.budget import telling_frames
+
     if not promise or promise["chance"] is None:
         return []
     of = f"{promise['rejected']} of {promise['among']} rejected, {promise['max_false_reject']:.2%} allowed"
-    return [f"promise            {promise['word']}: {of}; so many or more by chance: {promise['chance']:.1%}"]
+    enough = telling_frames(promise["max_false_reject"])
+    few = f" (to tell takes about {enough:,} good frames)" if promise["among"] < enough else ""
+    return [f"promise            {promise['word']}: {of}; so many or more by chance: {promise['chance']:.1%}{few}"]
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -107,7 +107,8 @@ def _begin(half: Path, what: str) -> None:
         half.unlink(missing_ok=True)
         half.touch()
     except OSError as error:
-        raise StoreError(f"{what}: {error.strerror}, expected a folder to write to; is the disk mounted?") from error
+        hint = "; is the disk mounted?" if half.parent.is_dir() else f"; {half.parent} is not there"
+        raise StoreError(f"{what}: {error.strerror}, expected a folder to write to{hint}") from error
 
 
 def _copy(source: Path, half: Path, progress: Callable[[float], None]) -> None:

@@ -154,6 +154,6 @@ def test_masks_of_another_size_and_a_test_folder_without_defects(
     cv2.imwrite(str(tmp_path / "mask.png"), np.full((50, 50), 255, np.uint8))
     code, _, err = call(capsys, "calibrate", test / "good", "-o", tmp_path / "b", "--mask", tmp_path / "mask.png")
     assert code == 1
-    assert "0 usable of 3" in err
+    assert "none of 3 can be used" in err
     assert "got 96x96 pixels, but the region of interest" in err
     assert "of frames of 50x50" in err

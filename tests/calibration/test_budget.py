@@ -1,5 +1,6 @@
 """Was the false-reject budget kept: broken by chance as seldom as it says, and where frames are not like samples."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from banks import write_good
 from line import drawn_part
 
-from calibration.budget import UNLIKELY, held_against
+from calibration.budget import UNLIKELY, held_against, telling_frames
 from calibration.evaluation import evaluate
 from calibration.report import write_evaluation
 from calibration.thresholds import limits
@@ -61,12 +62,35 @@ def test_the_page_and_the_object_say_whether_it_was_kept(bank: Path, tmp_path: P
     told = evaluation.to_json()["promise"]
     assert told.keys() == {"max_false_reject", "rejected", "among", "chance", "word"}
     assert (told["word"], told["among"]) == ("kept", 4)
-    assert "No more good frames were rejected than the budget allows." in page(evaluation, pipeline, test, tmp_path)
+    told = page(evaluation, pipeline, test, tmp_path)
+    assert "No more good frames were rejected than the budget allows." in told
+    assert "So few frames cannot tell: that takes about 600." in told
     for seed in range(4):
         (test / "good" / f"{seed:03d}.png").write_bytes(drawn_part(seed, scratched=True))
     evaluation = evaluate(pipeline, test)
     assert evaluation.to_json()["promise"]["word"] == "broken"
     assert "these frames are not like the samples" in page(evaluation, pipeline, test, tmp_path)
+
+
+@pytest.mark.parametrize(("budget", "frames"), [(0.05, 60), (0.01, 300), (0.005, 600)])
+def test_so_many_frames_without_a_reject_tell(budget: float, frames: int) -> None:
+    """Fewer would have no reject in more than one of twenty cases where the rate is the budget's."""
+    assert telling_frames(budget) == frames
+    assert (1 - budget) ** frames < 0.05
+    assert (1 - budget) ** (frames * 0.98) > 0.045
+
+
+def test_the_samples_themselves_tell_nothing(bank: Path, tmp_path: Path) -> None:
+    test = tmp_path / "test"
+    shutil.copytree(bank.parent / "good", test / "good")
+    evaluation = evaluate(Pipeline.open(bank), test)
+    assert evaluation.to_json()["promise"]["word"] == "unknown"
+    assert evaluation.notes[1].startswith("10 of these 10 frames are samples of this bank")
+    write_good(test / "scratch", 1, first_seed=500)
+    write_good(tmp_path / "more", 2, first_seed=700)
+    for number, file in enumerate((tmp_path / "more").iterdir()):
+        file.rename(test / "good" / f"new{number}.png")
+    assert evaluate(Pipeline.open(bank), test).to_json()["promise"]["among"] == 2
 
 
 def page(evaluation, pipeline, test, folder):  # type: ignore[no-untyped-def]

@@ -133,13 +133,21 @@ def test_the_front_is_what_nothing_beats_at_both() -> None:
     [
         ([judged("a", 0.95, 50, (0, 0)), judged("b", 0.94, 10, (-0.01, 0.03))], "b cannot be told from it"),
         ([judged("a", 0.95, 10, (0, 0)), judged("b", 0.94, 50, (-0.01, 0.03))], "1 other cannot be told from it"),
-        ([judged("a", 0.95, 50, (0, 0)), judged("b", 0.80, 10, (0.05, 0.2))], "All others find less"),
+        ([judged("a", 0.95, 50, (0, 0)), judged("b", 0.80, 10, (0.05, 0.2))], "All others separate less"),
         ([judged("a", 0.95, 50, (0, 0))], "nothing to compare it with"),
         ([judged("a", None, 50), judged("b", None, 10)], "Accuracy cannot be told"),
     ],
 )
 def test_the_conclusion_says_no_more_than_the_frames_do(listed: list[Judged], said: str) -> None:
     assert said in " ".join(conclusion(Comparison(tuple(listed), (), False, 10, 10, ())))
+
+
+def test_the_conclusion_tells_who_lets_fewer_defects_pass() -> None:
+    best, other = judged("a", 0.95, 50, (0, 0)), judged("b", 0.90, 10, (0.01, 0.2))
+    best, other = replace(best, escape_rate=0.5), replace(other, escape_rate=0.25)
+    said = " ".join(conclusion(Comparison((best, other), (), False, 10, 10, ())))
+    assert "At the banks' thresholds b lets fewer defects pass: 25.0% against 50.0%." in said
+    assert "fewer defects" not in " ".join(conclusion(Comparison((other, best), (), False, 10, 10, ())))
 
 
 def test_a_candidate_that_fails_is_told_and_the_others_go_on(parts: Path, tmp_path: Path) -> None:

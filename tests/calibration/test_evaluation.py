@@ -209,6 +209,11 @@ def test_a_frame_that_cannot_be_inspected_is_an_error_and_neither_passed_nor_rej
     assert figures["notes"][0].startswith("broken.png: frame: PNG")
 
 
+def test_a_whole_data_set_is_no_folder_of_labelled_frames(pipeline: Pipeline, labelled: Path) -> None:
+    with pytest.raises(SamplesError, match=r"is a whole data set, expected .* did you mean .*/test\?$"):
+        evaluate(pipeline, labelled.parent)
+
+
 @pytest.mark.parametrize("make", [lambda p: p / "none", lambda p: p], ids=["missing", "empty"])
 def test_no_pictures(pipeline: Pipeline, tmp_path: Path, make: object) -> None:
     with pytest.raises(SamplesError, match=r"no such folder|no picture in it; expected good/"):

@@ -40,7 +40,7 @@ def warnings(path: Path, **environment: str) -> list[str]:
 
 def test_sound_settings_are_called_so(tmp_path: Path, bank: Path) -> None:
     path = written(tmp_path, bank)
-    assert inspector("config", "check", "-c", path).endswith(f"sound    {path}: 1 station(s)\n")
+    assert inspector("config", "check", "-c", path).endswith(f"sound    {path}: 1 station\n")
     assert [warning for warning in warnings(path) if "in memory" not in warning] == []
 
 
