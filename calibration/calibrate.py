@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from calibration.backbone import OpenBackbone, open_backbone
-from calibration.caveats import caveats
+from calibration.caveats import caveats, rests_on_suspects
 from calibration.choice import Choice, choose
 from calibration.export import embedding_graph
 from calibration.finetune import Tuned
@@ -197,6 +197,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         operation = ", ".join(["calibrate", *done])
         manifest = _manifest(draft, recipe, backbone, engine, memory, radius, listed, image, pixel, operation, options)
         bank_files.write_manifest(draft, manifest)
+    resting = None if twice else rests_on_suspects(found.scores, suspects, image.promise, image.ok)
     return Calibrated(
         path=out_dir,
         bank_id=manifest.id,
@@ -212,7 +213,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         excluded=twice,
         trimmed=prepared.trimmed,
         extent=extent_of(recipe, manifest.grid_hw),
-        caveats=caveats(samples),
+        caveats=(*caveats(samples), *([resting] if resting else [])),
         tuned=tuned,
     )
 

@@ -1,14 +1,21 @@
 """What a set of good samples cannot tell, whatever is calculated from it: said wherever its bank is introduced."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from calibration.samples import Samples
-from calibration.suspects import FEWEST, nearest_of
+from calibration.samples import MINIMUM, Samples
+from calibration.suspects import FEWEST, Suspect, nearest_of
+from calibration.thresholds import limits
+from inspector.bank import Promise
+from inspector.types import Float32Array
 
 HARDLY: Final = 0.5
 """Grey levels (of 255) by which small pictures of different parts differ at least, usually ten times as much."""
+
+LOWER: Final = 0.9
+"""Of the threshold: what suspicious samples raise it by is told from a tenth on."""
 
 COMPARED: Final = 200
 """Samples that are compared with one another at most."""
@@ -17,6 +24,26 @@ COMPARED: Final = 200
 def caveats(samples: Samples) -> tuple[str, ...]:
     """A sentence for each thing that these samples leave open; none for a sound set."""
     return tuple(said for said in (_few(samples), _alike(samples), _sizes(samples)) if said)
+
+
+def rests_on_suspects(scores: Float32Array, suspects: Sequence[Suspect], promise: Promise, ok: float) -> str | None:
+    """Where outlying samples set the threshold: a defect among the samples is a sample that must pass.
+
+    scores: of all samples, by their numbers. ok: the threshold that they set.
+    """
+    outlying = [item for item in suspects if any(doubt.kind == "outlying" for doubt in item.doubts)]
+    others = np.delete(scores, [item.index for item in outlying])
+    if not outlying or len(others) < MINIMUM:
+        return None
+    without = limits(others, promise.max_false_reject).ok
+    if without > LOWER * ok:
+        return None
+    named = max(outlying, key=lambda item: float(scores[item.index])).name
+    which = named if len(outlying) == 1 else f"{named} and {len(outlying) - 1} more"
+    return (
+        f"ok rests on outlying samples ({which}): without them it would be {without:.3g}, not {ok:.3g}; look at them "
+        "first, for what is wrong with them will pass"
+    )
 
 
 def _few(samples: Samples) -> str | None:

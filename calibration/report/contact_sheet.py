@@ -111,7 +111,12 @@ def _figures(calibrated: Calibrated) -> list[tuple[str, str, str]]:
     if promise.estimated:
         kept = (
             f"{promise.samples:,} samples are too few for {promise.max_false_reject:.2%}, which needs "
-            f"{promise.samples_needed:,}: ng is an estimate, and what lies between ok and ng is uncertain."
+            f"{promise.samples_needed:,}: ng is an estimate"
+            + (
+                ", and what lies between ok and ng is uncertain."
+                if thresholds.ng > thresholds.ok
+                else ", no higher than ok."
+            )
         )
     else:
         kept = f"Of good parts like these; truly {low:.2%} to {high:.2%} (90% confidence)."

@@ -56,7 +56,7 @@ def calibrate(
     if as_json:
         click.echo(json.dumps(as_object(done, seconds) | ({"report": str(page)} if page else {})))
     else:
-        click.echo(as_text(done, seconds) + (f"\nreport     {page}" if page else ""))
+        click.echo(as_text(done, seconds, page) + (f"\nreport     {page}" if page else ""))
 
 
 def _recipe(file: Path | None, mask: Path | None) -> "Recipe":
@@ -114,8 +114,8 @@ def as_object(done: "Calibrated", seconds: float) -> dict[str, Any]:
     }
 
 
-def as_text(done: "Calibrated", seconds: float) -> str:
-    """What a person reads."""
+def as_text(done: "Calibrated", seconds: float, page: Path | None = None) -> str:
+    """What a person reads. page: the contact sheet, where one was written."""
     promise, thresholds = done.promise, done.thresholds
     lines = [
         f"bank       {done.path}  ({done.bank_id}): {done.vectors} vectors of {done.dim} from {done.samples} samples, "
@@ -132,7 +132,7 @@ def as_text(done: "Calibrated", seconds: float) -> str:
         if len(done.skipped) > 10:
             lines.append(f"             … and {len(done.skipped) - 10} more (--json lists all)")
     if done.suspects or done.excluded:
-        lines.append(_suspects(done))
+        lines.append(_suspects(done, page))
     low, high = promise.interval
     if promise.estimated:
         lines += [
@@ -171,11 +171,12 @@ def _choice(choice: "Choice") -> list[str]:
     return lines
 
 
-def _suspects(done: "Calibrated") -> str:
+def _suspects(done: "Calibrated", page: Path | None) -> str:
     kinds = Counter(item.doubts[0].kind for item in done.suspects)
     said = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     if not done.excluded:
-        return f"suspects   {said}: --report DIR shows them, --exclude-suspects leaves them out"
+        shown = f"{page} shows them" if page else "--report DIR shows them"
+        return f"suspects   {said}: {shown}, --exclude-suspects leaves them out"
     return (
         f"suspects   {said or 'none'}: left out; were they good after all, up to {done.left_out:.1%} more good parts "
         f"are rejected\n             of the others {done.trimmed:.1%} of the patches are left out: few show the like"

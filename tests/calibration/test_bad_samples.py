@@ -89,7 +89,7 @@ def test_one_odd_size_is_left_out_and_mixed_sizes_are_warned_of(tmp_path: Path) 
     good = write_good(tmp_path / "good", 12)
     (good / "odd.png").write_bytes(with_opencv(smooth_picture(50, 96), ".png"))
     done = calibrated(good)
-    assert done.caveats == ()
+    assert not any("sizes" in caveat for caveat in done.caveats)
     assert [item.reason for item in done.skipped] == ["96x50 pixels, the others are 96x96"]
     for number in range(6):
         small = cv2.resize(cv2.imread(str(good / f"{number:03d}.png")), (96, 60 + number))

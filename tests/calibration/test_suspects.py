@@ -160,6 +160,13 @@ def test_calibration_names_the_scratched_part(kept: Calibrated) -> None:
     assert kept.left_out == 0
 
 
+def test_calibration_tells_which_suspects_the_threshold_rests_on(kept: Calibrated, excluded: Calibrated) -> None:
+    (said,) = (caveat for caveat in kept.caveats if "rests on" in caveat)
+    assert "zz <scratched>.png" in said
+    assert f"not {kept.thresholds.ok:.3g}" in said
+    assert not any("rests on" in caveat for caveat in excluded.caveats)
+
+
 def test_excluded_samples_are_neither_in_the_bank_nor_in_the_thresholds(
     kept: Calibrated, excluded: Calibrated, folder: Path, tmp_path: Path
 ) -> None:
@@ -230,8 +237,9 @@ def test_the_command_line_tells_of_them(folder: Path, tmp_path: Path, capsys: py
     recipe.write_text("size_wh: [64, 64]\nvectors: 64\n", encoding="utf-8")
     given = ["calibrate", str(folder), "--recipe", str(recipe), "--folds", "4", "-o"]
     with pytest.raises(SystemExit, match="0"):
-        main([*given, str(tmp_path / "a")])
+        main([*given, str(tmp_path / "a"), "--report", str(tmp_path / "sheet")])
     said = capsys.readouterr().out
+    assert f"{tmp_path / 'sheet' / 'calibration.html'} shows them" in " ".join(said.split())
     assert "outlying" in said
     assert "--exclude-suspects leaves them out" in said
     with pytest.raises(SystemExit, match="0"):
