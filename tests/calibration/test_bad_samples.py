@@ -96,9 +96,9 @@ def test_one_odd_size_is_left_out_and_mixed_sizes_are_warned_of(tmp_path: Path) 
         cv2.imwrite(str(good / f"{number:03d}.png"), small)
     done = calibrated(good, replace=True)
     assert done.skipped == ()
-    assert done.caveats == (
+    assert done.caveats[0] == (
         "the samples are of 8 sizes, 96 to 96 pixels wide and 50 to 96 high; each is drawn to the recipe's size, so "
-        "that a part of wrong size or proportions cannot be told from a good one",
+        "that a part of wrong size or proportions cannot be told from a good one"
     )
 
 
