@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 STRIDES = (8, 16)
 """Where layers are taken when the recipe names none: fine enough to place a defect, deep enough to mean something."""
 
+_NO_SUCH_FILE = "backbone weights {file}: no such file; expected a safetensors file"
+
 
 @dataclass(frozen=True)
 class OpenBackbone:
@@ -98,6 +100,8 @@ def _builtin_weights(file: Path | None) -> tuple[builtin.BuiltinWeights, bytes]:
 
 
 def _open_timm(name: str, file: Path | None, recipe: Recipe) -> OpenBackbone:
+    if file is not None and not file.is_file():
+        raise BackboneError(_NO_SUCH_FILE.format(file=file))  # torch takes seconds to import
     model = _timm_model(name, recipe.layers, pretrained=file is None)
     if file is not None:
         _load_timm_weights(model, file)
@@ -140,7 +144,8 @@ def _timm_model(name: str, layers: Sequence[str], *, pretrained: bool = False) -
         indices = sorted(names.index(layer) for layer in wanted)
         model: nn.Module = timm.create_model(name, features_only=True, out_indices=indices, pretrained=pretrained)
     except (AttributeError, RuntimeError, OSError, ValueError) as error:
-        raise BackboneError(f"backbone timm:{name}: {error}") from error
+        hint = f"; without a network name a file: timm:{name}@weights.safetensors" if pretrained else ""
+        raise BackboneError(f"backbone timm:{name}: {error}{hint}") from error
     return model
 
 
@@ -150,7 +155,7 @@ def _load_timm_weights(model: "nn.Module", file: Path) -> None:
     try:
         loaded = load_file(file)
     except FileNotFoundError as error:
-        raise BackboneError(f"backbone weights {file}: no such file; expected a safetensors file") from error
+        raise BackboneError(_NO_SUCH_FILE.format(file=file)) from error
     except (OSError, SafetensorError) as error:
         raise BackboneError(f"backbone weights {file}: not a readable safetensors file ({error})") from error
     # timm joins the first names of some families with `_` in a features-only model: features_conv0 for features.conv0.
