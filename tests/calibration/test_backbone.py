@@ -155,11 +155,12 @@ def test_the_hub_is_asked_only_without_a_file(monkeypatch: pytest.MonkeyPatch) -
         return create(name, **options)
 
     monkeypatch.setattr(timm, "create_model", offline)
-    assert refused("timm:resnet10t") == "backbone timm:resnet10t: the hub cannot be reached"
+    said = refused("timm:resnet10t")
+    assert said.startswith("backbone timm:resnet10t: the hub cannot be reached; without a network name a file: timm:")
     assert asked == [False, True]
 
 
-def test_without_timm_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_timm_the_error_says_what_to_install(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *rest: Any) -> Any:
@@ -168,7 +169,8 @@ def test_without_timm_the_error_says_what_to_install(monkeypatch: pytest.MonkeyP
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert "timm is not installed; install inspector[calibrate], or use builtin" in refused("timm:resnet10t@x")
+    assert "timm is not installed; install inspector[calibrate], or use builtin" in refused(f"timm:resnet10t@{weights}")
+    assert "nowhere: no such file" in refused("timm:resnet10t@nowhere")
 
 
 @pytest.mark.usefixtures("no_hub")
