@@ -6,4 +6,4 @@ RUN apt-get update \
 USER mosquitto
 VOLUME /var/lib/mosquitto
 EXPOSE 8883
-CMD ["/usr/sbin/mosquitto", "-c", "/etc/mosquitto/conf.d/inspector.conf"]
+CMD ["/usr/sbin/mosquitto", "-c", "/etc/mosquitto/mosquitto.conf"]

@@ -43,10 +43,21 @@ class Mosquitto:
 
     host = "127.0.0.1"
 
-    def __init__(self, folder: Path, *, options: tuple[str, ...] = (), configuration: str | None = None) -> None:
-        """options: lines added to the configuration. configuration: used instead, `{port}` filled in."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        options: tuple[str, ...] = (),
+        configuration: str | None = None,
+        included: str | None = None,
+    ) -> None:
+        """options: lines added to the configuration. configuration: used instead, `{port}` filled in.
+
+        included: `conf.d/inspector.conf` in `folder`, `{port}` filled in, which the configuration has to include.
+        """
         self.folder = folder
         self._own = configuration
+        self._included = included
         self.port = 0
         self.log = folder / "mosquitto.log"
         self._options = options
@@ -54,6 +65,9 @@ class Mosquitto:
 
     def _configure(self) -> Path:
         path = self.folder / "mosquitto.conf"
+        if self._included is not None:
+            (self.folder / "conf.d").mkdir(exist_ok=True)
+            (self.folder / "conf.d" / "inspector.conf").write_text(self._included.replace("{port}", str(self.port)))
         path.write_text(self._lines() if self._own is None else self._own.replace("{port}", str(self.port)))
         return path
 

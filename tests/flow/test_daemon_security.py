@@ -50,10 +50,10 @@ def guarded(certificates: Path, tmp_path: Path) -> Iterator[Mosquitto]:
     for theirs, ours in (
         ("listener 8883", "listener {port} 127.0.0.1"),
         ("/etc/mosquitto/certs", str(certificates)),
-        ("/var/lib/mosquitto/", f"{folder}/"),
         ("/etc/mosquitto", str(folder)),
     ):
         text = text.replace(theirs, ours)
+    text += f"persistence_location {folder}/\n"
     if os.geteuid() == 0:
         text = f"user root\n{text}"
     broker = Mosquitto(folder, configuration=text)

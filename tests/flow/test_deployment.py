@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -47,23 +48,63 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path / "docker" / "secrets"
 
 
+DEBIANS = """\
+pid_file /run/mosquitto/mosquitto.pid
+
+persistence true
+persistence_location /var/lib/mosquitto/
+
+log_dest file /var/log/mosquitto/mosquitto.log
+
+include_dir /etc/mosquitto/conf.d
+"""
+"""/etc/mosquitto/mosquitto.conf of the package mosquitto in Debian 12, without its comments."""
+
+
+def plant_broker(main: str, secrets: Path, folder: Path) -> Mosquitto:
+    """A broker with this main file and configs/mosquitto.conf in its conf.d, at its own port and paths."""
+    ours = (ROOT / "configs" / "mosquitto.conf").read_text()
+    for theirs, name in SECRETS.items():
+        ours = ours.replace(f" {theirs}\n", f" {secrets / name}\n")
+    ours = ours.replace("/etc/mosquitto/acl", str(secrets.parent.parent / "configs" / "mosquitto.acl"))
+    for theirs in ("/run/mosquitto/", "/var/lib/mosquitto/", "/var/log/mosquitto/"):
+        main = main.replace(theirs, f"{folder}/its-")
+    main = main.replace("its-\n", "\n").replace("/etc/mosquitto/conf.d", str(folder / "conf.d"))
+    if os.geteuid() == 0:
+        main = f"user root\n{main}"
+    return Mosquitto(folder, configuration=main, included=ours.replace("listener 8883", "listener {port} 127.0.0.1"))
+
+
 @pytest.fixture
 def broker(secrets: Path, tmp_path: Path) -> Iterator[Mosquitto]:
-    text = (ROOT / "configs" / "mosquitto.conf").read_text()
-    for theirs, name in SECRETS.items():
-        text = text.replace(f" {theirs}\n", f" {secrets / name}\n")
-    for theirs, ours in (
-        ("listener 8883", "listener {port} 127.0.0.1"),
-        ("/etc/mosquitto/acl", str(tmp_path / "configs" / "mosquitto.acl")),
-        ("/var/lib/mosquitto/", f"{tmp_path}/"),
-    ):
-        text = text.replace(theirs, ours)
-    if os.geteuid() == 0:
-        text = f"user root\n{text}"
-    server = Mosquitto(tmp_path / "broker", configuration=text)
+    server = plant_broker((ROOT / "docker" / "mosquitto.conf").read_text(), secrets, tmp_path / "broker")
     server.start()
     yield server
     server.stop()
+
+
+def test_debians_own_broker_takes_our_file_into_its_folder(secrets: Path, tmp_path: Path) -> None:
+    """What is said in both files would keep it from starting."""
+    folder = tmp_path / "broker"
+    server = plant_broker(DEBIANS, secrets, folder)
+    server.start()
+    try:
+        context = ssl.create_default_context(cafile=str(secrets / "ca.pem"))
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain:
+            context.wrap_socket(plain, server_hostname="127.0.0.1").close()
+    finally:
+        server.stop()
+    assert (folder / "mosquitto.db").exists()
+
+
+def test_the_container_of_the_broker_reads_both_files() -> None:
+    volumes = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]["broker"]["volumes"]
+    read = {volume.split(":")[1]: volume.split(":")[0] for volume in volumes}
+    assert read["/etc/mosquitto/mosquitto.conf"] == "./mosquitto.conf"
+    assert read["/etc/mosquitto/conf.d/inspector.conf"] == "../configs/mosquitto.conf"
+    image = (ROOT / "docker" / "mosquitto.Dockerfile").read_text()
+    assert 'CMD ["/usr/sbin/mosquitto", "-c", "/etc/mosquitto/mosquitto.conf"]' in image
+    assert "include_dir /etc/mosquitto/conf.d\n" in (ROOT / "docker" / "mosquitto.conf").read_text()
 
 
 def test_each_secret_is_where_compose_puts_it() -> None:
@@ -94,13 +135,13 @@ def test_a_frame_goes_through_what_compose_wires(secrets: Path, broker: Mosquitt
     folder = tmp_path / "daemon"
     folder.mkdir()
     with Daemon(folder, port=broker.port, bank=bank) as daemon:
-        settings = yaml.safe_load(text)
-        settings["broker"] |= {"host": "127.0.0.1", "port": broker.port}
-        settings["data_dir"] = "data"
-        settings["metrics"]["port"] = daemon.http
-        settings["review"]["port"] = free_port()
-        settings["stations"][0]["bank"] = str(bank)
-        daemon.settings = settings
+        said = yaml.safe_load(text)
+        said["broker"] |= {"host": "127.0.0.1", "port": broker.port}
+        said["data_dir"] = "data"
+        said["metrics"]["port"] = daemon.http
+        said["review"]["port"] = free_port()
+        said["stations"][0]["bank"] = str(bank)
+        daemon.settings = said
         daemon.start(ready=False)
         token = {"Authorization": f"Bearer {(secrets / 'metrics-token').read_text().strip()}"}
         wait_until(lambda: daemon.get("/readyz", **token)[0] == 200 or not daemon.running, "the daemon is ready")
@@ -114,9 +155,9 @@ def test_a_frame_goes_through_what_compose_wires(secrets: Path, broker: Mosquitt
         with Camera(broker.port, prepare=as_cam1) as camera:
             camera.send(frame(1, station=CAM1))
         wait_until(lambda: daemon.rows("SELECT outcome FROM frames") == [("verdict",)], "a verdict")
-        page = f"https://127.0.0.1:{settings['review']['port']}/login"
+        page = f"https://127.0.0.1:{said['review']['port']}/login"
         trusting = ssl.create_default_context(cafile=str(secrets / "ca.pem"))
-        wait_until(lambda: listening(settings["review"]["port"]), "the review page listens")
+        wait_until(lambda: listening(said["review"]["port"]), "the review page listens")
         with urllib.request.urlopen(page, context=trusting, timeout=60) as answer:
             assert answer.status == 200
         assert healthy(folder) == 0
