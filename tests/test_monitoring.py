@@ -321,3 +321,12 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         units.append(str(here))
     done = subprocess.run([program, "verify", *units], capture_output=True, timeout=100)
     assert (done.returncode, done.stderr.decode()) == (0, "")
+
+
+@pytest.mark.parametrize("unit", sorted(SYSTEMD.glob("*.service")), ids=lambda unit: unit.name)
+def test_no_unit_opens_the_folders_of_the_daemon_to_others(unit: Path) -> None:
+    """systemd sets the mode of a state folder at each start, to 0755 when not told otherwise."""
+    said = dict(line.split("=", 1) for line in unit.read_text().splitlines() if "=" in line and line[0] != "#")
+    folders = {key for key in ("StateDirectory", "ConfigurationDirectory") if key in said}
+    assert "StateDirectory" in folders
+    assert {key: said.get(f"{key}Mode") for key in folders} == dict.fromkeys(folders, "0750")
