@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes what docker/compose.yaml needs and nobody else should have: a CA, the certificates of the broker and of the review
 # page, a password for each client of configs/mosquitto.acl, the token of /metrics, Grafana's password. What is there
-# already is kept.
+# already is kept. docs/deployment.md says where the files go on a box without containers.
 #   docker/prepare.sh NAME...      the names and addresses under which cameras and browsers reach this box
 set -eu
 umask 077

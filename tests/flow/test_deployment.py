@@ -1,6 +1,7 @@
 """What docker/compose.yaml wires, run without containers: secrets, broker, settings and health check fit together."""
 
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -16,6 +17,7 @@ from line import CAM1, Camera, Daemon, frame
 from paho.mqtt.client import Client
 from services import Mosquitto, listening, wait_until
 
+from inspector import settings
 from inspector.demo.port import free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -126,6 +128,21 @@ def test_secrets_are_made_once_and_kept_from_others(secrets: Path) -> None:
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
     for secret in compose["secrets"].values():
         assert (secrets / Path(secret["file"]).name).read_text().strip()
+
+
+def test_the_files_of_a_box_without_containers_are_those_that_are_made(secrets: Path, tmp_path: Path) -> None:
+    """The settings in docs/deployment.md are settings, and what they name is put beside them."""
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"^```yaml\n(# /etc/inspector/inspector\.yaml\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    [names] = re.findall(r"^for name in (.*); do$", page, re.MULTILINE)
+    for name in names.split():
+        shutil.copy(secrets / name, tmp_path)
+    (tmp_path / "inspector.yaml").write_text(text)
+    loaded = settings.load(tmp_path / "inspector.yaml")
+    assert loaded.data_dir == Path("/var/lib/inspector")
+    assert loaded.metrics.token_file == tmp_path / "metrics-token"
+    for name in re.findall(r"docker/secrets/([\w.-]+)", page):
+        assert (secrets / name).is_file(), name
 
 
 def test_a_frame_goes_through_what_compose_wires(secrets: Path, broker: Mosquitto, bank: Path, tmp_path: Path) -> None:
