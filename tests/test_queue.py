@@ -140,6 +140,19 @@ def test_what_no_database_can_hold_is_not_found(text: str, database: Engine, que
     assert queue.find(part=text) == queue.find(station=text, frame_id=text) == []
 
 
+@pytest.mark.parametrize(("end", "frames"), [(time(6), 150), (time(5, 30), 147)])
+def test_a_shift_of_a_day_has_all_its_hours_where_clocks_go_back(
+    database: Engine, queue: ReviewQueue, end: time, frames: int
+) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    since = datetime(2026, 10, 23, 6, tzinfo=berlin).astimezone(UTC)
+    at = [since + timedelta(minutes=30 * number) for number in range(2 * 75)]
+    filled(database, *(verdict(number, received_at=one, decided_at=one) for number, one in enumerate(at)))
+    shift = ShiftHours(time(6), end, berlin)
+    found = queue.counts(QueueFilter(shift=shift, since=since, until=since + timedelta(hours=75)))
+    assert found.matching == frames
+
+
 def test_a_shift_is_its_hours_in_the_zone_of_the_plant(database: Engine, queue: ReviewQueue) -> None:
     berlin = ZoneInfo("Europe/Berlin")
     night = ShiftHours(time(22), time(6), berlin)

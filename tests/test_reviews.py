@@ -35,6 +35,19 @@ def test_a_disposition_is_on_the_frame_and_in_the_audit(database: Engine, review
     assert (said.note, said.version, said.at) == ("deep", 1, row.reviewed_at)
 
 
+def test_who_counts_while_many_decide_counts_each(database: Engine, reviews: Reviews) -> None:
+    ids = filled(database, *(verdict(number) for number in range(160)))
+    last, counted = reviews.since(None)[0], 0
+    with ThreadPoolExecutor(8) as many:
+        said = [many.submit(reviews.dispose, one, to="defect", reviewer="ann", version=0) for one in ids]
+        while counted < len(ids):
+            done = all(one.done() for one in said)
+            last, found = reviews.since(last)
+            counted += sum(found.values())
+            assert not done or counted == len(ids)
+    assert counted == len(ids)
+
+
 def test_a_note_goes_and_comes_with_what_it_was_said_of(database: Engine, reviews: Reviews) -> None:
     (frame,) = filled(database, verdict(1))
     first = reviews.dispose(frame, to="defect", reviewer="ann", version=0, note="  deep,\nat the rim 😀 \n")

@@ -1,7 +1,7 @@
 """`inspector export`."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +42,7 @@ def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
     from inspector.errors import UsageError
     from inspector.review.export import annotations, bundle, table
     from inspector.review.export.coco import size_of
-    from inspector.store import Archive, ReviewQueue, open_database
+    from inspector.store import Archive, ReviewQueue, Tally, open_database
     from inspector.web.filters import QueueQuery
 
     loaded = settings.load(config)
@@ -54,13 +54,18 @@ def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
     filters = query.filter(loaded.review)
     archive = Archive(loaded.data_dir / "frames")
     size, types = size_of(archive.path), loaded.review.defect_types
-    with open_database(loaded.database_url) as engine, _written(output) as file, _counted() as counted:
-        rows = counted(ReviewQueue(engine).walk(filters))
-        if kind == "zip":
-            file.writelines(bundle(rows, archive.read, size, types, datetime.now(UTC)))
-        else:
-            parts = table(rows) if kind == "csv" else annotations(rows, size, types)
-            file.writelines(part.encode() for part in parts)
+    with open_database(loaded.database_url) as engine:
+        with _written(output) as file:
+            counted = _Counted(ReviewQueue(engine).walk(filters))
+            if kind == "zip":
+                file.writelines(bundle(counted, archive.read, size, types, datetime.now(UTC)))
+            else:
+                parts = table(counted) if kind == "csv" else annotations(counted, size, types)
+                file.writelines(part.encode() for part in parts)
+        click.echo(f"{output}: {counted.number:,} frame{'s' if counted.number != 1 else ''}", err=True)
+        if not counted.number:
+            stations = ", ".join(Tally(engine).stations()) or "none"
+            click.echo(f"no frame matches; stations that the ledger has frames of: {stations}", err=True)
 
 
 @contextmanager
@@ -78,19 +83,19 @@ def _written(output: Path) -> Iterator[IO[bytes]]:
         draft.unlink(missing_ok=True)
 
 
-@contextmanager
-def _counted() -> Iterator[Callable[[Iterator["FrameRow"]], Iterator["FrameRow"]]]:
-    """Counts rows on a terminal while they pass."""
-    on_terminal, number = sys.stderr.isatty(), 0
+class _Counted:
+    """Counts rows while they pass, and tells a terminal."""
 
-    def count(rows: Iterator["FrameRow"]) -> Iterator["FrameRow"]:
-        nonlocal number
-        for row in rows:
-            number += 1
-            if on_terminal and number % 500 == 0:
-                click.echo(f"\r{number:,} frames", nl=False, err=True)
-            yield row
+    def __init__(self, rows: Iterator["FrameRow"]) -> None:
+        self._rows = rows
+        self.number = 0
 
-    yield count
-    if on_terminal:
-        click.echo(f"\r{number:,} frames", err=True)
+    def __iter__(self) -> Iterator["FrameRow"]:
+        return self
+
+    def __next__(self) -> "FrameRow":
+        row = next(self._rows)
+        self.number += 1
+        if sys.stderr.isatty() and self.number % 500 == 0:
+            click.echo(f"\r{self.number:,} frames", nl=False, err=True)
+        return row

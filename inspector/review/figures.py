@@ -170,14 +170,20 @@ def pareto(judged: Iterable[Judged], most: int = 9) -> tuple[Bar, ...]:
 
 
 def false_rejects(course: Iterable[Course], judged: Sequence[Judged]) -> FalseRejects:
-    """The share of good parts that were rejected. Ok frames count as good but for the defects found among them."""
+    """The share of good parts that were rejected. Ok frames count as good but for the defects found among them.
+
+    The interval holds whatever the frames turn out to be that wait: its upper end takes those that are ng for good and
+    those that are uncertain for defects, which leaves the fewest good ones.
+    """
     outcomes = _outcomes(course)
     found = _number(judged, lambda j: j.word == "ng" and j.disposition == "false_alarm")
     defects = _number(judged, lambda j: j.disposition == "defect")
     waiting = _number(judged, lambda j: j.word == "ng" and j.disposition in (None, "unsure"))
     verdicts = outcomes["ok"] + outcomes["ng"] + outcomes["uncertain"]
+    doubtful = _number(judged, lambda j: j.word == "uncertain" and j.disposition in (None, "unsure"))
     good = max(found, verdicts - defects - waiting)
-    bounds = lower(found, good + waiting), upper(found + waiting, good + waiting)
+    fewest = max(found, good - doubtful)
+    bounds = lower(found, good + waiting), upper(found + waiting, fewest + waiting)
     return FalseRejects(Rate(found, good, *bounds), found, waiting)
 
 

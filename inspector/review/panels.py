@@ -87,7 +87,7 @@ def tiles(found: Figures, agreed: Agreement, waited: Waiting) -> list[Tile]:
         Tile(
             "Uncertain",
             share(found.uncertain.value),
-            f"{found.outcomes['uncertain']:,} frames that the bank leaves to people",
+            f"{count(found.outcomes['uncertain'], 'frame')} that the bank leaves to people",
         ),
         Tile("Time to review", duration(waited.median_s), _waited(waited)),
         Tile("Agreement", share(agreed.same.value), _agreed(agreed)),

@@ -6,6 +6,9 @@ from inspector.charts.wording import count
 from inspector.review.panels import share
 from inspector.review.preview import Estimate, Evidence, Preview
 
+_PASSED = "Frames that passed count as good."
+_EARLY = "How many a shift is told once there are frames of a whole one."
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -35,15 +38,18 @@ def _false_rejects(evidence: Evidence, chosen: Preview, in_use: Preview) -> Said
     meaning = "false rejects per shift"
     if chosen.false_rejects is None:
         return Said("false_rejects", "–", meaning, "–", "No frame was recorded with this bank yet.")
-    low, high = _number(chosen.false_rejects.low), _number(chosen.false_rejects.high)
-    detail = (
-        f"{low} to {high} with 95 % confidence: {chosen.rejected:,} of {count(evidence.good, 'good frame')} in "
-        f"{_shifts(evidence.shifts)}. Frames that passed count as good."
-    )
+    among = f"{chosen.rejected:,} of {count(evidence.good, 'good frame')}"
+    if evidence.shifts < 1:
+        meaning, value, now = "false rejects so far", f"{chosen.rejected:,}", f"{in_use.rejected:,}"
+        detail = f"{among}. {_EARLY} {_PASSED}"
+    else:
+        value, now = _value(chosen.false_rejects), _value(in_use.false_rejects)
+        low, high = _number(chosen.false_rejects.low), _number(chosen.false_rejects.high)
+        detail = f"{low} to {high} with 95 % confidence: {among} in {_shifts(evidence.shifts)}. {_PASSED}"
     if chosen.waiting_rejected:
         many = count(chosen.waiting_rejected, "frame that nobody has decided", "frames that nobody has decided")
         detail += f" {many} would be rejected too."
-    return Said("false_rejects", _value(chosen.false_rejects), meaning, _value(in_use.false_rejects), detail)
+    return Said("false_rejects", value, meaning, now, detail)
 
 
 def _missed(evidence: Evidence, chosen: Preview, in_use: Preview, elsewhere: int) -> Said:
@@ -62,6 +68,9 @@ def _to_review(evidence: Evidence, chosen: Preview, in_use: Preview) -> Said:
     meaning = "uncertain per shift to review"
     if chosen.to_review is None:
         return Said("to_review", "–", meaning, "–", "No frame was recorded with this bank yet.")
+    if evidence.shifts < 1:
+        so_far = f"{count(chosen.uncertain, 'frame')}. {_EARLY}"
+        return Said("to_review", f"{chosen.uncertain:,}", "uncertain so far", f"{in_use.uncertain:,}", so_far)
     low, high = _number(chosen.to_review.low), _number(chosen.to_review.high)
     detail = f"{low} to {high} with 95 % confidence: {chosen.uncertain:,} frames in {_shifts(evidence.shifts)}."
     return Said("to_review", _value(chosen.to_review), meaning, _value(in_use.to_review), detail)

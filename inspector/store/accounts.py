@@ -31,6 +31,9 @@ _TOUCH = timedelta(minutes=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _TOKEN_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,64}")
 _SECRET_BYTES = 32
+_HASHES_AT_ONCE = 2
+"""A hash takes 64 MiB: a burst of logins must not take the memory of the box."""
+
 _FIRST_LOCK = 0x61636373
 """ "accs": who makes the first account in PostgreSQL holds this advisory lock."""
 
@@ -94,6 +97,7 @@ class Accounts:
         self._engine = engine
         self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
         self._setup: bytes | None = None
         self._setup_lock = threading.Lock()
 
@@ -126,7 +130,7 @@ class Accounts:
             UsageError: the name or password is not allowed; the code remains.
         """
         _check(name, password)
-        hashed = self._hasher.hash(_bytes(password))
+        hashed = self._hash(password)
         if not self.may_set_up(code):
             raise AccountError("setup: this link is not valid any more; start the review page again for a new one")
         with store_errors("accounts"), writing(self._engine) as connection:
@@ -147,7 +151,7 @@ class Accounts:
             UsageError: the name or password is not allowed.
         """
         _check(name, password)
-        hashed = self._hasher.hash(_bytes(password))
+        hashed = self._hash(password)
         with store_errors(f"account {name}"), writing(self._engine) as connection:
             return _insert(connection, name, hashed, role)
 
@@ -160,7 +164,8 @@ class Accounts:
             row = connection.execute(query).one_or_none()
         hashed = self._nobody if row is None else row.password_hash
         try:
-            self._hasher.verify(hashed, _bytes(password[: MAX_PASSWORD + 1]))
+            with self._hashing:
+                self._hasher.verify(hashed, _bytes(password[: MAX_PASSWORD + 1]))
         except (VerificationError, InvalidHashError):
             return None
         if row is None or row.disabled_at is not None:
@@ -202,7 +207,7 @@ class Accounts:
             UsageError: the password is not allowed.
         """
         _check(name, password)
-        hashed = self._hasher.hash(_bytes(password))
+        hashed = self._hash(password)
         with store_errors("accounts"), writing(self._engine) as connection:
             account = _existing(connection, name)
             connection.execute(update(accounts).where(accounts.c.id == account.id).values(password_hash=hashed))
@@ -364,9 +369,13 @@ class Accounts:
         except StoreError as error:
             log.warning("session not touched", extra={"fault": str(error)})
 
+    def _hash(self, password: str) -> str:
+        with self._hashing:
+            return self._hasher.hash(_bytes(password))
+
     def _rehash(self, account: int, password: str) -> None:
         """The password is right and its hash of an older strength."""
-        hashed = self._hasher.hash(_bytes(password))
+        hashed = self._hash(password)
         with store_errors("accounts"), writing(self._engine) as connection:
             connection.execute(update(accounts).where(accounts.c.id == account).values(password_hash=hashed))
 

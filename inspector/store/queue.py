@@ -58,7 +58,9 @@ class ShiftHours:
         found: list[tuple[datetime, datetime, int, int]] = []
         while day <= last:
             begin, end = self._on(day)
-            hours = (_minute(begin), _minute(end))
+            # A long shift has every minute of the day where clocks go back: 25 hours from 4:00 end at 5:00.
+            whole = end - begin >= timedelta(days=1)
+            hours = (0, 24 * 60) if whole else (_minute(begin), _minute(end))
             if found and found[-1][2:] == hours:
                 found[-1] = (found[-1][0], end, *hours)
             else:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text, update
 
 from inspector.errors import InspectorError
 from inspector.store.database import legible, store_errors, writing
@@ -18,6 +18,10 @@ from inspector.store.tables import frames, reviews
 Action = Literal["dispose", "undo", "escape"]
 
 _MOST_TOGETHER = 100
+_WRITE_LOCK = 0x72657673
+""" "revs": who writes what was said in PostgreSQL holds this advisory lock, so that ids rise in the order of commits:
+who counts from the last id on would pass over one that came in later. SQLite has one writer anyway."""
+
 """Dispositions in one transaction: the line's own writer waits meanwhile."""
 
 MAX_NOTE = 2000
@@ -312,6 +316,8 @@ def _write(connection: Connection, changes: Sequence[tuple[FrameRow, _State]], s
     if not changes:
         return []
     after = [_after(row, state) for row, state in changes]
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})"))
     connection.execute(_UPDATE, [{f"new_{k}": v for k, v in new.items()} | {"of_id": row.id} for row, new in after])
     connection.execute(insert(reviews), [_audit(row, new, said) for row, new in after])
     ids = [row.id for row, _ in after]

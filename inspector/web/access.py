@@ -112,7 +112,7 @@ def _require(role: Role) -> Callable[..., Any]:
         if user is None:
             raise LoginNeededError
         request.state.user = user
-        if user.csrf and request.method not in _SAFE and not hmac.compare_digest(csrf, user.csrf):
+        if user.csrf and request.method not in _SAFE and not hmac.compare_digest(csrf.encode(), user.csrf.encode()):
             raise ForbiddenError("This page was opened before the present login. Reload it and try again.")
         if not user.role.covers(role):
             raise ForbiddenError(f"This needs the role {role}; {user.name} is {user.role}.")

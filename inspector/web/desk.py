@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from inspector.settings import Settings
 from inspector.store import Accounts, Archive, ReviewQueue, Reviews
 from inspector.store.reviews import MAX_NOTE
 from inspector.web.evidence import Evidence
+from inspector.web.filters import plant_time
 from inspector.web.limits import FailureLimit
 from inspector.web.live import Live
 from inspector.web.navigation import NavEntry
@@ -106,6 +108,7 @@ def open_templates(settings: Settings) -> Environment:
     environment.globals["max_note"] = MAX_NOTE
     environment.globals["csrf_field"] = _csrf_field
     environment.filters["moment"] = _moment(settings)
+    environment.filters["field_time"] = partial(_field_time, zone=settings.review.zone)
     environment.filters["short_station"] = short_station
     return environment
 
@@ -120,13 +123,22 @@ def short_station(station: str) -> str:
     return "/".join(station.split("/")[-2:])
 
 
+def _field_time(text: str | None, *, zone: tzinfo) -> str:
+    """A time of an address as a field of a form takes it: by the plant's clock, without an offset."""
+    moment = plant_time("time", text, zone)
+    return "" if moment is None else moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="minutes")
+
+
 def _moment(settings: Settings) -> Callable[[datetime | None], Markup]:
     """A time by the plant's clock, with the exact one for machines and on hover."""
 
     def moment(at: datetime | None) -> Markup:
         if at is None:
             return Markup("–")
-        local = at.astimezone(settings.review.zone)
+        try:
+            local = at.astimezone(settings.review.zone)
+        except OverflowError:
+            local = at  # of a camera that says the first or the last day there is: no other zone has it
         text = local.strftime("%Y-%m-%d %H:%M:%S")
         return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), local.isoformat(), text)
 

@@ -98,6 +98,10 @@ def _default(name: str) -> object:
     return QueueQuery.model_fields[name].default
 
 
+_EARLIEST, _LATEST = 1970, 9000
+"""Years of times in addresses."""
+
+
 def plant_time(name: str, text: str | None, zone: tzinfo) -> datetime | None:
     """A time of a URL; without an offset, by the plant's clock.
 
@@ -110,4 +114,6 @@ def plant_time(name: str, text: str | None, zone: tzinfo) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{name}: got {text!r}, expected a time as in 2026-03-01T06:00") from error
+    if not _EARLIEST <= moment.year <= _LATEST:
+        raise UsageError(f"{name}: got {text!r}, expected a year from {_EARLIEST} to {_LATEST}")
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)

@@ -21,22 +21,25 @@ class FailureLimit:
         self._lock = threading.Lock()
         self._failures: dict[Hashable, deque[float]] = {}
 
-    def wait_s(self, key: Hashable) -> float:
-        """Seconds until this key may try again; 0 is now."""
+    def begin(self, key: Hashable) -> float:
+        """Seconds until this key may try again; 0 is now, and counts as a failure until it succeeds: many tries at once
+        are as many.
+        """
         with self._lock:
             recent = self._recent(key)
-            if len(recent) < self._most:
-                return 0.0
-            return max(0.0, recent[-self._most] + self._period_s - self._clock())
-
-    def failed(self, key: Hashable) -> None:
-        """Notes a failure."""
-        with self._lock:
+            if len(recent) >= self._most:
+                return max(0.0, recent[-self._most] + self._period_s - self._clock())
             if key not in self._failures and len(self._failures) >= _MAX_KEYS:
                 self._forget_old()
-            recent = self._recent(key)
             recent.append(self._clock())
             self._failures[key] = recent
+            return 0.0
+
+    def withdrawn(self, key: Hashable) -> None:
+        """What was begun last is no failure."""
+        with self._lock:
+            if recent := self._failures.get(key):
+                recent.pop()
 
     def succeeded(self, key: Hashable) -> None:
         """Forgets the failures of this key."""

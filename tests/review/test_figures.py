@@ -71,6 +71,17 @@ def test_what_nobody_has_decided_only_widens_the_interval() -> None:
     assert half.rate.low <= alone.low <= alone.high <= half.rate.high
 
 
+def test_uncertain_frames_that_wait_may_all_be_defects() -> None:
+    seen = [course("ok", 50), course("ng", 50), course("uncertain", 900)]
+    said = [judged("ng", "false_alarm", 10), judged("ng", "defect", 40)]
+    waiting = false_rejects(seen, [*said, judged("uncertain", None, 900)]).rate
+    defects = false_rejects(seen, [*said, judged("uncertain", "defect", 900)]).rate
+    good = false_rejects(seen, [*said, judged("uncertain", "false_alarm", 900)]).rate
+    assert defects.value == pytest.approx(10 / 60)
+    assert waiting.low <= good.low
+    assert waiting.high >= defects.high
+
+
 def test_escapes_of_a_fully_decided_line() -> None:
     seen = [course("ok", 10_000), course("ng", 60)]
     said = [

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from calibration.thresholds import limits
 from inspector.review.intervals import lower, upper
 from inspector.review.preview import KINDS, Evidence, ascending, axis, histogram, preview
+from inspector.review.trial import said
 
 SCORES = arrays(np.float64, st.integers(0, 40), elements=st.floats(0, 10).map(lambda x: round(x, 1))).map(np.sort)
 EVIDENCE = st.builds(
@@ -105,3 +106,13 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
 def test_scores_that_cannot_be_are_refused(scores: list[float]) -> None:
     with pytest.raises(ValueError, match="not finite or not ascending"):
         Evidence(normals=np.array(scores))
+
+
+@pytest.mark.parametrize(("shifts", "rejects", "review"), [(0.01, "so far", "so far"), (1.0, "per shift", "per shift")])
+def test_before_a_whole_shift_there_is_a_count_and_no_rate(shifts: float, rejects: str, review: str) -> None:
+    one = Evidence(normals=some(1, 2), ok=some(*[1] * 9, 5), waiting=some(4), shifts=shifts)
+    trial = preview(one, 3.0, 4.5)
+    told = {item.key: item for item in said(one, trial, trial, 0)}
+    assert told["false_rejects"].meaning == f"false rejects {rejects}"
+    assert told["false_rejects"].value == told["to_review"].value == "1"
+    assert review in told["to_review"].meaning

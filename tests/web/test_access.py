@@ -1,6 +1,7 @@
 """Who gets in, as whom, and from where."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(site: ReviewSite)
     assert "httponly" in said
     assert "samesite=lax" in said
     assert "secure" not in said
+
+
+def test_wrong_passwords_at_once_are_as_many(site: ReviewSite) -> None:
+    site.accounts.create("bert", PASSWORD, Role.OPERATOR)
+    with site.client(None) as stranger, ThreadPoolExecutor(20) as many:
+        tries = [many.submit(stranger.post, "/login", data={"name": "bert", "password": "wrong"}) for _ in range(20)]
+        codes = sorted(one.result().status_code for one in tries)
+    assert codes == [401] * 5 + [429] * 15
 
 
 def test_wrong_passwords_have_to_wait(site: ReviewSite) -> None:

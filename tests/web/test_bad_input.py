@@ -1,10 +1,11 @@
 """What should not be asked, and what should not happen: each has a clear answer, and nothing is changed by it."""
 
 import re
+from pathlib import Path
 
 import pytest
 from line import drawn_part
-from review_site import PASSWORD, ReviewSite, decided, posted
+from review_site import PASSWORD, ReviewSite, decided, posted, running_site
 from sqlalchemy import event
 
 from inspector.store import Role
@@ -54,7 +55,17 @@ def test_no_path_leads_out_of_the_archive(site: ReviewSite, path: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["since=yesterday", "shift=lunch", "after=x", "after=newest_1_2", "score_min=many", "score_min=nan", "order=best"],
+    [
+        "since=yesterday",
+        "since=0001-01-01T00:00",
+        "until=9999-12-31T23:59Z",
+        "shift=lunch",
+        "after=x",
+        "after=newest_1_2",
+        "score_min=many",
+        "score_min=nan",
+        "order=best",
+    ],
 )
 def test_a_filter_that_cannot_be_is_told(site: ReviewSite, query: str) -> None:
     with site.client() as olga:
@@ -63,6 +74,56 @@ def test_a_filter_that_cannot_be_is_told(site: ReviewSite, query: str) -> None:
     assert "<h1>This" in page.text
     assert said.status_code == page.status_code
     assert said.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone"),
+    [("0001-01-01 00:00:00.000000", "America/Chicago"), ("9999-12-31 23:59:59.000000", "Asia/Tokyo")],
+)
+def test_a_camera_without_a_clock_keeps_nobody_from_its_frames(
+    bank: Path, tmp_path: Path, moment: str, zone: str
+) -> None:
+    with running_site(tmp_path, bank, time_zone=zone) as far:
+        frame = far.add()
+        with far.engine.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE frames SET captured_at = '{moment}'")
+        with far.client() as olga:
+            assert olga.get(f"/frame/{frame}").status_code == 200
+
+
+def test_times_of_an_address_stand_in_the_form_by_the_plants_clock(bank: Path, tmp_path: Path) -> None:
+    with running_site(tmp_path, bank, time_zone="Asia/Tokyo") as far, far.client("ada") as ada:
+        for path in ("/?", "/figures?", "/audit?"):
+            page = ada.get(f"{path}since=2026-03-02T12:03Z&until=2026-03-03T07:00").text
+            assert 'name="since" value="2026-03-02T21:03"' in page
+            assert 'name="until" value="2026-03-03T07:00"' in page
+
+
+def test_what_a_stranger_sends_has_a_clear_answer(site: ReviewSite) -> None:
+    with site.client(None) as stranger:
+        assert stranger.get("/login", params={"next": "//["}).status_code == 200
+        answer = stranger.post("/login", data={"name": "olga", "password": PASSWORD, "next": "//["})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    with site.client(None) as stranger:
+        told = stranger.post("/login", data={"name": "olga", "password": "x"}, headers={"origin": "http://["})
+        assert told.status_code == 403
+    with site.client("ada") as ada:
+        assert ada.post("/tokens/revoke", data={"token": 2**70}).status_code == 422
+        odd = [(b"x-csrf-token", b"\xc3\xbc")]
+        del ada.headers["x-csrf-token"]
+        assert ada.post("/tokens/revoke", data={"token": 1}, headers=odd).status_code == 403
+
+
+def test_a_part_with_very_many_frames_says_that_there_are_more(
+    site: ReviewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.web.pages.find._SHOWN", 2)
+    for _ in range(3):
+        site.add(part_id="often")
+    with site.client() as olga:
+        page = olga.get("/find?part=often").text
+    assert page.count('href="/frame/') == 2
+    assert "the newest 2 frames of this part; there are more" in page
 
 
 def test_a_disposition_of_nothing_is_404(site: ReviewSite) -> None:

@@ -65,6 +65,16 @@ def test_zip_has_the_pictures(client: httpx.Client) -> None:
         assert json.loads(opened.read("manifest.json"))["missing"] == 0
 
 
+def test_the_command_says_how_many_it_found(
+    client: httpx.Client, site: ReviewSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported(site, "--format", "csv", "--state", "all", "-o", tmp_path / "all.csv")
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"{tmp_path / 'all.csv'}: {len(HOSTILE) + 1} frames\n")
+    exported(site, "--format", "csv", "--station", "plant/hall1/line1/cam9", "-o", tmp_path / "none.csv")
+    assert f"no frame matches; stations that the ledger has frames of: {CAM1}, {CAM2}" in capsys.readouterr().err
+
+
 def test_a_machine_exports_with_a_token(client: httpx.Client, site: ReviewSite) -> None:
     token = site.accounts.create_token("mes", "olga", Role.OPERATOR)
     with httpx.Client(base_url=site.url, headers={"authorization": f"Bearer {token}"}) as machine:

@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from inspector.errors import InspectorError, StoreError, UsageError
 from inspector.store import ConflictError, Role
+from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Admin, Operator, begin_session
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.navigation import NavEntry
@@ -83,7 +84,9 @@ def create_token(
 
 
 @router.post("/tokens/revoke")
-def revoke_token(request: Request, desk: DeskDep, _user: Admin, token: Annotated[int, Form()]) -> Response:
+def revoke_token(
+    request: Request, desk: DeskDep, _user: Admin, token: Annotated[int, Form(ge=0, lt=MAX_ID)]
+) -> Response:
     """The token is void at once."""
     desk.accounts.revoke_token(token)
     return _page(request, desk, told="The token is void.")
@@ -95,17 +98,26 @@ def show_account(request: Request, desk: DeskDep, _user: Operator) -> Response:
     return desk.page(request, "account.html", fault=None, told=None)
 
 
+def _is_present(desk: Desk, name: str, password: str) -> bool:
+    """Whether it is the password; then, and where nobody can tell, the attempt that was begun is no failure."""
+    failed = False
+    try:
+        failed = desk.accounts.verify(name, password) is None
+    finally:
+        if not failed:
+            desk.failures_by_name.withdrawn(name.casefold())
+    return not failed
+
+
 @router.post("/account")
 def set_password(
     request: Request, desk: DeskDep, user: Operator, present: _Text, password: _Text, again: _Text
 ) -> Response:
     """Another password; all other sessions of this account end."""
-    wait_s = desk.failures_by_name.wait_s(user.name.casefold())
     fault = None
-    if wait_s > 0:
+    if desk.failures_by_name.begin(user.name.casefold()) > 0:
         fault = "Too many wrong passwords. Try again in a few minutes."
-    elif desk.accounts.verify(user.name, present) is None:
-        desk.failures_by_name.failed(user.name.casefold())
+    elif not _is_present(desk, user.name, present):
         fault = "The present password is wrong."
     elif password != again:
         fault = "The two new passwords differ."

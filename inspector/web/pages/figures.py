@@ -100,10 +100,17 @@ def _count(desk: Desk, query: PeriodQuery) -> _Counted:
     return _Counted(
         period,
         figures(course, judged, period.spans),
-        agreement(tally.opinions(asked, period.since, period.until)),
+        agreement([one for begin, end in _stretches(period, query) for one in tally.opinions(asked, begin, end)]),
         waiting(tally.delays(asked, period.spans)),
         stations,
     )
+
+
+def _stretches(period: Period, query: PeriodQuery) -> list[tuple[datetime, datetime]]:
+    """When people said what counts: in all of the time, or in the hours of the shift."""
+    if query.shift is None:
+        return [(period.since, period.until)]
+    return [(span.begin, span.end) for span in period.spans]
 
 
 def known_stations(desk: Desk, tally: Tally) -> list[str]:

@@ -9,10 +9,13 @@ from inspector.web.desk import DeskDep
 
 router = APIRouter(include_in_schema=False)
 
+_SHOWN = 200
+
 
 @router.get("/find")
 def find(
     request: Request, desk: DeskDep, _user: Operator, part: Annotated[str, Query(min_length=1, max_length=128)]
 ) -> Response:
-    """Every frame of the part that has a verdict, newest first."""
-    return desk.page(request, "find.html", part=part, rows=desk.queue.find(part=part))
+    """The newest frames of the part that have a verdict; all others are in the queue's filter of it."""
+    rows = desk.queue.find(part=part, limit=_SHOWN + 1)
+    return desk.page(request, "find.html", part=part, rows=rows[:_SHOWN], more=len(rows) > _SHOWN)

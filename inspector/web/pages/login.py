@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from inspector.errors import StoreError
 from inspector.store import Account
 from inspector.web.access import Operator, begin_session, end_session, present_user
 from inspector.web.desk import Desk, DeskDep
@@ -34,19 +35,25 @@ def login(
 ) -> Response:
     """Checks name and password; after several failures of a name or an address both have to wait."""
     address = request.client.host if request.client else ""
-    wait_s = max(desk.failures_by_name.wait_s(name.casefold()), desk.failures_by_address.wait_s(address))
+    wait_s = desk.failures_by_address.begin(address)
+    if wait_s == 0 and (wait_s := desk.failures_by_name.begin(name.casefold())) > 0:
+        desk.failures_by_address.withdrawn(address)
     if wait_s > 0:
         fault = f"Too many failed logins. Try again in {_minutes(wait_s)}."
         answer = desk.page(request, "login.html", status=429, name=name, next=own_path(next), fault=fault)
         answer.headers["retry-after"] = str(math.ceil(wait_s))
         return answer
-    account = desk.accounts.verify(name, password)
+    try:
+        account = desk.accounts.verify(name, password)
+    except StoreError:
+        desk.failures_by_name.withdrawn(name.casefold())
+        desk.failures_by_address.withdrawn(address)
+        raise
     if account is None:
-        desk.failures_by_name.failed(name.casefold())
-        desk.failures_by_address.failed(address)
         fault = "Name or password is wrong."
         return desk.page(request, "login.html", status=401, name=name, next=own_path(next), fault=fault)
     desk.failures_by_name.succeeded(name.casefold())
+    desk.failures_by_address.withdrawn(address)
     return logged_in(desk, account, own_path(next))
 
 
@@ -77,7 +84,10 @@ def logged_in(desk: Desk, account: Account, path: str) -> Response:
 
 def own_path(target: str) -> str:
     """A path of this site; anything else becomes `/`."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "/"
     safe = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if safe and not parts.scheme and not parts.netloc else "/"
 
