@@ -1,7 +1,7 @@
 """The queue of the review: which frames wait for an operator, page by page, however many there are."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Literal, Self
@@ -243,6 +243,16 @@ class ReviewQueue:
             return None
         found = self._read(select(*COLUMNS).where(frames.c.id == frame, frames.c.outcome == "verdict"))
         return found[0] if found else None
+
+    def result_ids(self, ids: Iterable[int]) -> dict[int, str]:
+        """Of the frames with these ids, as far as there are any.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        query = select(frames.c.id, frames.c.result_id).where(frames.c.id.in_([one for one in ids if 0 < one < MAX_ID]))
+        with store_errors("queue"), self._engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def find(
         self, *, part: str | None = None, station: str | None = None, frame_id: str | None = None, limit: int = 50

@@ -30,19 +30,21 @@ class QueuePlace(QueueQuery):
     limit: int = Field(default=50, ge=1, le=500)
 
 
-class Decision(BaseModel):
-    """What somebody says about a frame. version: of the frame as it was seen."""
+class Version(BaseModel):
+    """Of the frame as it was seen. result_id: of its verdict; where it is given, no other frame with this id is meant,
+    as a ledger that was restored from a backup may have.
+    """
+
+    version: int = Field(ge=0)
+    result_id: str | None = Field(default=None, max_length=64)
+
+
+class Decision(Version):
+    """What somebody says about a frame."""
 
     to: Disposition
     defect_type: _Text = None
-    version: int = Field(ge=0)
     note: _Note = None
-
-
-class Version(BaseModel):
-    """Of the frame as it was seen."""
-
-    version: int = Field(ge=0)
 
 
 class Escape(Version):
@@ -105,6 +107,7 @@ def picture(desk: DeskDep, _user: Operator, frame: int) -> Response:
 @router.post("/frames/{frame}/disposition", summary="Decide a frame")
 def dispose(desk: DeskDep, user: Operator, frame: int, said: Decision) -> dict[str, Any]:
     """409 with `conflict` where somebody decided meanwhile; nothing is overwritten unseen. Safe to repeat."""
+    _meant(desk, frame, said)
     row = desk.reviews.dispose(
         frame, to=said.to, defect_type=said.defect_type, reviewer=user.name, version=said.version, note=said.note
     )
@@ -114,6 +117,7 @@ def dispose(desk: DeskDep, user: Operator, frame: int, said: Decision) -> dict[s
 @router.post("/frames/{frame}/undo", summary="Take back one's own last decision")
 def undo(desk: DeskDep, user: Operator, frame: int, seen: Version) -> dict[str, Any]:
     """What was said before holds again. Safe to repeat."""
+    _meant(desk, frame, seen)
     try:
         return documents.frame(desk.reviews.undo(frame, reviewer=user.name, version=seen.version))
     except StaleError:
@@ -125,6 +129,7 @@ def undo(desk: DeskDep, user: Operator, frame: int, seen: Version) -> dict[str, 
 @router.post("/frames/{frame}/escape", summary="Enter an escape")
 def escape(desk: DeskDep, user: Operator, frame: int, said: Escape) -> dict[str, Any]:
     """A frame that passed as ok was a defect, as somebody found out later."""
+    _meant(desk, frame, said)
     row = desk.reviews.escape(
         frame, reviewer=user.name, version=said.version, defect_type=said.defect_type, note=said.note
     )
@@ -133,8 +138,11 @@ def escape(desk: DeskDep, user: Operator, frame: int, said: Escape) -> dict[str,
 
 @router.post("/dispositions", summary="Decide several frames alike")
 def dispose_many(desk: DeskDep, user: Operator, said: BatchDecision) -> dict[str, Any]:
-    """Those that others decided meanwhile are left as they are and listed under `conflicts`. Safe to repeat."""
-    selection = [(one.id, one.version) for one in said.frames]
+    """Those that others decided meanwhile are left as they are and listed under `conflicts`; under `unknown` those that
+    are not there, or are not the ones that were seen. Safe to repeat.
+    """
+    others = _others(desk, said.frames)
+    selection = [(one.id, one.version) for one in said.frames if one.id not in others]
     result = desk.reviews.dispose_many(
         selection,
         to=said.to,
@@ -143,6 +151,7 @@ def dispose_many(desk: DeskDep, user: Operator, said: BatchDecision) -> dict[str
         note=said.note,
         batch=None if said.batch is None else str(said.batch),
     )
+    result.unknown.extend(sorted(others))
     return _batch(result)
 
 
@@ -156,6 +165,19 @@ def undo_batch(desk: DeskDep, user: Operator, batch: str) -> dict[str, Any]:
 def counts(desk: DeskDep, _user: Operator) -> dict[Literal["open"], dict[str, int]]:
     """Stations where none waits are left out."""
     return {"open": desk.queue.open_counts()}
+
+
+def _meant(desk: Desk, frame: int, seen: Version) -> None:
+    """404 where this is not the frame that was seen."""
+    if seen.result_id is not None:
+        frame_or_404(desk, frame, seen.result_id)
+
+
+def _others(desk: Desk, seen: list[Seen]) -> set[int]:
+    """Those that have the result_id of another frame than was seen."""
+    named = {one.id: one.result_id for one in seen if one.result_id is not None}
+    known = desk.queue.result_ids(named) if named else {}
+    return {frame for frame, result_id in named.items() if known.get(frame, result_id) != result_id}
 
 
 def _undone_before(desk: Desk, frame: int, reviewer: str, version: int) -> FrameRow | None:

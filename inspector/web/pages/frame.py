@@ -1,6 +1,7 @@
 """One frame: its picture with the anomaly map, why it was flagged, and what was decided about it."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
@@ -19,6 +20,9 @@ router = APIRouter(include_in_schema=False)
 
 _Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 _UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
+_OTHER = "Another frame has this number now: the ledger was restored from a backup. Go back to the queue."
+
+_Of = Annotated[str | None, Query(max_length=64, description="the result_id of the frame that is meant")]
 
 
 @router.get("/frame/{frame}")
@@ -40,27 +44,27 @@ def show_panel(
 
 
 @router.get("/frame/{frame}/picture")
-def picture(desk: DeskDep, _user: Operator, frame: int) -> Response:
+def picture(desk: DeskDep, _user: Operator, frame: int, of: _Of = None) -> Response:
     """The archived picture, or a placeholder that says why there is none."""
-    return _picture(desk, frame, desk.evidence.picture)
+    return _picture(desk, frame, of, desk.evidence.picture)
 
 
 @router.get("/frame/{frame}/thumbnail")
-def thumbnail(desk: DeskDep, _user: Operator, frame: int) -> Response:
+def thumbnail(desk: DeskDep, _user: Operator, frame: int, of: _Of = None) -> Response:
     """A small one, regions drawn in; or a placeholder."""
-    return _picture(desk, frame, desk.evidence.thumbnail)
+    return _picture(desk, frame, of, desk.evidence.thumbnail)
 
 
 @router.get("/frame/{frame}/map")
-def anomaly_map(desk: DeskDep, _user: Operator, frame: int) -> Response:
+def anomaly_map(desk: DeskDep, _user: Operator, frame: int, of: _Of = None) -> Response:
     """The coloured anomaly map over the inspected rectangle, with transparency."""
-    return _answer(Picture(desk.evidence.why(frame_or_404(desk, frame)).map_png, "image/png"))
+    return _answer(Picture(desk.evidence.why(frame_or_404(desk, frame, of)).map_png, "image/png"), of)
 
 
 @router.get("/frame/{frame}/nearest")
-def nearest(request: Request, desk: DeskDep, _user: Operator, frame: int) -> Response:
+def nearest(request: Request, desk: DeskDep, _user: Operator, frame: int, of: _Of = None) -> Response:
     """Beside each flagged patch its nearest patches of the bank, and where the map lies over the frame."""
-    row = frame_or_404(desk, frame)
+    row = frame_or_404(desk, frame, of)
     try:
         why: Why | None = desk.evidence.why(row)
         gone = None
@@ -75,7 +79,7 @@ def nearest(request: Request, desk: DeskDep, _user: Operator, frame: int) -> Res
 @router.get("/bank-sample/{digest}/{number}")
 def sample(desk: DeskDep, _user: Operator, digest: _Digest, number: int) -> Response:
     """The thumbnail of a sample of the bank with this manifest digest."""
-    return _answer(desk.evidence.sample(digest, number))
+    return _answer(desk.evidence.sample(digest, number), digest)
 
 
 @router.get("/bank-region/{digest}/{part}")
@@ -84,14 +88,19 @@ def region(desk: DeskDep, _user: Operator, digest: _Digest, part: Literal["outsi
     found = desk.evidence.region(digest)
     if found is None:
         raise HTTPException(404, "This bank has no region of interest: all of the frame counts.")
-    return _answer(Picture(found.outside_png if part == "outside" else found.border_png, "image/png"))
+    return _answer(Picture(found.outside_png if part == "outside" else found.border_png, "image/png"), digest)
 
 
-def frame_or_404(desk: Desk, frame: int) -> FrameRow:
-    """The frame with this id; 404 where there is none."""
+def frame_or_404(desk: Desk, frame: int, of: str | None = None) -> FrameRow:
+    """The frame with this id; 404 where there is none, or where it is not the one with the result_id `of`.
+
+    A ledger that was restored from a backup gives the numbers of later frames again, to others.
+    """
     row = _find(desk, frame)
     if row is None:
         raise HTTPException(404, f"There is no frame {frame}: it has had its time and was removed, or has no verdict.")
+    if of not in (None, row.result_id):
+        raise HTTPException(404, f"Frame {frame} is another one now: the ledger was restored from a backup.")
     return row
 
 
@@ -118,6 +127,7 @@ def _panel(desk: Desk, row: FrameRow, query: QueueQuery) -> dict[str, Any]:
         "query": query,
         "history": desk.reviews.history(row.id) if row.version else (),
         "shift": desk.settings.review.shift_of(row.received_at),
+        "offset": datetime.now(desk.settings.review.zone).utcoffset() or timedelta(),
     }
 
 
@@ -129,16 +139,19 @@ def _has_region(desk: Desk, row: FrameRow) -> bool:
         return False
 
 
-def _picture(desk: Desk, frame: int, read: Callable[[FrameRow], Picture]) -> Response:
+def _picture(desk: Desk, frame: int, of: str | None, read: Callable[[FrameRow], Picture]) -> Response:
     """For a page that expects a picture: it gets one in any case."""
     row = _find(desk, frame)
     try:
         if row is None:
             raise PictureGoneError(GONE)
-        return _answer(read(row))
+        if of not in (None, row.result_id):
+            raise PictureGoneError(_OTHER)
+        return _answer(read(row), of)
     except PictureGoneError as error:
         return Response(placeholder(str(error)), media_type="image/svg+xml")
 
 
-def _answer(picture: Picture) -> Response:
-    return Response(picture.data, media_type=picture.media_type, headers=_UNCHANGING)
+def _answer(picture: Picture, of: str | None) -> Response:
+    """Browsers keep a picture whose address says what it is of; a number alone may be another frame's tomorrow."""
+    return Response(picture.data, media_type=picture.media_type, headers=_UNCHANGING if of else None)
