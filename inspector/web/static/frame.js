@@ -1,14 +1,17 @@
 // One frame after the other: the next ones are here before they are asked for, and what is decided leaves by the outbox.
 
-import { Note, draft } from "./note.js";
+import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
-import { conflicts, outbox, put, settle, waiting } from "./outbox.js";
+import { conflicts, outbox, put, settle, versionOf, waiting } from "./outbox.js";
+import { user } from "./request.js";
 import * as steps from "./steps.js";
 import { Viewer } from "./viewer.js";
 
 const AHEAD = 4;
 const MOST_VISITED = 500;
 const PATIENCE_MS = 1500;
+const UNSEEN_MS = 150; // nobody has seen a frame that has been there for less
+const DOUBLE_MS = 500;
 
 const place = document.getElementById("frame");
 const dialogs = { conflict: document.getElementById("conflict"), keys: document.getElementById("keys") };
@@ -18,6 +21,7 @@ let panel = null;
 let viewer = null;
 let note = null;
 let shown = 0;
+let changed = -Infinity; // when one frame gave way to another
 let nearLarge = false;
 
 // ---- what is on the screen
@@ -25,6 +29,7 @@ let nearLarge = false;
 function show(made, { remember = true } = {}) {
   if (remember && panel) visited.push(panel.dataset.frame);
   if (visited.length > MOST_VISITED) visited.shift();
+  if (panel) changed = performance.now();
   if (made !== panel) place.replaceChildren(made);
   panel = made;
   viewer = new Viewer(panel);
@@ -40,7 +45,7 @@ function show(made, { remember = true } = {}) {
 
 async function explain(turn) {
   const target = panel.querySelector(".nearest");
-  const near = await nearest(panel.dataset.frame);
+  const near = await nearest(panel);
   if (turn !== shown) return;
   target.replaceChildren(...(near ? [near] : []));
   const covered = target.querySelector(".near");
@@ -89,7 +94,7 @@ async function fetchPanel(frame, query, key) {
 /** The picture and the reasons are in the browser's cache before they are shown. */
 function warm(made) {
   for (const image of made.querySelectorAll(".stage image")) load(image.getAttribute("href"));
-  nearest(made.dataset.frame).then((near) => {
+  nearest(made).then((near) => {
     for (const image of near?.querySelectorAll("image") ?? []) load(image.getAttribute("href"));
     if (near?.dataset.map) load(near.dataset.map);
   });
@@ -106,21 +111,21 @@ function load(address) {
 }
 
 const reasons = new Map();
-async function nearest(frame) {
-  if (!reasons.has(frame)) reasons.set(frame, fetchNearest(frame));
+async function nearest({ dataset: { frame, result } }) {
+  if (!reasons.has(result)) reasons.set(result, fetchNearest(frame, result));
   if (reasons.size > 60) reasons.delete(reasons.keys().next().value);
-  const near = await reasons.get(frame);
+  const near = await reasons.get(result);
   return near?.cloneNode(true);
 }
 
-async function fetchNearest(frame) {
+async function fetchNearest(frame, result) {
   try {
-    const answer = await fetch(`/frame/${frame}/nearest`, { headers: { accept: "application/json" } });
+    const answer = await fetch(`/frame/${frame}/nearest?of=${result}`, { headers: { accept: "application/json" } });
     if (answer.ok) return fragment(await answer.text()).firstElementChild;
   } catch {
     // Asked again when the frame is shown again.
   }
-  reasons.delete(frame);
+  reasons.delete(result);
   return null;
 }
 
@@ -153,14 +158,17 @@ async function go(frame, { remember = true, fresh = false } = {}) {
 
 function decide(to, type = null) {
   if (!panel || panel.dataset.busy || !note.keep()) return;
-  const { frame, version, name, next } = panel.dataset;
+  const { frame, result, name, next } = panel.dataset;
   panel.dataset.busy = "yes";
   const escape = panel.dataset.escape && to === "defect";
-  const body = escape ? { version: Number(version) } : { to, version: Number(version) };
+  const version = versionOf(result, panel.dataset.version);
+  const body = { version, result_id: result };
+  if (!escape) body.to = to;
   if (type) body.defect_type = type;
   if (note.text) body.note = note.text;
-  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, frame, label: `${name}: ${type ?? to.replace("_", " ")}` });
-  steps.push({ frame, name, version: Number(version) + 1, note: body.note });
+  const after = [[frame, version + 1, result]];
+  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, label: `${name}: ${type ?? to.replace("_", " ")}` });
+  steps.push({ frame, name, after, note: body.note });
   draft(frame, "");
   leave(next);
 }
@@ -177,7 +185,6 @@ async function leave(next) {
 
 /** What was decided stays on the screen, as the next frame cannot be had. */
 function mark(of) {
-  of.dataset.version = String(Number(of.dataset.version) + 1);
   of.classList.add("decided");
   note.show();
 }
@@ -185,6 +192,7 @@ function mark(of) {
 async function undo() {
   const last = steps.takeBack();
   if (!last) return say("There is nothing to take back.");
+  if (last.batch) return undefined; // told when it is done
   await sent();
   if (panel) await go(last.frame, { remember: false, fresh: true });
   return undefined;
@@ -208,6 +216,15 @@ function sent() {
   });
 }
 
+outbox.addEventListener("sent", ({ detail: { entry, said, elsewhere } }) => {
+  if (entry.back && !elsewhere) say(`${said.done.length} taken back.`);
+});
+
+/** What was written is kept, although what it was to go with was not recorded. */
+outbox.addEventListener("refused", ({ detail: { entry, elsewhere } }) => {
+  if (!elsewhere && entry.frame && entry.body.note && !drafted(entry.frame)) draft(entry.frame, entry.body.note);
+});
+
 /** Waits until the outbox has nothing to send, at most a moment. */
 async function drained() {
   const until = performance.now() + PATIENCE_MS;
@@ -228,12 +245,26 @@ function showConflict() {
   if (!first || facing) return;
   facing = first;
   const { conflict, entry } = first;
-  const at = conflict.at ? new Date(conflict.at).toLocaleString("sv-SE") : "";
-  const [theirs, yours] = [document.getElementById("conflict-theirs"), document.getElementById("conflict-yours")];
-  theirs.textContent = `${conflict.reviewer ?? "Somebody"}: ${words(conflict)}, ${at}.`;
-  yours.textContent = entry.undo || entry.back ? "You: took it back." : `You: ${words(entry.body)} (${entry.label}).`;
-  dialogs.conflict.returnValue = "keep";
+  const own = conflict.reviewer === user; // from another browser
+  const write = (name, text) => { document.getElementById(`conflict-${name}`).textContent = text; };
+  write("title", own ? "Your own decision was recorded meanwhile" : "Somebody else was quicker");
+  write("theirs", `${own ? "Recorded" : (conflict.reviewer ?? "Somebody")}: ${words(conflict)}, ${conflict.at ? clock(conflict.at) : ""}.`);
+  write("yours", entry.undo || entry.back ? "You: took it back." : `You: ${words(entry.body)} (${entry.label}).`);
+  write("keep", own ? "Keep it" : "Keep theirs");
+  dialogs.conflict.returnValue = own ? "again" : "keep";
   dialogs.conflict.showModal();
+  for (const name of ["again", "keep"]) {
+    const button = document.getElementById(`conflict-${name}`);
+    const main = name === dialogs.conflict.returnValue;
+    button.classList.toggle("main", main);
+    if (main) button.focus();
+  }
+}
+
+/** A time by the plant's clock. */
+function clock(at) {
+  const local = new Date(Date.parse(at) + Number(place.dataset.offset) * 1000);
+  return local.toISOString().slice(0, 19).replace("T", " ");
 }
 
 async function settled() {
@@ -241,14 +272,13 @@ async function settled() {
   facing = null;
   const again = dialogs.conflict.returnValue === "again";
   settle(key);
-  steps.forget(conflict.frame);
   if (again && entry.body.note) draft(String(conflict.frame), entry.body.note);
   if (again && panel) await go(String(conflict.frame), { fresh: true });
   else showConflict();
 }
 
 dialogs.conflict.addEventListener("close", settled);
-outbox.addEventListener("conflict", showConflict);
+outbox.addEventListener("conflict", ({ detail }) => detail.elsewhere || showConflict());
 
 // ---- keys, buttons
 
@@ -291,6 +321,7 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches?.("input:not([type=range]), select, textarea")) return;
   const key = event.key.toLowerCase();
+  if (key.startsWith("arrow") && event.target.matches?.("input")) return; // the slider's
   if (key === "h") {
     viewer?.lift(true);
     return;
@@ -305,9 +336,20 @@ addEventListener("keydown", (event) => {
 addEventListener("keyup", (event) => event.key.toLowerCase() === "h" && viewer?.lift(false));
 addEventListener("blur", () => viewer?.lift(false));
 
+let clicked = -Infinity; // when a button last decided something or took it back
+
+/** The second half of a double tap would decide a frame that nobody has seen. Keys that press a button are no taps. */
+function unmeant(event, { dataset }) {
+  if (!event.detail || !(dataset.to || dataset.do === "undo")) return false;
+  const now = performance.now();
+  if (now - changed < UNSEEN_MS || (event.detail > 1 && now - clicked < DOUBLE_MS)) return true;
+  clicked = now;
+  return false;
+}
+
 place.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (!button || !panel) return;
+  if (!button || !panel || unmeant(event, button)) return;
   if (button.dataset.to) decide(button.dataset.to, button.dataset.type ?? null);
   else actions[button.dataset.do]?.();
 });

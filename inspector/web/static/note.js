@@ -11,6 +11,11 @@ try {
   // Those of this page are enough.
 }
 
+/** Whether something is written about a frame and not yet sent. */
+export function drafted(frame) {
+  return drafts.has(frame);
+}
+
 /** What is to be said about a frame; an empty text says nothing. */
 export function draft(frame, text) {
   if (text) drafts.set(frame, text);
@@ -23,7 +28,7 @@ export function draft(frame, text) {
 }
 
 /** As it is recorded: no blanks around it, nothing that no database holds. */
-function clean(text) {
+export function clean(text) {
   return text.replace(/\0|\p{Surrogate}/gu, "").trim();
 }
 

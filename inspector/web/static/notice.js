@@ -1,9 +1,11 @@
-// The strip under the bar, on every page: what waits to be sent and why; conflicts that nobody has looked at.
+// The strip under the bar, on every page: what waits to be sent and why; conflicts that nobody has looked at; what was not
+// recorded, until somebody has read it.
 
-import { condition, conflicts, outbox, send, waiting } from "./outbox.js";
+import { condition, conflicts, outbox, refusals, send, settle, waiting } from "./outbox.js";
 import { user } from "./request.js";
 
 const strip = document.getElementById("notice");
+const MOST_REFUSALS = 3;
 const SLOW_MS = 1500;
 const PASSING_MS = 8000;
 const passing = new Set();
@@ -37,7 +39,8 @@ function show() {
   if (condition() !== "sending") since = Date.now();
   const said = text();
   const open = conflicts().length;
-  const now = JSON.stringify([said, open, condition(), ...passing]);
+  const refused = refusals();
+  const now = JSON.stringify([said, open, condition(), refused, ...passing]);
   if (now === drawn) return; // a link that is exchanged each second can be neither pressed nor kept in focus
   drawn = now;
   strip.replaceChildren();
@@ -55,9 +58,18 @@ function show() {
     link.dataset.conflicts = open;
     strip.append(link);
   }
+  if (refused.length) showRefused(refused);
   for (const message of passing) strip.append(element("span", message));
-  strip.classList.toggle("calm", !open && (condition() === "idle" || condition() === "sending"));
+  strip.classList.toggle("calm", !open && !refused.length && (condition() === "idle" || condition() === "sending"));
   strip.hidden = !strip.childNodes.length;
+}
+
+function showRefused(refused) {
+  for (const { text } of refused.slice(0, MOST_REFUSALS)) strip.append(element("span", text));
+  if (refused.length > MOST_REFUSALS) strip.append(element("span", `And ${refused.length - MOST_REFUSALS} more.`));
+  const read = element("button", "OK");
+  read.addEventListener("click", () => settle(...refused.map(({ key }) => key)));
+  strip.append(read);
 }
 
 function element(name, text) {
@@ -66,7 +78,7 @@ function element(name, text) {
   return made;
 }
 
-/** Shows for a while that something was refused or done. */
+/** Shows for a while that something was done. */
 export function say(message) {
   passing.add(message);
   show();
@@ -77,7 +89,6 @@ export function say(message) {
 }
 
 outbox.addEventListener("change", show);
-outbox.addEventListener("refused", (event) => say(`${event.detail.entry.label}: ${event.detail.said.error ?? "refused"}`));
 since = Date.now();
 setInterval(show, 1000);
 show();

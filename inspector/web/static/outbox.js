@@ -7,33 +7,64 @@ import { request, user } from "./request.js";
 
 const WAITING = "inspector.outbox.";
 const CONFLICTS = "inspector.conflict.";
+const REFUSED = "inspector.refused.";
+const TOLD = "inspector.told"; // written and taken away at once: the other tabs hear of it
+const STAMP = 15; // digits
 const PAUSES_MS = [500, 1000, 2000, 5000, 10000];
 
 // Where the browser's store is full or forbidden: lost with the page, so whoever leaves it is warned.
 const memory = new Map();
 addEventListener("beforeunload", (event) => memory.size && event.preventDefault());
 
-let counter = 0;
 let failures = 0;
 let timer = 0;
 let sending = false;
 let state = "idle";
 
-/** Tells `change` whenever there is more or less to send, `sent`, `conflict` and `refused` with {entry, answer}. */
+/**
+ * Tells `change` whenever there is more or less to send, `sent`, `conflict` and `refused` with {entry, said}, also of what
+ * another tab has sent: then with `elsewhere`.
+ */
 export const outbox = new EventTarget();
 
-/** Keeps an entry {path, body, label, frame} and sends it soon. */
+/** Keeps an entry {path, body, label, after: [[frame, its version once this is recorded, its result], …]}, sends it soon. */
 export function put(entry) {
-  const key = `${WAITING}${String(Date.now()).padStart(15, "0")}.${String(counter++).padStart(6, "0")}.${crypto.randomUUID()}`;
+  const key = `${WAITING}${String(next()).padStart(STAMP, "0")}.${crypto.randomUUID()}`;
   keep(key, { ...entry, user });
   tell("change");
   send();
   return key;
 }
 
-/** Entries that wait, oldest first: {key, path, body, label, frame, user}. */
+/** Later than all that waits, also where the clock was set back. */
+function next() {
+  const newest = keysOf(WAITING).at(-1);
+  return Math.max(Date.now(), newest ? Number(newest.slice(WAITING.length, WAITING.length + STAMP)) + 1 : 0);
+}
+
+/** Entries that wait, oldest first: {key, path, body, label, after, user}. */
 export function waiting() {
   return stored(WAITING);
+}
+
+const recorded = new Map(); // result -> the newest version that this account is known to have made
+
+/** The version that a frame has once all that this account said here is recorded; seen: the one on the screen. */
+export function versionOf(result, seen) {
+  let version = Math.max(Number(seen), recorded.get(result) ?? 0);
+  for (const entry of waiting()) {
+    if (entry.user !== user) continue;
+    for (const [, made, of] of entry.after ?? []) if (of === result) version = Math.max(version, made);
+  }
+  return version;
+}
+
+function learn({ entry, said }) {
+  const done = new Map((said.done ?? [said]).map(({ id, version }) => [String(id), version]));
+  for (const [frame, , result] of entry.after ?? []) {
+    const version = done.get(String(frame));
+    if (version) recorded.set(result, Math.max(version, recorded.get(result) ?? 0));
+  }
 }
 
 /** Decisions of this account that met somebody else's: {key, entry, conflict}. */
@@ -41,9 +72,14 @@ export function conflicts() {
   return stored(CONFLICTS).filter((one) => one.entry.user === user);
 }
 
-/** The operator has seen this conflict. */
-export function settle(key) {
-  drop(key);
+/** What of this account was not recorded, and why, until it has been seen: {key, text}. */
+export function refusals() {
+  return stored(REFUSED).filter((one) => one.user === user);
+}
+
+/** The operator has seen these conflicts or refusals. */
+export function settle(...keys) {
+  for (const key of keys) drop(key);
   tell("change");
 }
 
@@ -95,14 +131,37 @@ async function sendAll() {
 }
 
 async function take(entry, answer) {
-  const said = await answer.json().catch(() => ({}));
-  const met = said.conflicts ?? (said.conflict ? [said.conflict] : []);
-  for (const conflict of met) keep(`${CONFLICTS}${conflict.frame}.${crypto.randomUUID()}`, { entry, conflict });
+  const { id, version, batch, done, unknown, conflict, conflicts: several, error } = await answer.json().catch(() => ({}));
+  const said = { id, version, batch, done, unknown, conflict, conflicts: several, error };
+  const met = several ?? (conflict ? [conflict] : []);
+  for (const one of met) keep(`${CONFLICTS}${one.frame}.${crypto.randomUUID()}`, { entry: withdraw(one.frame, entry), conflict: one });
+  const refused = !answer.ok && !met.length;
+  if (refused) refuse(`Not recorded: ${entry.label}. ${error ?? "The server refused it."}`);
+  if (unknown?.length) refuse(`${entry.label}: ${unknown.length} of them not recorded, as they are no longer there or are other frames now.`);
   drop(entry.key);
-  if (answer.ok) tell("sent", { entry, said });
-  else if (answer.status !== 409) tell("refused", { entry, said });
-  if (met.length) tell("conflict", { entry, said });
+  if (answer.ok) tellAll("sent", { entry, said });
+  else if (refused) tellAll("refused", { entry, said });
+  if (met.length) tellAll("conflict", { entry, said });
   tell("change");
+}
+
+/**
+ * What waits about a frame on which somebody was quicker was said without having seen that, and is taken out.
+ * Returns the last of it, or the entry that met the conflict.
+ */
+function withdraw(frame, entry) {
+  const others = (list) => list.filter(([id]) => String(id) !== String(frame));
+  const later = waiting().filter((one) => one.user === entry.user && one.key > entry.key && one.after && others(one.after).length < one.after.length);
+  for (const { key, ...one } of later) {
+    const after = others(one.after);
+    if (!after.length) drop(key);
+    else if (one.batch) keep(key, { ...one, after, body: { ...one.body, frames: one.body.frames.filter(({ id }) => id !== frame) } });
+  }
+  return later.at(-1) ?? entry;
+}
+
+function refuse(text) {
+  keep(`${REFUSED}${Date.now()}.${crypto.randomUUID()}`, { text, user });
 }
 
 function later(why) {
@@ -120,6 +179,7 @@ function keep(key, value) {
   const text = JSON.stringify(value);
   try {
     localStorage.setItem(key, text);
+    memory.delete(key);
   } catch {
     memory.set(key, text);
   }
@@ -130,16 +190,36 @@ function drop(key) {
   localStorage.removeItem(key);
 }
 
+function keysOf(prefix) {
+  return [...Object.keys(localStorage), ...memory.keys()].filter((key) => key.startsWith(prefix)).sort();
+}
+
 function stored(prefix) {
-  const keys = [...Object.keys(localStorage), ...memory.keys()].filter((key) => key.startsWith(prefix));
-  return keys.sort().map((key) => ({ key, ...JSON.parse(memory.get(key) ?? localStorage.getItem(key)) }));
+  return keysOf(prefix).map((key) => ({ key, ...JSON.parse(memory.get(key) ?? localStorage.getItem(key)) }));
 }
 
 function tell(type, detail) {
+  if (type === "sent") learn(detail);
   outbox.dispatchEvent(new CustomEvent(type, { detail }));
 }
 
+/** Also the other tabs. */
+function tellAll(type, detail) {
+  tell(type, detail);
+  try {
+    localStorage.setItem(TOLD, JSON.stringify({ type, detail }));
+    localStorage.removeItem(TOLD);
+  } catch {
+    // They find out when they ask the server.
+  }
+}
+
 addEventListener("storage", (event) => {
+  if (event.key === TOLD) {
+    const { type, detail } = JSON.parse(event.newValue ?? "{}");
+    if (detail?.entry.user === user) tell(type, { ...detail, elsewhere: true });
+    return;
+  }
   if (event.key === null || event.key.startsWith("inspector.")) {
     tell("change");
     if (state === "login" || state === "idle") send();

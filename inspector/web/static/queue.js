@@ -1,7 +1,8 @@
 // The queue: new frames as they come, a selection and what is said about all of it, keys.
 
+import { clean } from "./note.js";
 import { say } from "./notice.js";
-import { outbox, put } from "./outbox.js";
+import { outbox, put, versionOf } from "./outbox.js";
 import { BY_ITSELF } from "./request.js";
 import * as steps from "./steps.js";
 
@@ -11,23 +12,37 @@ const dialog = document.getElementById("confirm");
 const note = document.getElementById("confirm-note"); // what was written stays there until a decision takes it along
 const fresh = document.getElementById("fresh");
 const RETRY_MS = 4000;
-let batch = null; // the last selection that was decided here
 const WORDS = { defect: "defect", false_alarm: "false alarm", unsure: "unsure" };
 
 // ---- live
 
 let pulse = cards.dataset.pulse.split(",").map(Number);
 
+let stream = null;
+
+/** While somebody can see the page: a browser has few connections to one server, for all its tabs together. */
 function listen() {
-  const stream = new EventSource("/live");
-  stream.addEventListener("queue", (event) => told(JSON.parse(event.data)));
-  stream.addEventListener("error", () => {
-    if (stream.readyState === EventSource.CLOSED) setTimeout(again, RETRY_MS);
+  if (stream || document.hidden) return;
+  const opened = (stream = new EventSource("/live"));
+  opened.addEventListener("queue", (event) => told(JSON.parse(event.data)));
+  opened.addEventListener("error", () => {
+    if (opened !== stream || opened.readyState !== EventSource.CLOSED) return;
+    stream = null;
+    setTimeout(again, RETRY_MS);
   });
 }
 
+/** What the stream tells first brings a page up to date that was hidden meanwhile. */
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) return listen();
+  stream?.close();
+  stream = null;
+  return undefined;
+});
+
 /** The stream was refused: where the session has ended the page says so, else it was the server's bad moment. */
 async function again() {
+  if (stream || document.hidden) return;
   const answer = await fetch("/api/v1/me", { headers: BY_ITSELF }).catch(() => null);
   if (answer?.status === 401) location.reload();
   else listen();
@@ -68,7 +83,7 @@ async function refresh(why = {}) {
   const known = new Map([...cards.children].map((card) => [card.dataset.frame, card]));
   const now = [...page.querySelectorAll("#cards > li")].map((card) => {
     const here = known.get(card.dataset.frame);
-    if (here && here.dataset.version === card.dataset.version) return here;
+    if (here && here.dataset.result === card.dataset.result && here.dataset.version === card.dataset.version) return here;
     if (!here && known.size) card.classList.add("new");
     return card;
   });
@@ -178,22 +193,26 @@ note.addEventListener("keydown", (event) => {
 });
 
 function decide(chosen, to, type) {
-  const frames = chosen.map((card) => ({ id: Number(card.dataset.frame), version: Number(card.dataset.version) }));
+  const frames = chosen.map(({ dataset: { frame, result, version } }) => ({ id: Number(frame), version: versionOf(result, version), result_id: result }));
   const body = { frames, to, batch: crypto.randomUUID() };
   if (type) body.defect_type = type;
-  if (note.value.trim()) body.note = note.value.trim();
+  const said = clean(note.value);
+  if (said) body.note = said;
   note.value = "";
-  put({ path: "/api/v1/dispositions", body, label: `${frames.length} frames: ${type || WORDS[to]}`, batch: true });
+  const after = frames.map((one) => [one.id, one.version + 1, one.result_id]);
+  put({ path: "/api/v1/dispositions", body, after, label: `${frames.length} ${frames.length === 1 ? "frame" : "frames"}: ${type || WORDS[to]}`, batch: true });
+  steps.push({ batch: body.batch, after });
   for (const card of chosen) card.classList.add("leaving");
   clear();
 }
 
 outbox.addEventListener("sent", (event) => {
-  const { entry, said } = event.detail;
-  if (entry.batch) {
+  const { entry, said, elsewhere } = event.detail;
+  if (elsewhere && !(entry.batch && steps.has(said.batch))) {
+    refreshLeaving();
+  } else if (entry.batch) {
     const left = said.conflicts.length ? `, ${said.conflicts.length} left as others decided` : "";
-    if (said.done.length) batch = said.batch;
-    say(`${said.done.length} decided${left}. Z takes it back.`);
+    say(`${said.done.length} decided${left}.${said.done.length ? " Z takes it back." : ""}`);
     refresh();
   } else if (entry.back) {
     say(`${said.done.length} taken back.`);
@@ -204,13 +223,19 @@ outbox.addEventListener("sent", (event) => {
   }
 });
 
-/** The selection that was decided here, or else the frame that was decided last. */
+/** Another tab has sent what these cards wait for. */
+function refreshLeaving() {
+  if (cards.querySelector(".leaving")) refresh(BY_ITSELF);
+}
+
+outbox.addEventListener("refused", ({ detail: { entry } }) => {
+  if (!entry.batch) return;
+  const left = entry.body.frames.map(({ id }) => cards.querySelector(`.leaving[data-frame="${id}"]`)).filter(Boolean);
+  for (const card of left) card.classList.remove("leaving");
+  if (left.length && !note.value) note.value = entry.body.note ?? "";
+});
+
 function takeBack() {
-  if (batch) {
-    put({ path: `/api/v1/batches/${batch}/undo`, body: {}, label: "Undo", back: true });
-    batch = null;
-    return;
-  }
   if (!steps.takeBack()) say("There is nothing to take back.");
 }
 
@@ -225,6 +250,7 @@ addEventListener("keydown", (event) => {
   const target = event.target;
   if (target.matches?.("input:not([type=checkbox]), select, textarea")) return;
   const key = event.key.toLowerCase();
+  if (event.repeat && !key.startsWith("arrow")) return;
   if (KEYS[key] && picked().length) ask(KEYS[key]);
   else if (key === "escape") clear();
   else if (key === "z") takeBack();

@@ -1,7 +1,8 @@
 // What was decided and can be taken back, by this account in this tab: kept across pages where the browser allows it.
+// One list, in the order in which it was said: frames, and selections that were decided together.
 
 import { draft } from "./note.js";
-import { put } from "./outbox.js";
+import { outbox, put } from "./outbox.js";
 import { user } from "./request.js";
 
 const KEY = `inspector.undo.${user}`;
@@ -9,7 +10,7 @@ const MOST = 500;
 
 let steps = [];
 try {
-  steps = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
+  steps = JSON.parse(sessionStorage.getItem(KEY) ?? "[]").filter((step) => step.after);
 } catch {
   // Those of this page are enough.
 }
@@ -23,7 +24,7 @@ function keep(now) {
   }
 }
 
-/** A decision: {frame, name, version: after it, note}. */
+/** A decision about a frame, {frame, name, note, after}, or about several, {batch: its name, after}; after: see put. */
 export function push(step) {
   keep([...steps, step]);
 }
@@ -32,13 +33,42 @@ export function push(step) {
 export function takeBack() {
   const last = steps.at(-1);
   if (!last) return undefined;
-  keep(steps.slice(0, -1));
-  if (last.note) draft(last.frame, last.note); // to be said again, with another decision
-  put({ path: `/api/v1/frames/${last.frame}/undo`, body: { version: last.version }, frame: last.frame, label: "Undo", undo: true, name: last.name });
+  const after = last.after.map(([frame, version, result]) => [frame, version + 1, result]);
+  keep(steps.slice(0, -1).map((step) => renewed(step, after)));
+  if (last.batch) put({ path: `/api/v1/batches/${last.batch}/undo`, body: {}, after, label: "Undo", back: true });
+  else takeBackFrame(last, after);
   return last;
 }
 
-/** Nothing about this frame can be taken back any more. */
-export function forget(frame) {
-  keep(steps.filter((step) => String(step.frame) !== String(frame)));
+function takeBackFrame({ frame, name, note, after: [[, version, result]] }, after) {
+  if (note) draft(frame, note); // to be said again, with another decision
+  put({ path: `/api/v1/frames/${frame}/undo`, body: { version, result_id: result }, after, frame, label: `${name}: undo`, undo: true, name });
 }
+
+/** What was said before holds again, as a version of its own: that is what the next step takes back. */
+function renewed(step, after) {
+  const versions = new Map(after.map(([frame, version]) => [String(frame), version]));
+  return { ...step, after: step.after.map(([frame, version, result]) => [frame, versions.get(String(frame)) ?? version, result]) };
+}
+
+/** Whether a selection was decided in this tab and can be taken back. */
+export function has(batch) {
+  return steps.some((step) => step.batch === batch);
+}
+
+/** Nothing about this frame can be taken back any more. */
+function forget(frame) {
+  keep(steps.filter((step) => step.batch || String(step.frame) !== String(frame)));
+}
+
+/** Somebody else decided: what was said here does not hold. */
+outbox.addEventListener("conflict", ({ detail: { said } }) => {
+  for (const conflict of said.conflicts ?? [said.conflict]) forget(conflict.frame);
+});
+
+/** What was not recorded cannot be taken back. */
+function unsaid({ entry, said }) {
+  if (entry.batch && !said.done?.length) keep(steps.filter((step) => step.batch !== entry.body.batch));
+  else if (entry.frame && !entry.undo && !said.id) keep(steps.filter((step) => String(step.after) !== String(entry.after)));
+}
+for (const type of ["sent", "refused"]) outbox.addEventListener(type, (event) => unsaid(event.detail));

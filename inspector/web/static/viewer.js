@@ -21,6 +21,7 @@ export class Viewer {
       this.shade();
       localStorage.setItem(OPACITY, this.slider.value);
     });
+    this.slider.addEventListener("pointerup", () => this.slider.blur()); // arrow keys are the page's again
     this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.stage.addEventListener("pointerdown", (event) => this.down(event));
     this.stage.addEventListener("pointermove", (event) => this.move(event));
