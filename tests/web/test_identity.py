@@ -33,9 +33,8 @@ def give_number_to_another(site: ReviewSite, frame: int) -> bytes:
     digest = hashlib.sha256(other).hexdigest()
     site.archive.keep(digest, other, "png")
     with site.engine.begin() as connection:
-        connection.exec_driver_sql(
-            f"UPDATE frames SET sha256 = '{digest}', result_id = '{uuid.uuid4()}', part_id = 'another' WHERE id = {frame}"
-        )
+        named = f"sha256 = '{digest}', result_id = '{uuid.uuid4()}', part_id = 'another'"
+        connection.exec_driver_sql(f"UPDATE frames SET {named} WHERE id = {frame}")
     return other
 
 
