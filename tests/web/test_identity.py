@@ -79,7 +79,7 @@ def test_what_is_said_of_one_frame_does_not_land_on_another(site: ReviewSite, wo
 
 def test_of_a_selection_the_others_are_decided(site: ReviewSite) -> None:
     frames = [site.add() for _ in range(3)]
-    seen = [{"id": frame, "version": 0} for frame in frames]
+    seen: list[dict[str, object]] = [{"id": frame, "version": 0} for frame in frames]
     seen[0]["result_id"] = result_of(site, frames[0])
     seen[1]["result_id"] = str(uuid.uuid4())
     with site.client() as olga:

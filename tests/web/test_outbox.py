@@ -1,0 +1,355 @@
+"""What is decided while something is slow, away, elsewhere or held down: recorded and taken back in order, and told."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC
+
+import pytest
+from line import drawn_part
+from playwright.sync_api import Page, Route, expect
+from review_site import ReviewSite, decided
+from services import DEADLINE_S, wait_until
+from sqlalchemy import text
+
+Visit = Callable[..., Page]
+
+ONE = "**/api/v1/frames/*/*"
+
+expect.set_options(timeout=DEADLINE_S * 1000)
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue(site: ReviewSite) -> None:
+    """What earlier tests left open is decided."""
+    site.decide_all()
+
+
+def away(route: Route) -> None:
+    """A database that can be read and takes nothing."""
+    if route.request.method == "POST":
+        route.fulfill(status=503, json={"error": "full"})
+    else:
+        route.continue_()
+
+
+def on_frame(site: ReviewSite, visit: Visit, number: int = 3) -> tuple[Page, list[int]]:
+    """A page on the first of some frames, in the order in which it shows them; the next ones are there."""
+    frames = [site.add() for _ in range(number)][::-1]
+    page = visit("olga", f"/frame/{frames[0]}?order=newest")
+    page.wait_for_selector(".near")
+    page.wait_for_load_state("networkidle")
+    return page, frames
+
+
+def shows(page: Page, frame: int) -> None:
+    page.wait_for_function("frame => document.querySelector('.panel')?.dataset.frame === String(frame)", arg=frame)
+
+
+def waits(page: Page, number: int) -> None:
+    expect(page.locator("#notice")).to_contain_text(re.compile(rf"\b{number} decisions? (is|are) kept here"))
+
+
+def history(site: ReviewSite, frame: int) -> list[tuple[str, str | None, str]]:
+    return [(said.action, said.to_disposition, said.reviewer) for said in site.reviews.history(frame)]
+
+
+def said(site: ReviewSite, frame: int, *expected: tuple[str, str | None]) -> None:
+    """All that was said of a frame, by Olga, once it is recorded."""
+    wanted = [(*one, "olga") for one in expected]
+    wait_until(lambda: history(site, frame) == wanted, f"frame {frame}: {wanted}")
+
+
+def select(page: Page, *frames: int) -> None:
+    for frame in frames:
+        page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
+
+
+def decide_selection(site: ReviewSite, page: Page, key: str, *frames: int) -> None:
+    select(page, *frames)
+    page.keyboard.press(key)
+    page.locator("#confirm-yes").click()
+    wait_until(lambda: all(decided(site, frame)[0] for frame in frames), "the selection is recorded")
+
+
+def hide(page: Page, hidden: bool) -> None:
+    page.evaluate(
+        "hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        hidden,
+    )
+
+
+def test_whoever_comes_back_to_a_frame_before_it_is_recorded_meets_nobody(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    page.context.route(ONE, away)
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    page.keyboard.press("ArrowLeft")
+    shows(page, frames[0])
+    page.keyboard.press("f")
+    shows(page, frames[1])
+    waits(page, 2)
+    page.context.unroute(ONE)
+    said(site, frames[0], ("dispose", "defect"), ("dispose", "false_alarm"))
+    expect(page.locator("#notice")).to_be_hidden()
+    page.keyboard.press("z")  # the later word, then the first one
+    shows(page, frames[0])
+    page.keyboard.press("z")
+    said(site, frames[0], ("dispose", "defect"), ("dispose", "false_alarm"), ("undo", "defect"), ("undo", None))
+    expect(page.locator("#conflict")).to_be_hidden()
+
+
+@pytest.mark.parametrize("sent_first", [False, True])
+def test_whoever_decides_again_after_a_slow_undo_meets_nobody(site: ReviewSite, visit: Visit, sent_first: bool) -> None:
+    page, frames = on_frame(site, visit)
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    said(site, frames[0], ("dispose", "defect"))
+    page.context.route(ONE, away)
+    page.keyboard.press("z")
+    shows(page, frames[0])  # as it was before the undo
+    assert page.locator(".panel").get_attribute("data-version") == "1"
+    if sent_first:
+        page.context.unroute(ONE)
+        said(site, frames[0], ("dispose", "defect"), ("undo", None))
+        expect(page.locator("#notice")).to_be_hidden()
+    page.keyboard.press("f")
+    shows(page, frames[1])
+    page.context.unroute(ONE)
+    said(site, frames[0], ("dispose", "defect"), ("undo", None), ("dispose", "false_alarm"))
+    expect(page.locator("#conflict")).to_be_hidden()
+
+
+def test_what_was_said_after_an_unseen_word_of_somebody_else_does_not_overwrite_it(
+    site: ReviewSite, visit: Visit
+) -> None:
+    page, frames = on_frame(site, visit)
+    page.context.route(ONE, away)
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    page.keyboard.press("ArrowLeft")
+    shows(page, frames[0])
+    page.keyboard.press("f")
+    shows(page, frames[1])
+    page.keyboard.press("u")
+    shows(page, frames[2])
+    waits(page, 3)
+    site.reviews.dispose(frames[0], to="unsure", reviewer="emil", version=0)
+    page.context.unroute(ONE)
+    expect(page.locator("#conflict")).to_contain_text("emil: “unsure”")
+    expect(page.locator("#conflict")).to_contain_text("You: “false alarm”")
+    said(site, frames[1], ("dispose", "unsure"))
+    assert history(site, frames[0]) == [("dispose", "unsure", "emil")]
+    page.keyboard.press("Enter")
+    expect(page.locator("#conflict")).to_be_hidden()
+    assert history(site, frames[0]) == [("dispose", "unsure", "emil")]
+
+
+def test_a_decision_of_ones_own_from_elsewhere_is_told_as_that(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest", timezone_id="America/New_York")
+    page.wait_for_selector(".near")
+    site.reviews.dispose(frames[1], to="unsure", reviewer="olga", version=0)
+    page.keyboard.press("d")
+    told = page.locator("#conflict")
+    expect(told).to_contain_text("Your own decision was recorded meanwhile")
+    at = site.reviews.history(frames[1])[0].at.astimezone(UTC)
+    expect(told).to_contain_text(f"Recorded: “unsure”, {at:%Y-%m-%d %H:%M:%S}.")  # the plant's clock
+    expect(page.get_by_role("button", name="Decide again")).to_be_focused()
+    page.keyboard.press("Enter")
+    shows(page, frames[1])
+    page.keyboard.press("d")
+    said(site, frames[1], ("dispose", "unsure"), ("dispose", "defect"))
+
+
+def test_a_clock_that_is_set_back_does_not_turn_the_order(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    page.context.route(ONE, away)
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    page.evaluate("() => { const real = Date.now.bind(Date); Date.now = () => real() - 3600e3; }")
+    page.keyboard.press("z")
+    waits(page, 2)
+    page.context.unroute(ONE)
+    said(site, frames[0], ("dispose", "defect"), ("undo", None))
+
+
+def test_a_key_that_is_held_on_the_queue_takes_back_once(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    for frame in (*frames[1:], None):
+        page.keyboard.press("d")
+        if frame is not None:
+            shows(page, frame)
+    expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+    wait_until(lambda: all(decided(site, frame)[0] for frame in frames), "all is recorded")
+    for _ in range(5):
+        page.keyboard.down("z")
+    page.keyboard.up("z")
+    said(site, frames[2], ("dispose", "defect"), ("undo", None))
+    expect(page.locator(".frame-card")).to_have_count(1)
+    assert [decided(site, frame)[0] for frame in frames] == ["defect", "defect", None]
+
+
+def test_frames_and_selections_are_taken_back_in_one_order_on_both_pages(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 6)
+    page.keyboard.press("f")
+    shows(page, frames[1])
+    page.keyboard.press("q")
+    page.wait_for_selector("#cards")
+    decide_selection(site, page, "d", *frames[1:3])
+    decide_selection(site, page, "u", *frames[3:5])
+
+    def stand(*expected: str | None) -> None:
+        wait_until(lambda: [decided(site, frame)[0] for frame in frames] == list(expected), f"{expected}")
+
+    stand("false_alarm", "defect", "defect", "unsure", "unsure", None)
+    page.keyboard.press("z")
+    stand("false_alarm", "defect", "defect", None, None, None)
+    expect(page.locator(".frame-card")).to_have_count(3)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".near")
+    page.keyboard.press("z")
+    stand("false_alarm", None, None, None, None, None)
+    expect(page.locator("#notice")).to_contain_text("2 taken back.")
+    page.keyboard.press("z")
+    stand(None, None, None, None, None, None)
+    shows(page, frames[0])
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_contain_text("There is nothing to take back")
+
+
+def test_a_selection_that_another_tab_sent_is_taken_back_where_it_was_said(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 4)
+    page.keyboard.press("f")
+    shows(page, frames[1])
+    said(site, frames[0], ("dispose", "false_alarm"))
+    page.keyboard.press("q")
+    page.wait_for_selector("#cards")
+    with site.engine.begin() as connection:
+        connection.execute(text("DELETE FROM sessions"))
+    select(page, *frames[1:3])
+    page.keyboard.press("d")
+    page.locator("#confirm-yes").click()
+    waits(page, 1)
+    other = page.context.new_page()
+    other.goto(f"/enter?code={site.accounts.begin_link('olga', 1)}")
+    said(site, frames[1], ("dispose", "defect"))
+    expect(page.locator(".leaving")).to_have_count(0)
+    expect(page.locator(".frame-card")).to_have_count(1)
+    expect(page.locator("#notice")).to_contain_text("2 decided. Z takes it back.")
+    page.keyboard.press("z")
+    for frame in frames[1:3]:
+        said(site, frame, ("dispose", "defect"), ("undo", None))
+    said(site, frames[0], ("dispose", "false_alarm"))
+
+
+def test_a_hidden_queue_holds_no_connection_and_catches_up(site: ReviewSite, visit: Visit) -> None:
+    site.add()
+    page = visit("olga", "/?order=newest")
+    expect(page.locator(".frame-card")).to_have_count(1)
+    hide(page, True)
+    for _ in range(7):  # browsers have six connections to one server
+        tab = page.context.new_page()
+        tab.goto("/?order=newest")
+        expect(tab.locator(".frame-card")).to_have_count(1)
+        hide(tab, True)
+    site.add()
+    hide(page, False)
+    expect(page.locator(".frame-card")).to_have_count(2)
+
+
+def test_of_a_double_tap_the_first_counts(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    page.locator(".says .false_alarm").dblclick()
+    shows(page, frames[1])
+    said(site, frames[0], ("dispose", "false_alarm"))
+    page.wait_for_timeout(600)
+    assert page.locator(".panel").get_attribute("data-frame") == str(frames[1])
+    assert decided(site, frames[1]) == (None, None, None)
+    page.locator(".says .defect").click()
+    shows(page, frames[2])
+    page.wait_for_timeout(200)
+    page.locator(".says .unsure").focus()
+    page.keyboard.press("Enter")  # no tap
+    said(site, frames[1], ("dispose", "defect"))
+    said(site, frames[2], ("dispose", "unsure"))
+    expect(page.locator("#cards")).to_be_attached()
+
+
+def test_what_was_refused_of_the_last_frame_is_told_on_the_queue(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 1)
+    page.route(ONE, lambda route: route.fulfill(status=400, json={"error": "No."}))
+    page.keyboard.press("d")
+    expect(page.locator("#cards")).to_be_attached()
+    expect(page.locator("#notice")).to_contain_text(re.compile(r"Not recorded: part-\d+: defect. No."))
+    page.get_by_role("button", name="OK").click()
+    expect(page.locator("#notice")).to_be_hidden()
+    page.keyboard.press("z")  # what was not recorded cannot be taken back
+    expect(page.locator("#notice")).to_contain_text("There is nothing to take back")
+    assert decided(site, frames[0]) == (None, None, None)
+
+
+def test_half_a_character_in_a_note_does_not_lose_the_selection(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(2)]
+    page = visit("olga", "/")
+    select(page, *frames)
+    page.keyboard.press("d")
+    page.evaluate("() => { document.getElementById('confirm-note').value = ' half \\ud83d here'; }")
+    page.locator("#confirm-yes").click()
+    for frame in frames:
+        said(site, frame, ("dispose", "defect"))
+        assert [row.note for row in site.reviews.history(frame)] == ["half  here"]
+
+
+def test_a_selection_that_is_refused_stays_with_its_note(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(2)]
+    page = visit("olga", "/")
+    refusal = {"error": "note: no."}
+    page.route("**/dispositions", lambda route: route.fulfill(status=400, json=refusal))
+    select(page, *frames)
+    page.keyboard.press("d")
+    page.locator("#confirm-note").fill("both of them")
+    page.locator("#confirm-yes").click()
+    expect(page.locator("#notice")).to_contain_text("Not recorded: 2 frames: defect. note: no.")
+    expect(page.locator(".leaving")).to_have_count(0)
+    page.unroute("**/dispositions")
+    select(page, *frames)
+    page.keyboard.press("u")
+    expect(page.locator("#confirm-note")).to_have_value("both of them")
+    page.locator("#confirm-yes").click()
+    said(site, frames[0], ("dispose", "unsure"))
+    page.keyboard.press("z")
+    said(site, frames[0], ("dispose", "unsure"), ("undo", None))
+
+
+def test_arrow_keys_move_the_slider_that_has_the_focus(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 2)
+    slider = page.locator(".map-slider input")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert slider.input_value() == "55"
+    assert page.locator(".panel").get_attribute("data-frame") == str(frames[0])
+    slider.click()  # a mouse lets go of it again
+    page.keyboard.press("ArrowRight")
+    shows(page, frames[1])
+
+
+WIDER = """() => [
+    document.documentElement.scrollWidth, innerWidth, document.querySelector('.legend')?.getBoundingClientRect().right
+]"""
+
+
+@pytest.mark.parametrize("width", [390, 768, 800, 1280])
+def test_nothing_reaches_beyond_the_page(site: ReviewSite, visit: Visit, width: int) -> None:
+    part = "p" * 128
+    frame = site.add(drawn_part(8000 + width, scratched=True), part_id=part)
+    site.reviews.dispose(frame, to="defect", defect_type="x" * 64, reviewer="olga", version=0)
+    page = visit("emil", "/")
+    page.set_viewport_size({"width": width, "height": 1024})
+    for path in (f"/find?part={part}", f"/frame/{frame}", "/thresholds", "/?state=all"):
+        page.goto(path)
+        if path.startswith("/frame"):
+            page.wait_for_selector(".near .theirs")
+        whole, seen, caption = page.evaluate(WIDER)
+        assert whole <= seen, path
+        assert caption is None or caption <= seen, path
