@@ -33,8 +33,10 @@ def give_number_to_another(site: ReviewSite, frame: int) -> bytes:
     digest = hashlib.sha256(other).hexdigest()
     site.archive.keep(digest, other, "png")
     with site.engine.begin() as connection:
-        named = f"sha256 = '{digest}', result_id = '{uuid.uuid4()}', part_id = 'another'"
-        connection.exec_driver_sql(f"UPDATE frames SET {named} WHERE id = {frame}")
+        connection.exec_driver_sql(
+            f"UPDATE frames SET sha256 = '{digest}', result_id = '{uuid.uuid4()}', part_id = 'another'"
+            f" WHERE id = {frame}"
+        )
     return other
 
 

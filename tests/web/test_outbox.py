@@ -162,6 +162,19 @@ def test_a_decision_of_ones_own_from_elsewhere_is_told_as_that(site: ReviewSite,
     said(site, frames[1], ("dispose", "unsure"), ("dispose", "defect"))
 
 
+def test_an_answer_that_cannot_be_read_is_asked_for_again(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    page.route(ONE, lambda route: route.fulfill(status=200, content_type="text/html", body="Log in to the network"))
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    waits(page, 1)
+    page.unroute(ONE)
+    said(site, frames[0], ("dispose", "defect"))
+    expect(page.locator("#notice")).to_be_hidden()
+    page.keyboard.press("z")
+    said(site, frames[0], ("dispose", "defect"), ("undo", None))
+
+
 def test_a_clock_that_is_set_back_does_not_turn_the_order(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit)
     page.context.route(ONE, away)
@@ -180,6 +193,7 @@ def test_a_key_that_is_held_on_the_queue_takes_back_once(site: ReviewSite, visit
         page.keyboard.press("d")
         if frame is not None:
             shows(page, frame)
+    page.wait_for_url(re.compile(r"\d/(\?.*)?$"))  # loaded: keys are listened to
     expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
     wait_until(lambda: all(decided(site, frame)[0] for frame in frames), "all is recorded")
     for _ in range(5):
@@ -195,7 +209,7 @@ def test_frames_and_selections_are_taken_back_in_one_order_on_both_pages(site: R
     page.keyboard.press("f")
     shows(page, frames[1])
     page.keyboard.press("q")
-    page.wait_for_selector("#cards")
+    page.wait_for_url(re.compile(r"\d/(\?.*)?$"))
     decide_selection(site, page, "d", *frames[1:3])
     decide_selection(site, page, "u", *frames[3:5])
 
@@ -224,7 +238,7 @@ def test_a_selection_that_another_tab_sent_is_taken_back_where_it_was_said(site:
     shows(page, frames[1])
     said(site, frames[0], ("dispose", "false_alarm"))
     page.keyboard.press("q")
-    page.wait_for_selector("#cards")
+    page.wait_for_url(re.compile(r"\d/(\?.*)?$"))
     with site.engine.begin() as connection:
         connection.execute(text("DELETE FROM sessions"))
     select(page, *frames[1:3])

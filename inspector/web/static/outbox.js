@@ -110,9 +110,10 @@ async function sendAll() {
       return;
     }
     become("sending");
-    let answer;
+    let answer, said;
     try {
       answer = await request(entry.path, entry.body);
+      said = await wordsOf(answer);
     } catch {
       later("offline");
       return;
@@ -126,13 +127,18 @@ async function sendAll() {
       return;
     }
     failures = 0;
-    await take(entry, answer);
+    take(entry, answer, said);
   }
 }
 
-async function take(entry, answer) {
-  const { id, version, batch, done, unknown, conflict, conflicts: several, error } = await answer.json().catch(() => ({}));
-  const said = { id, version, batch, done, unknown, conflict, conflicts: several, error };
+/** Rejects where a success cannot be read, as of a page that is left or of somebody between: it is asked for again. */
+async function wordsOf(answer) {
+  const { id, version, batch, done, unknown, conflict, conflicts: several, error } = answer.ok ? await answer.json() : await answer.json().catch(() => ({}));
+  return { id, version, batch, done, unknown, conflict, conflicts: several, error };
+}
+
+function take(entry, answer, said) {
+  const { unknown, conflict, conflicts: several, error } = said;
   const met = several ?? (conflict ? [conflict] : []);
   for (const one of met) keep(`${CONFLICTS}${one.frame}.${crypto.randomUUID()}`, { entry: withdraw(one.frame, entry), conflict: one });
   const refused = !answer.ok && !met.length;
