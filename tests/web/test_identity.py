@@ -53,7 +53,7 @@ def test_the_address_of_a_picture_says_which_frame_it_is_of(site: ReviewSite) ->
             named, bare = olga.get(f"/frame/{frame}/{kind}?of={result}"), olga.get(f"/frame/{frame}/{kind}")
             assert named.content == bare.content
             assert "immutable" in named.headers["cache-control"]
-            assert bare.headers["cache-control"] == "no-store"
+            assert bare.headers["cache-control"] == "private, no-cache"
         give_number_to_another(site, frame)
         for kind in ("picture", "thumbnail"):
             late = olga.get(f"/frame/{frame}/{kind}?of={result}")

@@ -20,6 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 _Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 _UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
+_ASKED_AGAIN = {"cache-control": "private, no-cache"}
 _OTHER = "Another frame has this number now: the ledger was restored from a backup. Go back to the queue."
 
 _Of = Annotated[str | None, Query(max_length=64, description="the result_id of the frame that is meant")]
@@ -154,4 +155,4 @@ def _picture(desk: Desk, frame: int, of: str | None, read: Callable[[FrameRow], 
 
 def _answer(picture: Picture, of: str | None) -> Response:
     """Browsers keep a picture whose address says what it is of; a number alone may be another frame's tomorrow."""
-    return Response(picture.data, media_type=picture.media_type, headers=_UNCHANGING if of else None)
+    return Response(picture.data, media_type=picture.media_type, headers=_UNCHANGING if of else _ASKED_AGAIN)
