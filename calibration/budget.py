@@ -54,11 +54,11 @@ def held_against(promise: Promise, rejected: int, among: int) -> Kept:
     if not among:
         return Kept(rejected, among, None, "unknown")
     n, budget = promise.samples, promise.max_false_reject
+    above = round(promise.expected_false_reject * (n + 1)) - 1  # samples; more than the budget's where set by hand
     if promise.estimated:
         chance = float(binom.sf(rejected - 1, among, budget))
     else:
-        rank = min(n, math.ceil((n + 1) * (1 - budget) - 1e-9))
-        chance = float(betabinom.sf(rejected - 1, among, n + 1 - rank, rank))
+        chance = float(betabinom.sf(rejected - 1, among, above + 1, n - above)) if above < n else 1.0
     if rejected <= budget * among:
         return Kept(rejected, among, chance, "kept")
     return Kept(rejected, among, chance, "by chance" if chance >= UNLIKELY else "broken")

@@ -32,7 +32,7 @@ from calibration.thumbnail import thumbnail
 from inspector import bank as bank_files
 from inspector.bank import DRIFT_FILE, Calibration, Lineage, Manifest, Promise, Sample
 from inspector.engines.openvino import OpenVinoEngine
-from inspector.errors import SamplesError, UsageError
+from inspector.errors import BankError, SamplesError, UsageError
 from inspector.recipe import Recipe
 from inspector.types import Thresholds
 from inspector.window import Extent, extent_of
@@ -180,7 +180,10 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
             engine = OpenVinoEngine(graph)
         image, pixel = limits(found.scores, options.max_false_reject), limits(found.peaks, options.max_false_reject)
         memory, radius = select(prepared.material.patches(), recipe.vectors, options.seed, projection)
-        ov.save_model(graph, draft / "graph.xml", compress_to_fp16=False)
+        try:
+            ov.save_model(graph, draft / "graph.xml", compress_to_fp16=False)
+        except RuntimeError as error:
+            raise BankError(f"bank {out_dir}: graph.xml cannot be written; is the disk full?") from error
         (draft / "backbone.safetensors").write_bytes(backbone.weights)
         save_file(
             {"vectors": memory.vectors, "source": memory.source, "position": memory.position},

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file, save_file
 from calibration.pool import Patches
 from calibration.thresholds import promise_of
 from inspector import bank as bank_files
-from inspector.bank import Bank, Calibration, Lineage, Manifest, Sample, Source
+from inspector.bank import DRIFT_FILE, Bank, Calibration, Lineage, Manifest, Sample, Source
+from inspector.drift import Baseline
 from inspector.errors import UsageError
 from inspector.types import Float32Array, Thresholds
 
@@ -69,6 +70,7 @@ def write_derived(
     operation: str,
     thresholds: Thresholds | None = None,
     memory: Memory | None = None,
+    drift: Baseline | None = None,
     thumbnails: Mapping[str, bytes] | None = None,
     added: Collection[Source] = (),
     removed: Collection[Source] = (),
@@ -76,8 +78,8 @@ def write_derived(
 ) -> Manifest:
     """Write a bank that came from `parent`.
 
-    thresholds, memory: None keeps the parent's. thumbnails: JPEG files by the names that memory.samples give; those of
-    the parent's samples are copied.
+    thresholds, memory, drift: None keeps the parent's. thumbnails: JPEG files by the names that memory.samples give;
+    those of the parent's samples are copied.
 
     Raises:
         BankError: `out_dir` exists and replace is not set, or cannot be written.
@@ -101,6 +103,8 @@ def write_derived(
         if memory is not None:
             save_file(_arrays(memory.patches), draft / _MEMORY)
             save_file({"scores": figures.scores, "peaks": figures.peaks, "fold": figures.fold}, draft / _CALIBRATION)
+        if drift is not None:
+            save_file(drift.arrays(), draft / DRIFT_FILE)
         calibration = Calibration(
             folds=len(np.unique(figures.fold)),
             fold_by=before.calibration.fold_by,

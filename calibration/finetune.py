@@ -271,7 +271,13 @@ def _lesson(
     defect = planted.embeddings[shown][covered > COVERED]
     beside = planted.embeddings[shown][(covered < CLEAR) & within & (rng.random(covered.shape) < 0.25)]
     untouched = normal.embeddings[seen]
-    return Lesson(defect, beside, untouched[within & (rng.random(untouched.shape[:2]) < 0.5)])
+    clean = untouched[within & (rng.random(untouched.shape[:2]) < 0.5)]
+    if not (len(defect) and len(beside) and len(clean)):
+        raise SamplesError(
+            f"fine-tuning: got a region of {np.count_nonzero(within)} patches, expected some on planted defects and "
+            "some beside them; draw it larger, or calibrate without --finetune"
+        )
+    return Lesson(defect, beside, clean)
 
 
 def _inside_only(embeddings: Float32Array, inside: Inside) -> Float32Array:

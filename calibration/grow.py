@@ -95,8 +95,7 @@ def grow(
     if not usable:
         why = f"; {skipped[0].path.name}: {skipped[0].reason}" if skipped else ""
         raise SamplesError(f"bank {bank_dir}: nothing to add of {len(newcomers)} pictures{why}")
-    folds = np.arange(len(usable)) % FOLDS
-    fold = np.random.default_rng(bank.manifest.seed).permutation(folds).astype(np.int32)
+    fold = _folds(len(usable), bank)
     first = len(bank.manifest.samples)
     pools, before = _novel(reader, usable, fold, first, track)
     scores, peaks = _cross_fit(reader, usable, fold, pools, track)
@@ -133,6 +132,13 @@ def grow(
         still=still,
         cautions=_cautions_of_growth(len(usable), bank, still, full=len(patches.vectors) >= _most(bank)),
     )
+
+
+def _folds(count: int, bank: Bank) -> NDArray[np.int32]:
+    """Each newcomer's fold: shuffled, or where the bank was made so, blocks of consecutive ones."""
+    if bank.manifest.calibration.fold_by == "block":
+        return (np.arange(count) * min(FOLDS, count) // count).astype(np.int32)
+    return np.random.default_rng(bank.manifest.seed).permutation(np.arange(count) % FOLDS).astype(np.int32)
 
 
 def _usable(newcomers: Iterable[Newcomer], bank: Bank, track: Track) -> tuple[list[Newcomer], list[Skipped]]:

@@ -1,16 +1,19 @@
 """Shrinking a bank: samples that should not be in it go, with every vector that came from them. Thresholds stay."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace as changed
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.derive import Figures, Memory, write_derived
 from calibration.grow import Grown, cover
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
 from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
-from inspector.bank import Sample, Source
+from inspector.bank import Bank, Sample, Source
+from inspector.drift import Baseline
 from inspector.errors import SamplesError
 from inspector.scoring import NearestNeighbours
 
@@ -68,6 +71,7 @@ def shrink(
         out_dir,
         operation=f"remove {len(gone)} pictures",
         memory=Memory(patches, samples, Figures.of(bank).take(stays), radius),
+        drift=_drift_of(bank, stays),
         removed=gone,
         replace=replace,
     )
@@ -85,6 +89,18 @@ def shrink(
         still=(),
         cautions=_cautions_of_shrinking(len(bank.vectors) - len(rows), len(samples) - len(found)),
     )
+
+
+def _drift_of(bank: Bank, stays: NDArray[np.int64]) -> Baseline | None:
+    """The baseline without the samples that leave, which would set its limits still; their share of its reference, a
+    mean, stays. Samples that were added later are not in it.
+    """
+    if bank.drift is None:
+        return None
+    known = stays[stays < len(bank.drift.usual_patches)]
+    if len(known) == 0:
+        return None
+    return changed(bank.drift, signals=bank.drift.signals[known], usual_patches=bank.drift.usual_patches[known])
 
 
 def _fill(

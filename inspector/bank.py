@@ -293,14 +293,16 @@ def verify_files(path: Path, manifest: Manifest) -> None:
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """A temporary folder beside `path`, moved to `path` when the block ends well, removed when it fails.
 
-    replace: what is at `path` changes places with it, in one step, and is removed then.
+    replace: the bank at `path` changes places with it, in one step, and is removed then.
 
     Raises:
-        BankError: `path` exists and replace is not set, or it cannot be written.
+        BankError: `path` exists and replace is not set, or what is there is no bank; or it cannot be written.
     """
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not replace:
         raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
+    if path.exists() and not _is_bank_or_empty(path):
+        raise BankError(f"bank {path}: is no bank, so it is not replaced; choose another name, or move it away")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -316,10 +318,14 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         else:
             draft.rename(path)
         sync_dir(path.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise BankError(f"bank {path}: cannot be written ({error})") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _is_bank_or_empty(path: Path) -> bool:
+    return path.is_dir() and ((path / "manifest.json").is_file() or not any(path.iterdir()))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

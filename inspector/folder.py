@@ -1,5 +1,6 @@
 """Folders of pictures: which files count, in which order."""
 
+import os
 from pathlib import Path
 
 from inspector.errors import SamplesError
@@ -16,17 +17,28 @@ CONTENT_TYPES = {
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Pictures below `folder`, at any depth, hidden files and folders left out, sorted by path.
+    """Pictures below `folder`, at any depth and behind links, hidden files and folders left out, sorted by path.
 
     Raises:
         SamplesError: no such folder, or it cannot be read.
     """
     if not folder.is_dir():
         raise SamplesError(f"{folder}: no such folder; expected a folder of pictures")
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in CONTENT_TYPES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    found, seen = [], {folder.resolve()}
+    for where, below, names in os.walk(folder, followlinks=True):
+        below[:] = [name for name in below if not name.startswith(".") and _new(Path(where, name), seen)]
+        found += [Path(where, name) for name in names if _is_picture(name) and Path(where, name).is_file()]
+    return sorted(found)
+
+
+def _is_picture(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in CONTENT_TYPES
+
+
+def _new(folder: Path, seen: set[Path]) -> bool:
+    """Whether a folder has not been read yet: links may lead back."""
+    place = folder.resolve()
+    if place in seen:
+        return False
+    seen.add(place)
+    return True

@@ -310,20 +310,34 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_an_existing_bank_is_replaced_only_when_asked(tmp_path: Path) -> None:
     place = tmp_path / "bank"
     place.mkdir()
-    (place / "old").write_text("x")
+    (place / "manifest.json").write_text("x")
     with pytest.raises(BankError, match="exists already; choose another name, or pass --replace"), new_folder(place):
         pass
     with new_folder(place, replace=True) as draft:
         (draft / "new").write_text("y")
-        assert (place / "old").exists()
+        assert (place / "manifest.json").exists()
     assert names(place) == ["new"]
     assert names(tmp_path) == ["bank"]
+
+
+@pytest.mark.parametrize("name", ["samples", "note.txt"])
+def test_what_is_no_bank_is_never_replaced(tmp_path: Path, name: str) -> None:
+    write_good(tmp_path / "samples", 3)
+    (tmp_path / "note.txt").write_text("kept")
+    with pytest.raises(BankError, match="is no bank, so it is not replaced"), new_folder(tmp_path / name, replace=True):
+        pass
+    assert names(tmp_path) == ["note.txt", "samples"]
+    assert len(names(tmp_path / "samples")) == 3
+    (tmp_path / "empty").mkdir()
+    with new_folder(tmp_path / "empty", replace=True) as draft:
+        (draft / "manifest.json").write_text("{}")
+    assert names(tmp_path / "empty") == ["manifest.json"]
 
 
 def test_a_replacement_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "bank"
     place.mkdir()
-    (place / "old").write_text("x")
+    (place / "manifest.json").write_text("x")
 
     def full(first: Path, second: Path) -> None:
         raise OSError(28, "No space left on device")
@@ -331,7 +345,7 @@ def test_a_replacement_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch
     monkeypatch.setattr("inspector.bank.exchange", full)
     with pytest.raises(BankError, match="No space left"), new_folder(place, replace=True) as draft:
         (draft / "new").write_text("y")
-    assert names(place) == ["old"]
+    assert names(place) == ["manifest.json"]
     assert names(tmp_path) == ["bank"]
 
 

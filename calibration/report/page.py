@@ -16,6 +16,8 @@ NOTES = 30
 LONG = 1.6
 """A picture at least so many times as wide as high is shown above its map, not beside it."""
 
+_PROBE = ".probe"
+
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -43,10 +45,20 @@ def write(folder: Path, name: str, page: str) -> Path:
     path = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(f"report {path}: cannot be written there ({error.strerror}); choose another folder") from error
     return path
+
+
+def prepare(folder: Path) -> None:
+    """Sees that a page can be written into a folder, before the work that it is to be about.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    write(folder, _PROBE, "")
+    (folder / _PROBE).unlink(missing_ok=True)
 
 
 def section(heading: str, lead: str, *children: Child) -> Markup:

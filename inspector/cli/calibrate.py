@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--blocks", is_flag=True, help="Folds of consecutive files, as from a video")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only so many files, evenly over the folder")
 @click.option("--first", type=click.IntRange(min=1), help="Use only the first so many files by path")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--finetune", is_flag=True, help="Learn synthetic defects; kept only if it helps")
 @click.option("--exclude-suspects", is_flag=True, help="Leave suspicious samples out")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page of suspicious samples there")
@@ -49,6 +49,10 @@ def calibrate(
 
     name = good_dir.resolve().name
     bank_dir = output or Path("banks") / (good_dir.resolve().parent.name if name in ("good", "") else name)
+    if report:
+        from calibration.report.page import prepare
+
+        prepare(report)
     start = perf_counter()
     done = build(good_dir, bank_dir, Options(recipe=_recipe(recipe, mask), **options), track=track)
     seconds = perf_counter() - start

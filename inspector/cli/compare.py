@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--finetune", is_flag=True, help="Each fine-tuned too; needs TEST_DIR")
 @click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only so many good files, evenly taken")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the banks in this folder")
 @click.option("--report", type=click.Path(path_type=Path), help="Write one HTML page into this folder")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
@@ -46,6 +46,10 @@ def compare(
     from calibration.comparison import candidates
     from calibration.comparison import compare as hold_against
 
+    if report:
+        from calibration.report.page import prepare
+
+        prepare(report)
     listed = candidates(backbones or ("builtin",), _recipes(files), finetune=finetune)
     with tempfile.TemporaryDirectory(prefix="inspector-compare-") as scratch:
         folder = output or Path(scratch)

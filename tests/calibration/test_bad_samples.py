@@ -15,6 +15,7 @@ from calibration.report import write_contact_sheet
 from inspector.bank import Bank
 from inspector.cli import main
 from inspector.errors import SamplesError
+from inspector.folder import image_files
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.types import Decision
@@ -83,6 +84,28 @@ def test_samples_that_hardly_differ_are_calibrated_with_a_warning(tmp_path: Path
     assert any("all but identical" in said and "cannot be told" in said for said in done.caveats)
     assert "all but identical" in page_of(done, good)
     Bank.load(done.path)
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write_good(tmp_path / "good", 12)
+    (tmp_path / "file").write_text("in the way")
+    code, out, err = call(capsys, "calibrate", good, "-o", tmp_path / "bank", "--report", tmp_path / "file")
+    assert (code, out) == (2, "")
+    assert "cannot be written there" in err
+    assert not (tmp_path / "bank").exists()
+    assert call(capsys, "calibrate", good, "-o", tmp_path / "bank", "--seed", -1)[0] == 2
+
+
+def test_pictures_behind_links_are_samples_and_links_in_a_circle_are_none(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 3)
+    write_good(tmp_path / "elsewhere", 4, first_seed=50)
+    (good / "lot1").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "elsewhere" / "back").symlink_to(good, target_is_directory=True)
+    (good / "nowhere").symlink_to(tmp_path / "gone")
+    found = [file.relative_to(good).as_posix() for file in image_files(good)]
+    assert found == [f"{n:03d}.png" for n in range(3)] + [f"lot1/{n:03d}.png" for n in range(4)]
 
 
 def test_one_odd_size_is_left_out_and_mixed_sizes_are_warned_of(tmp_path: Path) -> None:

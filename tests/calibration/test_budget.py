@@ -11,7 +11,7 @@ from line import drawn_part
 from calibration.budget import UNLIKELY, held_against, telling_frames
 from calibration.evaluation import evaluate
 from calibration.report import write_evaluation
-from calibration.thresholds import limits
+from calibration.thresholds import limits, promise_of
 from inspector.bank import Promise
 from inspector.pipeline import Pipeline
 
@@ -53,6 +53,16 @@ def test_too_few_samples_are_judged_by_the_budget_alone() -> None:
     assert estimate.estimated
     assert held_against(estimate, 2, 200).word == "by chance"
     assert held_against(estimate, 6, 200).word == "broken"
+
+
+def test_thresholds_that_were_set_by_hand_are_held_against_what_they_promise() -> None:
+    rng = np.random.default_rng(0)
+    words = []
+    for _ in range(300):
+        scores = rng.normal(size=200).astype(np.float32)
+        ng = float(np.quantile(scores, 0.9))  # 10 % instead of a budget of 1 %
+        words.append(held_against(promise_of(scores, ng, 0.01), int((rng.normal(size=100) > ng).sum()), 100).word)
+    assert words.count("broken") / len(words) < 0.1
 
 
 def test_the_page_and_the_object_say_whether_it_was_kept(bank: Path, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from banks import roomy_bank, stamped_part, write_good
-from line import drawn_part
+from banks import change_manifest, copy_of, roomy_bank, stamped_part, write_good
+from line import changed, drawn_part
+from safetensors.numpy import load_file
 
 from calibration.calibrate import Options, calibrate
 from calibration.derive import with_thresholds
@@ -144,6 +145,32 @@ def test_what_went_is_gone_and_can_be_made_up_for(bank: Path, tmp_path: Path) ->
     assert filled.vectors[1] >= int((before.source != 4).sum())
     assert filled.radius[1] <= filled.radius[0]
     assert not any("--good" in caution for caution in filled.cautions)
+
+
+def test_newcomers_of_a_bank_that_was_made_in_blocks_are_held_back_in_blocks(bank: Path, tmp_path: Path) -> None:
+    copied = copy_of(bank, tmp_path)
+    change_manifest(copied, lambda manifest: manifest["calibration"].update(fold_by="block"))
+    grow(copied, newcomers(tmp_path / "new", [stamped_part(seed) for seed in range(10)]), tmp_path / "grown")
+    fold = load_file(tmp_path / "grown" / "calibration.safetensors")["fold"][-10:]
+    assert fold.tolist() == sorted(fold.tolist())
+    assert len(set(fold.tolist())) > 1
+
+
+def test_what_went_is_in_no_limit_of_drift(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 12, first_seed=1000)
+    (good / "zz.png").write_bytes(changed(2000, light=0.4))
+    recipe = Recipe(name="disc", size_wh=(64, 64), vectors=200, whitening=0)
+    calibrate(good, tmp_path / "bank", Options(recipe=recipe, folds=2))
+    shrink(tmp_path / "bank", ["zz.png"], tmp_path / "without")
+    dim = changed(3000, light=0.7)
+    before, after = (Pipeline.open(tmp_path / name).inspect(dim).reading for name in ("bank", "without"))
+    assert before is not None
+    assert after is not None
+    assert "brightness" not in before.out
+    assert "brightness" in after.out
+    drift = Bank.load(tmp_path / "without").drift
+    assert drift is not None
+    assert len(drift.usual_patches) == 12
 
 
 def test_what_is_not_in_the_bank_cannot_go(bank: Path, tmp_path: Path) -> None:
