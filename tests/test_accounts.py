@@ -1,10 +1,13 @@
 """Accounts, sessions, links and tokens on a real SQLite and a real PostgreSQL."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from statistics import median
+from threading import Lock
+from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
@@ -273,3 +276,37 @@ def test_what_is_not_there_is_told(accounts: Accounts) -> None:
     for change in changes:
         with pytest.raises(AccountError, match="is not there"):
             change()
+
+
+@SQLITE
+def test_two_hashes_are_computed_at_a_time(database: Engine) -> None:
+    class Watched(PasswordHasher):
+        now = most = 0
+
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            with self._counted():
+                return super().hash(password, salt=salt)
+
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            with self._counted():
+                return super().verify(hash, password)
+
+        @contextmanager
+        def _counted(self) -> Iterator[None]:
+            with lock:
+                self.now += 1
+                self.most = max(self.most, self.now)
+            time.sleep(0.02)
+            yield
+            with lock:
+                self.now -= 1
+
+    lock, watched = Lock(), Watched(time_cost=1, memory_cost=64, parallelism=1)
+    accounts = Accounts(database, watched)
+    accounts.create("ann", PASSWORD, Role.OPERATOR)
+    with ThreadPoolExecutor(12) as many:
+        right = [many.submit(accounts.verify, "ann", PASSWORD) for _ in range(8)]
+        anew = [many.submit(accounts.set_password, "ann", PASSWORD) for _ in range(4)]
+    assert all(one.result() is not None for one in right)
+    assert [one.exception() for one in anew] == [None] * 4
+    assert watched.most == 2

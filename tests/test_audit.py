@@ -49,6 +49,8 @@ def test_pages_go_on_where_the_last_ended(audit: Audit) -> None:
         (AuditFilter(station=CAM2, who="ann"), 3),
         (AuditFilter(who="nobody"), 0),
         (AuditFilter(who="' OR 1=1 --"), 0),
+        (AuditFilter(who="a\x00b"), 0),
+        (AuditFilter(station="a\ud800b"), 0),
         (AuditFilter(since=datetime.now(UTC) + timedelta(hours=1)), 0),
         (AuditFilter(until=datetime.now(UTC) + timedelta(hours=1)), 11),
     ],

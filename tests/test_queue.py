@@ -8,6 +8,7 @@ from reviewing import CAM1, CAM2, NOON, filled, verdict
 from sqlalchemy import Engine
 
 from inspector.errors import UsageError
+from inspector.review.shifts import spans
 from inspector.store import Cursor, FrameRow, QueueFilter, ReviewQueue, Reviews, ShiftHours
 
 
@@ -140,17 +141,28 @@ def test_what_no_database_can_hold_is_not_found(text: str, database: Engine, que
     assert queue.find(part=text) == queue.find(station=text, frame_id=text) == []
 
 
-@pytest.mark.parametrize(("end", "frames"), [(time(6), 150), (time(5, 30), 147)])
-def test_a_shift_of_a_day_has_all_its_hours_where_clocks_go_back(
-    database: Engine, queue: ReviewQueue, end: time, frames: int
+@pytest.mark.parametrize("end", ["05:00", "05:30", "06:00", "14:00"])
+@pytest.mark.parametrize("day", [datetime(2026, 10, 24), datetime(2026, 3, 28)])
+def test_a_long_shift_has_the_same_frames_as_the_figures(
+    day: datetime, end: str, database: Engine, queue: ReviewQueue
 ) -> None:
     berlin = ZoneInfo("Europe/Berlin")
-    since = datetime(2026, 10, 23, 6, tzinfo=berlin).astimezone(UTC)
-    at = [since + timedelta(minutes=30 * number) for number in range(2 * 75)]
-    filled(database, *(verdict(number, received_at=one, decided_at=one) for number, one in enumerate(at)))
-    shift = ShiftHours(time(6), end, berlin)
-    found = queue.counts(QueueFilter(shift=shift, since=since, until=since + timedelta(hours=75)))
-    assert found.matching == frames
+    since, until = (at.replace(tzinfo=berlin) for at in (day, day + timedelta(days=3)))
+    at = [since.astimezone(UTC) + timedelta(minutes=30 * n) for n in range(144)]
+    filled(database, *(verdict(n, received_at=when) for n, when in enumerate(at)))
+    shifts = {"long": "06:00"} | ({"rest": end} if end != "06:00" else {})
+    within = spans(since, until, shifts, berlin, only="long")
+    expected = sum(any(span.begin <= when < span.end for span in within) for when in at)
+    shift = ShiftHours(time(6), time.fromisoformat(end), berlin)
+    assert queue.counts(QueueFilter(since=since, until=until, shift=shift)).matching == expected
+
+
+@pytest.mark.parametrize("since", [datetime(1970, 1, 2, tzinfo=UTC), datetime(8000, 1, 1, tzinfo=UTC)])
+def test_a_shift_of_all_years_is_asked_for_as_any_other(since: datetime, database: Engine, queue: ReviewQueue) -> None:
+    filled(database, verdict(1))
+    early = ShiftHours(time(6), time(14), ZoneInfo("Europe/Berlin"))
+    filters = QueueFilter(shift=early, since=since, until=datetime(8999, 12, 31, tzinfo=UTC))
+    assert queue.counts(filters).matching == (1 if since < NOON else 0)
 
 
 def test_a_shift_is_its_hours_in_the_zone_of_the_plant(database: Engine, queue: ReviewQueue) -> None:

@@ -48,6 +48,12 @@ def test_who_counts_while_many_decide_counts_each(database: Engine, reviews: Rev
     assert counted == len(ids)
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "a\ud800b"])
+def test_a_batch_that_no_database_can_hold_has_nothing_to_take_back(name: str, reviews: Reviews) -> None:
+    taken = reviews.undo_batch(name, reviewer="ann")
+    assert (taken.done, taken.stale, taken.unknown) == ([], [], [])
+
+
 def test_a_note_goes_and_comes_with_what_it_was_said_of(database: Engine, reviews: Reviews) -> None:
     (frame,) = filled(database, verdict(1))
     first = reviews.dispose(frame, to="defect", reviewer="ann", version=0, note="  deep,\nat the rim 😀 \n")

@@ -115,11 +115,17 @@ def test_two_opinions_on_one_frame(database: Engine, tally: Tally) -> None:
     said.dispose(ids[1], to="false_alarm", reviewer="bob", version=1)
     said.dispose(ids[2], to="defect", reviewer="ann", version=0)
     said.dispose(ids[2], to="unsure", reviewer="ann", version=1)
-    now = datetime.now(UTC)
-    opinions = tally.opinions([CAM1], now - timedelta(minutes=5), now + timedelta(minutes=5))
+    noon, later = (Span("x", NOON.date(), NOON + timedelta(hours=h), NOON + timedelta(hours=h + 1)) for h in (0, 1))
+    opinions = tally.opinions([CAM1], [noon])
     assert {one.frame for one in opinions} == set(ids[:2])
     assert agreement(opinions).table == {("defect", "defect"): 1, ("defect", "false_alarm"): 1}
-    assert tally.opinions([CAM2], now - timedelta(minutes=5), now + timedelta(minutes=5)) == []
+    assert tally.opinions([CAM1], [later]) == tally.opinions([CAM2], [noon]) == tally.opinions([CAM1], []) == []
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\ud800b"])
+def test_a_station_that_no_database_can_hold_has_no_frames(name: str, tally: Tally) -> None:
+    assert tally.counts([name], DAY) == ([], [])
+    assert tally.delays([name], DAY) == tally.opinions([name], DAY) == tally.opinions([], DAY) == []
 
 
 def test_recorded_scores_by_what_is_known(database: Engine, tally: Tally) -> None:

@@ -60,12 +60,14 @@ class FalseRejects:
     """Good parts that the line rejected (ng).
 
     rate: of the good frames. found: ng frames that people found good. waiting: ng frames that nobody could decide yet;
-    the interval's upper end takes all of them for good.
+    the interval's upper end takes all of them for good. doubtful: uncertain frames that nobody could decide yet; the
+    rate takes them for good, the interval's upper end for defects.
     """
 
     rate: Rate
     found: int
     waiting: int
+    doubtful: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,21 +172,17 @@ def pareto(judged: Iterable[Judged], most: int = 9) -> tuple[Bar, ...]:
 
 
 def false_rejects(course: Iterable[Course], judged: Sequence[Judged]) -> FalseRejects:
-    """The share of good parts that were rejected. Ok frames count as good but for the defects found among them.
-
-    The interval holds whatever the frames turn out to be that wait: its upper end takes those that are ng for good and
-    those that are uncertain for defects, which leaves the fewest good ones.
-    """
+    """The share of good parts that were rejected. Ok frames count as good but for the defects found among them."""
     outcomes = _outcomes(course)
     found = _number(judged, lambda j: j.word == "ng" and j.disposition == "false_alarm")
     defects = _number(judged, lambda j: j.disposition == "defect")
-    waiting = _number(judged, lambda j: j.word == "ng" and j.disposition in (None, "unsure"))
+    waiting = _number(judged, lambda j: j.word == "ng" and _undecided(j))
+    doubtful = _number(judged, lambda j: j.word == "uncertain" and _undecided(j))
     verdicts = outcomes["ok"] + outcomes["ng"] + outcomes["uncertain"]
-    doubtful = _number(judged, lambda j: j.word == "uncertain" and j.disposition in (None, "unsure"))
     good = max(found, verdicts - defects - waiting)
-    fewest = max(found, good - doubtful)
-    bounds = lower(found, good + waiting), upper(found + waiting, fewest + waiting)
-    return FalseRejects(Rate(found, good, *bounds), found, waiting)
+    least = max(found, good - doubtful)
+    bounds = lower(found, good + waiting), upper(found + waiting, least + waiting)
+    return FalseRejects(Rate(found, good, *bounds), found, waiting, doubtful)
 
 
 def escapes(course: Iterable[Course], judged: Sequence[Judged]) -> Escapes:
@@ -199,7 +197,7 @@ def escapes(course: Iterable[Course], judged: Sequence[Judged]) -> Escapes:
     passed = rate(bad, bad + good)
     flagged = [j for j in judged if j.word in _FLAGGED]
     caught = _number(flagged, lambda j: j.disposition == "defect")
-    waiting = _number(flagged, lambda j: j.disposition in (None, "unsure"))
+    waiting = _number(flagged, _undecided)
     unseen = max(0, _outcomes(course)["ok"] - bad - good)
     estimated = (bad + unseen * (passed.value or 0.0), bad + unseen * passed.low, bad + unseen * passed.high)
     return Escapes(
@@ -208,7 +206,7 @@ def escapes(course: Iterable[Course], judged: Sequence[Judged]) -> Escapes:
         estimated=estimated,
         caught=caught,
         waiting=waiting,
-        drawn_waiting=_number(drawn, lambda j: j.disposition in (None, "unsure")),
+        drawn_waiting=_number(drawn, _undecided),
         reported=_number(judged, lambda j: j.word == "ok" and not j.sampled and j.disposition == "defect"),
     )
 
@@ -234,6 +232,11 @@ def _station(name: str, course: Iterable[Course], judged: Iterable[Judged]) -> S
 
 def _waits(judged: Judged) -> bool:
     return judged.disposition is None
+
+
+def _undecided(judged: Judged) -> bool:
+    """Waits, or somebody could not tell."""
+    return judged.disposition in (None, "unsure")
 
 
 def _number(judged: Iterable[Judged], wanted: Callable[[Judged], bool] = lambda _: True) -> int:

@@ -116,7 +116,10 @@ def _inspected(found: Figures) -> str:
 def _false_rejects(found: Figures) -> str:
     rejects = found.false_rejects
     said = f"{between(rejects.rate)}; {rejects.found:,} of {count(int(rejects.rate.of), 'good frame')} rejected"
-    return said + (f", {rejects.waiting:,} ng not decided" if rejects.waiting else "")
+    waits = [
+        f"{number:,} {word}" for number, word in ((rejects.waiting, "ng"), (rejects.doubtful, "uncertain")) if number
+    ]
+    return said + (f", {' and '.join(waits)} not decided" if waits else "")
 
 
 def _escapes(found: Figures) -> str:
@@ -177,18 +180,26 @@ def _rates(found: Figures) -> Panel:
     ]  # fmt: skip
     rows = [
         (s.station, f"{s.false_rejects.found:,}", f"{s.false_rejects.rate.of:,.0f}", f"{s.false_rejects.waiting:,}",
-         share(s.false_rejects.rate.value), between(s.false_rejects.rate))
+         f"{s.false_rejects.doubtful:,}", share(s.false_rejects.rate.value), between(s.false_rejects.rate))
         for s in stations
     ]  # fmt: skip
     return Panel(
         "rates",
         title,
         bars.intervals(title, "; ".join(f"{one.name} {one.text}" for one in drawn), drawn),
-        head=("station", "false rejects", "good frames", "ng to decide", "rate", "95 % interval"),
+        head=(
+            "station",
+            "false rejects",
+            "good frames",
+            "ng to decide",
+            "uncertain to decide",
+            "rate",
+            "95 % interval",
+        ),
         rows=rows,
         notes=(
             "Exact 95 % intervals (Clopper and Pearson), which never claim more than they hold. The upper end counts "
-            "every ng frame that nobody has decided as a false reject.",
+            "every ng frame that nobody has decided as a false reject, and every uncertain one as a defect.",
         ),
     )
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Engine, Table, select
+from sqlalchemy import Column, ColumnElement, Engine, Table, false, select
 
-from inspector.store.database import store_errors
+from inspector.store.database import legible, store_errors
 from inspector.store.reviews import ReviewRow
 from inspector.store.tables import promotions, reviews
 
@@ -64,10 +64,9 @@ class Audit:
         self, table: Table, who: Column[str], filters: AuditFilter, limit: int, before: int | None
     ) -> Sequence[Sequence[Any]]:
         terms: list[ColumnElement[bool]] = []
-        if filters.who is not None:
-            terms.append(who == filters.who)
-        if filters.station is not None:
-            terms.append(table.c.station == filters.station)
+        for column, value in ((who, filters.who), (table.c.station, filters.station)):
+            if value is not None:
+                terms.append(column == value if legible(value) else false())
         if filters.action is not None:
             terms.append(table.c.action == filters.action)
         if filters.since is not None:

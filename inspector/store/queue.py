@@ -38,6 +38,9 @@ MAX_COUNT = 10_000
 _SHIFT_DAYS = 92
 """How far back a shift is looked for, when nothing says since when."""
 
+_LOOK_AHEAD = timedelta(days=3660)
+"""No frame arrived later than that from now, whatever its clock: a shift is not looked for in all years to come."""
+
 _BY_ID = select(*COLUMNS).where(frames.c.id.in_(bindparam("ids", expanding=True)))
 _KEYS = {"worst": frames.c.score_ratio, "newest": frames.c.received_at}
 
@@ -255,9 +258,16 @@ class ReviewQueue:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def find(
-        self, *, part: str | None = None, station: str | None = None, frame_id: str | None = None, limit: int = 50
+        self,
+        *,
+        part: str | None = None,
+        station: str | None = None,
+        frame_id: str | None = None,
+        limit: int = 50,
+        before: int | None = None,
     ) -> list[FrameRow]:
-        """Frames with a verdict, queued or not, of a part or with a station's frame id; newest first.
+        """Frames with a verdict, queued or not, of a part or with a station's frame id; newest first. before: the id
+        from which to go on.
 
         Raises:
             UsageError: neither is given.
@@ -274,6 +284,8 @@ class ReviewQueue:
             return []
         if not wanted:
             raise UsageError("find: got neither a part nor a station with a frame id, expected one of them")
+        if before is not None:
+            wanted.append(frames.c.id < before)
         query = select(*COLUMNS).where(frames.c.outcome == "verdict", *wanted)
         return self._read(query.order_by(frames.c.id.desc()).limit(limit))
 
@@ -372,7 +384,8 @@ def _asked(filters: QueueFilter) -> list[ColumnElement[bool]]:
         terms.append(frames.c.score <= filters.score_max)
     since = filters.since
     if filters.shift is not None:
-        until = filters.until or datetime.now(UTC)
+        now = datetime.now(UTC)
+        until = min(filters.until or now, now + _LOOK_AHEAD)
         since = since or until - timedelta(days=_SHIFT_DAYS)
         terms.append(or_(false(), *(_in_course(*course) for course in filters.shift.courses(since, until))))
     if since is not None:

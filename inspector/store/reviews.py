@@ -224,6 +224,8 @@ class Reviews:
         """
         _check_reviewer(reviewer)
         result = BatchResult(str(uuid.uuid4()))
+        if not legible(batch):
+            return result
         with store_errors("reviews"), self._engine.connect() as connection:
             selection = [(row.frame, row.version) for row in connection.execute(_IN_BATCH, {"of_batch": batch})]
         for part in _parts(selection):

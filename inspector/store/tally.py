@@ -34,7 +34,7 @@ from inspector.errors import frame_error_reasons
 from inspector.review.agreement import Opinion
 from inspector.review.figures import Course, Judged
 from inspector.review.shifts import Span
-from inspector.store.database import store_errors
+from inspector.store.database import legible, store_errors
 from inspector.store.tables import frames, promotions, queued, reviews
 
 MOST_DELAYS = 100_000
@@ -128,7 +128,7 @@ class Tally:
         course: list[Course] = []
         judged: list[Judged] = []
         with store_errors("figures"), self._engine.connect() as connection:
-            for station in stations:
+            for station in filter(legible, stations):
                 for number, span in enumerate(spans):
                     asked = {"here": station, "begin": span.begin, "end": span.end}
                     course += _named(station, number, connection.execute(_COURSE, asked))
@@ -137,7 +137,7 @@ class Tally:
 
     def delays(self, stations: Sequence[str], spans: Sequence[Span]) -> list[float]:
         """Seconds from verdict to disposition of the decided frames that arrived in these spans."""
-        if not spans or not stations:
+        if not spans:
             return []
         query = (
             select(_Seconds(frames.c.reviewed_at, frames.c.decided_at))
@@ -148,17 +148,21 @@ class Tally:
         with store_errors("figures"), self._engine.connect() as connection:
             return [max(0.0, float(row[0])) for row in connection.execute(query)]
 
-    def opinions(self, stations: Sequence[str], since: datetime, until: datetime) -> list[Opinion]:
-        """What was said, between two moments, of frames of which two people said something; by frame, in order."""
-        then = and_(reviews.c.at >= since, reviews.c.at < until, reviews.c.station.in_(stations))
+    def opinions(self, stations: Sequence[str], spans: Sequence[Span]) -> list[Opinion]:
+        """What was said of the frames that arrived in these spans and of which two people said something; by frame, in
+        order.
+        """
+        if not spans:
+            return []
+        arrived = select(frames.c.id).where(queued, frames.c.version > 1, _in(stations), _within(spans))
         twice = (
-            select(reviews.c.frame).where(then).group_by(reviews.c.frame).having(
+            select(reviews.c.frame).where(reviews.c.frame.in_(arrived)).group_by(reviews.c.frame).having(
                 func.min(reviews.c.reviewer) != func.max(reviews.c.reviewer)
             )
         )  # fmt: skip
         query = (
             select(reviews.c.frame, reviews.c.reviewer, reviews.c.to_disposition, reviews.c.action)
-            .where(then, reviews.c.frame.in_(twice))
+            .where(reviews.c.frame.in_(twice))
             .order_by(reviews.c.frame, reviews.c.version)
             .limit(MOST_OPINIONS)
         )
@@ -236,7 +240,7 @@ def _scores(rows: Any) -> NDArray[np.float64]:
 
 
 def _in(stations: Sequence[str]) -> ColumnElement[bool]:
-    return frames.c.station.in_(stations)
+    return frames.c.station.in_(list(filter(legible, stations)))
 
 
 def _within(spans: Sequence[Span]) -> ColumnElement[bool]:

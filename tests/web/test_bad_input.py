@@ -114,18 +114,6 @@ def test_what_a_stranger_sends_has_a_clear_answer(site: ReviewSite) -> None:
         assert ada.post("/tokens/revoke", data={"token": 1}, headers=odd).status_code == 403
 
 
-def test_a_part_with_very_many_frames_says_that_there_are_more(
-    site: ReviewSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("inspector.web.pages.find._SHOWN", 2)
-    for _ in range(3):
-        site.add(part_id="often")
-    with site.client() as olga:
-        page = olga.get("/find?part=often").text
-    assert page.count('href="/frame/') == 2
-    assert "the newest 2 frames of this part; there are more" in page
-
-
 def test_a_disposition_of_nothing_is_404(site: ReviewSite) -> None:
     with site.client() as olga:
         assert posted(olga, f"/api/v1/frames/{GONE}/disposition", to="defect", version=0).status_code == 404

@@ -67,6 +67,11 @@ def test_station_and_shift_narrow_it(client: httpx.Client) -> None:
     assert (one["outcomes"]["ng"], one["outcomes"]["ok"], one["waiting"]) == (2, 0, 2)
     early = client.get("/api/v1/figures", params=DAY | {"shift": "early"}).json()
     assert (early["outcomes"]["ng"], len(early["shifts"])) == (6, 1)
+    agreed = [
+        client.get("/api/v1/figures", params=DAY | {"shift": shift}).json()["agreement"]["same"]["of"]
+        for shift in ("early", "late")
+    ]
+    assert agreed == [1, 0]
     none = client.get("/api/v1/figures", params=DAY | {"station": "a/b/c/d"}).json()
     assert none["outcomes"]["ok"] == 0
 

@@ -65,7 +65,8 @@ def figures_for_machines(desk: DeskDep, _user: Operator, query: Annotated[Period
         "outcomes": found.outcomes,
         "asked": found.asked,
         "waiting": found.waiting,
-        "false_rejects": found.false_rejects.rate.to_json() | {"not_decided": found.false_rejects.waiting},
+        "false_rejects": found.false_rejects.rate.to_json()
+        | {"not_decided": found.false_rejects.waiting, "uncertain_not_decided": found.false_rejects.doubtful},
         "false_alarms": found.false_alarms.to_json(),
         "uncertain": found.uncertain.to_json(),
         "escapes": {
@@ -100,17 +101,10 @@ def _count(desk: Desk, query: PeriodQuery) -> _Counted:
     return _Counted(
         period,
         figures(course, judged, period.spans),
-        agreement([one for begin, end in _stretches(period, query) for one in tally.opinions(asked, begin, end)]),
+        agreement(tally.opinions(asked, period.spans)),
         waiting(tally.delays(asked, period.spans)),
         stations,
     )
-
-
-def _stretches(period: Period, query: PeriodQuery) -> list[tuple[datetime, datetime]]:
-    """When people said what counts: in all of the time, or in the hours of the shift."""
-    if query.shift is None:
-        return [(period.since, period.until)]
-    return [(span.begin, span.end) for span in period.spans]
 
 
 def known_stations(desk: Desk, tally: Tally) -> list[str]:

@@ -4,18 +4,24 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Operator
 from inspector.web.desk import DeskDep
 
 router = APIRouter(include_in_schema=False)
 
-_SHOWN = 200
+
+PAGE = 50
+"""Frames on one page."""
+
+_Part = Annotated[str, Query(min_length=1, max_length=128)]
+_Before = Annotated[int | None, Query(ge=1, lt=MAX_ID)]
 
 
 @router.get("/find")
-def find(
-    request: Request, desk: DeskDep, _user: Operator, part: Annotated[str, Query(min_length=1, max_length=128)]
-) -> Response:
-    """The newest frames of the part that have a verdict; all others are in the queue's filter of it."""
-    rows = desk.queue.find(part=part, limit=_SHOWN + 1)
-    return desk.page(request, "find.html", part=part, rows=rows[:_SHOWN], more=len(rows) > _SHOWN)
+def find(request: Request, desk: DeskDep, _user: Operator, part: _Part, before: _Before = None) -> Response:
+    """The frames of the part that have a verdict, newest first, a page of them. before: the last of the page before."""
+    rows = desk.queue.find(part=part, limit=PAGE + 1, before=before)
+    shown = rows[:PAGE]
+    older = shown[-1].id if len(rows) > PAGE else None
+    return desk.page(request, "find.html", part=part, rows=shown, before=before, older=older)

@@ -1,0 +1,46 @@
+"""Finding the frames of a part: page after page, none passed over in silence."""
+
+import re
+
+import pytest
+from line import drawn_part
+from pages import Page
+from review_site import ReviewSite
+
+from inspector.web.pages import find
+
+
+def test_every_frame_of_a_part_can_be_reached(site: ReviewSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "PAGE", 3)
+    part = "50 % & <more>"
+    frames = [site.add(drawn_part(1000), part_id=part, kept=False) for _ in range(8)]
+    seen: list[list[int]] = []
+    with site.client() as olga:
+        page = Page(olga.get("/find", params={"part": part}).text)
+        assert "The newest 3 frames; there are older ones." in page.text
+        while True:
+            links = [str(said["href"]) for said in page.all("a")]
+            seen.append([int(found[1]) for link in links if (found := re.match(r"/frame/(\d+)", link))])
+            older = [str(said["href"]) for said in page.all("a") if said.get("rel") == "next"]
+            if not older:
+                break
+            page = Page(olga.get(older[0]).text)
+        assert "The newest" not in page.text
+        assert [len(rows) for rows in seen] == [3, 3, 2]
+        assert [frame for rows in seen for frame in rows] == frames[::-1]
+        (newest,) = [str(said["href"]) for said in page.all("a") if "/find" in str(said["href"])]
+        assert "The newest 3" in olga.get(newest).text
+        assert "That was all." in olga.get("/find", params={"part": part, "before": frames[0]}).text
+        for before in ("0", str(2**63), "x"):
+            assert olga.get("/find", params={"part": part, "before": before}).status_code == 422
+
+
+def test_a_part_with_as_many_frames_as_a_page_has_no_older_ones(
+    site: ReviewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find, "PAGE", 2)
+    for _ in range(2):
+        site.add(drawn_part(1000), part_id="twice", kept=False)
+    with site.client() as olga:
+        page = Page(olga.get("/find?part=twice").text)
+    assert "older" not in page.text
