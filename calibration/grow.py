@@ -281,6 +281,11 @@ def _cautions_of_growth(count: int, bank: Bank, still: Sequence[str], *, full: b
     ]
     if count < FOLDS:
         said.append(f"{count} new pictures hardly stand for others of their kind; give {FOLDS} or more")
+    if bank.recipe.plane:
+        said.append(
+            "distances are taken to planes, which new vectors change: a few frames that passed may be rejected; see "
+            "with `inspector replay`, or calibrate again with all"
+        )
     if still:
         why = "the bank is full" if full else "though the bank has room"
         said.append(f"{len(still)} of the new pictures would still not pass: {why}; calibrate again with all")

@@ -12,6 +12,7 @@ from calibration.grow import Grown, cover
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
 from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
+from calibration.samples import MINIMUM
 from inspector.bank import Bank, Sample, Source
 from inspector.drift import Baseline
 from inspector.errors import SamplesError
@@ -51,6 +52,10 @@ def shrink(
                 f"say which by sha256: {', '.join(alike)}"
             )
     stays = np.flatnonzero(~np.array(leaving))
+    if len(stays) < MINIMUM:
+        raise SamplesError(
+            f"bank {bank_dir}: {len(stays)} of its samples would remain, expected at least {MINIMUM}; calibrate again"
+        )
     rows = np.flatnonzero(np.isin(bank.source, stays))
     if len(rows) == 0:
         raise SamplesError(f"bank {bank_dir}: no vector would remain; calibrate again from the samples that stay")

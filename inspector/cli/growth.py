@@ -100,7 +100,7 @@ def _text(grown: "Grown", bank: Path) -> str:
     lines = [
         f"bank       {grown.path}  ({grown.bank_id}): {len(grown.added)} pictures added, {len(grown.removed)} removed, "
         f"vectors {grown.vectors[0]} -> {grown.vectors[1]}",
-        f"reach      every normal patch within {grown.radius[0]:.4g} -> {grown.radius[1]:.4g} of a vector",
+        f"reach      every patch that was read within {grown.radius[0]:.4g} -> {grown.radius[1]:.4g} of a vector",
     ]
     if check:
         lines.append(
