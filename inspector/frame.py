@@ -8,6 +8,7 @@ bits, which are scaled here to 8.
 import io
 import warnings
 from collections.abc import Callable
+from typing import IO
 
 import cv2
 import numpy as np
@@ -19,13 +20,18 @@ from inspector.types import Frame, UInt8Image
 MAX_PIXELS = 64_000_000
 """Default limit of width x height; 64 MP is 192 MB once decoded."""
 
-_HEADERS: dict[bytes, tuple[str, Callable[[io.BytesIO], ImageFile.ImageFile]]] = {
+_Reader = Callable[[IO[bytes]], ImageFile.ImageFile]
+
+_HEADERS: dict[bytes, tuple[str, _Reader]] = {
     b"\xff\xd8\xff": ("JPEG", JpegImagePlugin.JpegImageFile),
     b"\x89PNG\r\n\x1a\n": ("PNG", PngImagePlugin.PngImageFile),
     b"II*\x00": ("TIFF", TiffImagePlugin.TiffImageFile),
     b"MM\x00*": ("TIFF", TiffImagePlugin.TiffImageFile),
     b"BM": ("BMP", BmpImagePlugin.BmpImageFile),
 }
+
+_LONGEST_MAGIC = max(map(len, _HEADERS))
+_ORIENTATION = 0x0112
 
 _FLAGS = {
     "JPEG": cv2.IMREAD_COLOR_RGB,
@@ -80,6 +86,46 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
     return Frame(pixels)
 
 
+def open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
+    """The picture of a JPEG, PNG, TIFF or BMP, of which the header alone is read. It may be of any size, which Pillow's
+    own way to open it may not: what is too large is refused when it arrives.
+
+    Raises:
+        FrameFormatError: not one of the four formats.
+        FrameDamagedError: the header cannot be read.
+    """
+    begin = stream.read(_LONGEST_MAGIC)
+    stream.seek(0)
+    kind, reader = _reader_of(begin)
+    try:
+        return reader(stream)
+    except Exception as error:  # as in `_check_header`
+        raise FrameDamagedError(f"frame: {kind} has a damaged header ({error})") from error
+
+
+def orientation_of(header: ImageFile.ImageFile) -> int:
+    """As EXIF has it: 1 is upright, from 5 on width and height are exchanged.
+
+    Raises:
+        FrameDamagedError: it cannot be read.
+    """
+    try:
+        return int(header.getexif().get(_ORIENTATION, 1))
+    except Exception as error:  # as in `_check_header`
+        raise FrameDamagedError(f"frame: has damaged EXIF data ({error})") from error
+
+
+def upright_size_wh(stream: IO[bytes]) -> tuple[int, int]:
+    """Width and height once it is upright.
+
+    Raises:
+        FrameFormatError, FrameDamagedError: as `open_header`.
+    """
+    with open_header(stream) as header:
+        width, height = header.size
+        return (height, width) if orientation_of(header) >= 5 else (width, height)
+
+
 def _check_header(payload: bytes, max_pixels: int) -> str:
     """The format's name, once the header is sound and its size within the limit."""
     kind, open_header = _reader_of(payload)
@@ -113,7 +159,7 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
     return kind
 
 
-def _reader_of(payload: bytes) -> tuple[str, Callable[[io.BytesIO], ImageFile.ImageFile]]:
+def _reader_of(payload: bytes) -> tuple[str, _Reader]:
     """The format's name and its header reader, by the first bytes."""
     for magic, reader in _HEADERS.items():
         if payload.startswith(magic):

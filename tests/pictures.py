@@ -46,3 +46,14 @@ def bomb(side: int = 13_000) -> bytes:
     packer = zlib.compressobj(9)
     rows = b"".join(packer.compress(bytes(side + 1)) for _ in range(side))
     return png(side, side, rows + packer.flush())
+
+
+def grey_png(width: int, height: int) -> bytes:
+    """All of one grey, of any size, made without holding its pixels."""
+    packer = zlib.compressobj(1)
+    line = bytes(width + 1)
+    packed = b"".join(packer.compress(line) for _ in range(height)) + packer.flush()
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", packed), (b"IEND", b""))
+    ended = (struct.pack(">I", zlib.crc32(name + data)) for name, data in parts)
+    said = (struct.pack(">I", len(data)) + name + data + end for (name, data), end in zip(parts, ended, strict=True))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(said)

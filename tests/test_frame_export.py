@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from line import drawn_part
+from pictures import grey_png
+from PIL import Image
 from pycocotools.coco import COCO
 from reviewing import CAM1, NOON, filled, verdict
 from sqlalchemy import Engine
@@ -21,6 +23,7 @@ from inspector.review.export.coco import size_of
 from inspector.review.export.table import COLUMNS, safe
 from inspector.store import Archive, FrameRow, QueueFilter, ReviewQueue, Reviews
 
+SQLITE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 ALL = QueueFilter(state="all", order="newest")
 TYPES = ("scratch", "dent")
 
@@ -166,6 +169,19 @@ def test_annotations_are_read_by_the_reference_reader(database: Engine, archive:
     assert json.loads(path.read_text())["info"]["left_out"] == {"not_decided": 1, "no_picture": 1}
     numbers = [one["id"] for one in coco.dataset["annotations"]]
     assert len(set(numbers)) == len(numbers) == 4
+
+
+@SQLITE
+def test_a_picture_larger_than_pillow_opens_has_a_size_too(database: Engine, archive: Archive) -> None:
+    wh = 16_000, 11_500
+    assert wh[0] * wh[1] > 2 * (Image.MAX_IMAGE_PIXELS or 0)
+    picture = grey_png(*wh)
+    digest = hashlib.sha256(picture).hexdigest()
+    archive.keep(digest, picture, "png")
+    (frame,) = filled(database, verdict(1, sha256=digest, image="png"))
+    Reviews(database).dispose(frame, to="defect", reviewer="ann", version=0)
+    said = json.loads("".join(annotations(rows_of(database), size_of(archive.path), TYPES)))
+    assert [(one["width"], one["height"]) for one in said["images"]] == [wh]
 
 
 def test_annotations_of_nothing_are_a_document_too(tmp_path: Path) -> None:

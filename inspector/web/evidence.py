@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from inspector import frame as decoder
 from inspector.bank import file_sha256, read_manifest
@@ -31,7 +31,6 @@ THUMBNAIL_WH = (400, 300)
 """The largest thumbnail, pixels: twice what the queue shows, for fine screens."""
 
 _SHOWN_AS_THEY_ARE = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "bmp": "image/bmp"}
-_ORIENTATION = 0x0112
 _BOX_BGR, _RIM_BGR = (0, 110, 255), (255, 255, 255)
 _BANKS_OPEN = 2
 _EXPLANATIONS = 200
@@ -113,12 +112,9 @@ class Evidence:
             PictureGoneError: it is not there, or is no picture any more.
         """
         try:
-            with Image.open(io.BytesIO(self._read(row))) as header:
-                turned = header.getexif().get(_ORIENTATION, 1) >= 5
-                width, height = header.size
-        except (OSError, ValueError) as error:
+            return decoder.upright_size_wh(io.BytesIO(self._read(row)))
+        except FrameError as error:
             raise PictureGoneError(DAMAGED) from error
-        return (height, width) if turned else (width, height)
 
     def thumbnail(self, row: FrameRow) -> Picture:
         """A small JPEG with the regions of the verdict drawn in.
@@ -276,7 +272,7 @@ class _Recent(Generic[_Key, _Value]):
 def _shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float]:
     """Upright RGB pixels that fit a thumbnail, and their scale."""
     if suffix in ("jpg", "jpeg"):  # decoded at an eighth to a half of its size, which large frames need
-        with Image.open(io.BytesIO(data)) as picture:
+        with decoder.open_header(io.BytesIO(data)) as picture:
             width, height = picture.size
             picture.draft("RGB", THUMBNAIL_WH)
             upright = ImageOps.exif_transpose(picture).convert("RGB")
@@ -293,9 +289,9 @@ def _shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, floa
 
 def _upright(data: bytes) -> bool:
     try:
-        with Image.open(io.BytesIO(data)) as header:
-            return bool(header.getexif().get(_ORIENTATION, 1) == 1)
-    except (OSError, ValueError):
+        with decoder.open_header(io.BytesIO(data)) as header:
+            return decoder.orientation_of(header) == 1
+    except FrameError:
         return True
 
 

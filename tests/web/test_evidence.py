@@ -1,5 +1,6 @@
 """What a browser gets to see of a frame: its picture upright, small and whole, and why it was flagged."""
 
+import hashlib
 import io
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from banks import change_manifest
 from line import drawn_part
+from pictures import grey_png
 from PIL import Image
 from review_site import ReviewSite, running_site
 
@@ -63,6 +65,18 @@ def test_a_thumbnail_is_small_and_shows_the_regions(site: ReviewSite, part: UInt
     assert small.size == (400, 267)
     red, _, blue = np.asarray(small, np.int16).transpose(2, 0, 1)
     assert ((red - blue) > 150).sum() > 100
+
+
+def test_a_frame_larger_than_pillow_opens_has_its_page(site: ReviewSite) -> None:
+    frame, picture = site.add(), grey_png(16_000, 11_500)
+    digest = hashlib.sha256(picture).hexdigest()
+    site.archive.keep(digest, picture, "png")
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE frames SET sha256 = '{digest}' WHERE id = {frame}")
+    with site.client() as olga:
+        assert olga.get(f"/frame/{frame}").status_code == 200
+        answer = olga.get(f"/frame/{frame}/picture")
+    assert (answer.status_code, answer.content) == (200, picture)
 
 
 def test_the_map_lies_over_what_was_inspected(site: ReviewSite) -> None:

@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from PIL import Image
-
+from inspector.errors import FrameError
+from inspector.frame import upright_size_wh
 from inspector.review.export.table import file_name
 from inspector.store.frame_row import FrameRow
 
 UNTYPED = "defect"
 """The category of defects that nobody named."""
 
-_ORIENTATION = 0x0112
 _IN_MEMORY = 4_000_000
 _PART = 65_536
 
@@ -35,12 +34,10 @@ def size_of(path: Callable[[str, str], Path]) -> SizeOf:
         if row.image is None:
             return None
         try:
-            with Image.open(path(row.sha256, row.image)) as header:
-                turned = header.getexif().get(_ORIENTATION, 1) >= 5
-                width, height = header.size
-        except (OSError, ValueError):
+            with path(row.sha256, row.image).open("rb") as file:
+                return upright_size_wh(file)
+        except (OSError, FrameError):
             return None
-        return (height, width) if turned else (width, height)
 
     return size
 
