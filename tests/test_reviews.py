@@ -256,3 +256,11 @@ def test_a_disposition_is_whole_or_not_at_all(database: Engine, reviews: Reviews
     row = ReviewQueue(database).frame(frame)
     assert row is not None
     assert (row.disposition, row.version) == (None, 0)
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_server_notices_in_seconds_that_who_holds_its_locks_is_gone(database: Engine) -> None:
+    with database.connect() as connection:
+        idle = connection.exec_driver_sql("SHOW tcp_keepalives_idle").scalar_one()
+        zone = connection.exec_driver_sql("SHOW timezone").scalar_one()
+    assert (idle, zone) == ("10", "UTC")

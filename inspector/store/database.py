@@ -33,16 +33,13 @@ _POSTGRES = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
-    "options": "-c timezone=UTC",
+    "options": "-c timezone=UTC -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
 }
-"""A server that is gone is noticed in seconds: of the driver, seconds, the last in milliseconds. Hours are UTC's."""
+"""A server that is gone is noticed in seconds: of the driver, seconds, the last in milliseconds. The server, too, is to
+notice in seconds that we are gone: the locks of a box without power would stay for hours. Hours are UTC's."""
 
 _MIGRATION_LOCK = 0x696E7370
 """ "insp": who migrates PostgreSQL holds this advisory lock."""
-
-_KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-_HOLD = {**_POSTGRES, "options": f"{_POSTGRES['options']} {_KEEPALIVES}"}
-"""The server, too, is to notice in seconds that we are gone: the lock of a box without power would stay for hours."""
 
 _TRY_AGAIN_S = 0.01
 _WRITES = "inspector_writes"
@@ -105,7 +102,7 @@ def make_engine(url: str, *, lasting: bool = True) -> Engine:
             return create_engine(parsed)
         if lasting:
             return create_engine(parsed, pool_pre_ping=True, connect_args=_POSTGRES)
-        return create_engine(parsed, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=_HOLD)
+        return create_engine(parsed, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=_POSTGRES)
     except ModuleNotFoundError as error:
         hint = "; install inspector[postgres]" if error.name == "psycopg" else ""
         raise StoreError(f"database: the driver of this URL is not installed ({error}){hint}") from error
