@@ -107,9 +107,11 @@ print(list(embedding_graph(backbone.features, recipe).output(0).shape))
 
 def test_without_torch_a_timm_backbone_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
     good = write_good(tmp_path / "good", 4)
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(b"never read")
     program = f"""
 from inspector.cli import main
-main(["calibrate", {str(good)!r}, "-o", {str(tmp_path / "bank")!r}, "--backbone", "timm:resnet18@w.safetensors"])
+main(["calibrate", {str(good)!r}, "-o", {str(tmp_path / "bank")!r}, "--backbone", "timm:resnet18@{weights}"])
 """
     command = [sys.executable, "-c", NO_TORCH + program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
