@@ -21,9 +21,10 @@ RULE_OF_THREE: Final = 3.0
 """Without a reject among n frames the rate is below 3 / n, with 95 % confidence (Hanley and Lippman-Hand, 1983)."""
 
 
-def telling_frames(budget: float) -> int:
-    """How many good frames it takes before none rejected says that the budget is kept."""
-    return math.ceil(RULE_OF_THREE / budget)
+def frames_to_tell(budget: float, among: int) -> int | None:
+    """How many good frames it takes before none rejected says that the budget is kept; None where there are so many."""
+    takes = math.ceil(RULE_OF_THREE / budget)
+    return takes if among < takes else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,10 @@ def held_against(promise: Promise, rejected: int, among: int) -> Kept:
     if not among:
         return Kept(rejected, among, None, "unknown")
     n, budget = promise.samples, promise.max_false_reject
-    above = round(promise.expected_false_reject * (n + 1)) - 1  # samples; more than the budget's where set by hand
     if promise.estimated:
         chance = float(binom.sf(rejected - 1, among, budget))
     else:
+        above = round(promise.expected_false_reject * (n + 1)) - 1  # samples; more than the budget's where set by hand
         chance = float(betabinom.sf(rejected - 1, among, above + 1, n - above)) if above < n else 1.0
     if rejected <= budget * among:
         return Kept(rejected, among, chance, "kept")

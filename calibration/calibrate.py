@@ -24,7 +24,7 @@ from calibration.fit import Bench, Prepared, cross_fit, prepare, select
 from calibration.pool import Patches
 from calibration.progress import Track, silent
 from calibration.projection import FILE as PROJECTION_FILE
-from calibration.samples import MINIMUM, Samples, Skipped, read_samples
+from calibration.samples import MINIMUM, Samples, Skipped, in_blocks, read_samples
 from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
 from calibration.thresholds import Limits, limits
@@ -216,15 +216,14 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         excluded=twice,
         trimmed=prepared.trimmed,
         extent=extent_of(recipe, manifest.grid_hw),
-        caveats=(*caveats(samples), *([resting] if resting else [])),
+        caveats=caveats(samples, resting),
         tuned=tuned,
     )
 
 
 def assign_folds(count: int, options: Options) -> NDArray[np.int32]:
     """Each sample's fold, int32 (count,): shuffled by the seed, or blocks of consecutive samples."""
-    folds = min(options.folds, count)
-    fold = (np.arange(count) * folds // count).astype(np.int32)
+    fold = in_blocks(count, options.folds)
     return fold if options.blocks else np.random.default_rng(options.seed).permutation(fold)
 
 

@@ -21,9 +21,9 @@ COMPARED: Final = 200
 """Samples that are compared with one another at most."""
 
 
-def caveats(samples: Samples) -> tuple[str, ...]:
-    """A sentence for each thing that these samples leave open; none for a sound set."""
-    return tuple(said for said in (_few(samples), _alike(samples), _sizes(samples)) if said)
+def caveats(samples: Samples, *more: str | None) -> tuple[str, ...]:
+    """A sentence for each thing that these samples leave open; none for a sound set. more: found elsewhere."""
+    return tuple(said for said in (_few(samples), _alike(samples), _sizes(samples), *more) if said)
 
 
 def rests_on_suspects(scores: Float32Array, suspects: Sequence[Suspect], promise: Promise, ok: float) -> str | None:

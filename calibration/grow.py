@@ -23,7 +23,7 @@ from calibration.derive import Figures, Memory, write_derived
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
 from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
-from calibration.samples import Skipped
+from calibration.samples import Skipped, in_blocks
 from inspector import frame as decoder
 from inspector.bank import Bank, Promise, Sample, Source
 from inspector.errors import FrameError, SamplesError
@@ -137,7 +137,7 @@ def grow(
 def _folds(count: int, bank: Bank) -> NDArray[np.int32]:
     """Each newcomer's fold: shuffled, or where the bank was made so, blocks of consecutive ones."""
     if bank.manifest.calibration.fold_by == "block":
-        return (np.arange(count) * min(FOLDS, count) // count).astype(np.int32)
+        return in_blocks(count, FOLDS)
     return np.random.default_rng(bank.manifest.seed).permutation(np.arange(count) % FOLDS).astype(np.int32)
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calibration.look import Look, look_of
 from calibration.progress import Track, silent
 from inspector import frame as decoder
@@ -75,6 +78,11 @@ def drawn(paths: Sequence[_Drawn], limit: int | None) -> list[_Drawn]:
     if limit is None or limit >= len(paths):
         return list(paths)
     return [paths[index * len(paths) // limit] for index in range(limit)]
+
+
+def in_blocks(count: int, folds: int) -> NDArray[np.int32]:
+    """Each sample's fold where folds are blocks of consecutive samples: int32 (count,), at most one fold a sample."""
+    return (np.arange(count) * min(folds, count) // count).astype(np.int32)
 
 
 def read_samples(

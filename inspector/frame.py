@@ -128,12 +128,12 @@ def upright_size_wh(stream: IO[bytes]) -> tuple[int, int]:
 
 def _check_header(payload: bytes, max_pixels: int) -> str:
     """The format's name, once the header is sound and its size within the limit."""
-    kind, open_header = _reader_of(payload)
+    kind, reader = _reader_of(payload)
     stream = io.BytesIO(payload)
     try:
         with warnings.catch_warnings(record=True) as oddities:  # a header that Pillow finds odd may well decode
             warnings.simplefilter("always")
-            header = open_header(stream)
+            header = reader(stream)
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers; each means the same here
         if str(error) == "unknown pixel mode" and not oddities:
             raise FrameFormatError(

@@ -15,8 +15,8 @@ from inspector.errors import BankError, InferenceError, InspectorError
 from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patches
 from inspector.patches import picture_of, view_of
 from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_value, regions
-from inspector.types import Decision, Engine, Float32Array, Inspection, UInt8Image
-from inspector.window import inside_of, picture_wh, window_of
+from inspector.types import Decision, Engine, Float32Array, Inspection, Region, UInt8Image
+from inspector.window import View, inside_of, picture_wh, window_of
 
 STAGES = ("decode", "embed", "search", "map", "drift")
 """Keys of Inspection.stage_ms, in order."""
@@ -94,8 +94,7 @@ class Pipeline:
         searched = perf_counter()
         heat = self._map(patch_scores)
         decision = thresholds.decide(score)
-        bound = min(thresholds.pixel, _STANDS_OUT * float(heat.max()))
-        found = () if decision is Decision.OK else regions(heat, bound, view_of(frame, recipe))
+        found = () if decision is Decision.OK else self._regions(heat, view_of(frame, recipe))
         mapped = perf_counter()
         baseline, reading, reason = self.bank.drift, None, None
         if baseline is not None:
@@ -115,6 +114,10 @@ class Pipeline:
             reading=reading,
             reason=reason,
         )
+
+    def _regions(self, heat: Float32Array, view: View) -> tuple[Region, ...]:
+        """Of a flagged frame: one at least."""
+        return regions(heat, min(self.bank.thresholds.pixel, _STANDS_OUT * float(heat.max())), view)
 
     def explain(self, payload: bytes, *, patches: int = 3, neighbours: int = 3) -> Explanation:
         """The anomaly map, and the nearest patches of the bank for at most so many of the frame's highest patches.

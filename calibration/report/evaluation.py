@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.budget import telling_frames
+from calibration.budget import frames_to_tell
 from calibration.evaluation import GOOD, Evaluation, Outcome
 from calibration.report import charts
 from calibration.report.examples import examples
@@ -108,8 +108,8 @@ def _budget(evaluation: Evaluation) -> Markup:
         if promise.estimated
         else f"From {promise.samples:,} samples: truly {low:.2%} to {high:.2%} ({CONFIDENCE:.0%} confidence)."
     )
-    enough = telling_frames(promise.max_false_reject)
-    few = f" So few frames cannot tell: that takes about {enough:,}." if kept.among < enough else ""
+    takes = frames_to_tell(promise.max_false_reject, kept.among)
+    few = f" So few frames cannot tell: that takes about {takes:,}." if takes else ""
     verdict, meaning = {
         "kept": (
             "Not refuted" if few else "Kept",

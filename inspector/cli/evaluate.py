@@ -57,13 +57,13 @@ def _text(figures: dict[str, Any]) -> str:
 
 
 def _promise(promise: dict[str, Any] | None) -> list[str]:
-    from calibration.budget import telling_frames
+    from calibration.budget import frames_to_tell
 
     if not promise or promise["chance"] is None:
         return []
     of = f"{promise['rejected']} of {promise['among']} rejected, {promise['max_false_reject']:.2%} allowed"
-    enough = telling_frames(promise["max_false_reject"])
-    few = f" (to tell takes about {enough:,} good frames)" if promise["among"] < enough else ""
+    takes = frames_to_tell(promise["max_false_reject"], promise["among"])
+    few = f" (to tell takes about {takes:,} good frames)" if takes else ""
     return [f"promise            {promise['word']}: {of}; so many or more by chance: {promise['chance']:.1%}{few}"]
 
 

@@ -96,6 +96,6 @@ class _Counted:
     def __next__(self) -> "FrameRow":
         row = next(self._rows)
         self.number += 1
-        if sys.stderr.isatty() and self.number % 500 == 0:
+        if self.number % 500 == 0 and sys.stderr.isatty():
             click.echo(f"\r{self.number:,} frames", nl=False, err=True)
         return row

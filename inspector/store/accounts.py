@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from inspector.errors import InspectorError, StoreError, UsageError
-from inspector.store.database import store_errors, writing
+from inspector.store.database import in_turn, store_errors, writing
 from inspector.store.tables import accounts, sessions, tokens
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ class Accounts:
         if not self.may_set_up(code):
             raise AccountError("setup: this link is not valid any more; start the review page again for a new one")
         with store_errors("accounts"), writing(self._engine) as connection:
-            if self._engine.dialect.name == "postgresql":
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_FIRST_LOCK})"))
+            in_turn(connection, _FIRST_LOCK)
             if _count(connection):
                 raise AccountError("setup: there is an account already; log in with it")
             account = _insert(connection, name, hashed, Role.ADMIN)

@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from inspector.durable import sync_dir
+from inspector.durable import HALF, sync_dir
 from inspector.errors import StoreError
 from inspector.owner import hand_over, owner_beside
 from inspector.store.database import schemas, sqlite_file, with_driver
@@ -42,7 +42,7 @@ def backup(url: str, target: Path, *, progress: Callable[[float], None] = lambda
         raise StoreError(f"backup: {source}: no such file, expected the ledger; has the daemon been run?")
     if target.exists():
         raise StoreError(f"backup: {target}: is there already, expected a new name")
-    half = target.with_name(target.name + ".tmp")
+    half = target.with_name(target.name + HALF)
     _begin(half, f"backup to {target}")
     try:
         _copy(source, half, progress)
@@ -74,7 +74,7 @@ def restore(url: str, source: Path, *, progress: Callable[[float], None] = lambd
         raise StoreError(f"restore: {source}: no such file, expected a copy made by inspector db backup")
     if source.resolve() == ledger:
         raise StoreError(f"restore: {source}: is the ledger itself, expected a copy made by inspector db backup")
-    half = ledger.with_name(ledger.name + ".tmp")
+    half = ledger.with_name(ledger.name + HALF)
     lock = lock_beside(ledger)
     with file_lock(lock, f"restore: {ledger}", _DAEMON_RUNS):
         _begin(half, f"restore to {ledger}")

@@ -139,6 +139,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield writer
 
 
+def in_turn(connection: Connection, lock: int) -> None:
+    """One transaction at a time from here to its end: on PostgreSQL by this advisory lock; SQLite has one writer."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({lock})"))
+
+
 def with_driver(url: str) -> URL:
     """The URL of the settings, with the driver that comes with us."""
     parsed = make_url(url)
@@ -185,8 +191,7 @@ def _migrate(engine: Engine) -> None:
         if _revision(connection) == HEAD:
             return
     with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+        in_turn(connection, _MIGRATION_LOCK)
         current = _revision(connection)
         if current == HEAD:
             return

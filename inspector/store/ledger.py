@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 
 from inspector.store.database import ConflictError, store_errors, writing
-from inspector.store.outbox import Waiting
+from inspector.store.outbox import Outbox, Waiting
 from inspector.store.tables import attempts, frames, outbox
 
 Outcome = Literal["verdict", "error", "drop"]
@@ -79,9 +79,6 @@ _KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.
     frames.c.frame_id.in_(bindparam("frame_ids", expanding=True)),
 )
 _LAST_LETTER = select(func.coalesce(func.max(outbox.c.id), 0))
-_LETTERS_AFTER = (
-    select(outbox.c.id, outbox.c.topic, outbox.c.payload).where(outbox.c.id > bindparam("after")).order_by(outbox.c.id)
-)
 _CONFIRM = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 _ATTEMPT = (
     attempts.c.station == bindparam("of_station"),
@@ -155,10 +152,10 @@ class Ledger:
         station, frame_id, variant = entries[0].key
         of_it = (frames.c.station == station, frames.c.frame_id == frame_id, frames.c.variant == variant)
         with store_errors("ledger"), self._engine.connect() as connection:
-            if connection.execute(select(frames.c.result_id).where(*of_it)).scalar() != entries[0].result_id:
-                return None
-            rows = connection.execute(_LETTERS_AFTER, {"after": self._last_letter}).all()
-        letters = [Waiting(row[0], row[1], row[2]) for row in rows]
+            written = connection.execute(select(frames.c.result_id).where(*of_it)).scalar()
+        if written != entries[0].result_id:
+            return None
+        letters = Outbox(self._engine).waiting(after=self._last_letter, most=len(entries))
         if letters:
             self._last_letter = letters[-1].id
         return letters

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from inspector.errors import InspectorError
-from inspector.store.database import legible, store_errors, writing
+from inspector.store.database import in_turn, legible, store_errors, writing
 from inspector.store.frame_row import COLUMNS, MAX_ID, Disposition, FrameRow, score_ratio
 from inspector.store.tables import frames, reviews
 
@@ -318,8 +318,7 @@ def _write(connection: Connection, changes: Sequence[tuple[FrameRow, _State]], s
     if not changes:
         return []
     after = [_after(row, state) for row, state in changes]
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})"))
+    in_turn(connection, _WRITE_LOCK)
     connection.execute(_UPDATE, [{f"new_{k}": v for k, v in new.items()} | {"of_id": row.id} for row, new in after])
     connection.execute(insert(reviews), [_audit(row, new, said) for row, new in after])
     ids = [row.id for row, _ in after]

@@ -8,7 +8,7 @@ import pytest
 from banks import write_good
 from line import drawn_part
 
-from calibration.budget import UNLIKELY, held_against, telling_frames
+from calibration.budget import UNLIKELY, frames_to_tell, held_against
 from calibration.evaluation import evaluate
 from calibration.report import write_evaluation
 from calibration.thresholds import limits, promise_of
@@ -85,7 +85,8 @@ def test_the_page_and_the_object_say_whether_it_was_kept(bank: Path, tmp_path: P
 @pytest.mark.parametrize(("budget", "frames"), [(0.05, 60), (0.01, 300), (0.005, 600)])
 def test_so_many_frames_without_a_reject_tell(budget: float, frames: int) -> None:
     """Fewer would have no reject in more than one of twenty cases where the rate is the budget's."""
-    assert telling_frames(budget) == frames
+    assert frames_to_tell(budget, frames - 1) == frames
+    assert frames_to_tell(budget, frames) is None
     assert (1 - budget) ** frames < 0.05
     assert (1 - budget) ** (frames * 0.98) > 0.045
 

@@ -18,6 +18,12 @@ def site(tmp_path_factory: pytest.TempPathFactory, bank: Path) -> Iterator[Revie
         yield running
 
 
+@pytest.fixture
+def empty_queue(site: ReviewSite) -> None:
+    """What earlier tests left open is decided."""
+    site.decide_all()
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, without a screen."""

@@ -1,7 +1,9 @@
-"""A page's elements and words, for tests that look at HTML."""
+"""What a page has: its elements and words in HTML, and the frame that a browser shows."""
 
 import re
 from html.parser import HTMLParser
+
+from playwright.sync_api import Page as BrowserPage
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -43,3 +45,8 @@ class Page(HTMLParser):
         """No script, style or handler inline: the content security policy would drop it."""
         inline = [said for _, said in self.tags if "style" in said or any(name.startswith("on") for name in said)]
         return not inline and not self.all("style") and all("src" in said for said in self.all("script"))
+
+
+def shows(page: BrowserPage, frame: int) -> None:
+    """Waits until the browser shows this frame."""
+    page.wait_for_function("frame => document.querySelector('.panel')?.dataset.frame === String(frame)", arg=frame)

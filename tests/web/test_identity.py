@@ -13,13 +13,9 @@ from services import DEADLINE_S, wait_until
 
 Visit = Callable[..., Page]
 
+pytestmark = pytest.mark.usefixtures("empty_queue")
+
 expect.set_options(timeout=DEADLINE_S * 1000)
-
-
-@pytest.fixture(autouse=True)
-def _empty_queue(site: ReviewSite) -> None:
-    """What earlier tests left open is decided."""
-    site.decide_all()
 
 
 def result_of(site: ReviewSite, frame: int) -> str:

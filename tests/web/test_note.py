@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 from line import drawn_part
-from pages import HOSTILE
+from pages import HOSTILE, shows
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, posted
 from services import DEADLINE_S, wait_until
@@ -16,17 +16,9 @@ from inspector.store.reviews import MAX_NOTE
 
 Visit = Callable[..., Page]
 
+pytestmark = pytest.mark.usefixtures("empty_queue")
+
 expect.set_options(timeout=DEADLINE_S * 1000)
-
-
-@pytest.fixture(autouse=True)
-def _empty_queue(site: ReviewSite) -> None:
-    """What earlier tests left open is decided."""
-    site.decide_all()
-
-
-def shows(page: Page, frame: int) -> None:
-    page.wait_for_function("frame => document.querySelector('.panel')?.dataset.frame === String(frame)", arg=frame)
 
 
 def notes(site: ReviewSite, frame: int, *expected: str | None) -> None:

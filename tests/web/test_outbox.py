@@ -6,6 +6,7 @@ from datetime import UTC
 
 import pytest
 from line import drawn_part
+from pages import shows
 from playwright.sync_api import Page, Route, expect
 from review_site import ReviewSite, decided
 from services import DEADLINE_S, wait_until
@@ -15,13 +16,9 @@ Visit = Callable[..., Page]
 
 ONE = "**/api/v1/frames/*/*"
 
+pytestmark = pytest.mark.usefixtures("empty_queue")
+
 expect.set_options(timeout=DEADLINE_S * 1000)
-
-
-@pytest.fixture(autouse=True)
-def _empty_queue(site: ReviewSite) -> None:
-    """What earlier tests left open is decided."""
-    site.decide_all()
 
 
 def away(route: Route) -> None:
@@ -41,8 +38,17 @@ def on_frame(site: ReviewSite, visit: Visit, number: int = 3) -> tuple[Page, lis
     return page, frames
 
 
-def shows(page: Page, frame: int) -> None:
-    page.wait_for_function("frame => document.querySelector('.panel')?.dataset.frame === String(frame)", arg=frame)
+def says_two_words_while_away(site: ReviewSite, visit: Visit) -> tuple[Page, list[int]]:
+    """A defect, then a false alarm, about the first of some frames; neither is recorded, the next frame is shown."""
+    page, frames = on_frame(site, visit)
+    page.context.route(ONE, away)
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    page.keyboard.press("ArrowLeft")
+    shows(page, frames[0])
+    page.keyboard.press("f")
+    shows(page, frames[1])
+    return page, frames
 
 
 def waits(page: Page, number: int) -> None:
@@ -80,14 +86,7 @@ def hide(page: Page, hidden: bool) -> None:
 
 
 def test_whoever_comes_back_to_a_frame_before_it_is_recorded_meets_nobody(site: ReviewSite, visit: Visit) -> None:
-    page, frames = on_frame(site, visit)
-    page.context.route(ONE, away)
-    page.keyboard.press("d")
-    shows(page, frames[1])
-    page.keyboard.press("ArrowLeft")
-    shows(page, frames[0])
-    page.keyboard.press("f")
-    shows(page, frames[1])
+    page, frames = says_two_words_while_away(site, visit)
     waits(page, 2)
     page.context.unroute(ONE)
     said(site, frames[0], ("dispose", "defect"), ("dispose", "false_alarm"))
@@ -123,14 +122,7 @@ def test_whoever_decides_again_after_a_slow_undo_meets_nobody(site: ReviewSite, 
 def test_what_was_said_after_an_unseen_word_of_somebody_else_does_not_overwrite_it(
     site: ReviewSite, visit: Visit
 ) -> None:
-    page, frames = on_frame(site, visit)
-    page.context.route(ONE, away)
-    page.keyboard.press("d")
-    shows(page, frames[1])
-    page.keyboard.press("ArrowLeft")
-    shows(page, frames[0])
-    page.keyboard.press("f")
-    shows(page, frames[1])
+    page, frames = says_two_words_while_away(site, visit)
     page.keyboard.press("u")
     shows(page, frames[2])
     waits(page, 3)

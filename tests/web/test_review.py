@@ -20,13 +20,9 @@ from inspector.web import live
 
 Visit = Callable[..., Page]
 
+pytestmark = pytest.mark.usefixtures("empty_queue")
+
 expect.set_options(timeout=DEADLINE_S * 1000)
-
-
-@pytest.fixture(autouse=True)
-def _empty_queue(site: ReviewSite) -> None:
-    """What earlier tests left open is decided."""
-    site.decide_all()
 
 
 def shown(page: Page) -> int:
