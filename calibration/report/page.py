@@ -51,8 +51,8 @@ def write(folder: Path, name: str, page: str) -> Path:
     return path
 
 
-def prepare(folder: Path) -> None:
-    """Sees that a page can be written into a folder, before the work that it is to be about.
+def check_writable(folder: Path) -> None:
+    """Check that a page can be written into a folder, which is made where it is missing, before the long work.
 
     Raises:
         UsageError: it cannot.

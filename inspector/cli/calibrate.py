@@ -50,9 +50,9 @@ def calibrate(
     name = good_dir.resolve().name
     bank_dir = output or Path("banks") / (good_dir.resolve().parent.name if name in ("good", "") else name)
     if report:
-        from calibration.report.page import prepare
+        from calibration.report.page import check_writable
 
-        prepare(report)
+        check_writable(report)
     start = perf_counter()
     done = build(good_dir, bank_dir, Options(recipe=_recipe(recipe, mask), **options), track=track)
     seconds = perf_counter() - start

@@ -47,9 +47,9 @@ def compare(
     from calibration.comparison import compare as hold_against
 
     if report:
-        from calibration.report.page import prepare
+        from calibration.report.page import check_writable
 
-        prepare(report)
+        check_writable(report)
     listed = candidates(backbones or ("builtin",), _recipes(files), finetune=finetune)
     with tempfile.TemporaryDirectory(prefix="inspector-compare-") as scratch:
         folder = output or Path(scratch)

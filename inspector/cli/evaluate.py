@@ -19,8 +19,11 @@ def evaluate(bank: Path, test_dir: Path, as_json: bool, report: Path | None, eng
     """Measure BANK on TEST_DIR: good/, one folder for each defect, masks in ../ground_truth/<defect>/."""
     from calibration.evaluation import evaluate as measure
     from calibration.report import write_evaluation
+    from calibration.report.page import check_writable
     from inspector.pipeline import Pipeline
 
+    if report:
+        check_writable(report)
     pipeline = Pipeline.open(bank, engine=engine)
     evaluation = measure(pipeline, test_dir, track=track)
     figures = evaluation.to_json()

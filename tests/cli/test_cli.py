@@ -235,6 +235,14 @@ def test_evaluate_fails_in_one_line(cli: Cli, bank: Path, tmp_path: Path) -> Non
     assert "no manifest.json" in cli.fails("evaluate", tmp_path / "none", tmp_path)
 
 
+def test_a_report_that_cannot_be_written_is_told_before_the_frames_are_inspected(
+    cli: Cli, bank: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    told = cli.fails("evaluate", bank, tmp_path / "none", "--report", tmp_path / "file", code=2)
+    assert "cannot be written there" in told
+
+
 def test_bank_list_shows_banks_and_why_others_are_refused(cli: Cli, bank: Path, tmp_path: Path) -> None:
     copied = copy_of(bank, tmp_path)
     (tmp_path / "broken").mkdir()
