@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from calibration import builtin
-from calibration.export import MEAN, STD, Features
+from calibration.export import MEAN, STD, Features, embedding_graph
+from calibration.projection import Projection
 from inspector.bank import Backbone, file_sha256
 from inspector.errors import BackboneError
 from inspector.recipe import Recipe
@@ -33,14 +34,21 @@ _NO_SUCH_FILE = "backbone weights {file}: no such file; expected a safetensors f
 
 @dataclass(frozen=True)
 class OpenBackbone:
-    """A backbone with its weights: what the graph is made of, and what the bank records.
+    """A backbone with its weights, for one recipe: what the graph is made of, and what the bank records.
 
-    weights: the bytes of `backbone.safetensors`.
+    recipe: with the backbone's own layers where it named none. weights: the bytes of `backbone.safetensors`.
     """
 
     info: Backbone
+    recipe: Recipe
     features: Features
     weights: bytes
+
+    def graph(self, projection: Projection | None = None) -> ov.Model:
+        """The graph from pixels to patch embeddings, and through the projection where one is given."""
+        return embedding_graph(
+            self.features, self.recipe, mean=self.info.mean, std=self.info.std, projection=projection
+        )
 
 
 def open_backbone(name: str, recipe: Recipe) -> OpenBackbone:
@@ -85,7 +93,11 @@ def _open_builtin(file: Path | None, recipe: Recipe) -> OpenBackbone:
         return builtin.openvino_features(image, weights, layers)
 
     info = Backbone(name="builtin", layers=layers, mean=MEAN, std=STD, weights_sha256=weights.digest)
-    return OpenBackbone(info, features, payload)
+    return OpenBackbone(info, _with_layers(recipe, info), features, payload)
+
+
+def _with_layers(recipe: Recipe, info: Backbone) -> Recipe:
+    return recipe.model_copy(update={"layers": info.layers})
 
 
 def _builtin_weights(file: Path | None) -> tuple[builtin.BuiltinWeights, bytes]:
@@ -119,7 +131,7 @@ def _open_timm(name: str, file: Path | None, recipe: Recipe) -> OpenBackbone:
     def features(image: ov.Output) -> Sequence[ov.Output]:
         return _splice(_convert(model, name, recipe), image)
 
-    return OpenBackbone(info, features, weights)
+    return OpenBackbone(info, _with_layers(recipe, info), features, weights)
 
 
 def _timm_model(name: str, layers: Sequence[str], *, pretrained: bool = False) -> "nn.Module":

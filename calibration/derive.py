@@ -8,58 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
+from calibration.normal_scores import NormalScores
 from calibration.pool import Patches
 from calibration.thresholds import promise_of
 from inspector import bank as bank_files
-from inspector.bank import DRIFT_FILE, Bank, Calibration, Lineage, Manifest, Sample, Source
+from inspector.bank import DRIFT_FILE, SAMPLES_FOLDER, Bank, Calibration, Lineage, Manifest, Sample, Source
 from inspector.drift import Baseline
 from inspector.errors import UsageError
-from inspector.types import Float32Array, Thresholds
-
-_MEMORY, _CALIBRATION, _SAMPLES = "memory.safetensors", "calibration.safetensors", "samples/"
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Cross-fitted figures of the normal samples, in the order of the manifest.
-
-    scores, peaks: float32 (samples). fold: int32 (samples).
-    """
-
-    scores: Float32Array
-    peaks: Float32Array
-    fold: NDArray[np.int32]
-
-    @classmethod
-    def of(cls, bank: Bank) -> "Figures":
-        """Those of a bank that was loaded, and so verified."""
-        arrays = load_file(bank.path / _CALIBRATION)
-        return cls(arrays["scores"], arrays["peaks"], arrays["fold"])
-
-    def take(self, rows: NDArray[np.int64]) -> "Figures":
-        """Those of some samples."""
-        return Figures(self.scores[rows], self.peaks[rows], self.fold[rows])
-
-    def with_more(self, scores: Float32Array, peaks: Float32Array, fold: NDArray[np.int32]) -> "Figures":
-        """These, and those of further samples, whose folds are numbered after these."""
-        first = int(self.fold.max()) + 1 if len(self.fold) else 0
-        return Figures(
-            np.concatenate([self.scores, scores]),
-            np.concatenate([self.peaks, peaks]),
-            np.concatenate([self.fold, fold + first]).astype(np.int32),
-        )
+from inspector.types import Thresholds
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a bank remembers. radius: how far a normal patch is from the nearest vector, at most."""
+    """What a bank remembers. radius: the largest distance of a normal patch to the nearest vector."""
 
     patches: Patches
     samples: tuple[Sample, ...]
-    figures: Figures
+    normals: NormalScores
     radius: float
 
 
@@ -85,33 +52,29 @@ def write_derived(
         BankError: `out_dir` exists and replace is not set, or cannot be written.
     """
     before = parent.manifest
-    figures = memory.figures if memory else Figures.of(parent)
+    normals = memory.normals if memory else NormalScores.of(parent)
     limits = thresholds or parent.thresholds
     samples = memory.samples if memory else before.samples
-    kept = {f"{_SAMPLES}{sample.thumbnail}" for sample in samples} - {f"{_SAMPLES}{name}" for name in thumbnails or ()}
+    kept = {f"{SAMPLES_FOLDER}/{sample.thumbnail}" for sample in samples}
     with bank_files.new_folder(out_dir, replace=replace) as draft:
-        (draft / _SAMPLES).mkdir()
+        (draft / SAMPLES_FOLDER).mkdir()
         for name in before.files:
-            if name.startswith(_SAMPLES):
-                if name in kept:
-                    shutil.copyfile(parent.path / name, draft / name)
-            elif memory is None or name not in (_MEMORY, _CALIBRATION):
-                (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            if name in kept or not name.startswith(f"{SAMPLES_FOLDER}/"):
                 shutil.copyfile(parent.path / name, draft / name)
-        for name, picture in (thumbnails or {}).items():
-            (draft / _SAMPLES / name).write_bytes(picture)
+        for thumbnail, picture in (thumbnails or {}).items():
+            (draft / SAMPLES_FOLDER / thumbnail).write_bytes(picture)
         if memory is not None:
-            save_file(_arrays(memory.patches), draft / _MEMORY)
-            save_file({"scores": figures.scores, "peaks": figures.peaks, "fold": figures.fold}, draft / _CALIBRATION)
+            memory.patches.save(draft)
+            memory.normals.save(draft)
         if drift is not None:
             save_file(drift.arrays(), draft / DRIFT_FILE)
         calibration = Calibration(
-            folds=len(np.unique(figures.fold)),
+            folds=len(np.unique(normals.fold)),
             fold_by=before.calibration.fold_by,
             ok=limits.ok,
             ng=limits.ng,
             pixel=limits.pixel,
-            promise=promise_of(figures.scores, limits.ng, before.calibration.promise.max_false_reject),
+            promise=promise_of(normals.scores, limits.ng, before.calibration.promise.max_false_reject),
         )
         files = bank_files.digests(draft)
         # The same vectors under other thresholds decide otherwise: their id is another.
@@ -146,11 +109,3 @@ def with_thresholds(bank_dir: Path, out_dir: Path, *, ok: float, ng: float, pixe
         raise UsageError(str(error)) from error
     operation = f"thresholds ok {before.ok:.4g} to {ok:.4g}, ng {before.ng:.4g} to {ng:.4g}"
     return write_derived(bank, out_dir, operation=operation, thresholds=thresholds)
-
-
-def _arrays(patches: Patches) -> dict[str, NDArray[Any]]:
-    return {
-        "vectors": np.ascontiguousarray(patches.vectors),
-        "source": np.ascontiguousarray(patches.source),
-        "position": np.ascontiguousarray(patches.position),
-    }

@@ -192,20 +192,14 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         )
     if outside or (recipe.roi and any(case.mask for case in cases)):
         notes.insert(0, f"only what lies inside {_looked_at(recipe)} counts ({_left_out(outside)})")
-    manifest = pipeline.bank.manifest
     return Evaluation(
         outcomes=tuple(outcomes),
         pixel_auroc=figures.auroc,
         aupro=figures.aupro,
-        bank={
-            "id": manifest.id,
-            "vectors": manifest.vectors,
-            "dim": manifest.dim,
-            "bytes": pipeline.bank.bytes_on_disk,
-        },
+        bank=pipeline.bank.summary(),
         notes=(*_missing([outcome.case for outcome in outcomes]), *notes),
         outside=outside,
-        promise=manifest.calibration.promise,
+        promise=pipeline.bank.manifest.calibration.promise,
     )
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.coreset import greedy_k_center
-from calibration.derive import Figures, Memory, write_derived
+from calibration.derive import Memory, write_derived
+from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
 from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
@@ -98,7 +99,7 @@ def grow(
     fold = _folds(len(usable), bank)
     first = len(bank.manifest.samples)
     pools, before = _novel(reader, usable, fold, first, track)
-    scores, peaks = _cross_fit(reader, usable, fold, pools, track)
+    normals = _cross_fit(reader, usable, fold, pools, track)
     patches, radius = _merge(reader, [pool.patches() for pool in pools])
     still = _not_passing(reader, usable, patches, track)
     names = [f"{number:06d}.jpg" for number in _free_numbers(bank, len(usable))]
@@ -111,7 +112,7 @@ def grow(
         memory=Memory(
             patches,
             (*bank.manifest.samples, *samples),
-            Figures.of(bank).with_more(scores, peaks, fold),
+            NormalScores.of(bank).with_more(normals),
             radius,
         ),
         thumbnails={name: reader.thumbnail(n.path.read_bytes()) for n, name in zip(usable, names, strict=True)},
@@ -175,7 +176,7 @@ def _novel(
     scores = np.empty(len(newcomers), np.float32)
     for index in track(range(len(newcomers)), "embedding patches"):
         payload = newcomers[index].path.read_bytes()
-        scores[index] = image_score(reader.known.patch_scores(reader.embed(payload), reader.inside))
+        scores[index] = image_score(reader.known.patch_scores(reader.embed(payload), reader.grid.inside))
         patches = reader.patches(payload, first + index)
         pools[fold[index]].add(patches.take(unknown(reader, patches)))
     return pools, scores
@@ -192,8 +193,8 @@ def _beyond(neighbours: NearestNeighbours, patches: Patches, limit: float) -> ND
 
 def _cross_fit(
     reader: Reader, newcomers: Sequence[Newcomer], fold: NDArray[np.int32], pools: Sequence[Pool], track: Track
-) -> tuple[Float32Array, Float32Array]:
-    """Image score and highest value of the map of each newcomer, before the bank and the newcomers of other folds."""
+) -> NormalScores:
+    """Each newcomer held against the bank and the newcomers of the other folds."""
     scores, peaks = np.empty(len(fold), np.float32), np.empty(len(fold), np.float32)
     for held_out in track(range(len(pools)), "checking thresholds"):
         others = [pool.patches() for index, pool in enumerate(pools) if index != held_out]
@@ -201,8 +202,8 @@ def _cross_fit(
         neighbours = reader.neighbours(patches.vectors)
         for index in np.flatnonzero(fold == held_out):
             embeddings = reader.embed(newcomers[int(index)].path.read_bytes())
-            scores[index], peaks[index] = reader.figures(neighbours.patch_scores(embeddings, reader.inside))
-    return scores, peaks
+            scores[index], peaks[index] = reader.figures(neighbours.patch_scores(embeddings, reader.grid.inside))
+    return NormalScores(scores, peaks, fold)
 
 
 def _merge(reader: Reader, novel: Sequence[Patches]) -> tuple[Patches, float]:
@@ -257,7 +258,7 @@ def _not_passing(reader: Reader, newcomers: Sequence[Newcomer], patches: Patches
     return tuple(
         newcomer.name
         for newcomer in track(newcomers, "looking at them again")
-        if image_score(neighbours.patch_scores(reader.embed(newcomer.path.read_bytes()), reader.inside)) > ok
+        if image_score(neighbours.patch_scores(reader.embed(newcomer.path.read_bytes()), reader.grid.inside)) > ok
     )
 
 

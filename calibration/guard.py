@@ -68,7 +68,7 @@ def _novel(reader: Reader, newcomer: Newcomer) -> NearestNeighbours | None:
 
 def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, NearestNeighbours]) -> list[str]:
     """Names of newcomers without which the frame is judged as strictly as before."""
-    thresholds, inside = reader.bank.thresholds, reader.inside
+    thresholds, inside = reader.bank.thresholds, reader.grid.inside
     queries = embeddings.reshape(-1, embeddings.shape[-1]) if inside is None else embeddings[inside]
     known = reader.known.distances(queries)
     before = thresholds.decide(_score(reader, known, embeddings.shape))
@@ -97,5 +97,5 @@ def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, Neares
 def _score(reader: Reader, distances: Float32Array, shape: tuple[int, ...]) -> float:
     """The image score for the distances of each patch to its nearest vectors."""
     scores = np.zeros(shape[:2], np.float32)
-    scores[np.ones(shape[:2], bool) if reader.inside is None else reader.inside] = distances.mean(1)
-    return image_score(smooth(scores, reader.inside))
+    scores[np.ones(shape[:2], bool) if reader.grid.inside is None else reader.grid.inside] = distances.mean(1)
+    return image_score(smooth(scores, reader.grid.inside))

@@ -6,11 +6,14 @@ bank that is selected from the pools covers all patches, those that are gone inc
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from calibration.coreset import greedy_k_center
+from inspector.bank import MEMORY_FILE
 from inspector.scoring import Inside
 from inspector.types import Float32Array
 
@@ -32,6 +35,11 @@ class Patches:
     def take(self, rows: NDArray[np.int64]) -> "Patches":
         """Some of the patches, in the order of `rows`."""
         return Patches(self.vectors[rows], self.source[rows], self.position[rows])
+
+    def save(self, folder: Path) -> None:
+        """Write them into a bank's folder, as its memory."""
+        arrays = {"vectors": self.vectors, "source": self.source, "position": self.position}
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / MEMORY_FILE)
 
 
 def join(parts: list[Patches]) -> Patches:

@@ -13,13 +13,11 @@ from typing import Final
 
 import cv2
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from calibration.backbone import open_backbone
 from calibration.coreset import greedy_k_center
 from calibration.defects import plant as plant_on
-from calibration.export import embedding_graph
 from calibration.light import factors, lit
 from calibration.metric import learn
 from calibration.metrics import PixelFigures
@@ -29,11 +27,12 @@ from calibration.projection import Projection
 from calibration.samples import drawn
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
+from inspector.grid import PatchGrid
 from inspector.patches import picture_of, view_of
 from inspector.recipe import Recipe
-from inspector.scoring import NearestNeighbours, anomaly_map, image_score
+from inspector.scoring import NearestNeighbours, image_score
 from inspector.types import Float32Array, Frame
-from inspector.window import inside_of, picture_wh, window_of
+from inspector.window import window_of
 
 FOLDS: Final = 3
 SAMPLES: Final = 90
@@ -55,7 +54,7 @@ class Separation:
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class DefectiveFrame:
     """A frame with a synthetic defect, and where it is: bool (height, width) over the frame."""
 
     frame: Frame
@@ -73,7 +72,7 @@ def room(recipe: Recipe, backbone: str, turns: int = 1) -> int:
     Raises:
         BackboneError, RecipeError: see there.
     """
-    _, graph = _opened(recipe, backbone)
+    graph = open_backbone(backbone, recipe).graph()
     return _room(tuple(graph.output(0).shape)[1:], recipe, turns)
 
 
@@ -100,9 +99,10 @@ class Trial:
         seed: int = 0,
         track: Track = silent,
     ) -> None:
-        self._recipe, graph = _opened(recipe, backbone)
-        self._engine = OpenVinoEngine(graph)
-        self._inside, self._window = inside_of(recipe, self._engine.grid[:2]), window_of(recipe)
+        opened = open_backbone(backbone, recipe)
+        self._recipe = opened.recipe
+        self._engine = OpenVinoEngine(opened.graph())
+        self._grid = PatchGrid(recipe, self._engine.grid[:2])
         self._seed = seed
         taken = drawn(list(enumerate(paths)), max(FOLDS, _room(self._engine.grid, recipe, turns)))
         self.paths = tuple(path for _, path in taken)
@@ -124,31 +124,30 @@ class Trial:
 
         power: of the metric, see there; 0 for none. pixels: counts the maps of the defects, if asked for.
         """
+        inside = self._grid.inside
         normal = np.empty(len(self.paths), np.float32)
         defect = np.empty((len(self._planted), len(self.paths)), np.float32)
         for held_out in range(FOLDS):
             projection, nearest = self._bank(self._fold != held_out, power)
             for index in np.flatnonzero(self._fold == held_out):
-                normal[index] = image_score(nearest.patch_scores(projection.apply(self._normal[index]), self._inside))
+                scores = nearest.patch_scores(projection.apply(self._normal[index]), inside)
+                normal[index] = image_score(scores)
                 for turn, planted in enumerate(self._planted):
                     embedding, mask = planted[index]
-                    scores = nearest.patch_scores(projection.apply(embedding), self._inside)
+                    scores = nearest.patch_scores(projection.apply(embedding), inside)
                     defect[turn, index] = image_score(scores)
                     if pixels is not None:
                         self._count(pixels, scores, mask)
         return Separation(normal, defect)
 
     def _count(self, pixels: PixelFigures, scores: Float32Array, mask: NDArray[np.bool_]) -> None:
-        heat = anomaly_map(scores, picture_wh(self._recipe), self._inside)
-        if self._window:
-            pixels.add(self._window.spread(heat), mask, self._window.counts)
-        else:
-            pixels.add(heat, mask)
+        window = self._grid.window
+        pixels.add(self._grid.anomaly_map(scores), mask, window.counts if window else None)
 
     def _bank(self, others: NDArray[np.bool_], power: float) -> tuple[Projection, NearestNeighbours]:
         patches = join(
             [
-                patches_of(embedding, int(index), self._inside)
+                patches_of(embedding, int(index), self._grid.inside)
                 for index in np.flatnonzero(others)
                 for embedding in self._banked[index]
             ]
@@ -156,14 +155,14 @@ class Trial:
         projection = Projection(learn(patches, power) if power > 0 else None)
         vectors = projection.apply(patches.vectors)
         rows, _ = greedy_k_center(vectors, self._recipe.vectors, np.random.default_rng(self._seed))
-        return projection, NearestNeighbours.on(self._engine, vectors[rows], self._recipe, self._engine.grid[:2])
+        return projection, self._grid.neighbours(vectors[rows], self._engine)
 
     def _embedded(self, frame: Frame, light: float = 1.0) -> Float32Array:
         picture, _ = picture_of(frame, self._recipe)
         return np.array(self._engine.embed(lit(picture, light)[None])[0])
 
 
-def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> Planted:
+def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> DefectiveFrame:
     """The frame with one defect of a random kind, one that every recipe looks at where TRIES allow it."""
     width, height = frame.size_wh
     scale = min(1.0, CANVAS / max(width, height))
@@ -175,14 +174,7 @@ def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> 
         if all(_looked_at(mask, frame, recipe) for recipe in recipes):
             break
     large = cv2.resize(planted.picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    return Planted(Frame(np.where(mask[..., None], large, frame.pixels).astype(np.uint8)), mask)
-
-
-def _opened(recipe: Recipe, backbone: str) -> tuple[Recipe, ov.Model]:
-    """The recipe with the backbone's layers, and the graph of its embeddings."""
-    opened = open_backbone(backbone, recipe)
-    layered = recipe.model_copy(update={"layers": opened.info.layers})
-    return layered, embedding_graph(opened.features, layered, mean=opened.info.mean, std=opened.info.std)
+    return DefectiveFrame(Frame(np.where(mask[..., None], large, frame.pixels).astype(np.uint8)), mask)
 
 
 def _room(grid: tuple[int, ...], recipe: Recipe, turns: int) -> int:

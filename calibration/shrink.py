@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.derive import Figures, Memory, write_derived
+from calibration.derive import Memory, write_derived
 from calibration.grow import Grown, cover
+from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
 from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
@@ -75,7 +76,7 @@ def shrink(
         bank,
         out_dir,
         operation=f"remove {len(gone)} pictures",
-        memory=Memory(patches, samples, Figures.of(bank).take(stays), radius),
+        memory=Memory(patches, samples, NormalScores.of(bank).take(stays), radius),
         drift=_drift_of(bank, stays),
         removed=gone,
         replace=replace,

@@ -42,7 +42,12 @@ from inspector.types import BankRef, Float32Array, Thresholds
 
 SCHEMA: Final = 1
 
+GRAPH_FILE: Final = "graph.xml"
+BACKBONE_FILE: Final = "backbone.safetensors"
+MEMORY_FILE: Final = "memory.safetensors"
+SCORES_FILE: Final = "calibration.safetensors"
 DRIFT_FILE: Final = "drift.safetensors"
+SAMPLES_FOLDER: Final = "samples"
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
@@ -180,6 +185,15 @@ class Bank:
         """The thresholds that calibration set."""
         return self.manifest.thresholds
 
+    def summary(self) -> dict[str, Any]:
+        """Which bank it is and what it weighs, as reports and --json have it: id, vectors, dim, bytes on disk."""
+        return {
+            "id": self.manifest.id,
+            "vectors": self.manifest.vectors,
+            "dim": self.manifest.dim,
+            "bytes": self.bytes_on_disk,
+        }
+
     @property
     def bytes_on_disk(self) -> int:
         """Size of all files, bytes."""
@@ -194,8 +208,8 @@ class Bank:
         """
         manifest = read_manifest(path)
         verify_files(path, manifest)
-        memory = _arrays(path, "memory.safetensors", ("vectors", "source", "position"))
-        normals = _arrays(path, "calibration.safetensors", ("scores", "peaks", "fold"))
+        memory = _arrays(path, MEMORY_FILE, ("vectors", "source", "position"))
+        normals = _arrays(path, SCORES_FILE, ("scores", "peaks", "fold"))
         vectors, scores = memory["vectors"], normals["scores"]
         expected = (manifest.vectors, manifest.dim)
         if vectors.dtype != np.float32 or vectors.shape != expected:

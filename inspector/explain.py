@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.patches import View
 from inspector.types import Float32Array
+from inspector.window import View
 
 APART = 4
 """Rows or columns between two patches that are shown, at least: neighbours tell the same story."""

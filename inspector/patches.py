@@ -6,8 +6,7 @@ import numpy as np
 from inspector.errors import FrameSizeError
 from inspector.recipe import Recipe
 from inspector.types import Frame, UInt8Image
-from inspector.window import View as View
-from inspector.window import window_of
+from inspector.window import View, window_of
 
 
 def view_of(frame: Frame, recipe: Recipe) -> View:

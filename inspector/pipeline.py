@@ -13,10 +13,11 @@ from inspector.bank import Bank, stamp
 from inspector.engines import open_engine
 from inspector.errors import BankError, InferenceError, InspectorError
 from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patches
+from inspector.grid import PatchGrid
 from inspector.patches import picture_of, view_of
-from inspector.scoring import NearestNeighbours, anomaly_map, image_score, p_value, regions
+from inspector.scoring import image_score, p_value, regions
 from inspector.types import Decision, Engine, Float32Array, Inspection, Region, UInt8Image
-from inspector.window import View, inside_of, picture_wh, window_of
+from inspector.window import View, picture_wh
 
 STAGES = ("decode", "embed", "search", "map", "drift")
 """Keys of Inspection.stage_ms, in order."""
@@ -32,9 +33,8 @@ class Pipeline:
         self.bank = bank
         self.engine = engine
         self._max_pixels = max_pixels
-        self._window = window_of(bank.recipe)
-        self._inside = inside_of(bank.recipe, bank.manifest.grid_hw)
-        self._neighbours = NearestNeighbours.on(engine, bank.vectors, bank.recipe, bank.manifest.grid_hw)
+        self._grid = PatchGrid(bank.recipe, bank.manifest.grid_hw)
+        self._neighbours = self._grid.neighbours(bank.vectors, engine)
 
     @classmethod
     def open(cls, bank_dir: Path, *, max_pixels: int = decoder.MAX_PIXELS, engine: str = "auto") -> Self:
@@ -72,7 +72,7 @@ class Pipeline:
                 f"bank {bank_dir}: its graph gives embeddings {embeddings.shape}, its manifest says {expected}"
             )
         pipeline = cls(bank, engine_open, max_pixels=max_pixels)
-        if not np.isfinite(score := image_score(pipeline._neighbours.patch_scores(embeddings[0], pipeline._inside))):
+        if not np.isfinite(score := image_score(pipeline._patch_scores(embeddings[0]))):
             raise BankError(f"bank {bank_dir}: scores a black picture as {score}, expected a finite number")
         return pipeline
 
@@ -89,16 +89,16 @@ class Pipeline:
         decoded = perf_counter()
         embeddings = self._embed(picture)
         embedded = perf_counter()
-        patch_scores = self._neighbours.patch_scores(embeddings, self._inside)
+        patch_scores = self._patch_scores(embeddings)
         score = image_score(patch_scores)
         searched = perf_counter()
-        heat = self._map(patch_scores)
+        heat = self._grid.anomaly_map(patch_scores)
         decision = thresholds.decide(score)
         found = () if decision is Decision.OK else self._regions(heat, view_of(frame, recipe))
         mapped = perf_counter()
         baseline, reading, reason = self.bank.drift, None, None
         if baseline is not None:
-            reading = baseline.read(picture, embeddings, patch_scores, self._inside)
+            reading = baseline.read(picture, embeddings, patch_scores, self._grid.inside)
             if decision is Decision.NG and baseline.explains(reading, score, thresholds):
                 decision, reason = Decision.UNCERTAIN, baseline.reason(reading)
         read = perf_counter()
@@ -125,17 +125,17 @@ class Pipeline:
         Raises:
             FrameError: the payload is no image that can be inspected.
         """
-        recipe = self.bank.recipe
+        window = self._grid.window
         frame = decoder.decode(payload, max_pixels=self._max_pixels)
-        picture, view = picture_of(frame, recipe)
+        picture, view = picture_of(frame, self.bank.recipe)
         embeddings = self._embed(picture)
-        patch_scores = self._neighbours.patch_scores(embeddings, self._inside)
-        whole = self._map(patch_scores)
+        patch_scores = self._patch_scores(embeddings)
+        heat = self._grid.anomaly_map(patch_scores)
         places = flagged_patches(patch_scores, self.bank.thresholds.pixel, patches)
         distances, numbers = self._neighbours.search(np.stack([embeddings[place] for place in places]), neighbours)
         return Explanation(
             score=image_score(patch_scores),
-            anomaly_map=whole[self._window.place] if self._window else whole,
+            anomaly_map=heat[window.place] if window else heat,
             view=view,
             size_wh=frame.size_wh,
             grid_hw=self.bank.manifest.grid_hw,
@@ -152,10 +152,8 @@ class Pipeline:
             for distance, number in zip(distances, numbers, strict=True)
         )
 
-    def _map(self, patch_scores: Float32Array) -> Float32Array:
-        """The anomaly map over the crop or whole frame."""
-        heat = anomaly_map(patch_scores, picture_wh(self.bank.recipe), self._inside)
-        return self._window.spread(heat) if self._window else heat
+    def _patch_scores(self, embeddings: Float32Array) -> Float32Array:
+        return self._neighbours.patch_scores(embeddings, self._grid.inside)
 
     def _embed(self, picture: UInt8Image) -> Float32Array:
         embeddings: Float32Array = self.engine.embed(picture[None])[0]

@@ -10,16 +10,14 @@ high.
 import os
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.planes import Planes
-from inspector.recipe import Recipe
 from inspector.types import Distances, Engine, Float32Array, Region
-from inspector.window import View, inside_of
+from inspector.window import View
 
 # faiss's OpenMP reads this when it is loaded. Threads that spin while they wait take four times the processor time of
 # threads that sleep, and on a busy box four times as long.
@@ -58,13 +56,6 @@ class NearestNeighbours:
         self._planes = Planes(vectors, plane) if plane and len(vectors) > 1 else None
         found = None if engine is None else engine.distances(vectors, self.k, count, self._planes)
         self._distances: Distances = found or self.distances
-
-    @classmethod
-    def on(cls, engine: Engine, vectors: Float32Array, recipe: Recipe, grid_hw: tuple[int, int]) -> Self:
-        """For frames of `grid_hw` patches, compared as the recipe says, searched by the engine where it can."""
-        inside = inside_of(recipe, grid_hw)
-        count = grid_hw[0] * grid_hw[1] if inside is None else int(inside.sum())
-        return cls(vectors, recipe.neighbours, recipe.plane, engine=engine, count=count)
 
     @cached_property
     def _index(self) -> faiss.IndexFlatL2:

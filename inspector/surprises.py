@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from inspector.bank import DRIFT_FILE, read_manifest
+from inspector.bank import DRIFT_FILE, MEMORY_FILE, read_manifest
 from inspector.errors import BankError
 from inspector.settings import Settings, is_loopback
 from inspector.station import QUEUE_BYTES
@@ -120,7 +120,7 @@ def _memory_bytes() -> int | None:
 
 
 def _bank_bytes(folder: Path) -> int:
-    file = folder / "memory.safetensors"
+    file = folder / MEMORY_FILE
     return 2 * file.stat().st_size if file.is_file() else 0
 
 

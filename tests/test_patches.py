@@ -5,9 +5,10 @@ import pytest
 from pictures import smooth_picture
 
 from inspector.errors import FrameSizeError
-from inspector.patches import View, picture_of, view_of
+from inspector.patches import picture_of, view_of
 from inspector.recipe import Crop, Recipe
 from inspector.types import Frame
+from inspector.window import View
 
 
 def frame(height: int, width: int) -> Frame:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector import heatmap
-from inspector.patches import View
 from inspector.scoring import MOST_REGIONS, NearestNeighbours, anomaly_map, image_score, p_value, regions, smooth
+from inspector.window import View
 
 
 def brute_force(bank: np.ndarray, embeddings: np.ndarray, k: int) -> np.ndarray:

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from pictures import smooth_picture
 
 from inspector.errors import FrameSizeError, RecipeError
-from inspector.patches import View, picture_of, view_of
+from inspector.patches import picture_of, view_of
 from inspector.recipe import Crop, Recipe
 from inspector.roi import Roi
 from inspector.scoring import NearestNeighbours, anomaly_map, image_score, smooth
 from inspector.types import Frame
-from inspector.window import extent_of, frame_counts, inside_of, picture_wh, view_counts, window_of
+from inspector.window import View, extent_of, frame_counts, inside_of, picture_wh, view_counts, window_of
 
 
 def box(frame_wh: tuple[int, int], x0: int, y0: int, x1: int, y1: int) -> Roi:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from calibration.comparison import CONFIDENCE, Comparison, Judged, conclusion
+from calibration.bootstrap import CONFIDENCE
+from calibration.comparison import Comparison, Judged, conclusion
 from calibration.report.front import front
 from calibration.report.page import document, legend, notes, section, table, write
 from inspector.charts import svg

@@ -44,8 +44,8 @@ def calibrate(
     **options: Any,
 ) -> None:
     """Build a bank with thresholds from the good samples below GOOD_DIR."""
-    from calibration.calibrate import Options
     from calibration.calibrate import calibrate as build
+    from calibration.options import Options
 
     name = good_dir.resolve().name
     bank_dir = output or Path("banks") / (good_dir.resolve().parent.name if name in ("good", "") else name)

@@ -42,9 +42,9 @@ def compare(
     Each backbone is calibrated with each recipe on GOOD_DIR and judged on TEST_DIR (good/, one folder for each defect);
     without TEST_DIR, by synthetic defects on held-back samples.
     """
-    from calibration.calibrate import Options
-    from calibration.comparison import candidates
-    from calibration.comparison import compare as hold_against
+    from calibration.candidate import candidates
+    from calibration.compare import compare as hold_against
+    from calibration.options import Options
 
     if report:
         from calibration.report.page import check_writable

@@ -23,7 +23,8 @@ def finetune(bank: Path, good_dir: Path, output: Path, replace: bool, as_json: b
     Pictures that BANK does not have are left out. A head learns synthetic defects planted into the samples; it is kept
     only where it separates held-back kinds of them better, and lineage says so either way.
     """
-    from calibration.calibrate import Options, calibrate
+    from calibration.calibrate import calibrate
+    from calibration.options import Options
 
     start = perf_counter()
     options = Options.again(bank, finetune=True, replace=replace)

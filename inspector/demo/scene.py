@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from calibration.calibrate import Options, calibrate
+from calibration.calibrate import calibrate
+from calibration.options import Options
 from calibration.progress import Track
 from inspector.demo.port import HOST
 from inspector.recipe import Recipe

@@ -79,13 +79,13 @@ class TorchEngine:
         """
         from calibration.backbone import open_banked
         from calibration.projection import FILE, Projection
-        from inspector.bank import read_manifest
+        from inspector.bank import BACKBONE_FILE, read_manifest
 
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if chosen == "cuda" and not torch.cuda.is_available():
             raise EngineError("engine torch:cuda: this machine has no CUDA device; use openvino or torch:cpu")
         manifest = read_manifest(bank_dir)
-        features = open_banked(manifest.backbone, bank_dir / "backbone.safetensors")
+        features = open_banked(manifest.backbone, bank_dir / BACKBONE_FILE)
         embedder = PatchEmbedder(
             features,
             manifest.recipe,

@@ -10,8 +10,8 @@ from banks import change_manifest, copy_of, sign, write_good
 from line import drawn_part
 from safetensors.numpy import save_file
 
-from calibration import finetune as tuning
 from calibration import head as heads
+from calibration import planting
 from calibration.builtin import Conv, NetSpec, Stage
 from calibration.calibrate import Options, calibrate
 from calibration.grow import grow
@@ -129,7 +129,7 @@ def test_a_damaged_bank_is_refused(bank: Path, tmp_path: Path) -> None:
 def test_the_command_line_tells_which_samples_are_missing(
     bank: Path, good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tuning, "PLANTED", 60)
+    monkeypatch.setattr(planting, "PLANTED", 60)
     monkeypatch.setattr(heads, "STEPS", 20)
     folder = Path(shutil.copytree(good, tmp_path / "good"))
     (folder / "003.png").unlink()

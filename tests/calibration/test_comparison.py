@@ -12,17 +12,11 @@ from line import changed, drawn_part
 from sklearn.metrics import roc_auc_score
 
 from calibration import separation as separating
+from calibration.bootstrap import resampled
 from calibration.calibrate import Options, calibrate
-from calibration.comparison import (
-    Candidate,
-    Comparison,
-    Judged,
-    _beats,
-    candidates,
-    compare,
-    conclusion,
-    resampled,
-)
+from calibration.candidate import Candidate, candidates
+from calibration.compare import compare
+from calibration.comparison import Comparison, Judged, conclusion
 from calibration.evaluation import evaluate
 from calibration.report import write_comparison
 from calibration.report.front import front
@@ -125,7 +119,7 @@ def judged(name: str, auroc: float | None, ms: float, behind: tuple[float, float
 def test_the_front_is_what_nothing_beats_at_both() -> None:
     slow, fast, bad, same = judged("a", 0.95, 50), judged("b", 0.90, 10), judged("c", 0.89, 12), judged("d", 0.95, 60)
     every = [slow, fast, bad, same]
-    assert [not any(_beats(other, one) for other in every) for one in every] == [True, True, False, False]
+    assert [not any(other.beats(one) for other in every) for one in every] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,19 @@ from safetensors.numpy import load_file, save_file
 
 from calibration import finetune as tuning
 from calibration import head as heads
+from calibration import planting
 from calibration.backbone import open_backbone
+from calibration.bench import Bench
 from calibration.calibrate import Options, calibrate
-from calibration.export import embedding_graph
 from calibration.head import HIDDEN, Head, Lesson, loss, train
-from calibration.light import factors, lit
+from calibration.head_trial import HeadTrial
+from calibration.light import factors
 from calibration.metric import COMPONENTS, Metric, learn
+from calibration.planting import gather
 from calibration.pool import Patches
 from calibration.progress import silent
 from calibration.projection import FILE, Projection
-from inspector import frame as decoder
+from calibration.samples import read_samples
 from inspector.bank import Bank, file_sha256, read_manifest
 from inspector.cli import main
 from inspector.engines import TOLERANCE, open_engine
@@ -32,7 +35,6 @@ from inspector.errors import BackboneError, SamplesError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours
-from inspector.types import Float32Array, UInt8Image
 
 RECIPE = Recipe(size_wh=(96, 96), vectors=64, whitening=1)
 
@@ -198,7 +200,7 @@ def test_a_bank_from_before_metric_and_centring_still_opens_and_says_so(tmp_path
 
 
 def test_fine_tuning_is_judged_told_and_repeatable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "PLANTED", 60)
+    monkeypatch.setattr(planting, "PLANTED", 60)
     monkeypatch.setattr(heads, "STEPS", 40)
     good = write_good(tmp_path / "good", 12)
     options = Options(recipe=RECIPE, folds=2, finetune=True)
@@ -217,25 +219,23 @@ def test_fine_tuning_is_judged_told_and_repeatable(tmp_path: Path, monkeypatch: 
     assert pipeline.inspect(drawn_part(3, scratched=True)).score > pipeline.inspect(drawn_part(3)).score
 
 
-def test_a_head_is_judged_against_banks_in_all_lights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_is_judged_against_banks_in_all_lights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Patches of a sample in another light lie in the bank of the half that it belongs to, and in no other."""
-    monkeypatch.setattr(tuning, "PLANTED", 10)
-    monkeypatch.setattr(tuning, "FEWEST", 2)
-    opened = open_backbone("builtin", RECIPE)
-    engine = OpenVinoEngine(embedding_graph(opened.features, RECIPE))
-    pictures = [decoder.decode(drawn_part(seed)).pixels for seed in range(4)]
-
-    def embed(picture: UInt8Image) -> Float32Array:
-        return np.asarray(engine.embed(picture[None])[0])
-
-    normal, planted, _ = tuning._pictures(pictures.__getitem__, 4, embed, 0.3, None, 0, silent)
-    judge = tuning._Judge(normal, planted, NearestNeighbours, 10_000, 0.0, engine.grid[:2], None, 0)
-    seen = judge._half != 0
-    bank, _ = judge._bank(0, seen)
-    for number, picture in enumerate(pictures):
-        np.testing.assert_array_equal(normal.embeddings[number], embed(picture).reshape(-1, engine.grid[2]))
+    monkeypatch.setattr(planting, "PLANTED", 10)
+    recipe = RECIPE.model_copy(update={"light": 0.3, "vectors": 20_000, "whitening": 0.0})
+    engine = OpenVinoEngine(open_backbone("builtin", recipe).graph())
+    samples = read_samples(write_good(tmp_path / "good", 4), recipe)
+    bench = Bench(samples, recipe, engine, np.zeros(4, np.int32), 0, silent)
+    material = gather(bench)
+    trial = HeadTrial(material, bench)
+    seen = trial._half != 0
+    vectors, _ = trial._bank(0, seen)
+    for number in range(4):
+        own = bench.embed(bench.picture(number), number).reshape(-1, engine.grid[2])
+        np.testing.assert_array_equal(material.normal[number], own)
         for light in factors(0.3):
-            away, _ = NearestNeighbours(bank).search(embed(lit(picture, light)).reshape(-1, engine.grid[2]))
+            embedded = bench.embed(bench.picture(number, light), number)
+            away, _ = NearestNeighbours(vectors).search(embedded.reshape(-1, engine.grid[2]))
             assert (away.max() < 1e-2) == seen[number]
 
 
@@ -247,7 +247,7 @@ def test_too_few_samples_to_fine_tune(tmp_path: Path) -> None:
 
 
 def test_a_bank_is_fine_tuned_as_it_was_calibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "PLANTED", 60)
+    monkeypatch.setattr(planting, "PLANTED", 60)
     monkeypatch.setattr(heads, "STEPS", 20)
     monkeypatch.setattr(tuning, "LEAST_GAIN", -1.0)  # kept, whatever it brings
     good = write_good(tmp_path / "good", 12)

@@ -1,0 +1,78 @@
+"""The bench: the samples of a calibration, and the decoder, engine and recipe that they are looked at with."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.light import lit
+from calibration.progress import Track
+from calibration.samples import Samples
+from inspector import frame as decoder
+from inspector.engines.openvino import OpenVinoEngine
+from inspector.errors import BackboneError
+from inspector.grid import PatchGrid
+from inspector.patches import picture_of
+from inspector.recipe import Recipe
+from inspector.scoring import NearestNeighbours
+from inspector.types import Float32Array, UInt8Image
+
+MAP_SIDE: Final = 64
+"""Rows and columns at most of the maps that are kept of each sample, to be looked at."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """engine: runs the graph without a projection. fold: the fold of each sample, int32 (samples,).
+
+    seed: everything random in a calibration comes from it.
+    """
+
+    samples: Samples
+    recipe: Recipe
+    engine: OpenVinoEngine
+    fold: NDArray[np.int32]
+    seed: int
+    track: Track
+
+    def __len__(self) -> int:
+        """How many samples there are; they are numbered from 0."""
+        return len(self.samples.files)
+
+    @cached_property
+    def grid(self) -> PatchGrid:
+        """The patches of each sample."""
+        return PatchGrid(self.recipe, self.engine.grid[:2])
+
+    def picture(self, index: int, light: float = 1.0) -> UInt8Image:
+        """What the backbone sees of a sample, its levels times `light`: uint8 (height, width, 3) RGB."""
+        frame = decoder.decode(self.samples.files[index].path.read_bytes())
+        return lit(picture_of(frame, self.recipe)[0], light)
+
+    def embed(self, picture: UInt8Image, index: int) -> Float32Array:
+        """The patches of a picture made from that sample: float32 (grid_h, grid_w, dim).
+
+        Raises:
+            BackboneError: they are not finite.
+        """
+        embedding: Float32Array = self.engine.embed(picture[None])[0]
+        if not np.isfinite(embedding).all():
+            raise BackboneError(
+                f"backbone: embeds {self.samples.name(index)} as NaN or infinity, expected finite numbers; "
+                "are these weights of this network?"
+            )
+        return embedding
+
+    def neighbours(self, vectors: Float32Array) -> NearestNeighbours:
+        """A search among vectors of any dim, as on the line."""
+        return self.grid.neighbours(vectors, self.engine)
+
+    def small_map(self, patch_scores: Float32Array) -> Float32Array:
+        """Patch scores over the crop or whole frame for a picture of them, at most MAP_SIDE rows and columns."""
+        heat = self.grid.anomaly_map(patch_scores) if self.grid.window else patch_scores
+        rows, columns = heat.shape
+        size_wh = min(columns, MAP_SIDE), min(rows, MAP_SIDE)
+        return np.asarray(cv2.resize(heat, size_wh, interpolation=cv2.INTER_AREA), np.float32)

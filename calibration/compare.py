@@ -1,0 +1,263 @@
+"""Compare backbones and recipes on one's own samples: what they find, what a frame costs, what a bank weighs.
+
+Each candidate is calibrated on the good samples and judged on labelled frames; without these, by how well held-back
+samples separate from themselves with a synthetic defect.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import TypeVar
+
+import numpy as np
+
+from calibration.bootstrap import interval, resampled
+from calibration.calibrate import calibrate
+from calibration.candidate import Candidate
+from calibration.comparison import Comparison, Judged
+from calibration.evaluation import GOOD, evaluate, find_cases
+from calibration.latency import BURST, ROUNDS, take_turns
+from calibration.metrics import PixelFigures, image_auroc
+from calibration.options import Options
+from calibration.progress import Track, named, silent
+from calibration.samples import MINIMUM, drawn
+from calibration.separation import FOLDS, Trial, chosen, room
+from inspector.errors import InspectorError, SamplesError, UsageError
+from inspector.pipeline import Pipeline
+from inspector.recipe import Recipe
+from inspector.types import Decision
+
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """A candidate, the pipeline of its bank, and how many seconds it took to calibrate. track: names the candidate."""
+
+    candidate: Candidate
+    pipeline: Pipeline
+    seconds: float
+    track: Track
+
+    @property
+    def recipe(self) -> Recipe:
+        """The bank's, which leaves nothing open."""
+        return self.pipeline.bank.recipe
+
+
+@dataclass(frozen=True, slots=True)
+class _Accuracy:
+    """What a candidate finds, before it is timed and held against the others; None where it cannot be told.
+
+    good, defect: image scores by the frame's path, at least one of both together.
+    """
+
+    image_auroc: float | None
+    pixel_auroc: float | None
+    aupro: float | None
+    false_reject_rate: float | None
+    escape_rate: float | None
+    uncertain_rate: float | None
+    good: Mapping[str, float]
+    defect: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+    def payloads(self) -> list[bytes]:
+        """Encoded frames to be timed with: of those that were scored, evenly taken."""
+        names = list({**self.good, **self.defect})
+        taken = np.unique(np.linspace(0, len(names) - 1, ROUNDS * BURST).astype(int))
+        return [Path(names[index]).read_bytes() for index in taken]
+
+
+def compare(
+    good_dir: Path,
+    test_dir: Path | None,
+    listed: Sequence[Candidate],
+    folder: Path,
+    options: Options,
+    *,
+    track: Track = silent,
+) -> Comparison:
+    """Calibrate every candidate into a folder below `folder`, judge them, and hold them against one another.
+
+    options: of every calibration; backbone, recipe and fine-tuning are the candidate's.
+
+    Raises:
+        UsageError: a candidate is fine-tuned, and there are no labelled frames to judge it by.
+        SamplesError: no samples, too few, too few in common, or no labelled frames.
+        InspectorError: no candidate could be judged.
+    """
+    if test_dir:
+        find_cases(test_dir)
+    elif any(candidate.finetune for candidate in listed):
+        raise UsageError(
+            "compare: fine-tuning learns synthetic defects, so they cannot judge it; give a TEST_DIR of labelled frames"
+        )
+
+    def build(number: int, candidate: Candidate) -> _Built:
+        told = named(track, f"{number + 1}/{len(listed)} {candidate.name}")
+        return _build(good_dir, candidate, folder / f"{number + 1:02d}", options, told)
+
+    errors: dict[int, InspectorError] = {}
+    built = _each(dict(enumerate(listed)), build, errors)
+    notes: list[str] = []
+    if test_dir:
+        found = _each(built, lambda _, each: _by_frames(each, test_dir), errors)
+    else:
+        paths, notes = _shared(good_dir, list(built.values())) if built else ([], [])
+        beside = [each.recipe for each in built.values()]
+        found = _each(built, lambda _, each: _by_separation(each, paths, beside, options.seed), errors)
+    if not found:
+        raise errors[min(errors)]
+    accuracies = list(found.values())
+    timed = take_turns([(built[number].pipeline, accuracy.payloads()) for number, accuracy in found.items()], track)
+    judged = [
+        _judged(built[number], accuracy, taken) for (number, accuracy), taken in zip(found.items(), timed, strict=True)
+    ]
+    good, defect, lost = _common(accuracies)
+    if good and defect:
+        judged = _held_against(judged, accuracies, good, defect)
+    notes += [note for accuracy in accuracies for note in accuracy.notes]
+    if lost:
+        both = len(good) + len(defect)
+        notes.append(f"intervals rest on the {both} frames that all could inspect; {lost} are left out")
+    return Comparison(
+        judged=tuple(sorted(judged, key=lambda item: (-(item.image_auroc or 0), item.ms_p50))),
+        failed=tuple((listed[number], str(errors[number])) for number in sorted(errors)),
+        synthetic=test_dir is None,
+        n_good=max(len(accuracy.good) for accuracy in accuracies),
+        n_defect=max(len(accuracy.defect) for accuracy in accuracies),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _each(
+    items: Mapping[int, _Item], work: Callable[[int, _Item], _Found], errors: dict[int, InspectorError]
+) -> dict[int, _Found]:
+    """What comes of each item, by its number; where that fails, the error goes to `errors` and the others go on."""
+    found = {}
+    for number, item in items.items():
+        try:
+            found[number] = work(number, item)
+        except InspectorError as error:
+            errors[number] = error
+    return found
+
+
+def _build(good_dir: Path, candidate: Candidate, bank_dir: Path, options: Options, track: Track) -> _Built:
+    told = replace(options, backbone=candidate.backbone, recipe=candidate.recipe, finetune=candidate.finetune)
+    start = perf_counter()
+    calibrate(good_dir, bank_dir, told, track=track)
+    seconds = perf_counter() - start
+    return _Built(candidate, Pipeline.open(bank_dir), seconds, track)
+
+
+def _shared(good_dir: Path, built: Sequence[_Built]) -> tuple[list[Path], list[str]]:
+    """Samples that are held back from all candidates alike: of those that every bank has, as many as the largest trial
+    has room for; and what is to be noted.
+
+    Raises:
+        SamplesError: they have too few in common. BackboneError, RecipeError: see there.
+    """
+    names = [[sample.path for sample in each.pipeline.bank.manifest.samples] for each in built]
+    common = set(names[0]).intersection(*names[1:])
+    if len(common) < MINIMUM:
+        raise SamplesError(
+            f"compare {good_dir}: the candidates have {len(common)} samples in common, expected at least {MINIMUM}; "
+            "their crops and regions fit different frames: compare them apart"
+        )
+    paths = chosen([good_dir / name for name in names[0] if name in common])
+    fit = max(FOLDS, min(room(each.recipe, each.candidate.backbone) for each in built))
+    if fit >= len(paths):
+        return paths, []
+    return drawn(paths, fit), [f"judged by {fit} of {len(paths)} samples: the largest candidate has room for no more"]
+
+
+def _by_frames(built: _Built, test_dir: Path) -> _Accuracy:
+    """Judged by labelled frames.
+
+    Raises:
+        SamplesError: none of them could be inspected.
+    """
+    evaluation = evaluate(built.pipeline, test_dir, track=built.track)
+    figures = evaluation.to_json()
+    read = [o for o in evaluation.outcomes if o.decision is not Decision.ERROR]
+    if not read:
+        raise SamplesError(f"{built.candidate.name}: no frame could be inspected; {' '.join(evaluation.notes[:1])}")
+    return _Accuracy(
+        image_auroc=figures["image_auroc"],
+        pixel_auroc=figures["pixel_auroc"],
+        aupro=figures["aupro"],
+        false_reject_rate=figures["false_reject_rate"],
+        escape_rate=figures["escape_rate"],
+        uncertain_rate=figures["uncertain_rate"],
+        good={str(o.case.path): o.score for o in read if o.case.label == GOOD},
+        defect={str(o.case.path): o.score for o in read if o.case.label != GOOD},
+        notes=evaluation.notes,
+    )
+
+
+def _by_separation(built: _Built, paths: Sequence[Path], beside: Sequence[Recipe], seed: int) -> _Accuracy:
+    """Judged by how well held-back samples separate from themselves with a synthetic defect."""
+    pixels = PixelFigures()
+    trial = Trial(paths, built.recipe, built.candidate.backbone, beside=beside, seed=seed, track=built.track)
+    separation = trial.separation(built.recipe.power, pixels)
+    (defect,) = separation.defect
+    decided = [built.pipeline.bank.thresholds.decide(float(score)) for score in defect]
+    names = [str(path) for path in trial.paths]
+    return _Accuracy(
+        image_auroc=image_auroc(separation.normal, defect),
+        pixel_auroc=pixels.auroc,
+        aupro=pixels.aupro,
+        false_reject_rate=None,
+        escape_rate=decided.count(Decision.OK) / len(decided),
+        uncertain_rate=decided.count(Decision.UNCERTAIN) / len(decided),
+        good=dict(zip(names, map(float, separation.normal), strict=True)),
+        defect=dict(zip(names, map(float, defect), strict=True)),
+    )
+
+
+def _judged(built: _Built, accuracy: _Accuracy, taken_ms: Sequence[float]) -> Judged:
+    return Judged(
+        candidate=built.candidate,
+        image_auroc=accuracy.image_auroc,
+        pixel_auroc=accuracy.pixel_auroc,
+        aupro=accuracy.aupro,
+        false_reject_rate=accuracy.false_reject_rate,
+        escape_rate=accuracy.escape_rate,
+        uncertain_rate=accuracy.uncertain_rate,
+        ms_p50=float(np.quantile(taken_ms, 0.5)),
+        ms_p95=float(np.quantile(taken_ms, 0.95)),
+        bank=built.pipeline.bank.summary(),
+        seconds=built.seconds,
+    )
+
+
+def _common(accuracies: Sequence[_Accuracy]) -> tuple[list[str], list[str], int]:
+    """Frames that every candidate could score, good and defective; how many frames some could not."""
+    good = [name for name in accuracies[0].good if all(name in accuracy.good for accuracy in accuracies)]
+    defect = [name for name in accuracies[0].defect if all(name in accuracy.defect for accuracy in accuracies)]
+    every = {name for accuracy in accuracies for name in (*accuracy.good, *accuracy.defect)}
+    return good, defect, len(every - {*good, *defect})
+
+
+def _held_against(
+    judged: Sequence[Judged], accuracies: Sequence[_Accuracy], good: Sequence[str], defect: Sequence[str]
+) -> list[Judged]:
+    """With intervals, differences to the best, and the front. good, defect: frames that all could score."""
+    draws = resampled(
+        [np.array([accuracy.good[name] for name in good], np.float32) for accuracy in accuracies],
+        [np.array([accuracy.defect[name] for name in defect], np.float32) for accuracy in accuracies],
+    )
+    best = max(range(len(judged)), key=lambda index: judged[index].image_auroc or 0)
+    return [
+        replace(
+            item,
+            interval=interval(draws[index]),
+            behind=interval(draws[best] - draws[index]),
+            front=not any(other.beats(item) for other in judged),
+        )
+        for index, item in enumerate(judged)
+    ]

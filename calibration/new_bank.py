@@ -1,0 +1,105 @@
+"""What a calibration has made, and how it becomes a bank's folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import openvino as ov
+from safetensors.numpy import save_file
+
+from calibration.backbone import OpenBackbone
+from calibration.fit import CrossFitted
+from calibration.options import Options
+from calibration.pool import Patches
+from calibration.projection import FILE as PROJECTION_FILE
+from calibration.projection import Projection
+from calibration.samples import Samples
+from calibration.thresholds import Limits
+from calibration.thumbnail import thumbnail
+from inspector import bank as bank_files
+from inspector.bank import (
+    BACKBONE_FILE,
+    DRIFT_FILE,
+    GRAPH_FILE,
+    SAMPLES_FOLDER,
+    Calibration,
+    Lineage,
+    Manifest,
+    Sample,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewBank:
+    """A bank that is not written yet.
+
+    memory: its vectors, projected. radius: the largest distance of a normal patch to the nearest vector. image, pixel:
+    limits of image scores and of the highest values of anomaly maps. grid_hw: rows and columns of patches. operation:
+    what was done, for the lineage.
+    """
+
+    samples: Samples
+    backbone: OpenBackbone
+    projection: Projection
+    memory: Patches
+    radius: float
+    fitted: CrossFitted
+    image: Limits
+    pixel: Limits
+    grid_hw: tuple[int, int]
+    operation: str
+
+    def write(self, folder: Path, options: Options) -> Manifest:
+        """Write all files into an empty folder; returns the manifest, which is written last.
+
+        Raises:
+            OSError, SafetensorError: a file cannot be written.
+        """
+        if self.projection:
+            self.projection.save(folder / PROJECTION_FILE)
+        try:
+            ov.save_model(self.backbone.graph(self.projection), folder / GRAPH_FILE, compress_to_fp16=False)
+        except RuntimeError as error:
+            raise OSError(f"{GRAPH_FILE}; is the disk full?") from error
+        (folder / BACKBONE_FILE).write_bytes(self.backbone.weights)
+        self.memory.save(folder)
+        self.fitted.normals.save(folder)
+        save_file(self.fitted.baseline.arrays(), folder / DRIFT_FILE)
+        manifest = self._manifest(folder, self._write_thumbnails(folder / SAMPLES_FOLDER), options)
+        bank_files.write_manifest(folder, manifest)
+        return manifest
+
+    def _write_thumbnails(self, folder: Path) -> tuple[Sample, ...]:
+        """A small JPEG of what the backbone saw of each sample."""
+        folder.mkdir()
+        listed = []
+        for index, file in enumerate(self.samples.files):
+            name = f"{index:06d}.jpg"
+            (folder / name).write_bytes(thumbnail(file.path.read_bytes(), self.backbone.recipe))
+            listed.append(Sample(path=self.samples.name(index), sha256=file.sha256, thumbnail=name))
+        return tuple(listed)
+
+    def _manifest(self, folder: Path, samples: tuple[Sample, ...], options: Options) -> Manifest:
+        files = bank_files.digests(folder)
+        count, dim = self.memory.vectors.shape
+        return Manifest(
+            schema=bank_files.SCHEMA,
+            id=bank_files.identity(files),
+            recipe=self.backbone.recipe,
+            backbone=self.backbone.info,
+            seed=options.seed,
+            vectors=count,
+            dim=dim,
+            grid_hw=self.grid_hw,
+            covering_radius=self.radius,
+            samples=samples,
+            calibration=Calibration(
+                folds=min(options.folds, len(samples)),
+                fold_by="block" if options.blocks else "image",
+                ok=self.image.ok,
+                ng=self.image.ng,
+                pixel=self.pixel.ok,
+                promise=self.image.promise,
+            ),
+            lineage=Lineage(parent=options.parent, operation=self.operation),
+            files=files,
+        )
