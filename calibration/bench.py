@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.light import lit
-from calibration.progress import Track
 from calibration.samples import Samples
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import BackboneError
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of
+from inspector.progress import Track
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours
 from inspector.types import Float32Array, UInt8Image

@@ -21,7 +21,6 @@ from calibration.fit import Prepared, cross_fit, prepare, select
 from calibration.new_bank import NewBank
 from calibration.options import SUSPECTS_LEFT_OUT, Options
 from calibration.pool import join
-from calibration.progress import Track, silent
 from calibration.samples import MINIMUM, Samples, Skipped, in_blocks, read_samples
 from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
@@ -29,6 +28,7 @@ from calibration.thresholds import limits
 from inspector.bank import Promise, new_folder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import SamplesError
+from inspector.progress import Track, silent
 from inspector.types import Thresholds
 from inspector.window import Extent, extent_of
 

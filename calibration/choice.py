@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.progress import Track, named, silent
 from calibration.samples import drawn
 from calibration.separation import Separation, Trial, chosen, room
+from inspector.progress import Track, named, silent
 from inspector.recipe import LARGEST, Recipe
 
 FEWEST: Final = 20

@@ -20,11 +20,11 @@ from calibration.evaluation import GOOD, evaluate, find_cases
 from calibration.latency import BURST, ROUNDS, take_turns
 from calibration.metrics import PixelFigures, image_auroc
 from calibration.options import Options
-from calibration.progress import Track, named, silent
 from calibration.samples import MINIMUM, drawn
 from calibration.separation import FOLDS, Trial, chosen, room
 from inspector.errors import InspectorError, SamplesError, UsageError
 from inspector.pipeline import Pipeline
+from inspector.progress import Track, named, silent
 from inspector.recipe import Recipe
 from inspector.types import Decision
 

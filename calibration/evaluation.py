@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from calibration.budget import Kept, held_against
 from calibration.metrics import PixelFigures, f1_max, image_auroc
-from calibration.progress import Track, silent
 from inspector.bank import Promise
 from inspector.errors import FrameError, SamplesError
 from inspector.folder import image_files
 from inspector.pipeline import Pipeline
+from inspector.progress import Track, silent
 from inspector.recipe import Recipe
 from inspector.types import Decision, Float32Array, Inspection, UInt8Image
 from inspector.window import Window, window_of

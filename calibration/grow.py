@@ -22,13 +22,13 @@ from calibration.coreset import greedy_k_center
 from calibration.derive import Memory, write_derived
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
-from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
 from calibration.samples import Skipped, in_blocks
 from inspector import frame as decoder
 from inspector.bank import Bank, Promise, Sample, Source
 from inspector.errors import FrameError, SamplesError
 from inspector.patches import picture_of
+from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours, image_score
 from inspector.types import Float32Array, Thresholds
 

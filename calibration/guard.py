@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from calibration.grow import unknown
-from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
 from inspector.errors import FrameError
+from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours, image_score, smooth
 from inspector.types import Decision, Float32Array
 

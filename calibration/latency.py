@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from calibration.progress import Track, silent
 from inspector.pipeline import Pipeline
+from inspector.progress import Track, silent
 
 ROUNDS: Final = 10
 BURST: Final = 4

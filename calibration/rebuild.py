@@ -15,7 +15,6 @@ from sqlalchemy import Engine
 
 from calibration.grow import Grown, grow
 from calibration.guard import Conflict, GuardFrame, conflicts
-from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
 from inspector.bank import Bank
 from inspector.banks.promotion import station_of
@@ -24,6 +23,7 @@ from inspector.banks.replay import Shadow, replay
 from inspector.errors import InspectorError, SamplesError
 from inspector.folder import image_files
 from inspector.pipeline import Pipeline
+from inspector.progress import Track, silent
 from inspector.settings import Settings
 from inspector.store import Archive, Candidate, Candidates, Cases, FrameRow
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.look import Look, look_of
-from calibration.progress import Track, silent
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError
 from inspector.folder import CONTENT_TYPES, image_files
 from inspector.patches import picture_of
+from inspector.progress import Track, silent
 from inspector.recipe import Recipe
 
 _Drawn = TypeVar("_Drawn")

@@ -22,13 +22,13 @@ from calibration.light import factors, lit
 from calibration.metric import learn
 from calibration.metrics import PixelFigures
 from calibration.pool import MAX_BYTES, join, patches_of
-from calibration.progress import Track, silent
 from calibration.projection import Projection
 from calibration.samples import drawn
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of, view_of
+from inspector.progress import Track, silent
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours, image_score
 from inspector.types import Float32Array, Frame

@@ -11,12 +11,12 @@ from calibration.derive import Memory, write_derived
 from calibration.grow import Grown, cover
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
-from calibration.progress import Track, silent
 from calibration.reader import Newcomer, Reader
 from calibration.samples import MINIMUM
 from inspector.bank import Bank, Sample, Source
 from inspector.drift import Baseline
 from inspector.errors import SamplesError
+from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from calibration.coreset import greedy_k_center
 from calibration.pool import Patches
-from calibration.progress import Track, silent
+from inspector.progress import Track, silent
 from inspector.scoring import Inside, NearestNeighbours, smooth
 from inspector.types import Float32Array
 

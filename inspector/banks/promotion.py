@@ -7,10 +7,11 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from inspector.bank import read_manifest
-from inspector.banks.replay import Judged, Track, replay, silent
+from inspector.banks.replay import Judged, replay
 from inspector.banks.shelf import Action, Move, Shelf
 from inspector.errors import InspectorError, UsageError
 from inspector.pipeline import Pipeline
+from inspector.progress import Track, silent
 from inspector.settings import Settings, StationSettings
 from inspector.store import Archive, Cases, Promotion, Promotions
 

@@ -56,9 +56,7 @@ def alone(settings: Settings, station: str) -> Iterator[Path]:
             except BlockingIOError as error:
                 # Whoever only looks holds the lock for a moment.
                 if time.monotonic() > end:
-                    raise SamplesError(
-                        f"station {station}: is being rebuilt already; wait until that is done"
-                    ) from error
+                    raise SamplesError(_BUSY.format(station)) from error
                 time.sleep(0.05)
         yield folder
     finally:

@@ -1,24 +1,16 @@
 """A shadow run: recorded frames before another bank, and which verdicts change."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from inspector.errors import FrameError, StoreError
 from inspector.pipeline import Pipeline
+from inspector.progress import Track, silent
 from inspector.store import Archive, FrameRow
 
 PASSED = "ok"
-
-
-Track = Callable[[Sequence[FrameRow], str], Iterable[FrameRow]]
-"""Yields the frames, and shows how far it is under a label."""
-
-
-def silent(frames: Sequence[FrameRow], _label: str) -> Iterable[FrameRow]:
-    """Shows nothing."""
-    return frames
 
 
 @dataclass(frozen=True, slots=True)

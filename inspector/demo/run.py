@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from calibration.progress import Track
 from inspector.demo.broker import running_broker
 from inspector.demo.crew import crew_at_work
 from inspector.demo.daemon import running_daemon
@@ -21,6 +20,7 @@ from inspector.demo.score import Book, DemoSummary
 from inspector.demo.watcher import watching
 from inspector.demo.workplace import workplace
 from inspector.errors import UsageError
+from inspector.progress import Track
 
 _OUTCOMES_WITHIN_S = 30.0
 _LAST = 100

@@ -9,8 +9,8 @@ import yaml
 
 from calibration.calibrate import calibrate
 from calibration.options import Options
-from calibration.progress import Track
 from inspector.demo.port import HOST
+from inspector.progress import Track
 from inspector.recipe import Recipe
 from inspector.settings import BrokerSettings
 from inspector.synthetic import PRODUCTS, write_dataset

@@ -24,7 +24,6 @@ from calibration.light import factors
 from calibration.metric import COMPONENTS, Metric, learn
 from calibration.planting import gather
 from calibration.pool import Patches
-from calibration.progress import silent
 from calibration.projection import FILE, Projection
 from calibration.samples import read_samples
 from inspector.bank import Bank, file_sha256, read_manifest
@@ -33,6 +32,7 @@ from inspector.engines import TOLERANCE, open_engine
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import BackboneError, SamplesError
 from inspector.pipeline import Pipeline
+from inspector.progress import silent
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours
 

@@ -1,4 +1,4 @@
-"""How long work tells of itself: a wrapper around what it iterates over."""
+"""How long work reports its progress: through a function that wraps what it iterates over."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
@@ -14,15 +14,15 @@ class Track(Protocol):
         ...
 
 
-def silent(items: Sequence[T], label: str, /) -> Iterable[T]:  # noqa: ARG001
+def silent(items: Sequence[T], _label: str, /) -> Iterable[T]:
     """Shows nothing."""
     return items
 
 
 def named(track: Track, name: str) -> Track:
-    """Shows the same, each label after a name."""
+    """The same with a name before each label."""
 
-    def told(items: Sequence[T], label: str, /) -> Iterable[T]:
+    def with_name(items: Sequence[T], label: str, /) -> Iterable[T]:
         return track(items, f"{name}: {label}")
 
-    return told
+    return with_name
