@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--ca-file", type=click.Path(path_type=Path), help="CA of the broker; implies --tls.")
 @click.option("--lot", help="Said with every frame.")
 @click.option("--recipe", help="Said with every frame.")
-@click.option("--seed", type=int, help="Synthetic parts: the same parts again.")
+@click.option("--seed", type=click.IntRange(min=0), help="Synthetic parts: the same parts again.")
 @click.option("--defect-rate", type=float, default=0.1, show_default=True, help="Synthetic parts: share of defects.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def camera(

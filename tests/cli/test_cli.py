@@ -96,7 +96,8 @@ def test_version(cli: Cli) -> None:
 @pytest.mark.parametrize(
     "arguments", [("nosuch",), ("calibrate",), ("inspect",), ("inspect", "bank"), ("evaluate", "x"),
                   ("bank", "nosuch"), ("calibrate", "x", "--folds", "many"), ("calibrate", "x", "--nosuch"),
-                  ("calibrate", "x", "--limit", "0")]
+                  ("calibrate", "x", "--limit", "0"), ("demo", "--seed", "-1"),
+                  ("camera", "synthetic:plate", "--station", "a/b/c/d", "--seed", "-1")]
 )  # fmt: skip
 def test_bad_usage_exits_with_2(cli: Cli, arguments: tuple[str, ...]) -> None:
     done = cli(*arguments)
