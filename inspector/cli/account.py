@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector.cli import options
+
 if TYPE_CHECKING:
     from inspector.store import Accounts
 
-_config = click.option(
-    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
-)
 _password_file = click.option(
-    "--password-file", type=click.Path(path_type=Path), help="Its first line, instead of asking; - is stdin"
+    "--password-file", type=options.PATH, help="Its first line, instead of asking; - is stdin"
 )
 _role = click.Choice(["operator", "engineer", "admin"])
 
@@ -27,7 +26,7 @@ def account() -> None:
 
 
 @account.command("list")
-@_config
+@options.config
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line")
 def list_accounts(config: Path, as_json: bool) -> None:
     """Show every account."""
@@ -46,7 +45,7 @@ def list_accounts(config: Path, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--role", type=_role, default="operator", show_default=True)
 @_password_file
-@_config
+@options.config
 def add(name: str, role: str, password_file: Path | None, config: Path) -> None:
     """Make an account."""
     from inspector.errors import UsageError
@@ -63,7 +62,7 @@ def add(name: str, role: str, password_file: Path | None, config: Path) -> None:
 @account.command()
 @click.argument("name")
 @_password_file
-@_config
+@options.config
 def password(name: str, password_file: Path | None, config: Path) -> None:
     """Give an account another password; whoever is logged in by it is logged out."""
     with _accounts(config) as accounts:
@@ -74,7 +73,7 @@ def password(name: str, password_file: Path | None, config: Path) -> None:
 @account.command()
 @click.argument("name")
 @click.argument("role", type=_role)
-@_config
+@options.config
 def role(name: str, role: str, config: Path) -> None:
     """Give an account another role."""
     from inspector.store import Role
@@ -86,7 +85,7 @@ def role(name: str, role: str, config: Path) -> None:
 
 @account.command()
 @click.argument("name")
-@_config
+@options.config
 def disable(name: str, config: Path) -> None:
     """Let an account log in no more; its sessions end and its tokens are void."""
     with _accounts(config) as accounts:
@@ -96,7 +95,7 @@ def disable(name: str, config: Path) -> None:
 
 @account.command()
 @click.argument("name")
-@_config
+@options.config
 def enable(name: str, config: Path) -> None:
     """Let an account log in again."""
     with _accounts(config) as accounts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector.cli import options
 from inspector.cli.growth import add, remove
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ bank.add_command(remove)
 
 
 @bank.command("list")
-@click.argument("folder", default="banks", type=click.Path(path_type=Path))
+@click.argument("folder", default="banks", type=options.PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line")
 def list_banks(folder: Path, as_json: bool) -> None:
     """One line for each bank below FOLDER."""
@@ -56,7 +57,7 @@ def list_banks(folder: Path, as_json: bool) -> None:
 
 
 @bank.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=options.PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as it stands")
 def show(path: Path, as_json: bool) -> None:
     """What the bank at PATH was made of, and what its thresholds promise."""
@@ -122,8 +123,8 @@ def _move(move: "Move") -> str:
 
 
 @bank.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@click.argument("path", type=options.PATH)
+@options.as_json
 def verify(path: Path, as_json: bool) -> None:
     """Check every byte and number of the bank at PATH, and run its graph once."""
     from inspector.pipeline import Pipeline
@@ -136,14 +137,14 @@ def verify(path: Path, as_json: bool) -> None:
 
 
 @bank.command()
-@click.argument("candidate", type=click.Path(path_type=Path))
-@click.argument("path", type=click.Path(path_type=Path), metavar="BANK")
-@click.option("-c", "--config", type=click.Path(path_type=Path),
+@click.argument("candidate", type=options.PATH)
+@click.argument("path", type=options.PATH, metavar="BANK")
+@click.option("-c", "--config", type=options.PATH,
               help="Settings whose ledger has the confirmed defects  [inspector.yaml, where there is one]")  # fmt: skip
 @click.option("--no-guard", is_flag=True, help="Do not hold it against confirmed defects; needs --reason")
-@click.option("--reason", help="Why, for the journal")
-@click.option("--by", help="Who, for the journal  [the user]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@options.reason
+@options.by
+@options.as_json
 def promote(
     candidate: Path, path: Path, config: Path | None, no_guard: bool, reason: str | None, by: str | None, as_json: bool
 ) -> None:
@@ -164,10 +165,10 @@ def promote(
 
 
 @bank.command()
-@click.argument("path", type=click.Path(path_type=Path), metavar="BANK")
-@click.option("--reason", help="Why, for the journal")
-@click.option("--by", help="Who, for the journal  [the user]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@click.argument("path", type=options.PATH, metavar="BANK")
+@options.reason
+@options.by
+@options.as_json
 def rollback(path: Path, reason: str | None, by: str | None, as_json: bool) -> None:
     """Take the bank that BANK replaced into use again, in one step; once more goes one further back."""
     from inspector.banks.shelf import Shelf
@@ -188,9 +189,9 @@ def user() -> str:
 
 
 @bank.command()
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@click.argument("first", type=options.PATH)
+@click.argument("second", type=options.PATH)
+@options.as_json
 def diff(first: Path, second: Path, as_json: bool) -> None:
     """What tells bank SECOND apart from bank FIRST."""
     from inspector.bank import Bank

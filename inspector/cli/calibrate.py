@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inspector.cli import options
 from inspector.cli.progress import track
 
 if TYPE_CHECKING:
@@ -18,22 +19,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("good_dir", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The bank's folder  [banks/NAME OF GOOD_DIR]")
-@click.option("--recipe", type=click.Path(path_type=Path), help="A YAML file, or auto: what suits the part")
-@click.option("--mask", type=click.Path(path_type=Path), help="A picture, white where to look")
+@click.argument("good_dir", type=options.PATH)
+@click.option("-o", "--output", type=options.PATH, help="The bank's folder  [banks/NAME OF GOOD_DIR]")
+@click.option("--recipe", type=options.PATH, help="A YAML file, or auto: what suits the part")
+@click.option("--mask", type=options.PATH, help="A picture, white where to look")
 @click.option("--backbone", default="builtin", show_default=True, help="builtin or timm:NAME[@FILE]")
-@click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
+@options.max_false_reject
 @click.option("--folds", default=5, show_default=True, help="Parts, each scored by the others")
 @click.option("--blocks", is_flag=True, help="Folds of consecutive files, as from a video")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only so many files, evenly over the folder")
 @click.option("--first", type=click.IntRange(min=1), help="Use only the first so many files by path")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@options.seed
 @click.option("--finetune", is_flag=True, help="Learn synthetic defects; kept only if it helps")
 @click.option("--exclude-suspects", is_flag=True, help="Leave suspicious samples out")
-@click.option("--report", type=click.Path(path_type=Path), help="Write a page of suspicious samples there")
+@click.option("--report", type=options.PATH, help="Write a page of suspicious samples there")
 @click.option("--replace", is_flag=True, help="Replace the bank if it exists")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@options.as_json
 def calibrate(
     good_dir: Path,
     output: Path | None,
@@ -41,7 +42,7 @@ def calibrate(
     mask: Path | None,
     report: Path | None,
     as_json: bool,
-    **options: Any,
+    **told: Any,
 ) -> None:
     """Build a bank with thresholds from the good samples below GOOD_DIR."""
     from calibration.calibrate import calibrate as build
@@ -54,7 +55,7 @@ def calibrate(
 
         check_writable(report)
     start = perf_counter()
-    done = build(good_dir, bank_dir, Options(recipe=_recipe(recipe, mask), **options), track=track)
+    done = build(good_dir, bank_dir, Options(recipe=_recipe(recipe, mask), **told), track=track)
     seconds = perf_counter() - start
     page = _report(done, good_dir, report) if report else None
     if as_json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inspector.cli import options
 from inspector.cli.progress import track
 
 if TYPE_CHECKING:
@@ -15,17 +16,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("good_dir", type=click.Path(path_type=Path))
-@click.argument("test_dir", required=False, type=click.Path(path_type=Path))
+@click.argument("good_dir", type=options.PATH)
+@click.argument("test_dir", required=False, type=options.PATH)
 @click.option("--backbone", "backbones", multiple=True, help="builtin or timm:NAME[@FILE]; repeat it  [builtin]")
-@click.option("--recipe", "files", multiple=True, type=click.Path(path_type=Path), help="A YAML file; repeat it")
+@click.option("--recipe", "files", multiple=True, type=options.PATH, help="A YAML file; repeat it")
 @click.option("--finetune", is_flag=True, help="Each fine-tuned too; needs TEST_DIR")
-@click.option("--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected")
+@options.max_false_reject
 @click.option("--limit", type=click.IntRange(min=1), help="Use only so many good files, evenly taken")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the banks in this folder")
-@click.option("--report", type=click.Path(path_type=Path), help="Write one HTML page into this folder")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@options.seed
+@click.option("-o", "--output", type=options.PATH, help="Keep the banks in this folder")
+@options.report
+@options.as_json
 def compare(
     good_dir: Path,
     test_dir: Path | None,
@@ -35,7 +36,7 @@ def compare(
     output: Path | None,
     report: Path | None,
     as_json: bool,
-    **options: Any,
+    **told: Any,
 ) -> None:
     """Hold backbones and recipes against one another on your own samples.
 
@@ -53,7 +54,7 @@ def compare(
     listed = candidates(backbones or ("builtin",), _recipes(files), finetune=finetune)
     with tempfile.TemporaryDirectory(prefix="inspector-compare-") as scratch:
         folder = output or Path(scratch)
-        comparison = hold_against(good_dir, test_dir, listed, folder, Options(**options), track=track)
+        comparison = hold_against(good_dir, test_dir, listed, folder, Options(**told), track=track)
     page = _report(comparison, good_dir, test_dir, report) if report else None
     if as_json:
         click.echo(json.dumps(comparison.to_json() | ({"report": str(page)} if page else {})))

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inspector.cli import options
+
 if TYPE_CHECKING:
     from inspector.settings import Origins
-
-_file = click.option(
-    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
-)
 
 
 @click.group()
@@ -20,8 +18,8 @@ def config() -> None:
 
 
 @config.command()
-@_file
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@options.config
+@options.as_json
 def check(config: Path, as_json: bool) -> int:
     """Name line and key of every mistake, and what would surprise; exit code 2 with a mistake, else 0."""
     from inspector import settings
@@ -53,8 +51,8 @@ def check(config: Path, as_json: bool) -> int:
 
 
 @config.command()
-@_file
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@options.config
+@options.as_json
 def show(config: Path, as_json: bool) -> None:
     """Every value as the daemon would take it, defaults included; what the environment sets is marked."""
     import yaml

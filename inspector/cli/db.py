@@ -8,22 +8,18 @@ from pathlib import Path
 
 import click
 
+from inspector.cli import options
+
 
 @click.group()
 def db() -> None:
     """Look after the ledger."""
 
 
-_config = click.option(
-    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
-
-
 @db.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@_config
-@_as_json
+@click.argument("file", type=options.PATH)
+@options.config
+@options.as_json
 def backup(file: Path, config: Path, as_json: bool) -> None:
     """Copy the SQLite ledger to FILE while the daemon runs, and check the copy.
 
@@ -40,9 +36,9 @@ def backup(file: Path, config: Path, as_json: bool) -> None:
 
 
 @db.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@_config
-@_as_json
+@click.argument("file", type=options.PATH)
+@options.config
+@options.as_json
 def restore(file: Path, config: Path, as_json: bool) -> None:
     """Check FILE, a copy that `inspector db backup` made, and put it in the place of the SQLite ledger.
 

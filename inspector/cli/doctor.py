@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from inspector.cli import options
+
 
 @click.command()
-@click.option(
-    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
-)
+@options.config
 @click.option(
     "--takt", default=1.0, show_default=True, type=click.FloatRange(min=0.001), help="Seconds from part to part"
 )

@@ -6,15 +6,16 @@ from typing import Any
 
 import click
 
+from inspector.cli import options
 from inspector.cli.progress import track
 
 
 @click.command()
-@click.argument("bank", type=click.Path(path_type=Path))
-@click.argument("test_dir", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
-@click.option("--report", type=click.Path(path_type=Path), help="Write one HTML page into this folder")
-@click.option("--engine", default="auto", show_default=True, help="auto, openvino, torch, torch:cpu or torch:cuda")
+@click.argument("bank", type=options.PATH)
+@click.argument("test_dir", type=options.PATH)
+@options.as_json
+@options.report
+@options.engine
 def evaluate(bank: Path, test_dir: Path, as_json: bool, report: Path | None, engine: str) -> None:
     """Measure BANK on TEST_DIR: good/, one folder for each defect, masks in ../ground_truth/<defect>/."""
     from calibration.evaluation import evaluate as measure

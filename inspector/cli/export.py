@@ -9,14 +9,14 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from inspector.cli import options
+
 if TYPE_CHECKING:
     from inspector.store import FrameRow
 
-_CONFIG = click.Path(path_type=Path)
-
 
 @click.command()
-@click.option("-c", "--config", default="inspector.yaml", show_default=True, type=_CONFIG, help="The settings")
+@options.config
 @click.option("--format", "kind", required=True, type=click.Choice(["csv", "coco", "zip"]), help="zip: with pictures")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, allow_dash=True), help="A file, or -")
 @click.option("--state", default="done", show_default=True, type=click.Choice(["open", "done", "all"]))

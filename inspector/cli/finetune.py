@@ -6,16 +6,17 @@ from time import perf_counter
 
 import click
 
+from inspector.cli import options
 from inspector.cli.calibrate import as_object, as_text
 from inspector.cli.progress import track
 
 
 @click.command()
-@click.argument("bank", type=click.Path(path_type=Path))
-@click.argument("good_dir", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The new bank's folder")
-@click.option("--replace", is_flag=True, help="Replace the new bank if it exists")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@click.argument("bank", type=options.PATH)
+@click.argument("good_dir", type=options.PATH)
+@click.option("-o", "--output", type=options.PATH, required=True, help="The new bank's folder")
+@options.replace_new
+@options.as_json
 def finetune(bank: Path, good_dir: Path, output: Path, replace: bool, as_json: bool) -> None:
     """Calibrate on the samples of BANK below GOOD_DIR once more as BANK was, and fine-tune.
 
@@ -27,10 +28,10 @@ def finetune(bank: Path, good_dir: Path, output: Path, replace: bool, as_json: b
     from calibration.options import Options
 
     start = perf_counter()
-    options = Options.again(bank, finetune=True, replace=replace)
-    done = calibrate(good_dir, output, options, track=track)
+    again = Options.again(bank, finetune=True, replace=replace)
+    done = calibrate(good_dir, output, again, track=track)
     seconds = perf_counter() - start
-    if done.samples < (before := len(options.only)):
+    if done.samples < (before := len(again.only)):
         click.echo(
             f"warning: the new bank knows {done.samples} of the {before} samples of {bank}; the others are not below "
             f"{good_dir}, or are left out",

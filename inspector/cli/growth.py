@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inspector.cli import options
 from inspector.cli.progress import track
 
 if TYPE_CHECKING:
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("bank", type=click.Path(path_type=Path))
-@click.argument("good", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="GOOD...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new bank's folder  [BANK.new]")
-@click.option("--replace", is_flag=True, help="Replace the new bank's folder if it exists")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@click.argument("bank", type=options.PATH)
+@click.argument("good", nargs=-1, required=True, type=options.PATH, metavar="GOOD...")
+@click.option("-o", "--output", type=options.PATH, help="The new bank's folder  [BANK.new]")
+@options.replace_new
+@options.as_json
 def add(bank: Path, good: tuple[Path, ...], output: Path | None, replace: bool, as_json: bool) -> None:
     """Make a bank that also knows the GOOD pictures, or all pictures below folders.
 
@@ -32,14 +33,12 @@ def add(bank: Path, good: tuple[Path, ...], output: Path | None, replace: bool, 
 
 
 @click.command()
-@click.argument("bank", type=click.Path(path_type=Path))
+@click.argument("bank", type=options.PATH)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new bank's folder  [BANK.new]")
-@click.option(
-    "--good", type=click.Path(path_type=Path), help="Where the samples that stay are: what went is made up for"
-)
-@click.option("--replace", is_flag=True, help="Replace the new bank's folder if it exists")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@click.option("-o", "--output", type=options.PATH, help="The new bank's folder  [BANK.new]")
+@click.option("--good", type=options.PATH, help="Where the samples that stay are: what went is made up for")
+@options.replace_new
+@options.as_json
 def remove(
     bank: Path, images: tuple[str, ...], output: Path | None, good: Path | None, replace: bool, as_json: bool
 ) -> None:

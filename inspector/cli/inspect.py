@@ -7,17 +7,16 @@ from typing import Any
 
 import click
 
+from inspector.cli import options
 from inspector.cli.progress import track
 
 
 @click.command()
-@click.argument("bank", type=click.Path(path_type=Path))
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
+@click.argument("bank", type=options.PATH)
+@click.argument("images", nargs=-1, required=True, type=options.PATH, metavar="IMAGE...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line")
-@click.option(
-    "--heatmaps", type=click.Path(path_type=Path), help="Write the anomaly map over each picture into this folder"
-)
-@click.option("--engine", default="auto", show_default=True, help="auto, openvino, torch, torch:cpu or torch:cuda")
+@click.option("--heatmaps", type=options.PATH, help="Write the anomaly map over each picture into this folder")
+@options.engine
 def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path | None, engine: str) -> None:
     """Score pictures, or all pictures below folders, against BANK.
 

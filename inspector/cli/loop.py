@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inspector.cli import options
 from inspector.cli.bank import user
 from inspector.cli.progress import track
 
@@ -14,18 +15,14 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 
-config_option = click.option(
-    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
-)
-
 
 @click.command()
-@click.argument("bank", type=click.Path(path_type=Path))
-@click.option("--from", "config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path),
+@click.argument("bank", type=options.PATH)
+@click.option("--from", "config", default="inspector.yaml", show_default=True, type=options.PATH,
               help="Settings of the daemon that recorded, or its data_dir")  # fmt: skip
-@click.option("--station", help="site/area/line/station  [the only one]")
+@options.station
 @click.option("--limit", default=500, show_default=True, help="Latest frames, beside defects and false alarms")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@options.as_json
 def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: bool) -> None:
     """Recorded frames before BANK: which verdicts change, which confirmed defects would pass.
 
@@ -46,11 +43,11 @@ def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: b
 
 
 @click.command()
-@config_option
-@click.option("--station", help="site/area/line/station  [the only one]")
-@click.option("--good", type=click.Path(path_type=Path), help="Folder of further good samples")
-@click.option("--by", help="Who, for the records  [the user]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+@options.config
+@options.station
+@click.option("--good", type=options.PATH, help="Folder of further good samples")
+@options.by
+@options.as_json
 def rebuild(config: Path, station: str | None, good: Path | None, by: str | None, as_json: bool) -> None:
     """Make a candidate bank from false alarms, and try it on recorded frames.
 

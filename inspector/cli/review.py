@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
+from inspector.cli import options
+
 
 @click.command()
-@click.option(
-    "-c", "--config", default="inspector.yaml", show_default=True, type=click.Path(path_type=Path), help="The settings"
-)
+@options.config
 def review(config: Path) -> None:
     """Serve the page on which people decide about flagged frames, until SIGTERM or Ctrl-C.
 

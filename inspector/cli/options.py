@@ -1,0 +1,32 @@
+"""Options and argument types that several commands have in common."""
+
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+"""A path, which need not exist."""
+
+config = click.option("-c", "--config", default="inspector.yaml", show_default=True, type=PATH, help="The settings")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object")
+
+engine = click.option(
+    "--engine", default="auto", show_default=True, help="auto, openvino, torch, torch:cpu or torch:cuda"
+)
+
+max_false_reject = click.option(
+    "--max-false-reject", default=0.005, show_default=True, help="Share of good parts that may be rejected"
+)
+
+seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+
+report = click.option("--report", type=PATH, help="Write one HTML page into this folder")
+
+replace_new = click.option("--replace", is_flag=True, help="Replace the new bank's folder if it exists")
+
+by = click.option("--by", help="Who, for the records  [the user]")
+
+reason = click.option("--reason", help="Why, for the journal")
+
+station = click.option("--station", help="site/area/line/station  [the only one]")
