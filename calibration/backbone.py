@@ -18,8 +18,9 @@ from safetensors.numpy import save
 from calibration import builtin
 from calibration.export import MEAN, STD, Features, embedding_graph
 from calibration.projection import Projection
-from inspector.bank import Backbone, file_sha256
+from inspector.bank import file_sha256
 from inspector.errors import BackboneError
+from inspector.manifest import Backbone
 from inspector.recipe import Recipe
 from inspector.window import picture_wh
 

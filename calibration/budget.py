@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from scipy.stats import betabinom, binom
 
-from inspector.bank import Promise
+from inspector.manifest import Promise
 
 UNLIKELY: Final = 0.05
 """As many rejects as seen, or more, have at least this chance where the promise holds; below it, it is broken."""

@@ -25,9 +25,10 @@ from calibration.samples import MINIMUM, Samples, Skipped, in_blocks, read_sampl
 from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
 from calibration.thresholds import limits
-from inspector.bank import Promise, new_folder
+from inspector.bank import new_folder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import SamplesError
+from inspector.manifest import Promise
 from inspector.progress import Track, silent
 from inspector.types import Thresholds
 from inspector.window import Extent, extent_of

@@ -8,7 +8,7 @@ import numpy as np
 from calibration.samples import MINIMUM, Samples
 from calibration.suspects import FEWEST, Suspect, nearest_of
 from calibration.thresholds import limits
-from inspector.bank import Promise
+from inspector.manifest import Promise
 from inspector.types import Float32Array
 
 HARDLY: Final = 0.5

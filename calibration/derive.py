@@ -14,9 +14,10 @@ from calibration.normal_scores import NormalScores
 from calibration.pool import Patches
 from calibration.thresholds import promise_of
 from inspector import bank as bank_files
-from inspector.bank import DRIFT_FILE, SAMPLES_FOLDER, Bank, Calibration, Lineage, Manifest, Sample, Source
+from inspector.bank import DRIFT_FILE, SAMPLES_FOLDER, Bank
 from inspector.drift import Baseline
 from inspector.errors import UsageError
+from inspector.manifest import Calibration, Lineage, Manifest, Sample, Source, write_manifest
 from inspector.types import Thresholds
 
 
@@ -91,7 +92,7 @@ def write_derived(
         if memory is not None:
             changes |= {"vectors": len(memory.patches.vectors), "covering_radius": memory.radius}
         manifest = before.model_copy(update=changes)
-        bank_files.write_manifest(draft, manifest)
+        write_manifest(draft, manifest)
     return manifest
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from calibration.budget import Kept, held_against
 from calibration.metrics import PixelFigures, f1_max, image_auroc
-from inspector.bank import Promise
 from inspector.errors import FrameError, SamplesError
 from inspector.folder import image_files
+from inspector.manifest import Promise
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe

@@ -25,8 +25,9 @@ from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
 from calibration.reader import Newcomer, Reader
 from calibration.samples import Skipped, in_blocks
 from inspector import frame as decoder
-from inspector.bank import Bank, Promise, Sample, Source
+from inspector.bank import Bank
 from inspector.errors import FrameError, SamplesError
+from inspector.manifest import Promise, Sample, Source
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours, image_score

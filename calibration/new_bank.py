@@ -16,16 +16,8 @@ from calibration.samples import Samples
 from calibration.thresholds import Limits
 from calibration.thumbnail import thumbnail
 from inspector import bank as bank_files
-from inspector.bank import (
-    BACKBONE_FILE,
-    DRIFT_FILE,
-    GRAPH_FILE,
-    SAMPLES_FOLDER,
-    Calibration,
-    Lineage,
-    Manifest,
-    Sample,
-)
+from inspector.bank import BACKBONE_FILE, DRIFT_FILE, GRAPH_FILE, SAMPLES_FOLDER
+from inspector.manifest import SCHEMA, Calibration, Lineage, Manifest, Sample, write_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +57,7 @@ class NewBank:
         self.fitted.normals.save(folder)
         save_file(self.fitted.baseline.arrays(), folder / DRIFT_FILE)
         manifest = self._manifest(folder, self._write_thumbnails(folder / SAMPLES_FOLDER), options)
-        bank_files.write_manifest(folder, manifest)
+        write_manifest(folder, manifest)
         return manifest
 
     def _write_thumbnails(self, folder: Path) -> tuple[Sample, ...]:
@@ -82,7 +74,7 @@ class NewBank:
         files = bank_files.digests(folder)
         count, dim = self.memory.vectors.shape
         return Manifest(
-            schema=bank_files.SCHEMA,
+            schema=SCHEMA,
             id=bank_files.identity(files),
             recipe=self.backbone.recipe,
             backbone=self.backbone.info,

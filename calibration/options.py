@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from inspector.bank import BACKBONE_FILE, file_sha256, read_manifest, verify_files
+from inspector.bank import BACKBONE_FILE, manifest_digest, verify_files
 from inspector.errors import UsageError
+from inspector.manifest import read_manifest
 from inspector.recipe import Recipe
 
 SUSPECTS_LEFT_OUT: Final = "suspects left out"
@@ -76,6 +77,6 @@ class Options:
             replace=replace,
             exclude_suspects=SUSPECTS_LEFT_OUT in operation,
             finetune=finetune,
-            parent=file_sha256(bank_dir / "manifest.json"),
+            parent=manifest_digest(bank_dir),
             only=frozenset(sample.sha256 for sample in manifest.samples),
         )

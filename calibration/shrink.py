@@ -13,9 +13,10 @@ from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
 from calibration.reader import Newcomer, Reader
 from calibration.samples import MINIMUM
-from inspector.bank import Bank, Sample, Source
+from inspector.bank import Bank
 from inspector.drift import Baseline
 from inspector.errors import SamplesError
+from inspector.manifest import Sample, Source
 from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.bank import Promise
+from inspector.manifest import Promise
 from inspector.review.intervals import beta_quantile
 from inspector.types import Float32Array
 

@@ -8,27 +8,25 @@
                              column of the patch
     calibration.safetensors  scores float32 (samples): cross-fitted image scores; peaks float32 (samples): the highest
                              values of their anomaly maps; fold int32 (samples)
-    drift.safetensors        what the normals' pictures as a whole were like (inspector.drift); banks made before it was
-                             known lack it, and have no drift charts
+    drift.safetensors        signals of the normals' whole pictures (inspector.drift); older banks lack it, and have no
+                             drift charts
     samples/                 thumbnails of the normal samples
 
-A folder is written beside its place and moved there, so it is never half there; one that was there changes places with
-it in one step. Nothing in it is a pickle.
+A folder is written beside its place and moved there, so it is never half there; a bank that was there changes places
+with it in one step. Nothing in it is a pickle.
 """
 
 import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 
@@ -36,11 +34,10 @@ from inspector.drift import ARRAYS, Baseline
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
+from inspector.manifest import MANIFEST_FILE, Manifest, read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.recipe import Recipe
 from inspector.types import BankRef, Float32Array, Thresholds
-
-SCHEMA: Final = 1
 
 GRAPH_FILE: Final = "graph.xml"
 BACKBONE_FILE: Final = "backbone.safetensors"
@@ -49,121 +46,14 @@ SCORES_FILE: Final = "calibration.safetensors"
 DRIFT_FILE: Final = "drift.safetensors"
 SAMPLES_FOLDER: Final = "samples"
 
-_FROZEN = ConfigDict(frozen=True, extra="forbid")
-
-
-class Backbone(BaseModel):
-    """Which network embeds: `builtin` or `timm:NAME`, its layers, and the channel statistics it was trained with.
-
-    weights_sha256: digest of the weights file that it was read from.
-    """
-
-    model_config = _FROZEN
-
-    name: str
-    layers: tuple[str, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    weights_sha256: str
-
-
-class Sample(BaseModel):
-    """One normal sample: its path below the samples folder, the digest of its bytes, its thumbnail's name."""
-
-    model_config = _FROZEN
-
-    path: str
-    sha256: str
-    thumbnail: str
-
-
-class Promise(BaseModel):
-    """What the thresholds promise, and on what grounds.
-
-    max_false_reject: the budget asked for, 0..1. expected_false_reject: the rate that `ng` stands for.
-    interval: where the true rate lies with 90 % confidence, given so many samples.
-    estimated: `ng` is extrapolated from the tail, as the samples are too few for the budget.
-    samples_needed: how many normal samples the budget needs without extrapolation.
-    """
-
-    model_config = _FROZEN
-
-    max_false_reject: float = Field(gt=0, lt=1)
-    expected_false_reject: float
-    interval: tuple[float, float]
-    estimated: bool
-    samples: int
-    samples_needed: int
-
-
-class Calibration(BaseModel):
-    """How the thresholds were set."""
-
-    model_config = _FROZEN
-
-    folds: int
-    fold_by: Literal["image", "block"]
-    ok: float
-    ng: float
-    pixel: float
-    promise: Promise
-
-
-class Source(BaseModel):
-    """A picture by its name and the digest of its bytes."""
-
-    model_config = _FROZEN
-
-    path: str
-    sha256: str
-
-
-class Lineage(BaseModel):
-    """Which bank this one came from, and what was done to it.
-
-    parent: the sha256 of its manifest; None: from samples alone. added, removed: pictures.
-    """
-
-    model_config = _FROZEN
-
-    parent: str | None
-    operation: str
-    added: tuple[Source, ...] = ()
-    removed: tuple[Source, ...] = ()
-
-
-class Manifest(BaseModel):
-    """What manifest.json says. It carries no time and no absolute path: same samples and seed, same bytes."""
-
-    model_config = _FROZEN
-
-    schema_version: Literal[1] = Field(alias="schema")
-    id: str
-    recipe: Recipe
-    backbone: Backbone
-    seed: int
-    vectors: int = Field(ge=1)
-    dim: int = Field(ge=1)
-    grid_hw: tuple[int, int]
-    covering_radius: float
-    samples: tuple[Sample, ...]
-    calibration: Calibration
-    lineage: Lineage
-    files: dict[str, str]
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """The thresholds as the core takes them."""
-        return Thresholds(self.calibration.ok, self.calibration.ng, self.calibration.pixel)
-
 
 @dataclass(frozen=True, slots=True)
 class Bank:
     """A bank whose every byte was verified.
 
     vectors: float32 (n, dim). source: int32 (n), an index into manifest.samples. position: int32 (n, 2).
-    normal_scores: float32 (samples), ascending: the cross-fitted scores of the normals. drift: what their pictures as a
-    whole were like; None in banks of former versions.
+    normal_scores: float32 (samples), ascending: the cross-fitted image scores of the normals. drift: the baseline of
+    their whole pictures; None in banks of former versions.
     """
 
     path: Path
@@ -222,51 +112,16 @@ class Bank:
             raise BankError(f"bank {path}: vectors or scores hold NaN or infinity; calibrate again")
         if scores.ndim != 1 or len(scores) == 0:
             raise BankError(f"bank {path}: got {scores.shape} normal scores, expected one for each sample")
-        digest = file_sha256(path / "manifest.json")
         return cls(
             path,
             manifest,
-            BankRef(manifest.id, digest),
+            BankRef(manifest.id, manifest_digest(path)),
             vectors.astype(np.float32, copy=False),
             memory["source"].astype(np.int32, copy=False),
             memory["position"].astype(np.int32, copy=False),
             np.sort(scores.astype(np.float32, copy=False)),
             _baseline(path, manifest) if DRIFT_FILE in manifest.files else None,
         )
-
-
-def read_manifest(path: Path) -> Manifest:
-    """The manifest alone, its shape checked, the files not.
-
-    Raises:
-        BankError: no bank there, not JSON, another schema.
-    """
-    file = path / "manifest.json"
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BankError(
-            f"bank {path}: no manifest.json there; expected a folder made by `inspector calibrate`"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise BankError(f"bank {path}: manifest.json cannot be read ({error})") from error
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        got = data.get("schema") if isinstance(data, dict) else type(data).__name__
-        raise BankError(f"bank {path}: schema {got!r}, this version reads schema {SCHEMA}; calibrate again")
-    if isinstance(data.get("recipe"), dict):
-        for key in ("whitening", "centring"):
-            data["recipe"].setdefault(key, 0.0)  # banks from before there was one have none
-    try:
-        manifest = Manifest.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise BankError(f"bank {path}: manifest.json, {key}: {first['msg']}; got {first['input']!r}") from error
-    try:
-        _ = manifest.thresholds
-    except ValueError as error:
-        raise BankError(f"bank {path}: manifest.json, calibration: {error}; calibrate again") from error
-    return manifest
 
 
 Stamp = tuple[int, int, int]
@@ -276,7 +131,7 @@ Stamp = tuple[int, int, int]
 def stamp(path: Path) -> Stamp | None:
     """The stamp of the bank at `path`; None where there is none."""
     try:
-        found = (path / "manifest.json").stat()
+        found = (path / MANIFEST_FILE).stat()
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
@@ -299,15 +154,15 @@ def verify_files(path: Path, manifest: Manifest) -> None:
                 "restore the folder or calibrate again"
             )
     here = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
-    if strays := sorted(here - manifest.files.keys() - {"manifest.json"}):
+    if strays := sorted(here - manifest.files.keys() - {MANIFEST_FILE}):
         raise BankError(f"bank {path}: {strays[0]} is not in the manifest; remove it or calibrate again")
 
 
 @contextmanager
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A temporary folder beside `path`, moved to `path` when the block ends well, removed when it fails.
+    """A temporary folder beside `path`, moved to `path` when the block succeeds, removed when it fails.
 
-    replace: the bank at `path` changes places with it, in one step, and is removed then.
+    replace: where a bank is at `path`, the two change places in one step, and the old one is removed.
 
     Raises:
         BankError: `path` exists and replace is not set, or what is there is no bank; or it cannot be written.
@@ -339,13 +194,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def _is_bank_or_empty(path: Path) -> bool:
-    return path.is_dir() and ((path / "manifest.json").is_file() or not any(path.iterdir()))
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write manifest.json into a folder: stable key order, one line a value."""
-    text = json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=1, sort_keys=True)
-    (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+    return path.is_dir() and ((path / MANIFEST_FILE).is_file() or not any(path.iterdir()))
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -358,6 +207,15 @@ def identity(files: Mapping[str, str]) -> str:
     """A bank's id: the first twelve digits of the digest of its files' digests. Same bytes, same id."""
     listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
     return hashlib.sha256(listing.encode()).hexdigest()[:12]
+
+
+def manifest_digest(path: Path) -> str:
+    """The digest of the bank at `path`: the sha256 of its manifest, which lists the digests of all other files.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return file_sha256(path / MANIFEST_FILE)
 
 
 def file_sha256(path: Path) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from inspector.bank import DRIFT_FILE, MEMORY_FILE, read_manifest
+from inspector.bank import DRIFT_FILE, MEMORY_FILE
 from inspector.errors import BankError
+from inspector.manifest import read_manifest
 from inspector.settings import Settings, is_loopback
 from inspector.station import QUEUE_BYTES
 

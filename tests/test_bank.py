@@ -18,8 +18,9 @@ from safetensors.numpy import load_file
 
 from calibration.calibrate import Options, calibrate
 from inspector import frame as decoder
-from inspector.bank import Bank, digests, identity, new_folder, read_manifest
+from inspector.bank import Bank, digests, identity, new_folder
 from inspector.errors import BankError, InspectorError
+from inspector.manifest import read_manifest
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe

@@ -2,8 +2,8 @@
 
 from calibration.report.page import card, cards, section
 from calibration.report.pictures import small_view
-from inspector.bank import Manifest
 from inspector.charts.markup import Markup, el
+from inspector.manifest import Manifest
 from inspector.window import extent_of
 
 

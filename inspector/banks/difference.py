@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from inspector.bank import Bank, Manifest, Sample
+from inspector.bank import Bank
+from inspector.manifest import Manifest, Sample
 from inspector.types import Float32Array
 
 

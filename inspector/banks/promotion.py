@@ -6,10 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from inspector.bank import read_manifest
 from inspector.banks.replay import Judged, replay
 from inspector.banks.shelf import Action, Move, Shelf
 from inspector.errors import InspectorError, UsageError
+from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.settings import Settings, StationSettings

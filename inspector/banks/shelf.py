@@ -22,10 +22,11 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inspector.bank import file_sha256, read_manifest, verify_files
+from inspector.bank import manifest_digest, verify_files
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
+from inspector.manifest import read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.pipeline import Pipeline
 
@@ -280,4 +281,4 @@ class Shelf:
 
 
 def _named(folder: Path) -> BankName:
-    return BankName(id=read_manifest(folder).id, digest=file_sha256(folder / "manifest.json"))
+    return BankName(id=read_manifest(folder).id, digest=manifest_digest(folder))

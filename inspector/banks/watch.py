@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from inspector.bank import Stamp, file_sha256, stamp
+from inspector.bank import Stamp, manifest_digest, stamp
 from inspector.errors import InspectorError
 from inspector.pipeline import Pipeline
 
@@ -91,7 +91,7 @@ class BankWatch:
             return
         watched.looked, watched.seen = True, found
         try:
-            if found is not None and file_sha256(folder / "manifest.json") == watched.digest:
+            if found is not None and manifest_digest(folder) == watched.digest:
                 self._clear(folder, watched)
                 return
             opened = self._open_bank(folder)

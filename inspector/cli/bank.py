@@ -12,8 +12,8 @@ from inspector.cli import options
 from inspector.cli.growth import add, remove
 
 if TYPE_CHECKING:
-    from inspector.bank import Lineage
     from inspector.banks.shelf import Move
+    from inspector.manifest import Lineage
 
 _SHOWN = 10
 """Exchanges of a bank that `show` prints."""
@@ -33,8 +33,8 @@ bank.add_command(remove)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line")
 def list_banks(folder: Path, as_json: bool) -> None:
     """One line for each bank below FOLDER."""
-    from inspector.bank import read_manifest
     from inspector.errors import BankError
+    from inspector.manifest import read_manifest
 
     if not folder.is_dir():
         raise BankError(f"banks {folder}: no such folder; expected a folder of banks")
@@ -61,7 +61,7 @@ def list_banks(folder: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as it stands")
 def show(path: Path, as_json: bool) -> None:
     """What the bank at PATH was made of, and what its thresholds promise."""
-    from inspector.bank import read_manifest
+    from inspector.manifest import read_manifest
     from inspector.window import extent_of
 
     manifest = read_manifest(path)

@@ -79,7 +79,8 @@ class TorchEngine:
         """
         from calibration.backbone import open_banked
         from calibration.projection import FILE, Projection
-        from inspector.bank import BACKBONE_FILE, read_manifest
+        from inspector.bank import BACKBONE_FILE
+        from inspector.manifest import read_manifest
 
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if chosen == "cuda" and not torch.cuda.is_available():

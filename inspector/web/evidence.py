@@ -16,10 +16,11 @@ import numpy as np
 from PIL import ImageOps
 
 from inspector import frame as decoder
-from inspector.bank import file_sha256, read_manifest
+from inspector.bank import file_sha256
 from inspector.errors import BankError, EngineError, FrameError, StoreError
 from inspector.explain import Explanation
 from inspector.heatmap import render_png
+from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.store import Archive, FrameRow

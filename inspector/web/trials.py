@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from inspector.bank import Bank, Promise, Stamp, stamp
+from inspector.bank import Bank, Stamp, stamp
 from inspector.errors import BankError, UsageError
+from inspector.manifest import Promise
 from inspector.review.preview import Evidence, Scores, ascending
 from inspector.review.shifts import spans
 from inspector.settings import Settings, StationSettings

@@ -17,10 +17,11 @@ from calibration.calibrate import Options, calibrate
 from calibration.grow import grow
 from calibration.reader import Newcomer
 from calibration.shrink import shrink
-from inspector.bank import Bank, file_sha256, read_manifest
+from inspector.bank import Bank, file_sha256
 from inspector.cli import main
 from inspector.engines import TOLERANCE, open_engine
 from inspector.errors import BankError, SamplesError
+from inspector.manifest import read_manifest
 from inspector.recipe import Recipe
 
 RECIPE = Recipe(size_wh=(64, 64), vectors=64, whitening=0)

@@ -12,7 +12,7 @@ from calibration.budget import UNLIKELY, frames_to_tell, held_against
 from calibration.evaluation import evaluate
 from calibration.report import write_evaluation
 from calibration.thresholds import limits, promise_of
-from inspector.bank import Promise
+from inspector.manifest import Promise
 from inspector.pipeline import Pipeline
 
 

@@ -13,9 +13,9 @@ from calibration.calibrate import Options, calibrate
 from calibration.choice import FEWEST, LEAST_GAIN, SIZES, TURNS, Tried, _held_against, _looks, choose
 from calibration.metrics import image_auroc
 from calibration.separation import Separation, room
-from inspector.bank import read_manifest
 from inspector.cli import main
 from inspector.errors import RecipeError
+from inspector.manifest import read_manifest
 from inspector.recipe import Recipe, load
 
 RECIPE = Recipe(size_wh=(64, 64), vectors=64)

@@ -26,11 +26,12 @@ from calibration.planting import gather
 from calibration.pool import Patches
 from calibration.projection import FILE, Projection
 from calibration.samples import read_samples
-from inspector.bank import Bank, file_sha256, read_manifest
+from inspector.bank import Bank, file_sha256
 from inspector.cli import main
 from inspector.engines import TOLERANCE, open_engine
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import BackboneError, SamplesError
+from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.progress import silent
 from inspector.recipe import Recipe

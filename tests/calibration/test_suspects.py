@@ -15,9 +15,10 @@ from calibration.report import write_contact_sheet
 from calibration.report.contact_sheet import SHOWN
 from calibration.samples import read_samples
 from calibration.suspects import FALSE_FLAGS, FEWEST, Suspect, find, outliers
-from inspector.bank import Bank, read_manifest
+from inspector.bank import Bank
 from inspector.cli import main
 from inspector.errors import SamplesError
+from inspector.manifest import read_manifest
 from inspector.recipe import Recipe
 from inspector.types import UInt8Image
 

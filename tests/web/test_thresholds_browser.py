@@ -13,8 +13,9 @@ from line import CAM1, drawn_part
 from playwright.sync_api import Locator, Page, expect
 from review_site import NOON, ReviewSite, running_site
 
-from inspector.bank import Bank, read_manifest
+from inspector.bank import Bank
 from inspector.banks.shelf import Shelf
+from inspector.manifest import read_manifest
 from inspector.store import Audit, AuditFilter
 
 Visit = Callable[..., Page]

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from inspector.bank import Manifest, file_sha256, read_manifest
+from inspector.bank import file_sha256
 from inspector.banks import promotion, rebuilding
 from inspector.banks.promotion import GuardError
 from inspector.banks.shelf import ChangedError, Shelf
 from inspector.errors import BankError, EngineError, SamplesError
+from inspector.manifest import Manifest, read_manifest
 from inspector.store import Candidate, Candidates, Cases, Role
 from inspector.store.candidates import RUNNING
 from inspector.web.access import Engineer
