@@ -190,30 +190,39 @@ def _load_timm_weights(model: "nn.Module", file: Path) -> None:
 
 
 def _convert(model: "nn.Module", name: str, recipe: Recipe) -> ov.Model:
-    """The timm model as an OpenVINO graph for the recipe's size.
-
-    The front end is called directly: `openvino.convert_model` would report its use over the network unasked.
-    """
-    import torch
-    from openvino.frontend import FrontEndManager, GeneralFailure, NotImplementedFailure, OpConversionFailure
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+    """The timm model as an OpenVINO graph for the recipe's size."""
+    from openvino.frontend import GeneralFailure, NotImplementedFailure, OpConversionFailure
 
     width, height = picture_wh(recipe)
-    example = torch.zeros(1, 3, height, width)
+    try:
+        graph = trace(model, (1, 3, height, width))
+        graph.reshape([1, 3, height, width])
+    except (RuntimeError, GeneralFailure, NotImplementedFailure, OpConversionFailure) as error:
+        why = " ".join(str(error).partition("Please check")[0].split())
+        raise BackboneError(
+            f"backbone timm:{name}: cannot be exported for {width}x{height} pictures ({why}); "
+            "expected a convolutional network of any input size"
+        ) from error
+    return graph
+
+
+def trace(model: "nn.Module", shape: tuple[int, int, int, int]) -> ov.Model:
+    """A torch module as an OpenVINO graph, traced with a float32 input of this shape, which the graph does not fix.
+
+    The front end is called directly: `openvino.convert_model` would report its use over the network unasked.
+
+    Raises: what torch and OpenVINO's front end raise.
+    """
+    import torch
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
     with torch.no_grad(), warnings.catch_warnings():
         # Tracing is deprecated in torch and still what OpenVINO's front end reads best.
         warnings.simplefilter("ignore")
-        try:
-            decoder = TorchScriptPythonDecoder(model, example_input=(example,))
-            front_end = FrontEndManager().load_by_framework("pytorch")
-            graph: ov.Model = front_end.convert(front_end.load(decoder))
-            graph.reshape([1, 3, height, width])
-        except (RuntimeError, GeneralFailure, NotImplementedFailure, OpConversionFailure) as error:
-            why = " ".join(str(error).partition("Please check")[0].split())
-            raise BackboneError(
-                f"backbone timm:{name}: cannot be exported for {width}x{height} pictures ({why}); "
-                "expected a convolutional network of any input size"
-            ) from error
+        decoder = TorchScriptPythonDecoder(model, example_input=(torch.zeros(shape),))
+        front_end = FrontEndManager().load_by_framework("pytorch")
+        graph: ov.Model = front_end.convert(front_end.load(decoder))
     return graph
 
 

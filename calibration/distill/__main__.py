@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 import torch
@@ -16,7 +17,8 @@ from calibration.distill.teachers import Teachers, TeacherSource
 from calibration.distill.training import RoundReport, Run, TrainingPlan
 from inspector.errors import InspectorError, UsageError
 
-Triple = tuple[int, int, int]
+Number = TypeVar("Number", int, float)
+Triple = tuple[Number, Number, Number]
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
@@ -59,30 +61,19 @@ def main(
     output: Path,
     checkpoint: Path,
     start: Path | None,
-    rounds: int,
-    decay_rounds: int,
-    pool: int,
-    passes: int,
-    batch: int,
-    learning_rate: float,
-    weight_decay: float,
-    fit_crops: int,
-    whitening: float,
-    layer_shares: tuple[float, float, float],
-    gains: tuple[float, float, float],
+    gains: Triple[float],
     crop: int,
     texture_share: float,
     defect_share: float,
-    noise_share: float,
     stem: int,
-    widths: Triple,
-    depths: Triple,
-    components: Triple,
-    keep: Triple,
-    seed: int,
+    widths: Triple[int],
+    depths: Triple[int],
+    components: Triple[int],
+    keep: Triple[int],
     device: str,
     threads: int,
     max_short_side: int,
+    **plan_options: Any,
 ) -> None:
     """Distils the patch features of stronger CNNs into the built-in backbone.
 
@@ -92,20 +83,9 @@ def main(
     shared = max(1, threads // 2) if device == "cpu" else threads  # teachers and student run side by side
     torch.set_num_threads(shared)
     plan = TrainingPlan(
-        seed=seed,
-        rounds=rounds,
-        decay_rounds=decay_rounds,
-        pool=pool,
-        passes=passes,
-        batch=batch,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        fit_crops=fit_crops,
-        whitening=whitening,
         teacher_shares=_parts(teacher_shares, len(teachers), "--teacher-share", "--teacher"),
-        layer_shares=layer_shares,
         mix=CropMix(size=crop, texture_share=texture_share, defect_share=defect_share),
-        noise_share=noise_share,
+        **plan_options,
     )
     started = time.monotonic()
     sources = [TeacherSource.parse(text) for text in teachers]
@@ -116,7 +96,7 @@ def main(
     run = Run(plan, spec, teaching, list(zip(folders, weights, strict=True)), device, workers=shared)
     if checkpoint.exists():
         load_checkpoint(checkpoint, run)
-        click.echo(f"continues after round {run.finished_rounds} of {rounds}")
+        click.echo(f"continues after round {run.finished_rounds} of {plan.rounds}")
     elif start is not None:
         run.start_from(load_weights(start))
     count = sum(len(folder.training) for folder in folders)
@@ -126,9 +106,9 @@ def main(
         save_checkpoint(checkpoint, run)
         notes = {
             "rounds": after.round,
-            "crops": after.round * pool,
+            "crops": after.round * plan.pool,
             "teachers": [source.name for source in sources],
-            "whitening": whitening,
+            "whitening": plan.whitening,
             "gains": dict(zip(LAYERS, gains, strict=True)),
             "components": dict(zip(LAYERS, components, strict=True)),
             "components_kept": dict(zip(LAYERS, keep, strict=True)),
@@ -138,7 +118,7 @@ def main(
         louder = scaled_taps(run.arrays(), dict(zip(LAYERS, gains, strict=True)))
         export_weights(output, *shortened_taps(spec, louder, dict(zip(LAYERS, keep, strict=True))), notes)
         lost = "  ".join(f"stride{stride} {share:.3f}" for stride, share in after.unexplained.items())
-        click.echo(f"round {after.round}/{rounds}  unexplained: {lost}  {time.monotonic() - started:.0f} s")
+        click.echo(f"round {after.round}/{plan.rounds}  unexplained: {lost}  {time.monotonic() - started:.0f} s")
 
     run.train(report)
 

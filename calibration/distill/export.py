@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from calibration.builtin import NetSpec
+from inspector.durable import write_file
 from inspector.errors import BackboneError
 from inspector.types import Float32Array
 
@@ -39,8 +40,8 @@ def export_weights(path: Path, spec: NetSpec, arrays: Mapping[str, Float32Array]
     digest = hashlib.sha256(payload).hexdigest()
     card = {"file": path.name, "sha256": digest, "bytes": len(payload), "parameters": parameters, **notes}
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, payload)
-    _replace(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    write_file(path, payload)
+    write_file(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
     return digest
 
 
@@ -62,10 +63,3 @@ def shortened_taps(
     )
     shorter = NetSpec(stages)
     return shorter, {name: arrays[name][: shape[0]] for name, shape in shorter.shapes().items()}
-
-
-def _replace(path: Path, payload: bytes) -> None:
-    """Beside, then moved into place."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(payload)
-    beside.replace(path)

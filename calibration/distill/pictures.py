@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 
 from inspector.errors import SamplesError
+from inspector.folder import CONTENT_TYPES, image_files
 from inspector.types import UInt8Image
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 HELD_BACK_EVERY = 8
 
 
@@ -33,10 +33,10 @@ def read_folder(path: Path, max_short_side: int) -> PictureFolder:
     """
     if "test" in path.resolve().parts:
         raise SamplesError(f"pictures {path}: below a folder called 'test', which is for measuring, not for training")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    files = image_files(path)
     if len(files) < 2:
         raise SamplesError(
-            f"pictures {path}: got {len(files)} picture(s), expected at least 2 ({', '.join(sorted(SUFFIXES))})"
+            f"pictures {path}: got {len(files)} picture(s), expected at least 2 ({', '.join(CONTENT_TYPES)})"
         )
     pictures = [_read(file, max_short_side) for file in files]
     held_back = tuple(_every(pictures, HELD_BACK_EVERY, keep=True))

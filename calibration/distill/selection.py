@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from calibration.distill.defects import add_defect
-from calibration.distill.pictures import PictureFolder
+from calibration.distill.pictures import HELD_BACK_EVERY, PictureFolder
+from inspector.errors import SamplesError
 from inspector.types import Float32Array, UInt8Image
 
 Embed = Callable[[UInt8Image], Sequence[Float32Array]]
@@ -24,7 +26,14 @@ def separation(
 
     embed: uint8 (n, size, size, 3) to maps float32 (n, channels, h, w), the finest first. normals: how many held-back
     pictures at most. vectors: size of the bank, drawn at random.
+
+    Raises:
+        SamplesError: the folder has too few pictures to hold one back.
     """
+    if not folder.held_back:
+        raise SamplesError(
+            f"pictures {folder.path}: got {len(folder.training)}, expected at least {HELD_BACK_EVERY} to hold one back"
+        )
     rng = np.random.default_rng(seed)
     bank_pictures = folder.training[:: max(1, len(folder.training) // 60)]
     bank = _embed_all(embed, [_fit(picture, size) for picture in bank_pictures])
@@ -37,13 +46,8 @@ def separation(
         for picture in good
         for _ in range(repeats)
     ]
-    return auroc(_scores(embed, good, memory), _scores(embed, bad, memory))
-
-
-def auroc(normal: Float32Array, abnormal: Float32Array) -> float:
-    """The chance that an abnormal score exceeds a normal one, ties counting half."""
-    above = (abnormal[:, None] > normal[None]).mean()
-    return float(above + (abnormal[:, None] == normal[None]).mean() / 2)
+    labels = np.repeat([0, 1], [len(good), len(bad)])
+    return float(roc_auc_score(labels, _scores(embed, [*good, *bad], memory)))
 
 
 def _fit(picture: UInt8Image, size: int) -> UInt8Image:

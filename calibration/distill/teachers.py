@@ -3,7 +3,6 @@
 On a CPU they run through OpenVINO, several times faster there than torch; on CUDA they run in torch.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,17 @@ import numpy as np
 import openvino as ov
 import timm
 import torch
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from calibration import builtin
+from calibration.backbone import trace
+from calibration.export import MEAN, STD
 from inspector.errors import BackboneError, UsageError
 from inspector.types import Float32Array, UInt8Image
 
 STRIDES = (4, 8, 16)
-IMAGENET_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
-IMAGENET_STD = np.array((0.229, 0.224, 0.225), np.float32)
 FeatureMaps = Mapping[int, Float32Array]
 
 
@@ -132,16 +129,11 @@ class Teachers:
 
 
 def _compile(net: nn.Module, config: dict[str, Any]) -> Any:
-    """For any batch and size. The front end is called directly: `convert_model` would report its use unasked."""
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # tracing is deprecated in torch, and what OpenVINO reads best
-        decoder = TorchScriptPythonDecoder(net, example_input=(torch.zeros(1, 3, 64, 64),))
-        front_end = FrontEndManager().load_by_framework("pytorch")
-        model = front_end.convert(front_end.load(decoder))
-    return ov.Core().compile_model(model, "CPU", config)
+    """For any batch and size."""
+    return ov.Core().compile_model(trace(net, (1, 3, 64, 64)), "CPU", config)
 
 
 def normalise(images: UInt8Image) -> Float32Array:
     """Uint8 (n, h, w, 3) RGB -> float32 (n, 3, h, w), ImageNet-normalised."""
-    scaled = (images.astype(np.float32) / np.float32(255) - IMAGENET_MEAN) / IMAGENET_STD
+    scaled = (images.astype(np.float32) / np.float32(255) - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)

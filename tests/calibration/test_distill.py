@@ -20,7 +20,7 @@ from calibration.distill.choose import main as choose
 from calibration.distill.defects import add_defect
 from calibration.distill.export import export_weights, scaled_taps, shortened_taps
 from calibration.distill.pictures import PictureFolder, read_folder
-from calibration.distill.selection import auroc, separation
+from calibration.distill.selection import separation
 from calibration.distill.student import Student, fit_pointwise, plain_spec, random_weights
 from calibration.distill.targets import Moments
 from calibration.distill.teachers import STRIDES, Teachers, TeacherSource, build_teacher, normalise
@@ -287,7 +287,9 @@ def test_separation_finds_what_a_sharp_embedding_sees(folder: PictureFolder) -> 
         return [np.ones((len(images), 2, 8, 8), np.float32)]
 
     assert separation(blind, folder, size=64, seed=0) == 0.5
-    assert auroc(np.float32([0, 1]), np.float32([1, 2])) == pytest.approx(0.875)
+    few = PictureFolder(folder.path, folder.training[:2], ())
+    with pytest.raises(SamplesError, match="got 2, expected at least 8 to hold one back"):
+        separation(blind, few, size=64, seed=0)
 
 
 def test_folders_called_test_are_refused(tmp_path: Path) -> None:
