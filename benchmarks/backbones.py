@@ -25,6 +25,8 @@ import openvino as ov
 import openvino.properties as props
 import openvino.properties.hint as hints
 
+from benchmarks.ours import SAMPLES, good_files, picture
+from benchmarks.report import table, write
 from calibration.backbone import open_backbone
 from calibration.builtin import load_weights, openvino_features
 from calibration.coreset import greedy_k_center
@@ -32,17 +34,13 @@ from calibration.distill.student import random_weights
 from calibration.evaluation import GOOD, find_cases
 from calibration.export import Features, embedding_graph
 from calibration.metrics import image_auroc
-from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
-from inspector.folder import image_files
-from inspector.patches import picture_of
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours, image_score
 from inspector.synthetic.dataset import write_dataset
 from inspector.synthetic.product import PRODUCTS
-from inspector.types import Float32Array, UInt8Image
+from inspector.types import Float32Array
 
-SAMPLES = 200
 TURNS = 60
 PAUSE_S = 0.02
 """Between networks: idle threads of the one before may spin for a while."""
@@ -105,12 +103,11 @@ def main() -> None:
                 areas[called] = auroc(engine, folder, recipe, arguments.seed) if found is None else found
                 print(f"{name}: {called} {areas[called]:.4f}", flush=True)
                 if arguments.json:
-                    text = json.dumps(document(rows, arguments.seed), indent=2)
-                    arguments.json.write_text(text + "\n", encoding="utf-8")
-    table = markdown(rows)
-    print(table)
+                    write(document(rows, arguments.seed), arguments.json)
+    shown = markdown(rows)
+    print(shown)
     if arguments.markdown:
-        arguments.markdown.write_text(table + "\n", encoding="utf-8")
+        arguments.markdown.write_text(shown + "\n", encoding="utf-8")
 
 
 def drawn(folder: Path) -> dict[str, Path]:
@@ -155,14 +152,14 @@ def milliseconds(graphs: Mapping[str, ov.Model]) -> dict[str, tuple[float, float
     requests: dict[str, Any] = {
         name: core.compile_model(graph, "CPU", config).create_infer_request() for name, graph in graphs.items()
     }
-    picture = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
     taken: dict[str, list[float]] = {name: [] for name in graphs}
     for turn in range(TURNS + 3):
         for name, request in requests.items():
             time.sleep(PAUSE_S)
-            request.infer([picture], share_inputs=True, share_outputs=True)  # brings its weights into the cache
+            request.infer([noise], share_inputs=True, share_outputs=True)  # brings its weights into the cache
             begin = time.perf_counter()
-            request.infer([picture], share_inputs=True, share_outputs=True)
+            request.infer([noise], share_inputs=True, share_outputs=True)
             if turn >= 3:
                 taken[name].append((time.perf_counter() - begin) * 1e3)
     return {name: (min(values), float(np.median(values))) for name, values in taken.items()}
@@ -170,24 +167,20 @@ def milliseconds(graphs: Mapping[str, ov.Model]) -> dict[str, tuple[float, float
 
 def auroc(engine: OpenVinoEngine, folder: Path, recipe: Recipe, seed: int) -> float:
     """Image AUROC on one set, 0..1, of a bank made of its first good samples."""
-    samples = [_picture(path, recipe) for path in image_files(folder / "train" / GOOD)[:SAMPLES]]
-    vectors = np.concatenate([engine.embed(picture[None]).reshape(-1, engine.grid[2]) for picture in samples])
+    samples = [engine.embed(picture(path, recipe)[None]) for path in good_files(folder)]
+    vectors = np.concatenate([embedding.reshape(-1, engine.grid[2]) for embedding in samples])
+    del samples
     chosen, _ = greedy_k_center(vectors, recipe.vectors, np.random.default_rng(seed))
     neighbours = NearestNeighbours(vectors[chosen], recipe.neighbours)
     del vectors
     scores: dict[bool, list[float]] = {True: [], False: []}
     for case in find_cases(folder / "test"):
-        embedding = engine.embed(_picture(case.path, recipe)[None])[0]
+        embedding = engine.embed(picture(case.path, recipe)[None])[0]
         scores[case.label == GOOD].append(image_score(neighbours.patch_scores(embedding)))
     value = image_auroc(_array(scores[True]), _array(scores[False]))
     if value is None:
         raise SystemExit(f"{folder}: expected good and defective pictures below test/")
     return value
-
-
-def _picture(path: Path, recipe: Recipe) -> UInt8Image:
-    picture, _ = picture_of(decoder.decode(path.read_bytes()), recipe)
-    return picture
 
 
 def _array(values: Sequence[float]) -> Float32Array:
@@ -199,19 +192,20 @@ def markdown(rows: Sequence[Row]) -> str:
     sets = list(rows[0].image_auroc)
     peer = next((row.fastest_ms for row in rows if row.name == PEER), None)
     head = ["backbone", *sets, "mean", "ms (fastest / median)", f"time, {PEER} = 1", "dim"]
-    lines = [head, ["---"] * len(head)]
-    for row in rows:
-        lines.append(
+    return table(
+        head,
+        [
             [
                 row.name,
                 *(f"{row.image_auroc[name]:.3f}" for name in sets),
                 f"{row.mean:.4f}",
                 f"{row.fastest_ms:.2f} / {row.median_ms:.2f}",
-                "" if peer is None else f"{row.fastest_ms / peer:.2f}",
-                str(row.dim),
+                None if peer is None else f"{row.fastest_ms / peer:.2f}",
+                row.dim,
             ]
-        )
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+            for row in rows
+        ],
+    )
 
 
 def document(rows: Sequence[Row], seed: int) -> dict[str, Any]:

@@ -6,22 +6,21 @@ Runs `inspector calibrate` and `inspector evaluate` as processes of their own: w
 or with the first 200 by path, as the peer's figures are taken; each fine-tuned as well. With all samples, the
 cross-fitted scores are also held against those of the good test frames at each budget: a rate is kept where so many
 rejects or more would come of a rate within the budget with a probability of at least 5 %, given how many samples set
-the threshold (beta-binomial). A figure that --json holds already is not measured again.
+the threshold (`calibration.budget`). A figure that --json holds already is not measured again.
 """
 
 import argparse
 import json
-import math
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
-from scipy.stats import betabinom
 
 from benchmarks.ours import SAMPLES, command, data_sets
 from benchmarks.report import machine, number, table, write
+from calibration.budget import held_against
 from calibration.evaluation import GOOD
 from calibration.thresholds import limits
 from inspector.folder import image_files
@@ -35,7 +34,6 @@ HOW: dict[str, list[object]] = {
     "first finetuned": ["--finetune", "--first", SAMPLES],
 }
 TOLD = ("image_auroc", "pixel_auroc", "aupro", "false_reject_rate", "escape_rate")
-DOUBT = 0.05
 
 Figures = dict[str, Any]
 
@@ -88,14 +86,12 @@ def kept(bank: Path, good: Path) -> dict[str, Figures]:
     rates = {}
     for budget in BUDGETS:
         found = limits(scores, budget)
-        rejected = int((tested > found.ng).sum())
-        rank = min(len(scores), math.ceil((len(scores) + 1) * (1 - budget) - 1e-9))
-        chance = float(betabinom.sf(rejected - 1, len(tested), len(scores) + 1 - rank, rank))
+        held = held_against(found.promise, int((tested > found.ng).sum()), len(tested))
         rates[str(budget)] = {
-            "rejected": rejected,
-            "of": len(tested),
-            "chance": chance,
-            "kept": chance >= DOUBT,
+            "rejected": held.rejected,
+            "of": held.among,
+            "chance": held.chance,
+            "kept": held.word != "broken",
             "estimated": found.promise.estimated,
         }
     return rates

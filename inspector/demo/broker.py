@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from inspector.demo.port import HOST, free_port
+from inspector.demo.port import HOST, free_port, listens
 from inspector.errors import BrokerError
 from inspector.leash import child, last_words
 from inspector.settings import BrokerSettings
@@ -78,7 +77,7 @@ def _start(folder: Path, kind: Kind, stack: ExitStack) -> RunningBroker:
             process = attempt.enter_context(child(command, log))
             end = time.monotonic() + _STARTS_WITHIN_S
             while process.poll() is None and time.monotonic() < end:
-                if _listens(port):
+                if listens(port):
                     stack.push(attempt.pop_all())
                     return RunningBroker(kind, port, process, log)
                 time.sleep(0.03)
@@ -101,9 +100,3 @@ def _amqtt(port: int) -> list[str]:
     if importlib.util.find_spec("amqtt") is None:
         raise BrokerError("broker amqtt: is not installed")
     return [sys.executable, "-m", "inspector.demo.embedded", str(port)]
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex((HOST, port)) == 0

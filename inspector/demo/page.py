@@ -1,13 +1,12 @@
 """The demo's review page: an account whose password nobody knows, and a link that logs in as it."""
 
 import secrets
-import socket
 import time
 from pathlib import Path
 
 from inspector.demo.daemon import RunningDaemon
 from inspector.demo.machine import DemoError
-from inspector.demo.port import HOST
+from inspector.demo.port import listens
 from inspector.leash import last_words
 from inspector.settings import load
 from inspector.store import Accounts, Role, open_database
@@ -39,16 +38,10 @@ def wait_for_page(port: int, daemon: RunningDaemon) -> None:
         DemoError: the daemon ended, or the page does not listen within a minute.
     """
     end = time.monotonic() + _LISTENS_WITHIN_S
-    while not _listens(port):
+    while not listens(port):
         daemon.check()
         if time.monotonic() > end:
             raise DemoError(
                 f"the review page does not answer after {_LISTENS_WITHIN_S:.0f} s: {last_words(daemon.log)}"
             )
         time.sleep(0.05)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex((HOST, port)) == 0

@@ -33,6 +33,13 @@ def free_port() -> int:
     )
 
 
+def listens(port: int) -> bool:
+    """Whether a service accepts connections on that port of the loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((HOST, port)) == 0
+
+
 def check_port(port: int) -> None:
     """Raises DemoError where something else listens on that port of the loopback; 0 is always well."""
     with socket.socket() as probe:
