@@ -12,12 +12,13 @@ from safetensors.numpy import save_file
 
 from calibration.normal_scores import NormalScores
 from calibration.pool import Patches
+from calibration.samples import Skipped
 from calibration.thresholds import promise_of
 from inspector import bank as bank_files
 from inspector.bank import DRIFT_FILE, SAMPLES_FOLDER, Bank
 from inspector.drift import Baseline
 from inspector.errors import UsageError
-from inspector.manifest import Calibration, Lineage, Manifest, Sample, Source, write_manifest
+from inspector.manifest import Calibration, Lineage, Manifest, Promise, Sample, Source, write_manifest
 from inspector.types import Thresholds
 
 
@@ -29,6 +30,43 @@ class Memory:
     samples: tuple[Sample, ...]
     normals: NormalScores
     radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How the bank as it was judged pictures that it had not seen: how many of each decision."""
+
+    passed: int
+    uncertain: int
+    rejected: int
+
+    @property
+    def total(self) -> int:
+        """How many pictures there were."""
+        return self.passed + self.uncertain + self.rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The bank that was derived, by growing or shrinking, and what is to be known of it.
+
+    vectors, radius: before and after; radius is the largest distance of a normal patch to the nearest vector.
+    check: the newcomers judged by the bank as it was; None where none were added. still: names of newcomers that would
+    not pass although the bank knows them, as when it is full. cautions: what cannot be promised, in words.
+    """
+
+    path: Path
+    bank_id: str
+    added: tuple[Source, ...]
+    removed: tuple[Source, ...]
+    skipped: tuple[Skipped, ...]
+    vectors: tuple[int, int]
+    radius: tuple[float, float]
+    thresholds: Thresholds
+    promise: Promise
+    check: Check | None
+    still: tuple[str, ...]
+    cautions: tuple[str, ...]
 
 
 def write_derived(

@@ -1,25 +1,24 @@
-"""Growing a bank: normal pictures come in without embedding all the others again.
+"""Growing a bank: normal pictures are added without embedding all the others again.
 
-What comes in is held against the bank as it is: patches that it knows already cost nothing, the others are selected
-farthest first (the greedy k-center of `coreset`, begun with the vectors that are there), until none is so far away that
-its frame could not pass. Where a score is the mean of several distances, one vector nearby is not enough: more come in,
-the same one again if need be. All vectors that are there stay, so no distance grows: a frame that passed still passes,
-and what the thresholds promised of it holds. The price is bounded: HEADROOM.
+Patches of the newcomers that the bank knows already are passed over. The others are selected farthest first, by the
+greedy k-center of `coreset` begun with the vectors that are there, until none is so far away that its frame could not
+pass. Where a score is the mean of several distances one vector nearby is not enough, and more are added, the same one
+again if need be. All earlier vectors stay, so no distance grows: a frame that passed still passes, and what the
+thresholds promised of it holds. HEADROOM bounds the price.
 
-Thresholds stay. The newcomers are scored against the bank as it was, which checks the thresholds on pictures that
-nobody set them by; and, fold by fold, against the bank with the other newcomers, which says what may be promised now.
+Thresholds stay. The newcomers are scored against the bank as it was, which checks the thresholds on pictures that did
+not set them; and, fold by fold, against the bank with the other newcomers, which says what may be promised now.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.coreset import greedy_k_center
-from calibration.derive import Memory, write_derived
+from calibration.derive import Check, Derived, Memory, write_derived
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
 from calibration.reader import Newcomer, Reader
@@ -27,7 +26,7 @@ from calibration.samples import Skipped, in_blocks
 from inspector import frame as decoder
 from inspector.bank import Bank
 from inspector.errors import FrameError, SamplesError
-from inspector.manifest import Promise, Sample, Source
+from inspector.manifest import Sample, Source
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours, image_score
@@ -40,42 +39,6 @@ HEADROOM = 1.0
 """How far growth may go beyond the vectors of the recipe, as a share of them; then it is time to calibrate again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """How the bank as it was judged pictures that it had not seen: how many it passed, of how many."""
-
-    passed: int
-    uncertain: int
-    rejected: int
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.passed + self.uncertain + self.rejected
-
-
-@dataclass(frozen=True, slots=True)
-class Grown:
-    """What came of it.
-
-    check: the newcomers before the bank as it was. still: names of newcomers that would not pass though the bank has
-    seen them, as when its HEADROOM is used up. cautions: what cannot be promised, in words.
-    """
-
-    path: Path
-    bank_id: str
-    added: tuple[Source, ...]
-    removed: tuple[Source, ...]
-    skipped: tuple[Skipped, ...]
-    vectors: tuple[int, int]
-    radius: tuple[float, float]
-    thresholds: Thresholds
-    promise: Promise
-    check: Check | None
-    still: tuple[str, ...]
-    cautions: tuple[str, ...]
-
-
 def grow(
     bank_dir: Path,
     newcomers: Sequence[Newcomer],
@@ -84,8 +47,8 @@ def grow(
     operation: str = "add",
     replace: bool = False,
     track: Track = silent,
-) -> Grown:
-    """The bank at `bank_dir` and normal pictures become a bank at `out_dir`.
+) -> Derived:
+    """Write a bank to `out_dir` that knows what the bank at `bank_dir` knows, and further normal pictures.
 
     Raises:
         SamplesError: none of the pictures can be used.
@@ -120,7 +83,7 @@ def grow(
         added=added,
         replace=replace,
     )
-    return Grown(
+    return Derived(
         path=out_dir,
         bank_id=manifest.id,
         added=added,
@@ -137,14 +100,14 @@ def grow(
 
 
 def _folds(count: int, bank: Bank) -> NDArray[np.int32]:
-    """Each newcomer's fold: shuffled, or where the bank was made so, blocks of consecutive ones."""
+    """The fold of each newcomer, int32 (count,): shuffled, or in blocks where the bank was made in blocks."""
     if bank.manifest.calibration.fold_by == "block":
         return in_blocks(count, FOLDS)
     return np.random.default_rng(bank.manifest.seed).permutation(np.arange(count) % FOLDS).astype(np.int32)
 
 
 def _usable(newcomers: Iterable[Newcomer], bank: Bank, track: Track) -> tuple[list[Newcomer], list[Skipped]]:
-    """Each picture once, those that decode, those that the bank does not have."""
+    """The newcomers that decode and are new to the bank, each once; and the others, with why they are left out."""
     here = {sample.sha256: sample.path for sample in bank.manifest.samples}
     usable: list[Newcomer] = []
     skipped: list[Skipped] = []
@@ -167,7 +130,7 @@ def _usable(newcomers: Iterable[Newcomer], bank: Bank, track: Track) -> tuple[li
 def _novel(
     reader: Reader, newcomers: Sequence[Newcomer], fold: NDArray[np.int32], first: int, track: Track
 ) -> tuple[list[Pool], Float32Array]:
-    """Of each fold the patches that the bank does not know; and each newcomer's score before the bank as it is."""
+    """The patches of each fold that the bank does not know; and the score of each newcomer by the bank as it is."""
     bank = reader.bank
     limit = KEEP * bank.recipe.vectors
     pools = [
@@ -184,7 +147,7 @@ def _novel(
 
 
 def unknown(reader: Reader, patches: Patches) -> NDArray[np.int64]:
-    """Rows of the patches that the bank does not know: by the mean of their distances, as on a line, they fail."""
+    """Rows of the patches that are novel to the bank, by the mean of their k distances, as on the line."""
     return _beyond(reader.known, patches, reader.novel)
 
 
@@ -208,7 +171,7 @@ def _cross_fit(
 
 
 def _merge(reader: Reader, novel: Sequence[Patches]) -> tuple[Patches, float]:
-    """The patches of the bank and those of the newcomers that it needs."""
+    """The patches of the bank and the novel ones that it needs; and the radius within which they cover all."""
     bank = reader.bank
     old = Patches(bank.vectors, bank.source, bank.position)
     patches, radius = cover(reader, old, novel, bank.manifest.covering_radius, until=reader.reach)
@@ -216,8 +179,8 @@ def _merge(reader: Reader, novel: Sequence[Patches]) -> tuple[Patches, float]:
 
 
 def _deepened(reader: Reader, patches: Patches, novel: Sequence[Patches]) -> Patches:
-    """With more of the novel patches where a score is the mean of k distances: until that mean is within the reach of
-    each, or the bank is full. Each turn brings one more vector that near, the same again if need be, so k are enough.
+    """With more of the novel patches where a score is the mean of k distances: until each mean is within reach, or the
+    bank is full. Each turn adds one more vector within reach, the same again if need be, so k turns are enough.
     """
     bank = reader.bank
     rng = np.random.default_rng(bank.manifest.seed)
@@ -235,8 +198,8 @@ def _deepened(reader: Reader, patches: Patches, novel: Sequence[Patches]) -> Pat
 def cover(
     reader: Reader, old: Patches, novel: Sequence[Patches], radius: float, *, until: float
 ) -> tuple[Patches, float]:
-    """All of the old patches, which cover what they stand for within `radius`, and the novel ones that are needed, so
-    that none is farther than `until` from one that is there.
+    """The old patches, which cover what they stand for within `radius`, and of the novel ones those needed: until none
+    is farther than `until` from a patch that is taken, or the bank is full.
 
     Returns:
         The patches, and the radius within which they cover all.
@@ -248,12 +211,12 @@ def cover(
 
 
 def _most(bank: Bank) -> int:
-    """Vectors that growth stops at: the bank is full."""
+    """How many vectors the bank may grow to."""
     return int((1 + HEADROOM) * bank.recipe.vectors)
 
 
 def _not_passing(reader: Reader, newcomers: Sequence[Newcomer], patches: Patches, track: Track) -> tuple[str, ...]:
-    """Names of newcomers that score above ok before a bank that has seen them."""
+    """Names of newcomers that score above ok although these patches were selected with theirs among them."""
     neighbours = reader.neighbours(patches.vectors)
     ok = reader.bank.thresholds.ok
     return tuple(
@@ -269,7 +232,7 @@ def _check(scores: Float32Array, thresholds: Thresholds) -> Check:
 
 
 def _free_numbers(bank: Bank, count: int) -> range:
-    """Numbers of thumbnails that no sample has."""
+    """Numbers for new thumbnails, above those in use."""
     used = [int(Path(sample.thumbnail).stem) for sample in bank.manifest.samples]
     first = max(used, default=-1) + 1
     return range(first, first + count)

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine
 
-from calibration.grow import Grown, grow
+from calibration.derive import Derived
+from calibration.grow import grow
 from calibration.guard import Conflict, GuardFrame, conflicts
 from calibration.reader import Newcomer, Reader
 from inspector.bank import Bank
@@ -153,7 +154,7 @@ def _refused(named: dict[str, FrameRow], conflict: Conflict) -> dict[str, Any]:
     return {"frame": named[conflict.newcomer].id, "hides": [int(guard) for guard in conflict.hides]}
 
 
-def _grown(grown: Grown) -> dict[str, Any]:
+def _grown(grown: Derived) -> dict[str, Any]:
     return {
         "added": len(grown.added),
         "skipped": [{"path": item.path.name, "reason": item.reason} for item in grown.skipped],

@@ -1,4 +1,4 @@
-"""Shrinking a bank: samples that should not be in it go, with every vector that came from them. Thresholds stay."""
+"""Shrinking a bank: samples are removed with every vector that came from them. Thresholds stay."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace as changed
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.derive import Memory, write_derived
-from calibration.grow import Grown, cover
+from calibration.derive import Derived, Memory, write_derived
+from calibration.grow import cover
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
 from calibration.reader import Newcomer, Reader
@@ -29,49 +29,30 @@ def shrink(
     good: Sequence[Newcomer] = (),
     replace: bool = False,
     track: Track = silent,
-) -> Grown:
-    """The bank at `bank_dir` without some of its samples becomes a bank at `out_dir`.
+) -> Derived:
+    """Write a bank to `out_dir` that lacks some samples of the bank at `bank_dir`.
 
-    names: paths as the manifest has them, or digests. good: where the samples that stay can be read: what the removed
-    vectors stood for among them is covered again.
+    names: paths as the manifest lists them, or sha256. good: files of the samples that stay: what the removed vectors
+    stood for among them is covered anew.
 
     Raises:
-        SamplesError: a name is none of the bank's or a path of several, or nothing would remain.
+        SamplesError: a name is no sample of the bank's, or the path of several, or too little would remain.
         BankError: the bank is damaged, or `out_dir` exists or cannot be written.
     """
     reader = Reader(bank_dir)
     bank, manifest = reader.bank, reader.bank.manifest
-    leaving = [sample.path in names or sample.sha256 in names for sample in manifest.samples]
-    known = {name for sample in manifest.samples for name in (sample.path, sample.sha256)}
-    if unknown := sorted(set(names) - known):
-        raise SamplesError(
-            f"bank {bank_dir}: {unknown[0]} is none of its samples; expected a path as `bank show --json` lists it"
-        )
-    for name in sorted(set(names)):
-        if len(alike := [sample.sha256 for sample in manifest.samples if sample.path == name]) > 1:
-            raise SamplesError(
-                f"bank {bank_dir}: {name} is the path of {len(alike)} of its samples, expected one; "
-                f"say which by sha256: {', '.join(alike)}"
-            )
-    stays = np.flatnonzero(~np.array(leaving))
-    if len(stays) < MINIMUM:
-        raise SamplesError(
-            f"bank {bank_dir}: {len(stays)} of its samples would remain, expected at least {MINIMUM}; calibrate again"
-        )
-    rows = np.flatnonzero(np.isin(bank.source, stays))
-    if len(rows) == 0:
-        raise SamplesError(f"bank {bank_dir}: no vector would remain; calibrate again from the samples that stay")
-    renumber = np.full(len(leaving), -1, np.int32)
-    renumber[stays] = np.arange(len(stays), dtype=np.int32)
-    patches = Patches(bank.vectors, bank.source, bank.position).take(rows)
-    patches = Patches(patches.vectors, renumber[patches.source], patches.position)
-    samples = tuple(manifest.samples[int(index)] for index in stays)
+    leaving = _leaving(bank, names)
+    stays = np.flatnonzero(~leaving)
+    patches = _staying(bank, stays)
+    remaining = len(patches.vectors)
+    samples = tuple(manifest.samples[index] for index in stays)
     found = _found(good, samples)
     radius = manifest.covering_radius
     if found:
         patches, radius = _fill(reader, patches, found, track)
     gone = tuple(
-        Source(path=s.path, sha256=s.sha256) for s, goes in zip(manifest.samples, leaving, strict=True) if goes
+        Source(path=manifest.samples[index].path, sha256=manifest.samples[index].sha256)
+        for index in np.flatnonzero(leaving)
     )
     derived = write_derived(
         bank,
@@ -82,7 +63,7 @@ def shrink(
         removed=gone,
         replace=replace,
     )
-    return Grown(
+    return Derived(
         path=out_dir,
         bank_id=derived.id,
         added=(),
@@ -94,12 +75,43 @@ def shrink(
         promise=derived.calibration.promise,
         check=None,
         still=(),
-        cautions=_cautions_of_shrinking(len(bank.vectors) - len(rows), len(samples) - len(found)),
+        cautions=_cautions_of_shrinking(len(bank.vectors) - remaining, len(samples) - len(found)),
     )
 
 
+def _leaving(bank: Bank, names: Collection[str]) -> NDArray[np.bool_]:
+    """Which samples are named, bool (samples,). Raises SamplesError: see `shrink`."""
+    samples = bank.manifest.samples
+    known = {name for sample in samples for name in (sample.path, sample.sha256)}
+    if unknown := sorted(set(names) - known):
+        raise SamplesError(
+            f"bank {bank.path}: {unknown[0]} is none of its samples; expected a path as `bank show --json` lists it"
+        )
+    for name in sorted(set(names)):
+        if len(alike := [sample.sha256 for sample in samples if sample.path == name]) > 1:
+            raise SamplesError(
+                f"bank {bank.path}: {name} is the path of {len(alike)} of its samples, expected one; "
+                f"say which by sha256: {', '.join(alike)}"
+            )
+    leaving = np.array([sample.path in names or sample.sha256 in names for sample in samples])
+    if (left := len(samples) - int(leaving.sum())) < MINIMUM:
+        raise SamplesError(
+            f"bank {bank.path}: {left} of its samples would remain, expected at least {MINIMUM}; calibrate again"
+        )
+    return leaving
+
+
+def _staying(bank: Bank, stays: NDArray[np.int64]) -> Patches:
+    """The vectors of the samples that stay, which are numbered anew. Raises SamplesError: there are none."""
+    rows = np.flatnonzero(np.isin(bank.source, stays))
+    if len(rows) == 0:
+        raise SamplesError(f"bank {bank.path}: no vector would remain; calibrate again from the samples that stay")
+    patches = Patches(bank.vectors, bank.source, bank.position).take(rows)
+    return changed(patches, source=np.searchsorted(stays, patches.source).astype(np.int32))
+
+
 def _drift_of(bank: Bank, stays: NDArray[np.int64]) -> Baseline | None:
-    """The baseline without the samples that leave, which would set its limits still; their share of its reference, a
+    """The baseline without the samples that leave, so that they set no limits any more. Their share of its reference, a
     mean, stays. Samples that were added later are not in it.
     """
     if bank.drift is None:
@@ -113,7 +125,7 @@ def _drift_of(bank: Bank, stays: NDArray[np.int64]) -> Baseline | None:
 def _fill(
     reader: Reader, patches: Patches, found: Sequence[tuple[int, Newcomer]], track: Track
 ) -> tuple[Patches, float]:
-    """Covers again what the removed vectors stood for among the samples that stay."""
+    """Cover anew what the removed vectors stood for among the samples that stay; and the radius of all."""
     bank = reader.bank
     pool = Pool(MAX_BYTES, KEEP * bank.recipe.vectors, np.random.default_rng(bank.manifest.seed))
     nearest = NearestNeighbours(patches.vectors, 1)

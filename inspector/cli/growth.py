@@ -10,7 +10,7 @@ from inspector.cli import options
 from inspector.cli.progress import track
 
 if TYPE_CHECKING:
-    from calibration.grow import Grown
+    from calibration.derive import Derived
     from calibration.reader import Newcomer
 
 
@@ -70,11 +70,11 @@ def _pictures(paths: tuple[Path, ...]) -> "list[Newcomer]":
     return found
 
 
-def _tell(grown: "Grown", bank: Path, as_json: bool) -> None:
+def _tell(grown: "Derived", bank: Path, as_json: bool) -> None:
     click.echo(json.dumps(_object(grown)) if as_json else _text(grown, bank))
 
 
-def _object(grown: "Grown") -> dict[str, Any]:
+def _object(grown: "Derived") -> dict[str, Any]:
     check = grown.check
     return {
         "path": str(grown.path),
@@ -93,7 +93,7 @@ def _object(grown: "Grown") -> dict[str, Any]:
     }
 
 
-def _text(grown: "Grown", bank: Path) -> str:
+def _text(grown: "Derived", bank: Path) -> str:
     promise, check = grown.promise, grown.check
     low, high = promise.interval
     lines = [

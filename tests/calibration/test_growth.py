@@ -11,8 +11,8 @@ from line import changed, drawn_part
 from safetensors.numpy import load_file
 
 from calibration.calibrate import Options, calibrate
-from calibration.derive import with_thresholds
-from calibration.grow import HEADROOM, Grown, grow
+from calibration.derive import Derived, with_thresholds
+from calibration.grow import HEADROOM, grow
 from calibration.reader import Newcomer
 from calibration.shrink import shrink
 from inspector.bank import Bank, digests
@@ -40,12 +40,12 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def grown(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Grown:
+def grown(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Derived:
     folder = tmp_path_factory.mktemp("grown")
     return grow(bank, newcomers(folder / "new", [stamped_part(seed) for seed in range(40)]), folder / "bank")
 
 
-def test_what_came_in_passes_and_so_do_others_of_its_kind(bank: Path, grown: Grown) -> None:
+def test_what_came_in_passes_and_so_do_others_of_its_kind(bank: Path, grown: Derived) -> None:
     others = [stamped_part(seed) for seed in range(500, 510)]
     assert set(decisions(bank, others)) == {Decision.NG}
     assert decisions(grown.path, others).count(Decision.OK) >= 9
@@ -54,11 +54,11 @@ def test_what_came_in_passes_and_so_do_others_of_its_kind(bank: Path, grown: Gro
     assert grown.still == ()
 
 
-def test_a_defect_beside_what_came_in_is_still_found(grown: Grown) -> None:
+def test_a_defect_beside_what_came_in_is_still_found(grown: Derived) -> None:
     assert set(decisions(grown.path, [drawn_part(seed, scratched=True) for seed in range(5)])) == {Decision.NG}
 
 
-def test_no_vector_goes_so_no_score_rises(bank: Path, grown: Grown) -> None:
+def test_no_vector_goes_so_no_score_rises(bank: Path, grown: Derived) -> None:
     before, after = Bank.load(bank), Bank.load(grown.path)
     assert np.array_equal(after.vectors[: len(before.vectors)], before.vectors)
     assert len(before.vectors) < len(after.vectors) <= (1 + HEADROOM) * before.recipe.vectors
@@ -68,14 +68,14 @@ def test_no_vector_goes_so_no_score_rises(bank: Path, grown: Grown) -> None:
         assert new.inspect(drawn_part(seed)).score <= old.inspect(drawn_part(seed)).score + 1e-4
 
 
-def test_thresholds_stay_and_the_promise_is_told_anew(bank: Path, grown: Grown) -> None:
+def test_thresholds_stay_and_the_promise_is_told_anew(bank: Path, grown: Derived) -> None:
     before, after = Bank.load(bank), Bank.load(grown.path)
     assert after.thresholds == before.thresholds
     assert after.manifest.calibration.promise.samples == 60 == len(after.normal_scores)
     assert any("20 earlier and 40 new" in caution for caution in grown.cautions)
 
 
-def test_lineage_names_the_parent_and_what_came_in(bank: Path, grown: Grown) -> None:
+def test_lineage_names_the_parent_and_what_came_in(bank: Path, grown: Derived) -> None:
     manifest = Bank.load(grown.path).manifest
     assert manifest.lineage.parent == Bank.load(bank).ref.digest
     assert [source.path for source in manifest.lineage.added] == [f"{number:02d}.png" for number in range(40)]
@@ -84,7 +84,7 @@ def test_lineage_names_the_parent_and_what_came_in(bank: Path, grown: Grown) -> 
     assert manifest.id != Bank.load(bank).manifest.id
 
 
-def test_the_same_pictures_give_the_same_bytes(bank: Path, grown: Grown, tmp_path: Path) -> None:
+def test_the_same_pictures_give_the_same_bytes(bank: Path, grown: Derived, tmp_path: Path) -> None:
     again = grow(bank, newcomers(tmp_path / "new", [stamped_part(seed) for seed in range(40)]), tmp_path / "bank")
     assert digests(again.path) == digests(grown.path)
 
