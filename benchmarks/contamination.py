@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.ours import SAMPLES, command, data_sets, good_files
 from benchmarks.report import machine, number, table, write
 from calibration.evaluation import GOOD, Case, find_cases
-from calibration.samples import drawn
+from calibration.samples import evenly
 
 HOW = ("clean", "mixed", "excluded")
 TOLD = ("image_auroc", "false_reject_rate", "escape_rate")
@@ -65,7 +65,7 @@ def arrange(data: Path, work: Path, share: float) -> tuple[int, set[str]]:
     """
     good = good_files(data, SAMPLES)
     cases = find_cases(data / "test")
-    taken = drawn([case for case in cases if case.label != GOOD], round(share / (1 - share) * len(good)))
+    taken = evenly([case for case in cases if case.label != GOOD], round(share / (1 - share) * len(good)))
     _link(work / "clean", good)
     _link(work / "mixed", good)
     names = set()

@@ -25,7 +25,7 @@ from benchmarks.report import machine, number, table, write
 from benchmarks.rival import ARCH, running_rival
 from calibration.evaluation import GOOD, Case, find_cases
 from calibration.metrics import image_auroc
-from calibration.samples import drawn
+from calibration.samples import evenly
 from inspector import frame as decoder
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
@@ -108,8 +108,8 @@ def main() -> None:
             work = (arguments.work or Path(scratch)) / data.name
             work.mkdir(parents=True, exist_ok=True)
             cases = find_cases(data / "test")
-            good = drawn([case for case in cases if case.label == GOOD], arguments.frames)
-            defective = drawn([case for case in cases if case.label != GOOD], arguments.frames)
+            good = evenly([case for case in cases if case.label == GOOD], arguments.frames)
+            defective = evenly([case for case in cases if case.label != GOOD], arguments.frames)
             figures = document["sets"].setdefault(data.name, {})
             for name, recipe in WAYS.items():
                 (work / "recipe.yaml").write_text(recipe, encoding="utf-8")

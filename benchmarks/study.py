@@ -19,7 +19,7 @@ from benchmarks.ours import data_sets
 from benchmarks.report import machine, number, table, write
 from calibration.evaluation import GOOD
 from calibration.metrics import PixelFigures, image_auroc
-from calibration.separation import Trial, chosen
+from calibration.separation import Trial, trial_samples
 from inspector.folder import image_files
 from inspector.recipe import Recipe
 from inspector.types import Float32Array
@@ -62,7 +62,7 @@ def main() -> None:
         measured = document["variants"].setdefault(name, {})
         for data in sets:
             if data.name not in measured:
-                paths = chosen(image_files(data / "train" / GOOD))
+                paths = trial_samples(image_files(data / "train" / GOOD))
                 recipe = Recipe(**{"whitening": 0.0, **VARIANTS[name]})
                 pixels = PixelFigures()
                 found = Trial(paths, recipe, arguments.backbone, seed=arguments.seed).separation(recipe.power, pixels)

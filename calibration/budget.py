@@ -14,25 +14,25 @@ from scipy.stats import betabinom, binom
 from inspector.manifest import Promise
 
 UNLIKELY: Final = 0.05
-"""As many rejects as seen, or more, have at least this chance where the promise holds; below it, it is broken."""
-
+"""A promise counts as broken where so many rejects or more have a smaller chance than this if it holds."""
 
 RULE_OF_THREE: Final = 3.0
 """Without a reject among n frames the rate is below 3 / n, with 95 % confidence (Hanley and Lippman-Hand, 1983)."""
 
 
 def frames_to_tell(budget: float, among: int) -> int | None:
-    """How many good frames it takes before none rejected says that the budget is kept; None where there are so many."""
+    """How many good frames it takes before "none rejected" shows the budget to be kept; None if `among` suffice."""
     takes = math.ceil(RULE_OF_THREE / budget)
     return takes if among < takes else None
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A promise held against good frames that calibration never saw.
+    """A promise compared with good frames that calibration never saw.
 
-    chance: of so many rejects or more if the promise holds, 0..1. word: `kept` where no more than the budget were
-    rejected, `by chance` where more were and chance explains it, `broken` where it does not, `unknown` without frames.
+    rejected: of `among` frames. chance: of so many rejects or more if the promise holds, 0..1; None without frames.
+    word: `kept` where no more were rejected than the budget allows, `by chance` where more were and chance explains it,
+    `broken` where it does not, `unknown` without frames.
     """
 
     rejected: int

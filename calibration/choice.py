@@ -1,8 +1,8 @@
 """Which recipe suits the part: tried on its good samples and the same with synthetic defects, never on a test folder.
 
-Recipes are held against one another on the same samples with the same defects (`calibration.separation`). One that
-costs more, or assumes more, is taken only for a gain in the area under the ROC curve beyond LEAST_GAIN and beyond twice
-its standard error: paired, by drawing samples again with replacement (Efron, 1979).
+Recipes are compared on the same samples with the same defects (`calibration.separation`). One that costs more, or
+assumes more, is taken only where the area under the ROC curve gains more than LEAST_GAIN and more than twice its
+standard error. That error is paired: samples are drawn again with replacement (Efron, 1979).
 """
 
 import math
@@ -14,16 +14,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.samples import drawn
-from calibration.separation import Separation, Trial, chosen, room
+from calibration.samples import evenly
+from calibration.separation import Separation, Trial, room, trial_samples
 from inspector.progress import Track, named, silent
 from inspector.recipe import LARGEST, Recipe
 
 FEWEST: Final = 20
-"""Fewer samples than this, or fewer that fit, cannot tell recipes apart: plain distances at the recipe's own size."""
+"""Fewer samples than this, or fewer that fit into memory, cannot tell recipes apart: nothing is tried then."""
 
 VECTORS: Final = 1024
-"""Of a trial's banks at most: enough to tell recipes apart, in half the time."""
+"""Size of a trial's banks at most: enough to tell recipes apart, in half the time."""
 
 TURNS: Final = 2
 """Defects planted in each sample."""
@@ -32,19 +32,21 @@ LEAST_GAIN: Final = 0.01
 """Area under the ROC curve that a more demanding recipe must gain."""
 
 DRAWS: Final = 200
-"""Of the samples with replacement, for the standard error of a gain."""
+"""Draws of the samples with replacement, for the standard error of a gain."""
 
 SIZES: Final = (1.25, 1.5)
 """Sides of the picture that `auto` tries, as multiples of the recipe's. A frame costs the square of it."""
 
 STRIDE: Final = 16
-"""Pixels of the coarser layer's patches."""
+"""Side of a patch of the coarser layer, pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A recipe and how it did: area under the ROC curve; its gain over what had been chosen before, and the standard
-    error of that, both None for the first.
+    """A recipe and how well it separates.
+
+    area: under the ROC curve. gain: over the recipe that was held before. error: the standard error of the gain. Both
+    are None for the first.
     """
 
     recipe: Recipe
@@ -54,13 +56,13 @@ class Tried:
 
     @property
     def taken(self) -> bool:
-        """Whether it is better beyond doubt, or the first."""
+        """Whether it is the first, or better by more than chance explains."""
         return self.gain is None or self.error is None or self.gain > max(LEAST_GAIN, 2 * self.error)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen, and all that was tried, in order; nothing where fewer than FEWEST samples were there, or fit."""
+    """The recipe that was chosen, and all that were tried, in order; none where fewer than FEWEST samples fitted."""
 
     recipe: Recipe
     tried: tuple[Tried, ...] = ()
@@ -74,7 +76,7 @@ def choose(
     seed: int = 0,
     track: Track = silent,
 ) -> Choice:
-    """Decide what the recipe leaves open: the metric where whitening is `auto`, the picture's size where `auto` is set.
+    """Decide what the recipe leaves open: the metric where whitening is `auto`, and the size where `auto` is set.
 
     Raises:
         BackboneError, RecipeError, FrameError: see there.
@@ -87,7 +89,7 @@ def choose(
     if not fitting:
         return Choice(plain)
     looks = [look for look, _ in fitting]
-    taken = drawn(chosen(paths), min(fit for _, fit in fitting))
+    taken = evenly(trial_samples(paths), min(fit for _, fit in fitting))
     tried: list[Tried] = []
     best, held = plain, None
     for look in looks:
@@ -104,7 +106,7 @@ def choose(
 
 
 def _looks(recipe: Recipe) -> list[Recipe]:
-    """The recipe as it is and at each of SIZES, in whole patches of STRIDE pixels, up to the largest that may be."""
+    """The recipe as it is and at each of SIZES that is not too large, in whole patches of STRIDE pixels."""
     sizes = [tuple(math.ceil(side * scale / STRIDE) * STRIDE for side in recipe.size_wh) for scale in SIZES]
     listed = dict.fromkeys([recipe.size_wh, *(size_wh for size_wh in sizes if max(size_wh) <= LARGEST)])
     return [recipe.model_copy(update={"size_wh": size_wh}) for size_wh in listed]
@@ -123,8 +125,9 @@ def _held_against(recipe: Recipe, found: Separation, held: Separation | None) ->
 
 
 def _ahead(found: Separation) -> NDArray[np.float64]:
-    """How often the j-th sample with a defect scores above the i-th as it is, a tie counted half: float (n, n); on
-    average the area under the ROC curve.
+    """How often sample j with a defect scores above sample i without one: float64 (n, n), a tie counts half.
+
+    The mean is the area under the ROC curve.
     """
     defect, normal = found.defect[:, None, :], found.normal[None, :, None]
     ahead: NDArray[np.float64] = ((defect > normal) + 0.5 * (defect == normal)).mean(0)

@@ -20,8 +20,8 @@ from calibration.evaluation import GOOD, evaluate, find_cases
 from calibration.latency import BURST, ROUNDS, take_turns
 from calibration.metrics import PixelFigures, image_auroc
 from calibration.options import Options
-from calibration.samples import MINIMUM, drawn
-from calibration.separation import FOLDS, Trial, chosen, room
+from calibration.samples import MINIMUM, evenly
+from calibration.separation import FOLDS, Trial, room, trial_samples
 from inspector.errors import InspectorError, SamplesError, UsageError
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, named, silent
@@ -65,10 +65,9 @@ class _Accuracy:
     notes: tuple[str, ...] = ()
 
     def payloads(self) -> list[bytes]:
-        """Encoded frames to be timed with: of those that were scored, evenly taken."""
+        """Encoded frames to be timed with: of those that were scored, evenly spaced."""
         names = list({**self.good, **self.defect})
-        taken = np.unique(np.linspace(0, len(names) - 1, ROUNDS * BURST).astype(int))
-        return [Path(names[index]).read_bytes() for index in taken]
+        return [Path(name).read_bytes() for name in evenly(names, ROUNDS * BURST)]
 
 
 def compare(
@@ -168,11 +167,11 @@ def _shared(good_dir: Path, built: Sequence[_Built]) -> tuple[list[Path], list[s
             f"compare {good_dir}: the candidates have {len(common)} samples in common, expected at least {MINIMUM}; "
             "their crops and regions fit different frames: compare them apart"
         )
-    paths = chosen([good_dir / name for name in names[0] if name in common])
+    paths = trial_samples([good_dir / name for name in names[0] if name in common])
     fit = max(FOLDS, min(room(each.recipe, each.candidate.backbone) for each in built))
     if fit >= len(paths):
         return paths, []
-    return drawn(paths, fit), [f"judged by {fit} of {len(paths)} samples: the largest candidate has room for no more"]
+    return evenly(paths, fit), [f"judged by {fit} of {len(paths)} samples: the largest candidate has room for no more"]
 
 
 def _by_frames(built: _Built, test_dir: Path) -> _Accuracy:

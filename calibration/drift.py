@@ -1,4 +1,4 @@
-"""What the normals' pictures as a whole are like: collected while they are embedded, cross-fitted like thresholds."""
+"""The baseline of the normals' whole pictures: collected while they are embedded, cross-fitted as thresholds are."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from inspector.types import Float32Array, UInt8Image
 
 
 class Normals:
-    """Takes so many normal samples, each once, in any order."""
+    """Collects `count` normal samples, each once, in any order. dim: of their patch embeddings."""
 
     def __init__(self, count: int, dim: int) -> None:
         self._looks: list[Glance | None] = [None] * count
@@ -18,16 +18,17 @@ class Normals:
     def take(
         self, index: int, picture: UInt8Image, embeddings: Float32Array, inside: NDArray[np.bool_] | None = None
     ) -> None:
-        """What the backbone saw of sample `index`, its patch embeddings, and which patches count."""
+        """Add sample `index`: what the backbone saw of it, its patch embeddings, and which patches count."""
         looked = glance(picture)
         self._looks[index] = looked
         self._small[index] = looked.small
         self._means[index] = mean_embedding(embeddings, inside)
 
     def baseline(self, fold: NDArray[np.int32], usual_patches: Float32Array) -> Baseline:
-        """Once all are taken. fold: int32 (count,); each sample is held against those of the other folds.
+        """The baseline of all samples, once each was added.
 
-        usual_patches: float32 (count,), cross-fitted by the same folds.
+        fold: int32 (count,); the signals of each sample are told against the samples of the other folds. usual_patches:
+        float32 (count,), the median patch score of each, cross-fitted by the same folds.
         """
         signals = np.zeros((len(fold), len(SIGNALS)))
         for held_out in range(int(fold.max()) + 1):

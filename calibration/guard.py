@@ -1,10 +1,9 @@
-"""Which false alarms would blind a bank to confirmed defects.
+"""The guard: which false alarms would blind a bank to confirmed defects.
 
-A false alarm that comes in takes the patches that made it an alarm into the bank. If somebody called a defect a false
-alarm, or if an alarm looks like one, defects of that kind would pass from then on. So before anything comes in, each
-guard defect is scored as it would be with all newcomers in the bank, in each light that they would be banked in; where
-it would be judged milder than now, the newcomers whose patches lie nearer to its own than the normals do are found, and
-left out.
+A false alarm that is added takes the patches that made it an alarm into the bank. If somebody called a defect a false
+alarm, or if an alarm looks like a defect, defects of that kind would pass from then on. So before anything is added,
+each confirmed defect is scored as it would be with all newcomers in the bank, in each light that they would be banked
+in. Where it would be judged less strictly than now, the newcomers that are to blame are found, and left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ class GuardFrame:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A newcomer that would have guard frames judged milder: their names."""
+    """A newcomer because of which guard frames would be judged less strictly. hides: their names."""
 
     newcomer: str
     hides: tuple[str, ...]
@@ -40,7 +39,7 @@ class Conflict:
 def conflicts(
     reader: Reader, newcomers: Sequence[Newcomer], guards: Sequence[GuardFrame], *, track: Track = silent
 ) -> tuple[Conflict, ...]:
-    """The newcomers to leave out, so that no guard frame is judged milder than by the bank as it is.
+    """The newcomers to leave out, so that no guard frame is judged less strictly than by the bank as it is.
 
     Guard frames and newcomers that cannot be read are passed over: growth and the shadow run tell of them.
     """
@@ -57,7 +56,7 @@ def conflicts(
 
 
 def _novel(reader: Reader, newcomer: Newcomer) -> NearestNeighbours | None:
-    """The patches of a newcomer that would come in, ready to be searched; None where there are none."""
+    """A search among the patches of a newcomer that would be added; None where there are none."""
     try:
         patches = reader.patches(newcomer.path.read_bytes(), 0)
     except (OSError, FrameError):
@@ -74,7 +73,7 @@ def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, Neares
     before = thresholds.decide(_score(reader, known, embeddings.shape))
     if before is Decision.OK:
         return []
-    # Growth may bank a patch as often as distances are averaged, so the nearest counts as often.
+    # Growth may add the same patch k times, so the nearest counts as each of the k distances.
     near = {name: found.distances(queries)[:, :1].repeat(known.shape[1], 1) for name, found in novel.items()}
 
     def milder(names: Sequence[str]) -> bool:
@@ -95,7 +94,7 @@ def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, Neares
 
 
 def _score(reader: Reader, distances: Float32Array, shape: tuple[int, ...]) -> float:
-    """The image score for the distances of each patch to its nearest vectors."""
+    """The image score. distances: float32 (patches, k). shape: (grid_h, grid_w, dim)."""
     scores = np.zeros(shape[:2], np.float32)
     scores[np.ones(shape[:2], bool) if reader.grid.inside is None else reader.grid.inside] = distances.mean(1)
     return image_score(smooth(scores, reader.grid.inside))

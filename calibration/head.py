@@ -1,9 +1,9 @@
-"""The head: a small net over patch embeddings that knows synthetic defects from normal patches, and how it is trained.
+"""The head: a small net over patch embeddings that tells synthetic defects from normal patches, and its training.
 
-Its one output is appended to the embedding as one more number: next to nothing on normal patches, large where a patch
-looks like a defect. Distances to the bank then hold both, what no normal patch resembles and what resembles a defect,
-and normal patches that the head mistakes lie in the bank with that number and are forgiven. A simple discriminator over
-frozen features, after Liu et al., "SimpleNet", CVPR 2023. Trained in numpy: no torch.
+Its one output is appended to the embedding: close to zero on normal patches, large where a patch looks like a defect.
+Distances to the bank then grow with both, with what no normal patch resembles and with what resembles a defect. Normal
+patches that the head mistakes lie in the bank with that output, and are forgiven. A simple discriminator over frozen
+features, after Liu et al., "SimpleNet", CVPR 2023. It is trained in numpy, without torch.
 """
 
 from dataclasses import dataclass, replace
@@ -24,14 +24,16 @@ RATE: Final = 2e-3
 DECAY: Final = 1e-2
 DROPOUT: Final = 0.3
 NOISE: Final = 0.2
-"""Of the embedding's own spread: features of a defect that was never drawn lie near those of one that was."""
+"""Added to training inputs, as a share of the embedding's own standard deviation: features of a defect that was never
+drawn lie near those of one that was.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """relu(x w1 + b1) w2 + b2, through softplus, times gain.
+    """gain * softplus(relu(x @ w1 + b1) @ w2 + b2).
 
-    w1 float32 (dim, hidden), b1 (hidden,), w2 (hidden,), b2 (1,), gain (1,).
+    All float32: w1 (dim, hidden), b1 (hidden,), w2 (hidden,), b2 (1,), gain (1,).
     """
 
     w1: Float32Array
@@ -41,13 +43,13 @@ class Head:
     gain: Float32Array
 
     def logits(self, embeddings: Float32Array) -> Float32Array:
-        """float32 (..., dim) -> float32 (...): above 0 where it takes a patch for a defect."""
+        """float32 (..., dim) -> float32 (...), above 0 where a patch is taken for a defect."""
         hidden = np.maximum(embeddings @ self.w1 + self.b1, 0)
         logits: Float32Array = hidden @ self.w2 + self.b2[0]
         return logits
 
     def alarm(self, embeddings: Float32Array) -> Float32Array:
-        """float32 (..., dim) -> float32 (...), >= 0: the number that is appended."""
+        """float32 (..., dim) -> float32 (...), >= 0: the number that is appended to the embedding."""
         alarm: Float32Array = np.logaddexp(np.float32(0), self.logits(embeddings)) * self.gain[0]
         return alarm
 
@@ -70,13 +72,13 @@ class Head:
         return scaled
 
     def arrays(self) -> dict[str, Float32Array]:
-        """By the names of the fields."""
+        """The arrays by the names of the fields."""
         return {"w1": self.w1, "b1": self.b1, "w2": self.w2, "b2": self.b2, "gain": self.gain}
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a head learns from: patches of defects, those beside them, those of untouched samples: float32 (n, dim)."""
+    """Patches that a head learns from, float32 (n, dim) each: of defects, beside defects, and of untouched samples."""
 
     defect: Float32Array
     beside: Float32Array
@@ -84,9 +86,9 @@ class Lesson:
 
 
 def train(lesson: Lesson, rng: Generator) -> Head:
-    """A head with gain 1, by AdamW on logistic loss; a quarter of each batch are defects.
+    """Train a head, with gain 1, by AdamW on the logistic loss; a quarter of each batch are patches of defects.
 
-    The input is centred and scaled for training; the head that comes out takes embeddings as they are.
+    Embeddings are centred and scaled for training; the head that is returned takes them as they are.
     """
     middle = lesson.normal.mean(0, dtype=np.float64).astype(np.float32)
     spread = max(float(np.sqrt(((lesson.normal - middle) ** 2).mean(dtype=np.float64))), 1e-12)
@@ -129,7 +131,7 @@ def loss(
 ) -> tuple[float, list[Float32Array]]:
     """Weighted logistic loss of a batch and its gradient by each of w1, b1, w2, b2.
 
-    x (n, dim); labels (n,), 1 for defects; importance (n,); keep (n, hidden): which hidden units count, and how much.
+    x: (n, dim). labels: (n,), 1 for defects. importance: (n,). keep: (n, hidden), the dropout mask, scaled.
     """
     w1, b1, w2, b2 = weights
     before = x @ w1 + b1

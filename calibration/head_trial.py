@@ -15,7 +15,7 @@ from calibration.metrics import image_auroc
 from calibration.planting import Material
 from calibration.pool import Patches
 from calibration.projection import Projection
-from calibration.samples import drawn
+from calibration.samples import evenly
 from inspector.errors import SamplesError
 from inspector.scoring import image_score, smooth
 from inspector.types import Float32Array
@@ -109,7 +109,7 @@ class HeadTrial:
 
 def _some(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The numbers of at most JUDGED of the rows that are True, bool (n,)."""
-    return np.array(drawn(np.flatnonzero(rows).tolist(), JUDGED), np.int64)
+    return np.array(evenly(np.flatnonzero(rows).tolist(), JUDGED), np.int64)
 
 
 def _area(good: Float32Array, bad: Float32Array) -> float:

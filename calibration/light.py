@@ -1,6 +1,6 @@
-"""Light that changes on the line, where the samples show one light: they are banked darker and brighter as well.
+"""Light that changes on the line where the samples show only one: they are banked darker and brighter as well.
 
-An augmentation of the bank, not of training. Levels are multiplied and clipped, as an exposure or a lamp does it.
+This augments the bank; nothing is trained on it. Grey levels are multiplied and clipped, as by exposure or a lamp.
 """
 
 import math
@@ -15,14 +15,14 @@ STEP: Final = 0.15
 
 
 def factors(light: float) -> tuple[float, ...]:
-    """The lights that a sample is banked in, from 1 - light to 1 + light, the sample's own first."""
+    """The factors that a sample is banked with, between 1 - light and 1 + light; the first is 1, its own light."""
     steps = math.ceil(light / STEP - 1e-9)
     away = [light * number / steps for number in range(1, steps + 1)]
     return (1.0, *(1 - each for each in away), *(1 + each for each in away))
 
 
 def any_light(light: float, rng: np.random.Generator) -> float:
-    """A light that a frame of the line may be in, as likely as any other between 1 - light and 1 + light."""
+    """The factor of a random light of the line, uniform between 1 - light and 1 + light."""
     return float(rng.uniform(1 - light, 1 + light))
 
 

@@ -1,10 +1,10 @@
-"""The metric: a linear map of patch embeddings that weighs down the directions in which normal patches spread.
+"""The metric: a linear map of patch embeddings that weighs down the directions in which normal patches vary most.
 
-A convolutional net spends a few directions on light, contrast and the commonest structure, and distances count little
-else. Principal components of all normal patches are divided by their standard deviation, shrunk towards even, so that
-each direction counts alike (PCA whitening; Kessy, Lewin and Strimmer, "Optimal Whitening and Decorrelation", The
-American Statistician, 2018). The components that normal patches spread over most come first, and only the first so many
-are kept: shorter vectors, a faster search.
+In the embeddings of a convolutional net, light, contrast and the commonest structure take up a few directions of large
+variance, which dominate distances. So the principal components of all normal patches are divided by their standard
+deviation, shrunk towards the mean, and each direction counts alike (PCA whitening; Kessy, Lewin and Strimmer, "Optimal
+Whitening and Decorrelation", The American Statistician, 2018). Only the components of largest variance are kept:
+shorter vectors, a faster search.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import openvino as ov
 
 SHRINKAGE: Final = 0.1
-"""How far the covariance is drawn towards even: a share of the mean variance is added to each direction."""
+"""Shrinkage of the covariance: this share of the mean variance is added to each direction."""
 
 MEASURED: Final = 10
-"""Patches for each direction, at least, before their covariance is believed."""
+"""Patches for each direction that an estimate of their covariance needs at least."""
 
 COMPONENTS: Final = 128
-"""Length of the vectors that come out, at most."""
+"""Length of the mapped vectors at most."""
 
 _ROWS: Final = 65536
 """Patches that are centred at a time."""
@@ -33,8 +33,10 @@ _ROWS: Final = 65536
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """x weights - offset. weights float32 (dim, kept); offset float32 (kept,): where normal patches lie in the mean, so
-    that vectors are short and their distances exact.
+    """x @ weights - offset.
+
+    weights: float32 (dim, kept). offset: float32 (kept,), the mean of the mapped normal patches: without it vectors are
+    short, and their distances exact.
     """
 
     weights: Float32Array
@@ -56,7 +58,7 @@ class Metric:
 
 
 def learn(patches: Patches, power: float) -> Metric | None:
-    """The metric of the patches; None where they are too few to tell, or all the same.
+    """The metric of the patches; None where they are too few for an estimate, or all the same.
 
     power: 1 whitens fully, 0 leaves directions as they are. Typical distances keep their size.
     """

@@ -12,7 +12,7 @@ from calibration.bench import Bench
 from calibration.defects import KINDS, plant
 from calibration.head import Lesson
 from calibration.light import factors, lit
-from calibration.samples import drawn
+from calibration.samples import evenly
 from inspector.errors import SamplesError
 from inspector.scoring import Inside
 from inspector.types import Float32Array, UInt8Image
@@ -97,7 +97,7 @@ def gather(bench: Bench) -> Material:
     rows, columns, dim = bench.engine.grid
     room = MAX_BYTES // (rows * columns * dim * 4)
     lights = factors(bench.recipe.light)
-    numbers = drawn(range(len(bench)), min(NORMALS, max(FEWEST, room // len(lights))))
+    numbers = evenly(range(len(bench)), min(NORMALS, max(FEWEST, room // len(lights))))
     pictures = [bench.picture(number) for number in bench.track(numbers, "fine-tuning: samples")]
     banked = np.stack(
         [

@@ -2,7 +2,7 @@
 
 A pool that would grow beyond its bound is replaced by its own greedy coreset. The union of such coresets is a coreset
 of the union (composable core-sets: Indyk et al. 2014; for k-center a constant factor, Malkomes et al. 2015), so the
-bank that is selected from the pools covers all patches, those that are gone included, nearly as well.
+bank that is selected from the pools covers all patches, discarded ones included, nearly as well.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from inspector.scoring import Inside
 from inspector.types import Float32Array
 
 MAX_BYTES = 1 << 30
-"""Bound of all pools of a calibration together."""
+"""Bound of all pools of a calibration together, bytes of vectors."""
 
 KEEP = 4
 """A pool shrinks to so many times the bank's vectors."""
@@ -26,7 +26,11 @@ KEEP = 4
 
 @dataclass(frozen=True, slots=True)
 class Patches:
-    """vectors float32 (n, dim); source int32 (n), the sample's number; position int32 (n, 2), row and column."""
+    """n patches.
+
+    vectors: float32 (n, dim). source: int32 (n,), the number of the sample. position: int32 (n, 2), row and column in
+    the grid.
+    """
 
     vectors: Float32Array
     source: NDArray[np.int32]
@@ -43,7 +47,7 @@ class Patches:
 
 
 def join(parts: list[Patches]) -> Patches:
-    """All patches of several, in order."""
+    """The patches of all parts, in order; one part at least."""
     return Patches(
         np.concatenate([part.vectors for part in parts]),
         np.concatenate([part.source for part in parts]),
@@ -52,7 +56,7 @@ def join(parts: list[Patches]) -> Patches:
 
 
 def patches_of(embeddings: Float32Array, source: int, inside: Inside = None) -> Patches:
-    """The patches of one sample that are inside: float32 (grid_h, grid_w, dim)."""
+    """The patches of one sample, float32 (grid_h, grid_w, dim), that are inside."""
     rows, columns, dim = embeddings.shape
     position = np.indices((rows, columns), np.int32).reshape(2, -1).T.copy()
     patches = Patches(embeddings.reshape(-1, dim), np.full(rows * columns, source, np.int32), position)
@@ -62,7 +66,7 @@ def patches_of(embeddings: Float32Array, source: int, inside: Inside = None) -> 
 class Pool:
     """Collects patches, holding at most `max_bytes` of vectors.
 
-    keep: how many vectors remain when it shrinks, or as many as fill half of it. rng: chooses where to begin.
+    keep: how many vectors remain when it shrinks, at most as many as fill half of it. rng: chooses the first of them.
     """
 
     def __init__(self, max_bytes: int, keep: int, rng: np.random.Generator) -> None:

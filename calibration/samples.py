@@ -18,7 +18,7 @@ from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
 
-_Drawn = TypeVar("_Drawn")
+T = TypeVar("T")
 
 SAME_SIZE_SHARE = 0.9
 """Where at least this share of the samples has one size, the others are odd; below it, sizes vary by nature."""
@@ -29,7 +29,7 @@ MINIMUM = 4
 
 @dataclass(frozen=True, slots=True)
 class SampleFile:
-    """A readable sample, and how what the backbone sees of it looks."""
+    """A readable sample. look: of the picture that the backbone sees."""
 
     path: Path
     sha256: str
@@ -58,7 +58,7 @@ class Samples:
         return self.files[index].path.relative_to(self.folder).as_posix()
 
     def without(self, reasons: Mapping[int, str]) -> "Samples":
-        """The samples but those with these numbers, which are left out for the reasons given.
+        """The samples without those of these numbers, each left out for the reason given.
 
         Raises:
             SamplesError: fewer than MINIMUM remain.
@@ -73,15 +73,18 @@ class Samples:
         return Samples(self.folder, files, tuple(sorted((*self.skipped, *left_out), key=lambda item: item.path)))
 
 
-def drawn(paths: Sequence[_Drawn], limit: int | None) -> list[_Drawn]:
-    """At most so many of what is in order, evenly over it, so that they stand for all of a folder sorted by time."""
-    if limit is None or limit >= len(paths):
-        return list(paths)
-    return [paths[index * len(paths) // limit] for index in range(limit)]
+def evenly(items: Sequence[T], limit: int | None) -> list[T]:
+    """At most `limit` of the items, evenly spaced in their order: of files sorted by time they stand for all."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[index * len(items) // limit] for index in range(limit)]
 
 
 def in_blocks(count: int, folds: int) -> NDArray[np.int32]:
-    """Each sample's fold where folds are blocks of consecutive samples: int32 (count,), at most one fold a sample."""
+    """The fold of each of `count` samples where folds are runs of consecutive samples: int32 (count,).
+
+    There are as many folds as asked for, or as there are samples.
+    """
     return (np.arange(count) * min(folds, count) // count).astype(np.int32)
 
 
@@ -90,12 +93,12 @@ def read_samples(
 ) -> Samples:
     """Find, decode and check the samples below a folder, recursively.
 
-    first: only the first so many files in order of their paths. limit: of those, so many, evenly over their order.
+    first: use only the first so many files in order of their paths. limit: of those, so many, evenly spaced.
 
     Raises:
-        SamplesError: no such folder, no picture in it, or fewer than MINIMUM that can be used.
+        SamplesError: no such folder, no picture in it, or fewer than MINIMUM of them can be used.
     """
-    paths = drawn(image_files(folder)[:first], limit)
+    paths = evenly(image_files(folder)[:first], limit)
     if not paths:
         raise SamplesError(
             f"samples {folder}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"
@@ -126,7 +129,7 @@ def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[Sam
         except (OSError, FrameError) as error:
             skipped.append(Skipped(path, str(error)))
             continue
-        # Of the pixels: the same picture may come in another format or with other metadata.
+        # Pixels are compared: the same picture may come in another format or with other metadata.
         content = hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).digest()
         if content in seen:
             skipped.append(Skipped(path, f"the same picture as {seen[content].name}"))

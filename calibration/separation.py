@@ -1,4 +1,4 @@
-"""Without a single defect: do held-back normals separate from the same samples with a synthetic defect?
+"""Separation without a single real defect: do held-back normals score below themselves with a synthetic defect?
 
 Samples are split into blocks in their order, since the frames to come are later ones. Those of each block, as they are
 and with a defect drawn on them, are scored against a bank of the other blocks through the line's own decoder and
@@ -23,7 +23,7 @@ from calibration.metric import learn
 from calibration.metrics import PixelFigures
 from calibration.pool import MAX_BYTES, join, patches_of
 from calibration.projection import Projection
-from calibration.samples import drawn
+from calibration.samples import evenly
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.grid import PatchGrid
@@ -36,13 +36,13 @@ from inspector.window import window_of
 
 FOLDS: Final = 3
 SAMPLES: Final = 90
-"""Samples at most, evenly taken: enough to tell backbones apart, few enough to wait for."""
+"""Samples of a trial at most: enough to tell backbones apart, few enough to wait for."""
 
 CANVAS: Final = 512
 """Longer side of the picture that a defect is drawn on, pixels; larger frames get it enlarged."""
 
 TRIES: Final = 8
-"""How often a defect is drawn again that one of the recipes does not look at."""
+"""How often a defect is drawn again where one of the recipes does not look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class DefectiveFrame:
     mask: NDArray[np.bool_]
 
 
-def chosen(paths: Sequence[Path]) -> list[Path]:
-    """At most SAMPLES of the sample files, evenly taken."""
+def trial_samples(paths: Sequence[Path]) -> list[Path]:
+    """At most SAMPLES of the sample files, evenly spaced from the first to the last."""
     return [paths[index] for index in np.unique(np.linspace(0, len(paths) - 1, SAMPLES).astype(int))]
 
 
 def room(recipe: Recipe, backbone: str, turns: int = 1) -> int:
-    """How many samples a trial of the recipe can hold within MAX_BYTES: in each light, and with each of its defects.
+    """How many samples fit into MAX_BYTES, embedded in each light and with each of `turns` defects.
 
     Raises:
         BackboneError, RecipeError: see there.
@@ -77,12 +77,13 @@ def room(recipe: Recipe, backbone: str, turns: int = 1) -> int:
 
 
 class Trial:
-    """Samples and their planted defects, embedded once: for all recipes that differ in nothing but the metric.
+    """Samples and their planted defects, embedded once for all recipes that differ in nothing but the metric.
 
-    turns: how many defects are planted, one at a time, in each sample. beside: recipes that are compared with this one;
-    a defect is one that all of them look at. Trials that are compared are given the same files, as many as the largest
-    of them has `room` for: the defects of a file hang on its place among `paths`. Of more than fit, as many as do are
-    evenly taken.
+    turns: how many defects are planted in each sample, one at a time. beside: recipes that are compared with this one;
+    a defect lies where all of them look. Of more files than fit into MAX_BYTES, those that fit are evenly spaced.
+
+    The defects of a file depend on its place among `paths`. So trials that are compared must be given the same files,
+    no more than the largest of them has `room` for.
 
     Raises:
         BackboneError, RecipeError, FrameError: see there.
@@ -104,7 +105,7 @@ class Trial:
         self._engine = OpenVinoEngine(opened.graph())
         self._grid = PatchGrid(recipe, self._engine.grid[:2])
         self._seed = seed
-        taken = drawn(list(enumerate(paths)), max(FOLDS, _room(self._engine.grid, recipe, turns)))
+        taken = evenly(list(enumerate(paths)), max(FOLDS, _room(self._engine.grid, recipe, turns)))
         self.paths = tuple(path for _, path in taken)
         self._fold = np.arange(len(taken)) * FOLDS // len(taken)
         banked, planted = [], []
@@ -119,10 +120,9 @@ class Trial:
         self._planted = [planted[turn::turns] for turn in range(turns)]
 
     def separation(self, power: float, pixels: PixelFigures | None = None) -> Separation:
-        """Each sample, as it is and with its defects, against a bank of the other folds in all lights, as calibration
-        makes them.
+        """Each sample, as it is and with its defects, against a bank of the other folds.
 
-        power: of the metric, see there; 0 for none. pixels: counts the maps of the defects, if asked for.
+        power: of the metric (calibration.metric); 0 for none. pixels: collects the anomaly maps of the defects.
         """
         inside = self._grid.inside
         normal = np.empty(len(self.paths), np.float32)

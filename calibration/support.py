@@ -1,9 +1,9 @@
-"""How well other samples vouch for each patch: what tells a defect among the good samples from a rare sight.
+"""How well other samples vouch for each patch: this tells a defect among the good samples from a rare good part.
 
-Distances to one bank of all other samples do not: where a defect comes more than once, each vouches for the next. So
+Distances to one bank of all other samples do not: where a defect occurs more than once, each vouches for the next. So
 the samples are split into many small groups with a bank each, and a patch's support is the median of its distances to
-the groups that do not hold its sample: a defect in a tenth of the samples, of several kinds, is at home in few groups,
-a normal patch in most. In the spirit of SoftPatch (Jiang et al., NeurIPS 2022), which weighs patches by local outlier
+the groups that do not hold its sample. Defects in a tenth of the samples, of several kinds, are found in few groups,
+normal patches in most. In the spirit of SoftPatch (Jiang et al., NeurIPS 2022), which weighs patches by local outlier
 factors, and of the median of means.
 """
 
@@ -21,17 +21,17 @@ from inspector.types import Float32Array
 
 GROUPS: Final = 10
 VECTORS: Final = 256
-"""Of each group's bank."""
+"""Size of each group's bank."""
 
 CANDIDATES: Final = 48 * VECTORS
 """Patches of a group that its bank is selected from, drawn at random."""
 
 DOUBTFUL: Final = 0.3
-"""Patches less supported than all of this share of the samples have at their worst place are no grounds for a bank.
+"""Share of the samples whose worst patch lies beyond the bound; all patches beyond it are left out.
 
-Tried on samples of which a tenth had defects planted, five kinds, those of a kind alike. Of what they cost, 0.22 of the
-area under the ROC curve in the worst of four sets, 0.15 comes back; clean samples lose 0.007 at worst. At 0.5, 0.19
-comes back, and clean samples lose 0.04.
+Tried on samples of which a tenth had defects planted, five kinds, those of a kind alike. In the worst of four sets they
+cost 0.22 of the area under the ROC curve, of which 0.15 is regained; clean samples lose at most 0.007. At 0.5, 0.19 is
+regained, and clean samples lose 0.04.
 """
 
 
@@ -43,13 +43,13 @@ def support(
     seed: int,
     track: Track = silent,
 ) -> list[Float32Array]:
-    """For each of `count` samples, two or more, its patches' median distance to the groups it is not in, smoothed.
+    """For each of `count` samples, two or more: the median distance of its patches to the groups that it is not in.
 
-    patches: of all samples, as compared. embedded: a sample's patches by its number, float32 (grid_h, grid_w, dim),
-    likewise.
+    patches: of all samples, projected. embedded: gives a sample's projected patches by its number, float32 (grid_h,
+    grid_w, dim). seed: draws the groups, and the patches that their banks are selected from.
 
     Returns:
-        Of each sample float32 (grid_h, grid_w), 0 where nothing is inside.
+        For each sample float32 (grid_h, grid_w), smoothed; 0 for patches that are not inside.
     """
     groups = min(GROUPS, count)
     rng = np.random.default_rng([seed, 3])
@@ -68,7 +68,7 @@ def support(
 
 
 def supported(patches: Patches, maps: list[Float32Array]) -> NDArray[np.int64]:
-    """Rows of the patches that other samples vouch for."""
+    """The rows of the patches that other samples vouch for, by the maps that `support` gave."""
     bound = np.quantile([each.max() for each in maps], 1 - DOUBTFUL)
     far = np.stack(maps)[patches.source, patches.position[:, 0], patches.position[:, 1]]
     return np.flatnonzero(far <= bound)

@@ -18,13 +18,15 @@ from inspector.review.intervals import beta_quantile
 from inspector.types import Float32Array
 
 CONFIDENCE = 0.90
-TAIL_SHARE = 0.1
-TAIL_MINIMUM = 4
+"""Of the interval that a promise gives for the true rate."""
+
+TAIL_SHARE, TAIL_MINIMUM = 0.1, 4
+"""The tail is fitted to this share of the scores, and to at least so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """ok: the last score that the samples vouch for. ng: beyond it a frame is rejected; above ok where extrapolated."""
+    """ok: the highest score that samples vouch for. ng: frames above it are rejected; above ok where extrapolated."""
 
     ok: float
     ng: float
@@ -32,7 +34,7 @@ class Limits:
 
 
 def samples_needed(max_false_reject: float) -> int:
-    """How many normal samples a budget (0..1) needs so that nothing has to be extrapolated."""
+    """How many normal samples a false-reject budget, 0..1, needs without extrapolation."""
     return math.ceil(1 / max_false_reject - 1e-9) - 1
 
 
@@ -60,9 +62,10 @@ def limits(scores: Float32Array, max_false_reject: float) -> Limits:
 
 
 def promise_of(scores: Float32Array, ng: float, max_false_reject: float) -> Promise:
-    """What a threshold that is given promises: scores of normal samples that were not scored against themselves, (n,).
+    """What a given threshold `ng` promises.
 
-    The rate expected counts the next frame in: (1 + samples above ng) / (1 + n).
+    scores: float (n,), cross-fitted scores of normal samples. The expected rate counts the next frame in:
+    (1 + samples above ng) / (1 + n).
     """
     n, above = len(scores), int((scores > ng).sum())
     needed = samples_needed(max_false_reject)

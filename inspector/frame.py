@@ -29,6 +29,7 @@ _HEADERS: dict[bytes, tuple[str, _Reader]] = {
     b"MM\x00*": ("TIFF", TiffImagePlugin.TiffImageFile),
     b"BM": ("BMP", BmpImagePlugin.BmpImageFile),
 }
+"""Name and header reader of each format, by its first bytes."""
 
 _LONGEST_MAGIC = max(map(len, _HEADERS))
 _ORIENTATION = 0x0112
@@ -87,8 +88,9 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
 
 
 def open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
-    """The picture of a JPEG, PNG, TIFF or BMP, of which the header alone is read. It may be of any size, which Pillow's
-    own way to open it may not: what is too large is refused when it arrives.
+    """A JPEG, PNG, TIFF or BMP of any size, of which only the header is read.
+
+    Pillow's own `open` refuses very large pictures; here that is decided when a frame arrives.
 
     Raises:
         FrameFormatError: not one of the four formats.
@@ -104,7 +106,7 @@ def open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
 
 
 def orientation_of(header: ImageFile.ImageFile) -> int:
-    """As EXIF has it: 1 is upright, from 5 on width and height are exchanged.
+    """The EXIF orientation: 1 is upright, from 5 on width and height are exchanged.
 
     Raises:
         FrameDamagedError: it cannot be read.
@@ -116,7 +118,7 @@ def orientation_of(header: ImageFile.ImageFile) -> int:
 
 
 def upright_size_wh(stream: IO[bytes]) -> tuple[int, int]:
-    """Width and height once it is upright.
+    """Width and height of the picture once it is upright.
 
     Raises:
         FrameFormatError, FrameDamagedError: as `open_header`.
@@ -161,9 +163,9 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
 
 def _reader_of(payload: bytes) -> tuple[str, _Reader]:
     """The format's name and its header reader, by the first bytes."""
-    for magic, reader in _HEADERS.items():
+    for magic, kind_and_reader in _HEADERS.items():
         if payload.startswith(magic):
-            return reader
+            return kind_and_reader
     raise FrameFormatError(
         f"frame: {len(payload)} bytes beginning with {payload[:8].hex(' ')}, expected a JPEG, PNG, TIFF or BMP image"
     )

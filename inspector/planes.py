@@ -1,14 +1,15 @@
-"""What lies between the vectors of a bank: through each a plane that those around it span.
+"""Planes through the vectors of a bank, each spanned by the vectors around it, and distances to them.
 
-A bank holds samples of what is normal. A normal patch of another frame lies between them rather than on one of them,
-and a defect lies beside them all; the distance to the nearest vector takes the one for the other. So a patch is held
-against the plane through its nearest vector v that the vectors around v span: the rows of D are their differences from
-v, and r is the patch less v. Its distance is |r - D'w|, with the w for which |r - D'w|^2 + c |w|^2 is least: c keeps it
-from going far from where vectors are. (K-local hyperplane distance, Vincent and Bengio, NIPS 2001, with the plane of
-the nearest vector in place of the query's own: all but one product can be worked out before there is a query.)
+A bank holds samples of what is normal. A normal patch of another frame lies between them rather than on one of them, a
+defect lies beside them all; the distance to the nearest vector may be the same for both. So a patch is compared with
+the plane through its nearest vector v that the vectors around v span. The rows of D are their differences from v, and
+r is the patch less v. The distance is |r - D'w|, with the w that minimises |r - D'w|^2 + c |w|^2: the ridge c keeps the
+foot of the distance from going far from where vectors are. This is the K-local hyperplane distance of Vincent and
+Bengio (NIPS 2001) with the plane of the nearest vector in place of the query's own, so that all but one product can be
+computed before there is a query.
 
-With b = D r and M = (D D' + c I)^-1, the squared distance is |r|^2 - b' K b, K = M + c M^2; and b comes of the
-distances d_l of the patch to the vectors around: b_l = (|r|^2 - d_l^2 + |D_l|^2) / 2.
+With b = D r and M = (D D' + c I)^-1, the squared distance is |r|^2 - b' K b, where K = M + c M^2; and b follows from
+the distances d_l of the patch to the vectors around v: b_l = (|r|^2 - d_l^2 + |D_l|^2) / 2.
 """
 
 from typing import Final
@@ -19,22 +20,23 @@ from numpy.typing import NDArray
 from inspector.types import Float32Array
 
 RIDGE: Final = 0.1
-"""c, by the mean squared length of D's rows. By held-back samples, 0.03 to 0.3 are alike."""
+"""c, as a share of the mean squared length of D's rows. On held-back samples, 0.03 to 0.3 do equally well."""
 
 LEAST_RIDGE: Final = 1e-4
-"""c at least, by the mean squared length of the vectors: what rounding makes of b is smaller."""
+"""Lower bound of c, as a share of the mean squared length of the vectors: rounding errors of b are smaller."""
 
 MOST_VECTORS: Final = 16_384
-"""Of a bank that has planes: they take `count` squared numbers a vector, and its distances to all others once."""
+"""Limit for a bank that has planes: they take count^2 numbers a vector, and all pairwise distances once."""
 
 _ROWS: Final = 256
-"""Vectors at a time, while planes are worked out."""
+"""Vectors whose planes are computed at a time."""
 
 
 class Planes:
-    """The planes of n vectors, float32 (n, dim), each spanned by `count` others, m: fewer where there are fewer.
+    """The planes through n vectors, float32 (n, dim), each spanned by the m nearest others, at most `count`.
 
-    around: int32 (n, m), which. gaps: float32 (n, m), their squared distances. kernel: float32 (n, m, m), K.
+    around: int32 (n, m), the numbers of those others. gaps: float32 (n, m), their squared distances. kernel: float32
+    (n, m, m), K.
     """
 
     def __init__(self, vectors: Float32Array, count: int) -> None:
@@ -58,10 +60,10 @@ class Planes:
             self.kernel[rows] = inverse + ridge * (inverse @ inverse)
 
     def shortened(self, squared: Float32Array, nearest: NDArray[np.int64], others: Float32Array) -> Float32Array:
-        """Squared distances to the planes at the nearest vectors, float32 (p, k), not below 0.
+        """Squared distances of p patches to the planes through their k nearest vectors: float32 (p, k), >= 0.
 
-        squared: those to these vectors, float32 (p, k). nearest: their numbers, (p, k). others: squared distances to
-        `around` them, float32 (p, k, m).
+        squared: squared distances to these vectors, float32 (p, k). nearest: their numbers, int64 (p, k). others:
+        squared distances to the vectors `around` each of them, float32 (p, k, m).
         """
         toward = ((squared[..., None] - others + self.gaps[nearest]) / 2)[..., None]
         spanned = (toward.swapaxes(-1, -2) @ self.kernel[nearest] @ toward)[..., 0, 0]

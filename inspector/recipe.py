@@ -13,7 +13,7 @@ from inspector.planes import MOST_VECTORS
 from inspector.roi import Area, Roi
 
 LARGEST: Final = 4096
-"""Side of a picture at most, pixels."""
+"""The longest side of a picture, pixels."""
 
 Side = Annotated[int, Field(ge=32, le=LARGEST)]
 
@@ -34,18 +34,19 @@ class Recipe(BaseModel):
 
     roi: what of the frame counts; None: all of it, or all of the crop.
     auto: calibration tries larger pictures and the metric on the part; the bank's recipe holds what it chose, not auto.
-    size_wh: width and height of the picture that the backbone sees, pixels; less where rows or columns of it lie
-        outside the region of interest.
+    size_wh: width and height of the picture that the backbone sees, pixels; it is smaller where whole rows or columns
+        of patches lie outside the region of interest.
     layers: names of the backbone's layers, finest first; empty takes the backbone's own (strides 8 and 16).
     pooling: side of the neighbourhood that is averaged around each patch (PatchCore's locally aware features), odd.
     centring: how much of the frame's mean embedding is taken off each of its patches, 0 (nothing) to 1 (all): what the
         whole frame has in common, as its light, counts less.
-    whitening: how far the directions in which normal patches spread are evened out, 0 (not) to 1 (fully). `auto`:
-        calibration finds out on the part whether that helps; the bank's own recipe says 0 or 1 then.
-    light: by which share the light may change on the line, 0 to 0.6; samples are banked darker and brighter by it, too.
+    whitening: how far the directions in which normal patches spread are evened out, 0 (not at all) to 1 (fully).
+        `auto`: calibration finds out on the part whether that helps; the bank's own recipe then says 0 or 1.
+    light: by which share the light may change on the line, 0 to 0.6; samples are also banked that much darker and
+        brighter.
     neighbours: k of the k-NN distance; the patch score is the mean distance to the k nearest vectors.
-    plane: how many vectors span the plane through each that distances are taken to; 0: to the vector itself. 32 was
-        the best that was tried.
+    plane: how many vectors around a vector span the plane through it that distances are taken to; 0: they are taken to
+        the vector itself. 32 was the best of those tried.
     vectors: the most vectors that the bank may hold: this bounds the cost of every frame.
     """
 
@@ -138,6 +139,6 @@ def explain(error: ValidationError) -> str:
 
 
 def _keys_beside(place: tuple[int | str, ...]) -> Iterable[str]:
-    """The keys that are known where an unknown one was found."""
+    """The keys that are allowed where an unknown one was found."""
     models: dict[str | int, type[BaseModel]] = {"crop": Crop, "roi": Roi if len(place) == 2 else Area}
     return (models.get(place[0], Recipe) if len(place) > 1 else Recipe).model_fields

@@ -34,18 +34,21 @@ Chosen by separation of held-back normals from synthetic defects: 0.5 to 1 are a
 """
 
 MOST_REGIONS = 100
-"""Of a frame that are told. A frame of noise has thousands, and its verdict would be larger than brokers take."""
+"""The most regions of a frame that are reported. A frame of noise has thousands, and its verdict would be larger than
+brokers accept.
+"""
 
 _AT_ONCE = 1024
-"""Patches held against planes at a time, where no engine does it."""
+"""Patches whose distances to planes are computed at a time, where the engine does not do it."""
 
 
 class NearestNeighbours:
     """Exact k-NN over the vectors of a bank, float32 (n, dim), by Euclidean distance.
 
-    plane: how many vectors span the plane through each; 0: the vector itself. engine, count: searches so many patches
-    of a frame at a time, where it can; faiss otherwise. The two agree but for rounding. Which vectors are nearest is
-    always faiss's to say.
+    k: how many nearest vectors a distance is the mean over; at most n. plane: how many vectors span the plane through
+    each that distances are taken to; 0: they are taken to the vector itself. engine: searches in place of faiss for
+    `count` patches at a time, those of a frame, where it is able to; the two agree but for rounding. Which vectors are
+    nearest is always answered by faiss.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class NearestNeighbours:
 
     @cached_property
     def _index(self) -> faiss.IndexFlatL2:
-        """A copy of the vectors, made when it is first asked: a line whose engine searches never does."""
+        """A copy of the vectors, made when it is first needed: never on a line whose engine searches."""
         index = faiss.IndexFlatL2(self._vectors.shape[1])
         index.add(np.ascontiguousarray(self._vectors))
         return index
@@ -67,13 +70,13 @@ class NearestNeighbours:
     def search(self, queries: Float32Array, k: int | None = None) -> tuple[Float32Array, NDArray[np.int64]]:
         """Distances float32 (m, k) ascending, and vector numbers int64 (m, k), for queries float32 (m, dim).
 
-        k: the recipe's where not given; never more than there are vectors.
+        k: the recipe's by default; never more than there are vectors.
         """
         squared, numbers = self._index.search(queries, self.k if k is None else min(k, len(self._vectors)))
         return np.sqrt(np.maximum(squared, 0, out=squared), out=squared), numbers
 
     def distances(self, queries: Float32Array) -> Float32Array:
-        """To the planes through the k nearest vectors, or to these; float32 (m, dim) -> float32 (m, k)."""
+        """Distances to the k nearest vectors, or to the planes through them; float32 (m, dim) -> float32 (m, k)."""
         distances, numbers = self.search(queries)
         if self._planes is None:
             return distances
@@ -136,10 +139,9 @@ def p_value(score: float, normal_scores: Float32Array) -> float:
 
 
 def regions(heat: Float32Array, threshold: float, view: View) -> tuple[Region, ...]:
-    """Connected areas (8-neighbourhood) of the anomaly map above `threshold`, the highest score first; MOST_REGIONS of
-    them at most.
+    """Connected areas (8-neighbourhood) of the anomaly map above `threshold`, at most MOST_REGIONS, the highest first.
 
-    heat: float32 (height, width) over the rectangle `view` of the original frame, in whose pixels the regions are.
+    heat: float32 (height, width) over the rectangle `view` of the original frame; regions are in pixels of that frame.
     """
     above = heat > threshold
     places = np.flatnonzero(above)

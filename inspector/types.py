@@ -94,7 +94,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class FrameMessage:
-    """What a camera station said: an image payload with its identity, before any decoding of pixels."""
+    """What a camera station sent: an image payload with its identity, before any pixel is decoded."""
 
     station: StationId
     frame_id: str
@@ -145,10 +145,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The picture as a whole, held against what the normals were like. Names and order are those of drift.SIGNALS.
+    """Signals of one whole picture, compared with those of the normals; in the order of drift.SIGNALS.
 
-    signals: float64 (signals,), in their own units. deviations: the same in spreads of the normals, signed.
-    out: names of those that are out of control. usual_patch: the frame's median patch score.
+    signals: float64 (signals,), each in its own unit. deviations: float64 (signals,), signed, in standard deviations of
+    the normals. out: names of the signals that are out of control. usual_patch: the frame's median patch score.
     """
 
     signals: NDArray[np.float64]
@@ -163,8 +163,9 @@ class Inspection:
 
     score: image score, >= 0. p_value: (0, 1], how often a normal sample scores at least this high.
     anomaly_map: float32 (height, width) at the recipe's size, over the crop or whole frame; 0 outside the region of
-    interest. stage_ms: milliseconds by stage. reading: the picture as a whole; None where the bank has no baseline.
-    reason: why it is uncertain, where its score is not between the thresholds.
+    interest. size_wh: of the frame, pixels. stage_ms: milliseconds by stage.
+    reading: signals of the whole picture; None where the bank has no baseline. reason: why it is uncertain although its
+    score is above `ng`.
     """
 
     decision: Decision
@@ -236,6 +237,9 @@ class Engine(Protocol):
     def distances(self, vectors: Float32Array, k: int, count: int, planes: "Planes | None" = None) -> Distances | None:
         """A search of `count` queries at a time among `vectors`, float32 (n, dim), by the engine's own threads.
 
-        planes: of these vectors, where distances are taken to them. None where the engine has no better way than faiss.
+        planes: planes through these vectors, to which distances are taken; None: to the vectors themselves.
+
+        Returns:
+            None where the engine has no better way than faiss.
         """
         ...

@@ -20,7 +20,7 @@ from calibration.comparison import Comparison, Judged, conclusion
 from calibration.evaluation import evaluate
 from calibration.report import write_comparison
 from calibration.report.front import front
-from calibration.separation import FOLDS, SAMPLES, Trial, chosen, plant, room
+from calibration.separation import FOLDS, SAMPLES, Trial, plant, room, trial_samples
 from inspector import frame as decoder
 from inspector.cli import main
 from inspector.errors import SamplesError, UsageError
@@ -206,10 +206,10 @@ def test_separation_is_cross_fitted_and_repeats(parts: Path) -> None:
 
 def test_samples_are_taken_evenly() -> None:
     paths = [Path(str(number)) for number in range(1000)]
-    taken = chosen(paths)
+    taken = trial_samples(paths)
     assert len(taken) == SAMPLES
     assert (taken[0], taken[-1]) == (paths[0], paths[-1])
-    assert chosen(paths[:7]) == paths[:7]
+    assert trial_samples(paths[:7]) == paths[:7]
 
 
 def test_no_labelled_frames_are_met_before_any_work(parts: Path, tmp_path: Path) -> None:

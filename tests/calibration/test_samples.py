@@ -8,7 +8,7 @@ from banks import write_good
 from line import drawn_part
 from pictures import bomb, smooth_picture, with_opencv
 
-from calibration.samples import MINIMUM, Samples, drawn, read_samples
+from calibration.samples import MINIMUM, Samples, evenly, read_samples
 from inspector.errors import SamplesError
 from inspector.recipe import Crop, Recipe
 
@@ -103,7 +103,7 @@ def test_first_takes_the_first_files(good: Path) -> None:
 @pytest.mark.parametrize(("count", "limit"), [(10, 5), (10, 4), (7, 6), (200, 3), (4, 4), (4, 9)])
 def test_a_limit_is_drawn_evenly_over_the_folder(count: int, limit: int) -> None:
     paths = [Path(f"{number:03d}.png") for number in range(count)]
-    taken = [int(path.stem) for path in drawn(paths, limit)]
+    taken = [int(path.stem) for path in evenly(paths, limit)]
     assert len(taken) == min(count, limit)
     apart = np.diff([*taken, count])
     assert (apart >= count // len(taken)).all()
