@@ -1,4 +1,4 @@
-"""What a set of good samples cannot tell, whatever is calculated from it: said wherever its bank is introduced."""
+"""Caveats: what a set of good samples cannot tell, whatever is calculated from it."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,24 +12,24 @@ from inspector.manifest import Promise
 from inspector.types import Float32Array
 
 HARDLY: Final = 0.5
-"""Grey levels (of 255) by which small pictures of different parts differ at least, usually ten times as much."""
+"""Grey levels, of 255, by which thumbnails of different parts differ at least; usually it is ten times as much."""
 
 LOWER: Final = 0.9
-"""Of the threshold: what suspicious samples raise it by is told from a tenth on."""
+"""It is a caveat where the threshold would fall to this share of itself, or below, without the outlying samples."""
 
 COMPARED: Final = 200
-"""Samples that are compared with one another at most."""
+"""At most so many samples are compared with one another."""
 
 
 def caveats(samples: Samples, *more: str | None) -> tuple[str, ...]:
-    """A sentence for each thing that these samples leave open; none for a sound set. more: found elsewhere."""
+    """A sentence for each thing that these samples leave open; none for a sound set. more: sentences from elsewhere."""
     return tuple(said for said in (_few(samples), _alike(samples), _sizes(samples), *more) if said)
 
 
 def rests_on_suspects(scores: Float32Array, suspects: Sequence[Suspect], promise: Promise, ok: float) -> str | None:
-    """Where outlying samples set the threshold: a defect among the samples is a sample that must pass.
+    """A sentence where outlying samples set the threshold; if they show defects, such defects will pass.
 
-    scores: of all samples, by their numbers. ok: the threshold that they set.
+    scores: float32 (n,), of all samples by number. ok: the threshold that they set.
     """
     outlying = [item for item in suspects if any(doubt.kind == "outlying" for doubt in item.doubts)]
     others = np.delete(scores, [item.index for item in outlying])

@@ -41,7 +41,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the pipeline said about a case; error is set where it could not be inspected. sample: the bank holds it."""
+    """What the pipeline said about a case. error: why it could not be inspected. sample: it is a sample of the bank."""
 
     case: Case
     decision: Decision
@@ -55,8 +55,8 @@ class Outcome:
 class Evaluation:
     """Outcomes of all cases, the figures of their anomaly maps (None without masks), and what the bank promised.
 
-    outside: how many defective frames were left out, as all of their defect lies outside the crop or the region of
-    interest.
+    bank: its summary. outside: how many defective frames were left out, as their whole defect lies outside the crop or
+    the region of interest.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -96,7 +96,7 @@ class Evaluation:
         }
 
     def kept(self) -> Kept | None:
-        """The bank's promise held against the good frames that were decided and are none of its samples."""
+        """The bank's promise compared with the good frames that were decided, its own samples left out."""
         if self.promise is None:
             return None
         decided = [o.decision for o in self._readable() if o.case.label == GOOD and not o.sample]
@@ -248,12 +248,15 @@ def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray
 
 
 def white_of(grey: UInt8Image) -> NDArray[np.bool_]:
-    """What a mask marks: uint8 (height, width) to the same of bool, all False where nothing is white."""
+    """Which pixels of a mask, uint8 (height, width), are white: bool (height, width)."""
     return np.asarray(grey > (_WHITE if grey.max() > 1 else 0))
 
 
 def reduced(white: NDArray[np.bool_], recipe: Recipe, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask of the frame at the anomaly map's size. What would vanish by that keeps every pixel that it touches."""
+    """A mask of the frame, bool (height, width), at the anomaly map's size.
+
+    A defect so small that it would vanish keeps every pixel that it touches.
+    """
     seen, window = _cropped(white, recipe), window_of(recipe)
     mask = np.asarray(cv2.resize(seen.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0)
     if _inside(mask, window):

@@ -1,24 +1,22 @@
-"""How a picture looks, whatever it shows: sharp, clipped, alike another. Measured on what the backbone sees."""
+"""How a picture looks, whatever it shows: sharpness, clipping, a thumbnail. Measured on what the backbone sees."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from inspector.drift import BRIGHTEST, DARKEST
 from inspector.types import Float32Array, UInt8Image
 
 THUMBNAIL = 32
 """Side of the grey thumbnail by which pictures are compared, pixels."""
 
-DARKEST, BRIGHTEST = 2, 253
-"""Pixels at or beyond these levels are clipped; JPEG blurs 0 and 255 by a level or two."""
-
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """sharpness: variance of the Laplacian (Pech-Pacheco et al., ICPR 2000) over that of the grey picture, so that
-    contrast and exposure fall out. dark, bright: shares (0..1) of pixels whose every, or any, channel is clipped.
-    thumbnail: grey levels, float32 (THUMBNAIL * THUMBNAIL,).
+    """sharpness: the variance of the Laplacian (Pech-Pacheco et al., ICPR 2000) over that of the grey picture, so that
+    contrast and exposure cancel out. dark: share of pixels, 0..1, of which every channel is clipped to black. bright:
+    share of pixels of which any channel is clipped to white. thumbnail: grey levels, float32 (THUMBNAIL ** 2,).
     """
 
     sharpness: float

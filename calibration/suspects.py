@@ -1,9 +1,9 @@
-"""Samples that may not be as good as their folder says: outlying, nearly twice there, blurred, wrongly exposed.
+"""Samples that may not be as good as their folder says: outlying, nearly duplicate, blurred, wrongly exposed.
 
-Each rule compares a sample with its set alone, by the logarithm of one figure. Middle and spread are the median and the
-median absolute deviation of the side in question, since scores are skewed; a quarter of a set may be bad before either
-gives way (Rousseeuw and Croux, 1993). The bound is where a normally distributed set of any size has FALSE_FLAGS beyond
-it on average. On top of that, a difference too small to matter is never flagged.
+Each rule compares a sample with its own set, by the logarithm of one figure. Location and scale are the median and the
+median absolute deviation on the side in question, since figures are skewed; up to a quarter of a set may be bad before
+they break down (Rousseeuw and Croux, 1993). The bound is such that of a normally distributed set of any size
+FALSE_FLAGS samples lie beyond it on average. A difference too small to matter is never flagged.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,18 @@ FEWEST: Final = 10
 """Fewer samples than this cannot tell which of them is odd."""
 
 LEAST_SPREAD: Final = 0.02
-"""Of a logarithm: sets that vary less are taken to vary by 2 %, so that samples all but equal make no suspects."""
+"""Lower bound of the scale of logarithms: samples that are all but equal are taken to vary by 2 %, so that none of them
+is flagged.
+"""
 
 BLURRED: Final = 1 / 3
-"""Blurred samples have at most this share of the usual sharpness."""
+"""Blurred samples have at most this share of the median sharpness."""
 
 ALIKE: Final = 1 / 4
-"""Near duplicates differ by at most this share of what samples usually differ from their nearest."""
+"""Near duplicates differ by at most this share of the median distance of samples to their nearest."""
 
 CLIPPED: Final = 0.05
-"""Wrongly exposed samples have at least so many more clipped pixels than usual, as a share."""
+"""Wrongly exposed samples have a share of clipped pixels that is higher than the median by at least this."""
 
 Kind = Literal["outlying", "duplicate", "blurred", "overexposed", "underexposed"]
 
@@ -71,7 +73,8 @@ def find(
 ) -> tuple[Suspect, ...]:
     """The suspects among n samples, in order; none where there are fewer than FEWEST.
 
-    scores: how far the worst patch of each is from what most others show, float32 (n,). heats: that of all its patches.
+    scores: float32 (n,), how far the worst patch of each is from what most others show. heats: the same for all patches
+    of each, float32 (rows, columns), for a picture.
     """
     if len(names) < FEWEST:
         return ()
@@ -87,8 +90,9 @@ def find(
 def outliers(values: NDArray[np.floating], *, above: bool) -> NDArray[np.bool_]:
     """Which of n positive values, float (n,), are too high (or too low) for their set: bool (n,).
 
-    The bound is Student's with n / 3 degrees of freedom, as the spread is itself told from one half of n: by
-    simulation, 0.3 to 0.6 of n = 10 to 2,000 normally distributed values are flagged for FALSE_FLAGS = 0.5.
+    The bound is a quantile of Student's t with n / 3 degrees of freedom, as the scale is itself estimated from half of
+    the values. By simulation, of n = 10 to 2,000 normally distributed values 0.3 to 0.6 are flagged for
+    FALSE_FLAGS = 0.5.
     """
     logs = np.log(np.maximum(values, 1e-6)) * (1 if above else -1)
     middle = np.median(logs)
@@ -106,7 +110,7 @@ def _outlying(scores: Float32Array) -> Iterator[tuple[int, Doubt]]:
 
 
 def _duplicates(names: Sequence[str], looks: Sequence[Look]) -> Iterator[tuple[int, Doubt]]:
-    """Of two that are nearly the same, the far less sharp one, or the later."""
+    """Of two that are nearly the same: the one that is far less sharp, or else the later one."""
     pictures = np.stack([look.thumbnail for look in looks])
     nearest, distance = nearest_of(pictures)
     usual = float(np.median(distance))
@@ -119,7 +123,7 @@ def _duplicates(names: Sequence[str], looks: Sequence[Look]) -> Iterator[tuple[i
 
 
 def nearest_of(pictures: Float32Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each of n pictures, float32 (n, pixels): its nearest other, and the root mean square distance."""
+    """For each of n pictures, float32 (n, pixels): the number of the nearest other, and their RMS difference."""
     centred = (pictures - pictures.mean(0)).astype(np.float64)
     lengths = (centred**2).sum(1)
     nearest = np.empty(len(pictures), np.int64)

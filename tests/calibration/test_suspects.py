@@ -10,13 +10,14 @@ import pytest
 from line import drawn_part
 
 from calibration.calibrate import Calibrated, Options, calibrate
-from calibration.look import BRIGHTEST, DARKEST, look_of
+from calibration.look import look_of
 from calibration.report import write_contact_sheet
 from calibration.report.contact_sheet import SHOWN
 from calibration.samples import read_samples
 from calibration.suspects import FALSE_FLAGS, FEWEST, Suspect, find, outliers
 from inspector.bank import Bank
 from inspector.cli import main
+from inspector.drift import BRIGHTEST, DARKEST
 from inspector.errors import SamplesError
 from inspector.manifest import read_manifest
 from inspector.recipe import Recipe
