@@ -29,9 +29,9 @@ from benchmarks.ours import SAMPLES, good_files, picture
 from benchmarks.report import table, write
 from calibration.backbone import open_backbone
 from calibration.builtin import load_weights, openvino_features
+from calibration.cases import GOOD, find_cases
 from calibration.coreset import greedy_k_center
 from calibration.distill.student import random_weights
-from calibration.evaluation import GOOD, find_cases
 from calibration.export import Features, embedding_graph
 from calibration.metrics import image_auroc
 from inspector.engines.openvino import OpenVinoEngine

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from benchmarks.ours import SAMPLES, command, data_sets
 from benchmarks.report import machine, number, table, write
 from calibration.budget import held_against
-from calibration.evaluation import GOOD
+from calibration.cases import GOOD
 from calibration.thresholds import limits
 from inspector.folder import image_files
 from inspector.pipeline import Pipeline

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from calibration.evaluation import GOOD, Case, reduced, white_of
+from calibration.cases import GOOD, Case, reduced, white_of
 from calibration.metrics import PixelFigures
 from inspector import frame as decoder
 from inspector.folder import image_files

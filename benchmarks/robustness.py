@@ -23,7 +23,7 @@ from benchmarks.accuracy import fitted, peer_folder
 from benchmarks.ours import command, data_sets, good_files, save_pictures, weights_file
 from benchmarks.report import machine, number, table, write
 from benchmarks.rival import ARCH, running_rival
-from calibration.evaluation import GOOD, Case, find_cases
+from calibration.cases import GOOD, Case, find_cases
 from calibration.metrics import image_auroc
 from calibration.samples import evenly
 from inspector import frame as decoder

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.ours import data_sets
 from benchmarks.report import machine, number, table, write
-from calibration.evaluation import GOOD
+from calibration.cases import GOOD
 from calibration.metrics import PixelFigures, image_auroc
 from calibration.separation import Trial, trial_samples
 from inspector.folder import image_files

@@ -15,8 +15,9 @@ import numpy as np
 from calibration.bootstrap import interval, resampled
 from calibration.calibrate import calibrate
 from calibration.candidate import Candidate
+from calibration.cases import GOOD, find_cases
 from calibration.comparison import Comparison, Judged
-from calibration.evaluation import GOOD, evaluate, find_cases
+from calibration.evaluation import evaluate
 from calibration.latency import BURST, ROUNDS, take_turns
 from calibration.metrics import PixelFigures, image_auroc
 from calibration.options import Options

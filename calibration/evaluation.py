@@ -1,7 +1,4 @@
-"""Evaluate a bank on a labelled folder in MVTec's layout, frame by frame, through the line's own pipeline.
-
-TEST_DIR/good/…  TEST_DIR/<defect>/…  TEST_DIR/../ground_truth/<defect>/<stem>_mask.png (or <stem>.png), if there is one
-"""
+"""Evaluate a bank on labelled frames, frame by frame, through the line's own pipeline."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,34 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.budget import Kept, held_against
+from calibration.cases import GOOD, Case, any_counts, find_cases, mask_of
 from calibration.metrics import PixelFigures, f1_max, image_auroc
-from inspector.errors import FrameError, SamplesError
-from inspector.folder import image_files
+from inspector.errors import FrameError
 from inspector.manifest import Promise
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
-from inspector.types import Decision, Float32Array, Inspection, UInt8Image
-from inspector.window import Window, window_of
-
-GOOD = "good"
-
-_WHITE = 127
-"""Grey levels above it are white."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One labelled frame: where it lies, `good` or the name of its defect, and its mask where there is one."""
-
-    path: Path
-    label: str
-    mask: Path | None
+from inspector.types import Decision, Float32Array
+from inspector.window import window_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,31 +105,6 @@ class Evaluation:
         }
 
 
-def find_cases(test_dir: Path) -> list[Case]:
-    """The labelled frames below `test_dir`, by label and path.
-
-    Raises:
-        SamplesError: no such folder, or no picture in a folder named by its label.
-    """
-    truth = test_dir.resolve().parent / "ground_truth"
-    cases = []
-    for path in image_files(test_dir):
-        label = path.relative_to(test_dir).parts[0]
-        if label == path.name:
-            continue  # beside the label folders: no label, no case
-        names = (f"{path.stem}_mask.png", f"{path.stem}.png")
-        mask = next((file for name in names if (file := truth / label / name).is_file()), None)
-        cases.append(Case(path, label, mask if label != GOOD else None))
-    if GOOD not in {case.label for case in cases} and (test_dir / "test" / GOOD).is_dir():
-        raise SamplesError(
-            f"test folder {test_dir}: is a whole data set, expected the folder in it that holds {GOOD}/ and one folder "
-            f"for each defect; did you mean {test_dir / 'test'}?"
-        )
-    if not cases:
-        raise SamplesError(f"test folder {test_dir}: no picture in it; expected {GOOD}/ and one folder for each defect")
-    return cases
-
-
 def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Evaluation:
     """Inspect every case and compare with its label and mask.
 
@@ -177,7 +133,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         if note:
             notes.append(note)
         if mask is not None:
-            if case.label != GOOD and not _inside(mask, window):
+            if case.label != GOOD and not any_counts(mask, window):
                 outside += 1
                 continue
             figures.add(inspection.anomaly_map, mask, counts)
@@ -220,59 +176,6 @@ def _missing(cases: Sequence[Case]) -> list[str]:
     if labels == {GOOD}:
         notes.append("no defective frames: AUROC, F1 and escape rate cannot be told")
     return notes
-
-
-def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray[np.bool_] | None, str | None]:
-    """The mask at the anomaly map's size; all False for a good frame, and where no white of it is left by the crop.
-
-    Grey levels above 127 are white; in a mask of nothing but 0 and 1, 1 is.
-
-    Returns:
-        None, with a note, where it does not fit, or nothing of it is white.
-    """
-    height, width = inspection.anomaly_map.shape
-    if case.label == GOOD:
-        return np.zeros((height, width), bool), None
-    if case.mask is None:
-        return None, None
-    grey = cv2.imread(str(case.mask), cv2.IMREAD_GRAYSCALE)
-    if grey is None:
-        return None, f"{case.mask.name}: the mask does not decode; left out of the pixel figures"
-    if (grey.shape[1], grey.shape[0]) != inspection.size_wh:
-        got, expected = f"{grey.shape[1]}x{grey.shape[0]}", "{}x{}".format(*inspection.size_wh)
-        return None, f"{case.mask.name}: the mask is {got}, its frame {expected}; left out of the pixel figures"
-    white = white_of(np.asarray(grey, np.uint8))
-    if not white.any():
-        return None, f"{case.mask.name}: no pixel of it is white; left out of the pixel figures"
-    return reduced(white, recipe, (width, height)), None
-
-
-def white_of(grey: UInt8Image) -> NDArray[np.bool_]:
-    """Which pixels of a mask, uint8 (height, width), are white: bool (height, width)."""
-    return np.asarray(grey > (_WHITE if grey.max() > 1 else 0))
-
-
-def reduced(white: NDArray[np.bool_], recipe: Recipe, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask of the frame, bool (height, width), at the anomaly map's size.
-
-    A defect so small that it would vanish keeps every pixel that it touches.
-    """
-    seen, window = _cropped(white, recipe), window_of(recipe)
-    mask = np.asarray(cv2.resize(seen.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0)
-    if _inside(mask, window):
-        return mask
-    left = seen & _cropped(recipe.roi.inside(), recipe) if recipe.roi else seen
-    return mask | (cv2.resize(left.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA) > 0)
-
-
-def _cropped(pixels: NDArray[np.bool_], recipe: Recipe) -> NDArray[np.bool_]:
-    crop = recipe.crop
-    return pixels[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width] if crop else pixels
-
-
-def _inside(mask: NDArray[np.bool_], window: Window | None) -> bool:
-    """Whether any of a mask at the anomaly map's size counts."""
-    return bool((mask & window.counts if window else mask).any())
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

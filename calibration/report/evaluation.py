@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from calibration.budget import frames_to_tell
-from calibration.evaluation import GOOD, Evaluation, Outcome
+from calibration.cases import GOOD
+from calibration.evaluation import Evaluation, Outcome
 from calibration.report import charts
 from calibration.report.examples import examples
 from calibration.report.page import document, legend, notes, section, table, tiles, write

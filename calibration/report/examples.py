@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from calibration.evaluation import GOOD, Evaluation, Outcome, mask_of
+from calibration.cases import GOOD, mask_of
+from calibration.evaluation import Evaluation, Outcome
 from calibration.report.page import card, cards, map_scale, section
 from calibration.report.pictures import small_view, stretch, with_map
 from inspector.charts.markup import Markup, el

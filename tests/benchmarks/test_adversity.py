@@ -9,7 +9,7 @@ from line import drawn_part
 
 from benchmarks import contamination, robustness
 from calibration.calibrate import Options, calibrate
-from calibration.evaluation import GOOD, find_cases
+from calibration.cases import GOOD, find_cases
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 

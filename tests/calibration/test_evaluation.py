@@ -11,7 +11,8 @@ from line import drawn_part
 from pictures import smooth_picture, with_opencv
 
 from calibration.calibrate import Options, calibrate
-from calibration.evaluation import Case, Evaluation, evaluate, find_cases, mask_of
+from calibration.cases import Case, find_cases, mask_of
+from calibration.evaluation import Evaluation, evaluate
 from inspector.errors import SamplesError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
