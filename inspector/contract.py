@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, ClassVar, Literal
 
-from inspector.errors import FrameChecksumError, FrameError, FrameMessageError, StationNameError
+from inspector.errors import FrameChecksumError, FrameError, FrameMessageError
 from inspector.types import BankRef, FrameMessage, StationId, Verdict
 
 ROOT = "inspector/v1"
@@ -58,17 +58,6 @@ def station_topic(station: StationId, kind: Literal["frame", "verdict", "error",
 def instance_topic(instance: str, name: str) -> str:
     """`inspector/v1/_inspector/{instance}/{name}`."""
     return f"{ROOT}/_inspector/{instance}/{name}"
-
-
-def station_of(topic: str) -> StationId:
-    """The station that a topic belongs to.
-
-    Raises:
-        StationNameError: the topic is not below the root, or its levels are no station.
-    """
-    if not topic.startswith(f"{ROOT}/"):
-        raise StationNameError(f"topic {topic!r}: expected {ROOT}/site/area/line/station/...")
-    return StationId.parse("/".join(topic.split("/")[2:-1]))
 
 
 def schema(name: Literal["frame", "verdict", "error", "drift"]) -> dict[str, Any]:

@@ -257,36 +257,17 @@ class ReviewQueue:
         with store_errors("queue"), self._engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def find(
-        self,
-        *,
-        part: str | None = None,
-        station: str | None = None,
-        frame_id: str | None = None,
-        limit: int = 50,
-        before: int | None = None,
-    ) -> list[FrameRow]:
-        """Frames with a verdict, queued or not, of a part or with a station's frame id; newest first. before: the id
-        from which to go on.
+    def of_part(self, part: str, *, limit: int, before: int | None = None) -> list[FrameRow]:
+        """Frames of a part that have a verdict, queued or not, newest first. before: the id from which to go on.
 
         Raises:
-            UsageError: neither is given.
             StoreError: the database cannot be read.
         """
-        wanted = []
-        if part is not None:
-            wanted.append(frames.c.part_id == part)
-        if station is not None and (part is not None or frame_id is not None):
-            wanted.append(frames.c.station == station)
-        if frame_id is not None and (part is not None or station is not None):
-            wanted.append(frames.c.frame_id == frame_id)
-        if not all(value is None or legible(value) for value in (part, station, frame_id)):
+        if not legible(part):
             return []
-        if not wanted:
-            raise UsageError("find: got neither a part nor a station with a frame id, expected one of them")
+        query = select(*COLUMNS).where(frames.c.outcome == "verdict", frames.c.part_id == part)
         if before is not None:
-            wanted.append(frames.c.id < before)
-        query = select(*COLUMNS).where(frames.c.outcome == "verdict", *wanted)
+            query = query.where(frames.c.id < before)
         return self._read(query.order_by(frames.c.id.desc()).limit(limit))
 
     def counts(self, filters: QueueFilter) -> Counts:

@@ -24,7 +24,7 @@ from services import DEADLINE_S, Mosquitto, wait_until
 
 from inspector.camera import CameraOptions, CameraSummary, publish
 from inspector.camera_cli import camera
-from inspector.contract import ALL_FRAMES, check, station_of, unpack
+from inspector.contract import ALL_FRAMES, check, unpack
 from inspector.demo.broker import running_broker
 from inspector.errors import BrokerError, StationNameError, UsageError
 from inspector.settings import BrokerSettings
@@ -48,7 +48,7 @@ class Line:
             bytes(message.payload), content_type=content_type, properties=getattr(properties, "UserProperty", [])
         )
         self.content_types.append(content_type)
-        self.frames.append(check(station_of(message.topic), raw))
+        self.frames.append(check(STATION, raw))
 
 
 @contextmanager

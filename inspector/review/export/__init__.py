@@ -8,5 +8,3 @@ from inspector.review.export.coco import annotations
 from inspector.review.export.table import table
 
 __all__ = ["annotations", "bundle", "table"]
-
-FORMATS = ("csv", "coco", "zip")

@@ -21,7 +21,7 @@ _Before = Annotated[int | None, Query(ge=1, lt=MAX_ID)]
 @router.get("/find")
 def find(request: Request, desk: DeskDep, _user: Operator, part: _Part, before: _Before = None) -> Response:
     """The frames of the part that have a verdict, newest first, a page of them. before: the last of the page before."""
-    rows = desk.queue.find(part=part, limit=PAGE + 1, before=before)
+    rows = desk.queue.of_part(part, limit=PAGE + 1, before=before)
     shown = rows[:PAGE]
     older = shown[-1].id if len(rows) > PAGE else None
     return desk.page(request, "find.html", part=part, rows=shown, before=before, older=older)

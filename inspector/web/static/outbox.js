@@ -33,7 +33,6 @@ export function put(entry) {
   keep(key, { ...entry, user });
   tell("change");
   send();
-  return key;
 }
 
 /** Later than all that waits, also where the clock was set back. */

@@ -65,11 +65,6 @@ export class Viewer {
     this.show({ x: x - (x - this.box.x) / real, y: y - (y - this.box.y) / real, width, height: this.box.height / real });
   }
 
-  /** Shifts by a share of what is seen. */
-  pan(right, down) {
-    this.show({ ...this.box, x: this.box.x + right * this.box.width, y: this.box.y + down * this.box.height });
-  }
-
   get zoomed() {
     return Boolean(this.stage) && this.box.width < this.width * 0.999;
   }
