@@ -19,13 +19,10 @@ from inspector.web.desk import HERE, Desk, desk_of, open_templates
 from inspector.web.documents import conflict
 from inspector.web.evidence import Evidence, GoneError
 from inspector.web.headers import SecurityHeaders
-from inspector.web.limits import FailureLimit
 from inspector.web.live import Live
 from inspector.web.pages import PAGES
+from inspector.web.passwords import Passwords
 from inspector.web.trials import Trials
-
-_FAILURES_BY_NAME = 5, 300.0
-_FAILURES_BY_ADDRESS = 30, 300.0
 
 
 def create_app(settings: Settings, engine: Engine) -> FastAPI:
@@ -45,11 +42,12 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
             "auto_configure": False,
         },
     )
-    archive, queue = Archive(settings.data_dir / "frames"), ReviewQueue(engine)
+    accounts, archive, queue = Accounts(engine), Archive(settings.data_dir / "frames"), ReviewQueue(engine)
     app.state.desk = Desk(
         settings=settings,
         engine=engine,
-        accounts=Accounts(engine),
+        accounts=accounts,
+        passwords=Passwords(accounts),
         archive=archive,
         queue=queue,
         reviews=Reviews(engine),
@@ -58,8 +56,6 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         evidence=Evidence(settings, archive),
         live=Live(queue),
         trials=Trials(settings, Tally(engine)),
-        failures_by_name=FailureLimit(*_FAILURES_BY_NAME),
-        failures_by_address=FailureLimit(*_FAILURES_BY_ADDRESS),
     )
     for page in PAGES:
         app.include_router(page.router)

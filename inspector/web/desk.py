@@ -20,9 +20,9 @@ from inspector.store import Accounts, Archive, ReviewQueue, Reviews
 from inspector.store.reviews import MAX_NOTE
 from inspector.web.evidence import Evidence
 from inspector.web.filters import plant_time
-from inspector.web.limits import FailureLimit
 from inspector.web.live import Live
 from inspector.web.navigation import NavEntry
+from inspector.web.passwords import Passwords
 from inspector.web.trials import Trials
 
 HERE = Path(__file__).parent
@@ -53,14 +53,13 @@ WORDS = {
 class Desk:
     """One for the application; pages take it by `DeskDep`.
 
-    evidence: pictures and why they were flagged. live: what has changed. trials: what other thresholds
-    stand on. failures_by_name, failures_by_address: of
-    logins.
+    evidence: pictures, and why they were flagged. live: what has changed. trials: what other thresholds are tried on.
     """
 
     settings: Settings
     engine: Engine
     accounts: Accounts
+    passwords: Passwords
     archive: Archive
     queue: ReviewQueue
     reviews: Reviews
@@ -69,8 +68,6 @@ class Desk:
     evidence: Evidence
     live: Live
     trials: Trials
-    failures_by_name: FailureLimit
-    failures_by_address: FailureLimit
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Renders a template; `user` is who asks, or None."""

@@ -1,4 +1,4 @@
-"""How often a login may fail before it has to wait. In memory: a restart forgives."""
+"""How often something may fail before it has to wait. Kept in memory: a restart forgets."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ _MAX_KEYS = 10_000
 
 
 class FailureLimit:
-    """Counts failures of a key within a period. Threads may share it.
+    """Counts the failures of each key within a period. Threads may share it.
 
     most: failures that are let through. period_s: seconds until a failure is forgotten.
     """
@@ -22,8 +22,9 @@ class FailureLimit:
         self._failures: dict[Hashable, deque[float]] = {}
 
     def begin(self, key: Hashable) -> float:
-        """Seconds until this key may try again; 0 is now, and counts as a failure until it succeeds: many tries at once
-        are as many.
+        """Begins an attempt, unless the key has to wait; returns for how many seconds, 0 where it has begun.
+
+        An attempt counts as a failure from here on, so that many at once count as many: see `withdraw`.
         """
         with self._lock:
             recent = self._recent(key)
@@ -35,14 +36,14 @@ class FailureLimit:
             self._failures[key] = recent
             return 0.0
 
-    def withdrawn(self, key: Hashable) -> None:
-        """What was begun last is no failure."""
+    def withdraw(self, key: Hashable) -> None:
+        """The attempt that was begun last is no failure."""
         with self._lock:
             if recent := self._failures.get(key):
                 recent.pop()
 
-    def succeeded(self, key: Hashable) -> None:
-        """Forgets the failures of this key."""
+    def forget(self, key: Hashable) -> None:
+        """Forgets the failures of this key, as after a success."""
         with self._lock:
             self._failures.pop(key, None)
 

@@ -12,6 +12,7 @@ from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Admin, Operator, begin_session
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.navigation import NavEntry
+from inspector.web.passwords import TooManyFailuresError
 
 NAV = NavEntry("/accounts", "Accounts", Role.ADMIN)
 router = APIRouter(include_in_schema=False)
@@ -95,18 +96,7 @@ def revoke_token(
 @router.get("/account")
 def show_account(request: Request, desk: DeskDep, _user: Operator) -> Response:
     """One's own."""
-    return desk.page(request, "account.html", fault=None, told=None)
-
-
-def _is_present(desk: Desk, name: str, password: str) -> bool:
-    """Whether it is the password; then, and where nobody can tell, the attempt that was begun is no failure."""
-    failed = False
-    try:
-        failed = desk.accounts.verify(name, password) is None
-    finally:
-        if not failed:
-            desk.failures_by_name.withdrawn(name.casefold())
-    return not failed
+    return desk.page(request, "account.html", fault=None)
 
 
 @router.post("/account")
@@ -115,19 +105,19 @@ def set_password(
 ) -> Response:
     """Another password; all other sessions of this account end."""
     fault = None
-    if desk.failures_by_name.begin(user.name.casefold()) > 0:
-        fault = "Too many wrong passwords. Try again in a few minutes."
-    elif not _is_present(desk, user.name, present):
-        fault = "The present password is wrong."
-    elif password != again:
-        fault = "The two new passwords differ."
-    else:
-        try:
+    try:
+        if desk.passwords.check(user.name, present) is None:
+            fault = "The present password is wrong."
+        elif password != again:
+            fault = "The two new passwords differ."
+        else:
             desk.accounts.set_password(user.name, password)
-        except UsageError as error:
-            fault = str(error)
+    except TooManyFailuresError:
+        fault = "Too many wrong passwords. Try again in a few minutes."
+    except UsageError as error:
+        fault = str(error)
     if fault is not None:
-        return desk.page(request, "account.html", status=400, fault=fault, told=None)
+        return desk.page(request, "account.html", status=400, fault=fault)
     answer = RedirectResponse("/", status_code=303)
     begin_session(desk, answer, user.name)
     return answer

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from inspector.errors import StoreError
 from inspector.store import Account
 from inspector.web.access import Operator, begin_session, end_session, present_user
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.passwords import TooManyFailuresError
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,27 +33,17 @@ def login(
     password: Annotated[str, Form(max_length=1000)],
     next: Annotated[str, Form()] = "/",
 ) -> Response:
-    """Checks name and password; after several failures of a name or an address both have to wait."""
-    address = request.client.host if request.client else ""
-    wait_s = desk.failures_by_address.begin(address)
-    if wait_s == 0 and (wait_s := desk.failures_by_name.begin(name.casefold())) > 0:
-        desk.failures_by_address.withdrawn(address)
-    if wait_s > 0:
-        fault = f"Too many failed logins. Try again in {_minutes(wait_s)}."
-        answer = desk.page(request, "login.html", status=429, name=name, next=own_path(next), fault=fault)
-        answer.headers["retry-after"] = str(math.ceil(wait_s))
-        return answer
+    """Checks name and password; after several failures the name, or the address, has to wait."""
     try:
-        account = desk.accounts.verify(name, password)
-    except StoreError:
-        desk.failures_by_name.withdrawn(name.casefold())
-        desk.failures_by_address.withdrawn(address)
-        raise
+        account = desk.passwords.check(name, password, address=request.client.host if request.client else "")
+    except TooManyFailuresError as error:
+        fault = f"Too many failed logins. Try again in {_minutes(error.wait_s)}."
+        answer = desk.page(request, "login.html", status=429, name=name, next=own_path(next), fault=fault)
+        answer.headers["retry-after"] = str(math.ceil(error.wait_s))
+        return answer
     if account is None:
         fault = "Name or password is wrong."
         return desk.page(request, "login.html", status=401, name=name, next=own_path(next), fault=fault)
-    desk.failures_by_name.succeeded(name.casefold())
-    desk.failures_by_address.withdrawn(address)
     return logged_in(desk, account, own_path(next))
 
 
