@@ -11,9 +11,11 @@ from inspector.store.ledger import Entry, Known, Ledger
 from inspector.store.outbox import Outbox, Waiting
 from inspector.store.promotions import Promotion, Promotions
 from inspector.store.quarantine import Quarantine
-from inspector.store.queue import Counts, Cursor, Page, QueueFilter, ReviewQueue, ShiftHours
+from inspector.store.queue import Counts, Cursor, Page, ReviewQueue
+from inspector.store.queue_filter import QueueFilter, ShiftHours
 from inspector.store.retention import Freed, Policy, Retention
-from inspector.store.reviews import BatchResult, ReviewError, ReviewRow, Reviews, StaleError, UnknownFrameError
+from inspector.store.review_row import ReviewRow
+from inspector.store.reviews import BatchResult, ReviewError, Reviews, StaleError, UnknownFrameError
 from inspector.store.tally import Recorded, Tally
 
 __all__ = [

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Engine, Table, false, select
+from sqlalchemy import Column, ColumnElement, Engine, Table, select
 
-from inspector.store.database import legible, store_errors
-from inspector.store.reviews import ReviewRow
+from inspector.store.database import equals, store_errors
+from inspector.store.review_row import ReviewRow
 from inspector.store.tables import promotions, reviews
 
 
@@ -66,7 +66,7 @@ class Audit:
         terms: list[ColumnElement[bool]] = []
         for column, value in ((who, filters.who), (table.c.station, filters.station)):
             if value is not None:
-                terms.append(column == value if legible(value) else false())
+                terms.append(equals(column, value))
         if filters.action is not None:
             terms.append(table.c.action == filters.action)
         if filters.since is not None:

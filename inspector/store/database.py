@@ -10,7 +10,7 @@ from sqlite3 import Connection as SqliteConnection
 from sqlite3 import OperationalError as SqliteError
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, ColumnElement, Connection, Engine, create_engine, event, false, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -126,6 +126,11 @@ def sqlite_file(url: URL) -> Path | None:
 def legible(text: str) -> bool:
     """Whether a database can hold this text: what it cannot hold is not in it either."""
     return not _ILLEGIBLE.search(text)
+
+
+def equals(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Whether a column has this text; never, where a database cannot hold it."""
+    return column == text if legible(text) else false()
 
 
 @contextmanager

@@ -3,106 +3,22 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any, Literal, Self
+from datetime import UTC, datetime
+from typing import Any, Self
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    FunctionElement,
-    Select,
-    and_,
-    bindparam,
-    extract,
-    false,
-    func,
-    or_,
-    select,
-    tuple_,
-)
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, func, select, tuple_
 
 from inspector.errors import UsageError
-from inspector.store.database import legible, store_errors
+from inspector.store.database import equals, store_errors
 from inspector.store.frame_row import COLUMNS, MAX_ID, FrameRow
-from inspector.store.tables import frames, queued, reviewed, reviews, unreviewed
-
-Order = Literal["worst", "newest"]
-State = Literal["open", "done", "all"]
+from inspector.store.queue_filter import Order, QueueFilter, conditions
+from inspector.store.tables import frames, queued, reviews, unreviewed
 
 MAX_COUNT = 10_000
 """Where counting the frames of a filter stops."""
 
-_SHIFT_DAYS = 92
-"""How far back a shift is looked for, when nothing says since when."""
-
-_LOOK_AHEAD = timedelta(days=3660)
-"""No frame arrived later than that from now, whatever its clock: a shift is not looked for in all years to come."""
-
 _BY_ID = select(*COLUMNS).where(frames.c.id.in_(bindparam("ids", expanding=True)))
 _KEYS = {"worst": frames.c.score_ratio, "newest": frames.c.received_at}
-
-
-@dataclass(frozen=True, slots=True)
-class ShiftHours:
-    """A shift by its times of day in a zone; one that ends before it begins ends on the next day."""
-
-    begin: time
-    end: time
-    zone: tzinfo
-
-    def courses(self, since: datetime, until: datetime) -> list[tuple[datetime, datetime, int, int]]:
-        """Between two moments, the times over which its hours are the same in UTC, as they are until the clocks change:
-        (from, to, begin, end), begin and end in minutes of the day.
-        """
-        day, last = since.astimezone(self.zone).date() - timedelta(days=1), until.astimezone(self.zone).date()
-        found: list[tuple[datetime, datetime, int, int]] = []
-        while day <= last:
-            begin, end = self._on(day)
-            # A long shift has every minute of the day where clocks go back: 25 hours from 4:00 end at 5:00.
-            whole = end - begin >= timedelta(days=1)
-            hours = (0, 24 * 60) if whole else (_minute(begin), _minute(end))
-            if found and found[-1][2:] == hours:
-                found[-1] = (found[-1][0], end, *hours)
-            else:
-                found.append((begin, end, *hours))
-            day += timedelta(days=1)
-        return found
-
-    def _on(self, day: date) -> tuple[datetime, datetime]:
-        end_day = day if self.begin < self.end else day + timedelta(days=1)
-        return (
-            datetime.combine(day, self.begin, self.zone).astimezone(UTC),
-            datetime.combine(end_day, self.end, self.zone).astimezone(UTC),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class QueueFilter:
-    """Which frames of the queue, and in which order; None does not ask.
-
-    since, until: of the arrival, [since, until). shift: its hours; without `since`, of the last 92 days. lot, part,
-    reviewer, defect_type, station: exact. bank: its id or digest. score_min, score_max: image scores, both included.
-    state: open, nobody decided; done, somebody did.
-    """
-
-    station: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    shift: ShiftHours | None = None
-    lot: str | None = None
-    part: str | None = None
-    score_min: float | None = None
-    score_max: float | None = None
-    decision: str | None = None
-    disposition: str | None = None
-    defect_type: str | None = None
-    reviewer: str | None = None
-    bank: str | None = None
-    order: Order = "worst"
-    state: State = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,25 +80,6 @@ class Counts:
         return self.matching >= MAX_COUNT
 
 
-class _Passing(FunctionElement[str]):
-    """A column that is asked for while an index is read in its order, and no reason to choose another index.
-
-    SQLite knows no figures of its tables: it takes any index that begins with such a column, and sorts what it finds.
-    """
-
-    inherit_cache = True
-
-
-@compiles(_Passing)
-def _plain(element: _Passing, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses.clauses[0], **options)
-
-
-@compiles(_Passing, "sqlite")
-def _with_plus(element: _Passing, compiler: SQLCompiler, **options: Any) -> str:
-    return f"+{compiler.process(element.clauses.clauses[0], **options)}"
-
-
 class ReviewQueue:
     """Reads the queue. Pages go on from a place, not from a number, so each costs the same.
 
@@ -208,12 +105,11 @@ class ReviewQueue:
         shown = rows[:limit]
         if back:
             shown.reverse()
-        first, last = (
-            (Cursor.of(shown[0], filters.order), Cursor.of(shown[-1], filters.order)) if shown else (None,) * 2
-        )
-        return Page(
-            tuple(shown), next=last if more or back else None, previous=first if place and (more or not back) else None
-        )
+        if not shown:
+            return Page((), None, None)
+        first, last = Cursor.of(shown[0], filters.order), Cursor.of(shown[-1], filters.order)
+        has_previous = place is not None and (more or not back)
+        return Page(tuple(shown), next=last if more or back else None, previous=first if has_previous else None)
 
     def walk(self, filters: QueueFilter, part: int = 500) -> Iterator[FrameRow]:
         """All frames of a filter in order, `part` of them at a time: each part is read when the one before is used up.
@@ -263,9 +159,7 @@ class ReviewQueue:
         Raises:
             StoreError: the database cannot be read.
         """
-        if not legible(part):
-            return []
-        query = select(*COLUMNS).where(frames.c.outcome == "verdict", frames.c.part_id == part)
+        query = select(*COLUMNS).where(frames.c.outcome == "verdict", equals(frames.c.part_id, part))
         if before is not None:
             query = query.where(frames.c.id < before)
         return self._read(query.order_by(frames.c.id.desc()).limit(limit))
@@ -277,7 +171,7 @@ class ReviewQueue:
             StoreError: the database cannot be read.
         """
         with store_errors("queue"), self._engine.connect() as connection:
-            matching = sum(_count(connection, terms) for terms in _terms(filters))
+            matching = sum(_count(connection, terms) for terms in conditions(filters))
             return Counts(min(matching, MAX_COUNT), _open_counts(connection))
 
     def open_counts(self) -> dict[str, int]:
@@ -310,7 +204,7 @@ class ReviewQueue:
             beyond = [tuple_(*by) > here if back else tuple_(*by) < here]
         places = select(*by).order_by(*(c.asc() if back else c.desc() for c in by)).limit(limit)
         with store_errors("queue"), self._engine.connect() as connection:
-            found = [row for terms in _terms(filters) for row in connection.execute(places.where(*terms, *beyond))]
+            found = [row for terms in conditions(filters) for row in connection.execute(places.where(*terms, *beyond))]
             found.sort(key=tuple, reverse=not back)
             ids = [row[1] for row in found[:limit]]
             rows = {row.id: row for row in map(FrameRow.of, connection.execute(_BY_ID, {"ids": ids}))}
@@ -330,59 +224,3 @@ def _count(connection: Connection, terms: Sequence[ColumnElement[bool]]) -> int:
 def _open_counts(connection: Connection) -> dict[str, int]:
     query = select(frames.c.station, func.count()).where(unreviewed).group_by(frames.c.station)
     return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def _terms(filters: QueueFilter) -> list[list[ColumnElement[bool]]]:
-    """Of each of the disjoint sets that the filter asks for, the terms of its frames."""
-    asked = _asked(filters)
-    sets = {"open": [unreviewed], "done": [reviewed], "all": [unreviewed, reviewed]}
-    said = (filters.disposition, filters.defect_type, filters.reviewer)
-    if filters.state == "all" and any(value is not None for value in said):
-        return [[reviewed, *asked]]
-    return [[which, *asked] for which in sets[filters.state]]
-
-
-def _asked(filters: QueueFilter) -> list[ColumnElement[bool]]:
-    terms: list[ColumnElement[bool]] = []
-    for column, value in (
-        (frames.c.lot, filters.lot),
-        (frames.c.part_id, filters.part),
-        (_Passing(frames.c.station), filters.station),
-        (_Passing(frames.c.word), filters.decision),
-        (_Passing(frames.c.disposition), filters.disposition),
-        (_Passing(frames.c.defect_type), filters.defect_type),
-        (_Passing(frames.c.reviewer), filters.reviewer),
-    ):
-        if value is not None:
-            terms.append(column == value if legible(value) else false())
-    if filters.bank is not None and not legible(filters.bank):
-        terms.append(false())
-    elif filters.bank is not None:
-        terms.append(or_(_Passing(frames.c.bank_id) == filters.bank, _Passing(frames.c.bank_digest) == filters.bank))
-    if filters.score_min is not None:
-        terms.append(frames.c.score >= filters.score_min)
-    if filters.score_max is not None:
-        terms.append(frames.c.score <= filters.score_max)
-    since = filters.since
-    if filters.shift is not None:
-        now = datetime.now(UTC)
-        until = min(filters.until or now, now + _LOOK_AHEAD)
-        since = since or until - timedelta(days=_SHIFT_DAYS)
-        terms.append(or_(false(), *(_in_course(*course) for course in filters.shift.courses(since, until))))
-    if since is not None:
-        terms.append(frames.c.received_at >= since)
-    if filters.until is not None:
-        terms.append(frames.c.received_at < filters.until)
-    return terms
-
-
-def _in_course(since: datetime, until: datetime, begin: int, end: int) -> ColumnElement[bool]:
-    """Arrived in that time, and at a minute of the day from begin to end, which may be the next day's, in UTC."""
-    arrived = frames.c.received_at
-    minute = extract("hour", arrived) * 60 + extract("minute", arrived)
-    hours = and_(minute >= begin, minute < end) if begin < end else or_(minute >= begin, minute < end)
-    return and_(arrived >= since, arrived < until, hours)
-
-
-def _minute(moment: datetime) -> int:
-    return moment.hour * 60 + moment.minute

@@ -2,27 +2,27 @@
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from inspector.errors import InspectorError
 from inspector.store.database import in_turn, legible, store_errors, writing
 from inspector.store.frame_row import COLUMNS, MAX_ID, Disposition, FrameRow, score_ratio
+from inspector.store.review_row import Action, ReviewRow, standing
 from inspector.store.tables import frames, reviews
 
-Action = Literal["dispose", "undo", "escape"]
-
 _MOST_TOGETHER = 100
-_WRITE_LOCK = 0x72657673
-""" "revs": who writes what was said in PostgreSQL holds this advisory lock, so that ids rise in the order of commits:
-who counts from the last id on would pass over one that came in later. SQLite has one writer anyway."""
-
 """Dispositions in one transaction: the line's own writer waits meanwhile."""
+
+_WRITE_LOCK = 0x72657673
+""" "revs": the advisory lock under which PostgreSQL writes reviews, so that their ids rise in the order of commits.
+Otherwise `since`, which goes on from the last id it saw, would pass over a row with a lower id that is committed later.
+"""
 
 MAX_NOTE = 2000
 """Characters of a note, at most."""
@@ -53,32 +53,6 @@ class StaleError(ReviewError):
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewRow:
-    """One row of the audit; the columns of store.tables.reviews."""
-
-    id: int
-    frame: int
-    station: str
-    frame_id: str
-    at: datetime
-    reviewer: str
-    action: Action
-    from_disposition: Disposition | None
-    from_type: str | None
-    to_disposition: Disposition | None
-    to_type: str | None
-    version: int
-    decision: str
-    score: float | None
-    threshold_ok: float | None
-    threshold_ng: float | None
-    bank_id: str | None
-    bank_digest: str | None
-    note: str | None
-    batch: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class BatchResult:
     """What became of a batch. stale: left as others decided. unknown: ids without a verdict."""
 
@@ -90,7 +64,7 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a frame is said to be."""
+    """What a frame is said to be, by whom and when; nothing where it waits."""
 
     disposition: Disposition | None = None
     defect_type: str | None = None
@@ -100,7 +74,7 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What is to be written."""
+    """What is done and by whom, as the audit has it."""
 
     action: Action
     reviewer: str
@@ -114,16 +88,7 @@ _FRAMES = (
     .where(frames.c.id.in_(bindparam("ids", expanding=True)), frames.c.outcome == "verdict")
     .with_for_update()
 )
-_UPDATE = (
-    update(frames)
-    .where(frames.c.id == bindparam("of_id"))
-    .values(
-        {
-            name: bindparam(f"new_{name}")
-            for name in ("disposition", "defect_type", "reviewer", "reviewed_at", "version", "queued", "score_ratio")
-        }
-    )
-)
+_UPDATE = update(frames).where(frames.c.id == bindparam("of_id"))
 _HISTORY = select(reviews).where(reviews.c.frame == bindparam("of_frame")).order_by(reviews.c.version)
 _IN_BATCH = select(reviews.c.frame, reviews.c.version).where(reviews.c.batch == bindparam("of_batch"))
 
@@ -147,36 +112,30 @@ class Reviews:
         version: int,
         defect_type: str | None = None,
         note: str | None = None,
-        batch: str | None = None,
-        action: Literal["dispose", "escape"] = "dispose",
     ) -> FrameRow:
-        """Decides one frame; returns it as it is now. `to` a defect, `defect_type` may say which. note: in one's own
-        words, at most MAX_NOTE characters; blanks around it are dropped.
+        """Decides one frame; returns it as it is now. defect_type: with a defect, which. note: in one's own words, at
+        most MAX_NOTE characters; blanks around it are dropped.
 
         Raises:
             StaleError: the frame has another version.
             UnknownFrameError: no frame with a verdict has this id.
-            ReviewError: the words are not allowed, or the frame cannot be an escape.
+            ReviewError: the words are not allowed.
             StoreError: nothing was written.
         """
         note = _check(to, defect_type, reviewer, note)
-        said = _Said(action, reviewer, datetime.now(UTC), note, batch)
-        result = self._dispose([(frame, version)], _State(to, defect_type, reviewer, said.at), said)
-        return _only(result, frame)
+        said = _Said("dispose", reviewer, datetime.now(UTC), note)
+        return _only(self._dispose([(frame, version)], _State(to, defect_type, reviewer, said.at), said), frame)
 
     def escape(
         self, frame: int, *, reviewer: str, version: int, defect_type: str | None = None, note: str | None = None
     ) -> FrameRow:
-        """A frame that passed as ok was a defect, as somebody found out later. Raises as `dispose`."""
-        return self.dispose(
-            frame,
-            to="defect",
-            defect_type=defect_type,
-            reviewer=reviewer,
-            version=version,
-            note=note,
-            action="escape",
-        )
+        """A frame that passed as ok was a defect, as somebody found out later.
+
+        Raises as `dispose`, and ReviewError for a frame that did not pass.
+        """
+        note = _check("defect", defect_type, reviewer, note)
+        said = _Said("escape", reviewer, datetime.now(UTC), note)
+        return _only(self._dispose([(frame, version)], _State("defect", defect_type, reviewer, said.at), said), frame)
 
     def dispose_many(
         self,
@@ -289,15 +248,15 @@ class Reviews:
         with store_errors("reviews"), writing(self._engine) as connection:
             for row, version in _locked(connection, selection, result):
                 history = _history(connection, row.id)
-                holds = _holding(history)
+                stands = standing(history)
                 if row.version != version and _repeats(history, version, said):
                     result.done.append(row)
-                elif row.version != version or (holds and holds[-1].reviewer != said.reviewer):
+                elif row.version != version or (stands and stands[-1].reviewer != said.reviewer):
                     result.stale.append(_stale(row, history))
-                elif not holds:
+                elif not stands:
                     raise ReviewError(f"frame {row.id}: has no disposition to take back")
                 else:
-                    changes.append((row, _state(holds[-2]) if len(holds) > 1 else _State()))
+                    changes.append((row, _state(stands[-2]) if len(stands) > 1 else _State()))
             result.done.extend(_write(connection, changes, said))
         return result
 
@@ -317,21 +276,21 @@ def _locked(
 def _write(connection: Connection, changes: Sequence[tuple[FrameRow, _State]], said: _Said) -> list[FrameRow]:
     if not changes:
         return []
-    after = [_after(row, state) for row, state in changes]
     in_turn(connection, _WRITE_LOCK)
-    connection.execute(_UPDATE, [{f"new_{k}": v for k, v in new.items()} | {"of_id": row.id} for row, new in after])
-    connection.execute(insert(reviews), [_audit(row, new, said) for row, new in after])
-    ids = [row.id for row, _ in after]
+    connection.execute(_UPDATE, [{"of_id": row.id, **_columns(row, state)} for row, state in changes])
+    connection.execute(insert(reviews), [_audit(row, state, said) for row, state in changes])
+    ids = [row.id for row, _ in changes]
     rows = {row.id: row for row in map(FrameRow.of, connection.execute(_FRAMES, {"ids": ids}))}
     return [rows[frame] for frame in ids]
 
 
-def _after(row: FrameRow, state: _State) -> tuple[FrameRow, dict[str, Any]]:
+def _columns(row: FrameRow, state: _State) -> dict[str, Any]:
+    """What changes in the row of a frame that is now said to be this."""
     asked = row.word != "ok" or row.sampled
     ratio = row.score_ratio
     if ratio is None and row.score is not None:
         ratio = score_ratio(row.score, row.thresholds[1])
-    return row, {
+    return {
         "disposition": state.disposition,
         "defect_type": state.defect_type,
         "reviewer": state.reviewer,
@@ -342,7 +301,8 @@ def _after(row: FrameRow, state: _State) -> tuple[FrameRow, dict[str, Any]]:
     }
 
 
-def _audit(row: FrameRow, new: Mapping[str, Any], said: _Said) -> dict[str, Any]:
+def _audit(row: FrameRow, state: _State, said: _Said) -> dict[str, Any]:
+    """The row of the audit. row: the frame as it was before."""
     ok, ng = row.thresholds
     return {
         "frame": row.id,
@@ -353,9 +313,9 @@ def _audit(row: FrameRow, new: Mapping[str, Any], said: _Said) -> dict[str, Any]
         "action": said.action,
         "from_disposition": row.disposition,
         "from_type": row.defect_type,
-        "to_disposition": new["disposition"],
-        "to_type": new["defect_type"],
-        "version": new["version"],
+        "to_disposition": state.disposition,
+        "to_type": state.defect_type,
+        "version": row.version + 1,
         "decision": row.word,
         "score": row.score,
         "threshold_ok": ok,
@@ -369,17 +329,6 @@ def _audit(row: FrameRow, new: Mapping[str, Any], said: _Said) -> dict[str, Any]
 
 def _history(connection: Connection, frame: int) -> list[ReviewRow]:
     return [ReviewRow(*row) for row in connection.execute(_HISTORY, {"of_frame": frame})]
-
-
-def _holding(history: Sequence[ReviewRow]) -> list[ReviewRow]:
-    """What was said and not taken back; the last of it holds."""
-    holds: list[ReviewRow] = []
-    for row in history:
-        if row.action == "undo":
-            holds.pop()
-        else:
-            holds.append(row)
-    return holds
 
 
 def _state(said: ReviewRow) -> _State:

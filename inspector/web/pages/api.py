@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from inspector.store import BatchResult, Cursor, Disposition, FrameRow, StaleError
+from inspector.store import BatchResult, Cursor, Disposition
 from inspector.store.reviews import MAX_NOTE
 from inspector.web import documents
 from inspector.web.access import Operator
@@ -118,12 +118,7 @@ def dispose(desk: DeskDep, user: Operator, frame: int, said: Decision) -> dict[s
 def undo(desk: DeskDep, user: Operator, frame: int, seen: Version) -> dict[str, Any]:
     """What was said before holds again. Safe to repeat."""
     _meant(desk, frame, seen)
-    try:
-        return documents.frame(desk.reviews.undo(frame, reviewer=user.name, version=seen.version))
-    except StaleError:
-        if (row := _undone_before(desk, frame, user.name, seen.version)) is None:
-            raise
-        return documents.frame(row)
+    return documents.frame(desk.reviews.undo(frame, reviewer=user.name, version=seen.version))
 
 
 @router.post("/frames/{frame}/escape", summary="Enter an escape")
@@ -178,13 +173,6 @@ def _others(desk: Desk, seen: list[Seen]) -> set[int]:
     named = {one.id: one.result_id for one in seen if one.result_id is not None}
     known = desk.queue.result_ids(named) if named else {}
     return {frame for frame, result_id in named.items() if known.get(frame, result_id) != result_id}
-
-
-def _undone_before(desk: Desk, frame: int, reviewer: str, version: int) -> FrameRow | None:
-    """The frame, where this very undo was done before and only its answer was lost."""
-    last = desk.reviews.history(frame)[-1:]
-    same = last and (last[0].action, last[0].reviewer, last[0].version) == ("undo", reviewer, version + 1)
-    return desk.queue.frame(frame) if same else None
 
 
 def _batch(result: BatchResult) -> dict[str, Any]:
