@@ -1,23 +1,20 @@
-"""Accounts, sessions, links and tokens on a real SQLite and a real PostgreSQL."""
+"""Accounts and the first start, on a real SQLite and a real PostgreSQL."""
 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from statistics import median
 from threading import Lock
 from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import Engine, select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, select, text
 
 from inspector.errors import UsageError
-from inspector.store import AccountError, Accounts, ConflictError, Role
-from inspector.store import accounts as module
-from inspector.store.tables import metadata, sessions
+from inspector.store import AccountError, Accounts, ConflictError, Role, Sessions, Setup, Tokens
+from inspector.store.tables import metadata
 
 PASSWORD = "correct horse"
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -42,9 +39,10 @@ def test_the_right_password_and_no_other(accounts: Accounts, ann: str) -> None:
         assert accounts.verify(name, password) is None
 
 
-def test_nothing_secret_is_in_the_database(accounts: Accounts, database: Engine, ann: str) -> None:
-    secrets = [PASSWORD, accounts.begin_session(ann, 8), accounts.begin_link(ann, 1)]
-    secrets.append(accounts.create_token("mes", ann, Role.OPERATOR))
+def test_nothing_secret_is_in_the_database(database: Engine, ann: str) -> None:
+    sessions = Sessions(database)
+    secrets = [PASSWORD, sessions.begin(ann, 8), sessions.begin_link(ann, 1)]
+    secrets.append(Tokens(database).create("mes", ann, Role.OPERATOR))
     with database.connect() as connection:
         held = str([connection.execute(select(table)).all() for table in metadata.sorted_tables])
         (hashed,) = connection.execute(text("SELECT password_hash FROM accounts")).one()
@@ -103,117 +101,49 @@ def test_roles_cover_those_below() -> None:
 
 
 def test_the_first_admin_needs_the_code_and_is_the_only_first(accounts: Accounts) -> None:
-    old = accounts.begin_setup()
-    code = accounts.begin_setup()
+    setup = Setup(accounts)
+    old = setup.begin()
+    code = setup.begin()
     assert old is not None
     assert code is not None
-    assert not accounts.may_set_up(old)
-    assert accounts.may_set_up(code)
+    assert not setup.accepts(old)
+    assert setup.accepts(code)
     for wrong in (old, "", code[:-1]):
         with pytest.raises(AccountError, match="not valid any more"):
-            accounts.finish_setup(wrong, "eve", PASSWORD)
+            setup.finish(wrong, "eve", PASSWORD)
     with pytest.raises(UsageError):
-        accounts.finish_setup(code, "eve", "short")
-    assert accounts.finish_setup(code, "eve", PASSWORD).role is Role.ADMIN
-    assert accounts.begin_setup() is None
+        setup.finish(code, "eve", "short")
+    assert setup.finish(code, "eve", PASSWORD).role is Role.ADMIN
+    assert setup.begin() is None
     with pytest.raises(AccountError, match="not valid any more"):
-        accounts.finish_setup(code, "mallory", PASSWORD)
+        setup.finish(code, "mallory", PASSWORD)
 
 
 def test_of_two_that_set_up_together_one_does(database: Engine) -> None:
-    pages = [Accounts(database, QUICK) for _ in range(4)]
-    codes = [page.begin_setup() or "" for page in pages]
+    pages = [Setup(Accounts(database, QUICK)) for _ in range(4)]
+    codes = [page.begin() or "" for page in pages]
 
     def finish(number: int) -> str | None:
         try:
-            return pages[number].finish_setup(codes[number], f"admin{number}", PASSWORD).name
+            return pages[number].finish(codes[number], f"admin{number}", PASSWORD).name
         except AccountError:
             return None
 
     with ThreadPoolExecutor(4) as pool:
         made = [name for name in pool.map(finish, range(4)) if name]
-    assert [account.name for account in pages[0].all()] == made
+    assert [account.name for account in Accounts(database, QUICK).all()] == made
     assert len(made) == 1
 
 
-def test_a_session_ends(accounts: Accounts, database: Engine, ann: str) -> None:
-    def aged(**changes: object) -> str:
-        cookie = accounts.begin_session(ann, 8)
-        with database.begin() as connection:
-            connection.execute(update(sessions).values(changes))
-        return cookie
-
-    now = datetime.now(UTC)
-    cookie = accounts.begin_session(ann, 8)
-    found = accounts.session(cookie)
-    assert found is not None
-    assert found.name == ann
-    accounts.end_session(cookie)
-    assert accounts.session(cookie) is None
-    assert accounts.session(aged(expires_at=now - timedelta(seconds=1))) is None
-    assert accounts.session(aged(seen_at=now - module.IDLE - timedelta(seconds=1))) is None
-    assert accounts.session(accounts.begin_session(ann, 0)) is None
-    assert accounts.session("") is None
-    before = now - module.IDLE + timedelta(minutes=5)
-    used = aged(seen_at=before)
-    assert accounts.session(used, used=False) is not None
-    with database.connect() as connection:
-        assert max(connection.execute(select(sessions.c.seen_at)).scalars()) == before
-    assert accounts.session(used) is not None
-    with database.connect() as connection:
-        assert max(connection.execute(select(sessions.c.seen_at)).scalars()) >= now
-
-
-def test_a_database_that_cannot_be_written_logs_nobody_out(
-    accounts: Accounts, database: Engine, ann: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    cookie = accounts.begin_session(ann, 8)
-    with database.begin() as connection:
-        connection.execute(update(sessions).values(seen_at=datetime.now(UTC) - timedelta(minutes=5)))
-        refusal = (
-            "CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'full'); END"
-            if database.dialect.name == "sqlite"
-            else "CREATE TRIGGER broken BEFORE UPDATE ON sessions EXECUTE FUNCTION inspector_append_only()"
-        )
-        connection.execute(text(refusal))
-    with pytest.raises(DBAPIError), database.begin() as connection:
-        connection.execute(update(sessions).values(seen_at=datetime.now(UTC)))
-    assert accounts.session(cookie) is not None
-    assert "session not touched" in caplog.text
-
-
-def test_a_link_logs_in_once_and_is_no_cookie(accounts: Accounts, ann: str) -> None:
-    code = accounts.begin_link(ann, 1)
-    assert accounts.session(code) is None
-    assert accounts.session(f"link:{code}") is None
-    redeemed = accounts.redeem_link(code)
-    assert redeemed is not None
-    assert redeemed.name == ann
-    assert accounts.redeem_link(code) is None
-    assert accounts.redeem_link(accounts.begin_link(ann, 0)) is None
-    assert accounts.redeem_link(accounts.begin_session(ann, 1)) is None
-
-
 def test_whoever_is_disabled_is_out_at_once(accounts: Accounts, ann: str) -> None:
-    cookie, code = accounts.begin_session(ann, 8), accounts.begin_link(ann, 8)
-    bearer = accounts.create_token("mes", ann, Role.OPERATOR)
     accounts.disable(ann)
     assert accounts.verify(ann, PASSWORD) is None
-    assert accounts.session(cookie) is None
-    assert accounts.redeem_link(code) is None
-    assert accounts.token(bearer) is None
-    for refused in (lambda: accounts.begin_session(ann, 8), lambda: accounts.create_token("x", ann, Role.OPERATOR)):
-        with pytest.raises(AccountError, match="is disabled"):
-            refused()
     accounts.enable(ann)
     assert accounts.verify(ann, PASSWORD) is not None
-    assert accounts.token(bearer) is None
 
 
-def test_another_password_ends_the_sessions(accounts: Accounts, ann: str) -> None:
-    cookie = accounts.begin_session(ann, 8)
+def test_another_password_takes_the_place_of_the_old_one(accounts: Accounts, ann: str) -> None:
     accounts.set_password(ann, "battery staple")
-    assert accounts.session(cookie) is None
     assert accounts.verify(ann, PASSWORD) is None
     assert accounts.verify(ann, "battery staple") is not None
 
@@ -229,36 +159,10 @@ def test_the_last_admin_remains(accounts: Accounts, ann: str) -> None:
         accounts.disable(ann)
 
 
-def test_a_token_may_what_it_says_and_no_more_than_its_account(accounts: Accounts, ann: str) -> None:
-    accounts.set_role(ann, Role.ENGINEER)
-    with pytest.raises(AccountError, match="expected at most engineer"):
-        accounts.create_token("mes", ann, Role.ADMIN)
-    bearer = accounts.create_token("mes", ann, Role.ENGINEER)
-    limited = accounts.create_token("board", ann, Role.OPERATOR, datetime.now(UTC) + timedelta(hours=1))
-    expired = accounts.create_token("old", ann, Role.OPERATOR, datetime.now(UTC) - timedelta(seconds=1))
-
-    def role(of: str) -> Role | None:
-        found = accounts.token(of)
-        return None if found is None else found[1]
-
-    assert [role(of) for of in (bearer, limited, expired, "insp_x")] == [Role.ENGINEER, Role.OPERATOR, None, None]
-    accounts.set_role(ann, Role.OPERATOR)
-    assert role(bearer) is Role.OPERATOR
-    listed = accounts.tokens()
-    assert [(token.name, token.account) for token in listed] == [("old", ann), ("board", ann), ("mes", ann)]
-    accounts.revoke_token(listed[1].id)
-    assert role(limited) is None
-    assert accounts.tokens()[1].revoked_at is not None
-
-
 @pytest.mark.parametrize("text", ["a\x00b", "\ud800", "x" * 10_000, "'; DROP TABLE accounts; --", ""])
 def test_whatever_is_typed_is_only_wrong(text: str, accounts: Accounts, ann: str) -> None:
     assert accounts.verify(text, PASSWORD) is None
     assert accounts.verify(ann, text) is None
-    assert accounts.by_name(text) is None
-    assert accounts.session(text) is None
-    assert accounts.token(text) is None
-    assert accounts.redeem_link(text) is None
     with pytest.raises(AccountError, match="is not there"):
         accounts.set_role(text, Role.ADMIN)
 
@@ -269,9 +173,6 @@ def test_what_is_not_there_is_told(accounts: Accounts) -> None:
         lambda: accounts.set_password("nobody", PASSWORD),
         lambda: accounts.disable("nobody"),
         lambda: accounts.enable("nobody"),
-        lambda: accounts.begin_session("nobody", 1),
-        lambda: accounts.create_token("t", "nobody", Role.OPERATOR),
-        lambda: accounts.revoke_token(7),
     ]
     for change in changes:
         with pytest.raises(AccountError, match="is not there"):

@@ -9,7 +9,7 @@ from inspector.demo.machine import DemoError
 from inspector.demo.port import listens
 from inspector.leash import last_words
 from inspector.settings import load
-from inspector.store import Accounts, Role, open_database
+from inspector.store import Accounts, Role, Sessions, open_database
 from inspector.web.server import address
 
 _NAME = "demo"
@@ -25,9 +25,8 @@ def prepare_page(config: Path) -> str:
     """
     settings = load(config)
     with open_database(settings.database_url) as engine:
-        accounts = Accounts(engine)
-        accounts.create(_NAME, secrets.token_urlsafe(32), Role.ADMIN)
-        code = accounts.begin_link(_NAME, _LINK_HOURS)
+        Accounts(engine).create(_NAME, secrets.token_urlsafe(32), Role.ADMIN)
+        code = Sessions(engine).begin_link(_NAME, _LINK_HOURS)
     return f"{address(settings.review, settings.review.port)}/enter?code={code}"
 
 

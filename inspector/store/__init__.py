@@ -1,6 +1,7 @@
 """What survives: the ledger and its outbox, quarantine and archive, what operators said, and who they are."""
 
-from inspector.store.accounts import Account, AccountError, Accounts, Role, Token
+from inspector.store.account import Account, AccountError, Role
+from inspector.store.accounts import Accounts
 from inspector.store.archive import Archive
 from inspector.store.audit import Audit, AuditFilter, PromotionRow
 from inspector.store.candidates import Candidate, Candidates
@@ -16,7 +17,10 @@ from inspector.store.queue_filter import QueueFilter, ShiftHours
 from inspector.store.retention import Freed, Policy, Retention
 from inspector.store.review_row import ReviewRow
 from inspector.store.reviews import BatchResult, ReviewError, Reviews, StaleError, UnknownFrameError
+from inspector.store.sessions import Sessions
+from inspector.store.setup import Setup
 from inspector.store.tally import Recorded, Tally
+from inspector.store.tokens import Token, Tokens
 
 __all__ = [
     "Account",
@@ -53,10 +57,13 @@ __all__ = [
     "ReviewRow",
     "Reviews",
     "Role",
+    "Sessions",
+    "Setup",
     "ShiftHours",
     "StaleError",
     "Tally",
     "Token",
+    "Tokens",
     "UnknownFrameError",
     "Waiting",
     "open_database",

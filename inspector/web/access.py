@@ -45,7 +45,7 @@ def begin_session(desk: Desk, response: Response, name: str) -> None:
     hours = desk.settings.review.session_hours
     response.set_cookie(
         cookie_name(desk.settings),
-        desk.accounts.begin_session(name, hours),
+        desk.sessions.begin(name, hours),
         max_age=int(hours * 3600),
         path="/",
         secure=desk.settings.review.secure,
@@ -58,7 +58,7 @@ def end_session(desk: Desk, request: Request, response: Response) -> None:
     """Logs out, on this side and in the browser."""
     cookie = request.cookies.get(cookie_name(desk.settings))
     if cookie is not None:
-        desk.accounts.end_session(cookie)
+        desk.sessions.end(cookie)
     response.delete_cookie(
         cookie_name(desk.settings), path="/", secure=desk.settings.review.secure, httponly=True, samesite="lax"
     )
@@ -89,10 +89,10 @@ def present_user(request: Request, desk: Desk) -> User | None:
     """
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and request.url.path.startswith(_API):
-        known = desk.accounts.token(bearer.strip())
+        known = desk.tokens.account(bearer.strip())
         return None if known is None else User(known[0].name, known[1], "")
     cookie = request.cookies.get(cookie_name(desk.settings))
-    account = None if cookie is None else desk.accounts.session(cookie, used=not _by_itself(request))
+    account = None if cookie is None else desk.sessions.account(cookie, used=not _by_itself(request))
     if cookie is None or account is None:
         return None
     return User(account.name, account.role, csrf_of(cookie))

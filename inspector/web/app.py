@@ -12,7 +12,18 @@ from starlette.staticfiles import StaticFiles
 from inspector import __version__
 from inspector.errors import InspectorError, StoreError
 from inspector.settings import Settings
-from inspector.store import Accounts, Archive, ReviewQueue, Reviews, StaleError, Tally, UnknownFrameError
+from inspector.store import (
+    Accounts,
+    Archive,
+    ReviewQueue,
+    Reviews,
+    Sessions,
+    Setup,
+    StaleError,
+    Tally,
+    Tokens,
+    UnknownFrameError,
+)
 from inspector.web.access import ForbiddenError, LoginNeededError
 from inspector.web.body import BodyLimit
 from inspector.web.desk import HERE, Desk, desk_of, open_templates
@@ -47,6 +58,9 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         settings=settings,
         engine=engine,
         accounts=accounts,
+        setup=Setup(accounts),
+        sessions=Sessions(engine),
+        tokens=Tokens(engine),
         passwords=Passwords(accounts),
         archive=archive,
         queue=queue,

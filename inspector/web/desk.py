@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from inspector import __version__
 from inspector.settings import Settings
-from inspector.store import Accounts, Archive, ReviewQueue, Reviews
+from inspector.store import Accounts, Archive, ReviewQueue, Reviews, Sessions, Setup, Tokens
 from inspector.store.reviews import MAX_NOTE
 from inspector.web.evidence import Evidence
 from inspector.web.filters import plant_time
@@ -59,6 +59,9 @@ class Desk:
     settings: Settings
     engine: Engine
     accounts: Accounts
+    setup: Setup
+    sessions: Sessions
+    tokens: Tokens
     passwords: Passwords
     archive: Archive
     queue: ReviewQueue

@@ -34,7 +34,7 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
         url = address(review, listener.getsockname()[1])
         say(f"review page {url}")
         desk: Desk = app.state.desk
-        if (code := desk.accounts.begin_setup()) is not None:
+        if (code := desk.setup.begin()) is not None:
             say(f"first start: make the first account at {url}/setup?code={code}")
         server = uvicorn.Server(_configuration(app, review))
         server.run(sockets=[listener])

@@ -21,7 +21,7 @@ from inspector import settings
 from inspector.contract import verdict_json
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
-from inspector.store import Accounts, Archive, Entry, Ledger, Reviews, Role, open_database
+from inspector.store import Accounts, Archive, Entry, Ledger, Reviews, Role, Sessions, Tokens, open_database
 from inspector.types import StationId, Verdict
 from inspector.web.app import create_app
 
@@ -41,6 +41,8 @@ class ReviewSite:
         self.settings = loaded
         self.engine = engine
         self.accounts = Accounts(engine)
+        self.sessions = Sessions(engine)
+        self.tokens = Tokens(engine)
         self.reviews = Reviews(engine)
         self.archive = Archive(loaded.data_dir / "frames")
         self._ledger = Ledger(engine)
@@ -146,7 +148,7 @@ def running_site(folder: Path, bank: Path, **review: Any) -> Iterator[ReviewSite
     with open_database(loaded.database_url) as engine:
         accounts = Accounts(engine)
         for name, role in (("olga", Role.OPERATOR), ("emil", Role.ENGINEER), ("ada", Role.ADMIN)):
-            if accounts.by_name(name) is None:
+            if name not in [account.name for account in accounts.all()]:
                 accounts.create(name, PASSWORD, role)
         server = uvicorn.Server(
             uvicorn.Config(create_app(loaded, engine), port=0, log_config=None, timeout_graceful_shutdown=1)

@@ -109,7 +109,7 @@ def test_no_page_has_inline_script_or_style(site: ReviewSite) -> None:
 
 
 def test_a_link_logs_in_once(site: ReviewSite) -> None:
-    code = site.accounts.begin_link("olga", 1)
+    code = site.sessions.begin_link("olga", 1)
     with site.client(None) as stranger:
         assert stranger.get("/enter", params={"code": code}).status_code == 303
         assert stranger.get("/api/v1/me").json()["name"] == "olga"
@@ -122,14 +122,14 @@ def test_a_link_logs_in_once(site: ReviewSite) -> None:
 
 def test_a_token_speaks_for_its_account_below_the_api_alone(site: ReviewSite) -> None:
     frame = site.add()
-    token = site.accounts.create_token("mes", "olga", Role.OPERATOR)
+    token = site.tokens.create("mes", "olga", Role.OPERATOR)
     with site.client(None) as machine:
         assert machine.get("/api/v1/counts").status_code == 401
         machine.headers["authorization"] = f"Bearer {token}"
         assert machine.get("/api/v1/counts").json()["open"]["plant/hall1/line1/cam1"] >= 1
         assert posted(machine, f"/api/v1/frames/{frame}/disposition", to="unsure", version=0).status_code == 200
         assert machine.get("/").status_code == 303
-        site.accounts.revoke_token(site.accounts.tokens()[0].id)
+        site.tokens.revoke(site.tokens.all()[0].id)
         assert machine.get("/api/v1/counts").status_code == 401
     assert decided(site, frame) == ("unsure", None, "olga")
 

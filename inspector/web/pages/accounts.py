@@ -51,7 +51,7 @@ def change(request: Request, desk: DeskDep, _user: Admin, name: _Text, action: _
             desk.accounts.enable(name)
             told = f"{name} can log in again."
         elif action == "link":
-            code = desk.accounts.begin_link(name, _LINK_HOURS)
+            code = desk.sessions.begin_link(name, _LINK_HOURS)
             link = f"{request.url.scheme}://{request.url.netloc}/enter?code={code}"
             return _page(request, desk, told=f"Logs in as {name}, once, within a day:", secret=link)
         else:
@@ -76,7 +76,7 @@ def create_token(
     """A token in the administrator's own name; shown this once. days: 0 never expires."""
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     try:
-        bearer = desk.accounts.create_token(name, user.name, _role(role), expires_at)
+        bearer = desk.tokens.create(name, user.name, _role(role), expires_at)
     except StoreError:
         raise
     except InspectorError as error:
@@ -89,7 +89,7 @@ def revoke_token(
     request: Request, desk: DeskDep, _user: Admin, token: Annotated[int, Form(ge=0, lt=MAX_ID)]
 ) -> Response:
     """The token is void at once."""
-    desk.accounts.revoke_token(token)
+    desk.tokens.revoke(token)
     return _page(request, desk, told="The token is void.")
 
 
@@ -130,7 +130,7 @@ def _page(request: Request, desk: Desk, **said: Any) -> Response:
         "accounts.html",
         status=400 if values["fault"] else 200,
         accounts=desk.accounts.all(),
-        tokens=desk.accounts.tokens(),
+        tokens=desk.tokens.all(),
         roles=[role.value for role in Role],
         now=datetime.now(UTC),
         **values,

@@ -50,7 +50,7 @@ def login(
 @router.get("/enter")
 def enter(request: Request, desk: DeskDep, code: str) -> Response:
     """Redeems a login link; it works once."""
-    account = desk.accounts.redeem_link(code)
+    account = desk.sessions.redeem_link(code)
     if account is None:
         text = "This link has been used, or is too old. Log in with your password, or ask for a new link."
         return desk.page(request, "error.html", status=410, title="The link is spent", text=text, detail=None)

@@ -38,12 +38,12 @@ def setup(
     try:
         if password != again:
             raise UsageError("The two passwords differ.")
-        account = desk.accounts.finish_setup(code, name, password)
+        account = desk.setup.finish(code, name, password)
     except UsageError as error:
         return desk.page(request, "setup.html", status=400, code=code, name=name, fault=str(error))
     return logged_in(desk, account, "/")
 
 
 def _check(desk: Desk, code: str) -> None:
-    if not desk.accounts.may_set_up(code):
+    if not desk.setup.accepts(code):
         raise ForbiddenError("Open the link that the review page printed when it started; each start prints a new one.")

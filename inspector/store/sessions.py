@@ -1,0 +1,96 @@
+"""Sessions: who is logged in, by the secret of a cookie; and links that log in once."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine, delete, insert, select, update
+
+from inspector.errors import StoreError
+from inspector.store.account import COLUMNS, Account, digest, locked_account, new_secret
+from inspector.store.database import store_errors, writing
+from inspector.store.tables import accounts, sessions
+
+log = logging.getLogger(__name__)
+
+IDLE = timedelta(hours=2)
+"""A session that nobody used for so long has ended."""
+
+_TOUCH = timedelta(minutes=1)
+"""How old a session's last use may be before it is written anew."""
+
+
+class Sessions:
+    """Reads and writes sessions and links, of which the database holds only hashes. Safe from any thread.
+
+    Every method raises StoreError where the database cannot be read or written.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def begin(self, name: str, hours: float) -> str:
+        """Logs in for at most so many hours; returns the value of the cookie.
+
+        Raises:
+            AccountError: there is no such account, or it is disabled.
+        """
+        return self._begin("session", name, hours)
+
+    def account(self, cookie: str, *, used: bool = True) -> Account | None:
+        """Who is logged in; None where the session has expired or ended, or the account is disabled.
+
+        used: somebody does something; False where a page asks by itself, which prolongs nothing.
+        """
+        now = datetime.now(UTC)
+        found = digest("session", cookie)
+        query = select(*COLUMNS, sessions.c.seen_at).join_from(sessions, accounts, sessions.c.account == accounts.c.id)
+        alive = (sessions.c.digest == found, sessions.c.expires_at > now, sessions.c.seen_at > now - IDLE)
+        with store_errors("sessions"), self._engine.connect() as connection:
+            row = connection.execute(query.where(*alive, accounts.c.disabled_at.is_(None))).one_or_none()
+        if row is None:
+            return None
+        if used and now - row.seen_at > _TOUCH:
+            self._touch(found, now)
+        return Account.of(row)
+
+    def end(self, cookie: str) -> None:
+        """Logs out."""
+        with store_errors("sessions"), writing(self._engine) as connection:
+            connection.execute(delete(sessions).where(sessions.c.digest == digest("session", cookie)))
+
+    def begin_link(self, name: str, hours: float) -> str:
+        """A code that logs in once, within so many hours.
+
+        Raises:
+            AccountError: there is no such account, or it is disabled.
+        """
+        return self._begin("link", name, hours)
+
+    def redeem_link(self, code: str) -> Account | None:
+        """Whom the code of `begin_link` logs in; it is used up. None where it is not valid."""
+        now = datetime.now(UTC)
+        spent = (sessions.c.digest == digest("link", code), sessions.c.expires_at > now)
+        with store_errors("sessions"), writing(self._engine) as connection:
+            found = connection.execute(delete(sessions).where(*spent).returning(sessions.c.account)).scalar()
+            if found is None:
+                return None
+            query = select(*COLUMNS).where(accounts.c.id == found, accounts.c.disabled_at.is_(None))
+            row = connection.execute(query).one_or_none()
+        return None if row is None else Account.of(row)
+
+    def _begin(self, kind: str, name: str, hours: float) -> str:
+        secret, now = new_secret(), datetime.now(UTC)
+        with store_errors("sessions"), writing(self._engine) as connection:
+            account = locked_account(connection, name, enabled=True)
+            connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
+            row = {"digest": digest(kind, secret), "account": account.id, "created_at": now, "seen_at": now}
+            connection.execute(insert(sessions), {**row, "expires_at": now + timedelta(hours=hours)})
+        return secret
+
+    def _touch(self, found: str, now: datetime) -> None:
+        """As far as it is possible: nobody is logged out because the disk is full."""
+        try:
+            with store_errors("sessions"), writing(self._engine) as connection:
+                connection.execute(update(sessions).where(sessions.c.digest == found).values(seen_at=now))
+        except StoreError as error:
+            log.warning("session not touched", extra={"fault": str(error)})

@@ -1,0 +1,94 @@
+"""Tokens: what machines send instead of a password, each in the name of an account."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, insert, select, update
+
+from inspector.errors import UsageError
+from inspector.store.account import COLUMNS, Account, AccountError, Role, digest, locked_account, new_secret
+from inspector.store.database import store_errors, writing
+from inspector.store.tables import accounts, tokens
+
+_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is known of a token, without the token itself. account: the name of the account that it belongs to."""
+
+    id: int
+    name: str
+    account: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Tokens:
+    """Reads and writes tokens, of which the database holds only hashes. Safe from any thread.
+
+    Every method raises StoreError where the database cannot be read or written.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(self, name: str, account: str, role: Role, expires_at: datetime | None = None) -> str:
+        """A token with which a machine acts in the name of an account; only told here.
+
+        Raises:
+            AccountError: there is no such account, it is disabled, or its role does not cover the token's.
+            UsageError: the name is not allowed.
+        """
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"token: got {name[:80]!r}, expected a name of 1 to 64 characters, none a control character"
+            )
+        bearer = f"insp_{new_secret()}"
+        with store_errors("tokens"), writing(self._engine) as connection:
+            owner = locked_account(connection, account, enabled=True)
+            if not owner.role.covers(role):
+                raise AccountError(f"token {name!r}: got role {role}, expected at most {owner.role}, that of {account}")
+            row = {"name": name, "digest": digest("token", bearer), "role": role.value, "account": owner.id}
+            connection.execute(insert(tokens), {**row, "created_at": datetime.now(UTC), "expires_at": expires_at})
+        return bearer
+
+    def account(self, bearer: str) -> tuple[Account, Role] | None:
+        """Whose token this is, and its role; None where it has expired, was revoked, or the account is disabled."""
+        now = datetime.now(UTC)
+        query = select(*COLUMNS, tokens.c.role.label("of_token"), tokens.c.expires_at).join_from(
+            tokens, accounts, tokens.c.account == accounts.c.id
+        )
+        valid = (tokens.c.digest == digest("token", bearer), tokens.c.revoked_at.is_(None))
+        with store_errors("tokens"), self._engine.connect() as connection:
+            row = connection.execute(query.where(*valid, accounts.c.disabled_at.is_(None))).one_or_none()
+        if row is None or (row.expires_at is not None and row.expires_at <= now):
+            return None
+        account, role = Account.of(row), Role(row.of_token)
+        return account, role if account.role.covers(role) else account.role
+
+    def all(self) -> list[Token]:
+        """Every token, newest first."""
+        columns = (tokens.c.created_at, tokens.c.expires_at, tokens.c.revoked_at)
+        query = (
+            select(tokens.c.id, tokens.c.name, accounts.c.name.label("owner"), tokens.c.role, *columns)
+            .join_from(tokens, accounts, tokens.c.account == accounts.c.id)
+            .order_by(tokens.c.id.desc())
+        )
+        with store_errors("tokens"), self._engine.connect() as connection:
+            return [Token(r[0], r[1], r[2], Role(r[3]), *r[4:]) for r in connection.execute(query)]
+
+    def revoke(self, token: int) -> None:
+        """The token is void.
+
+        Raises:
+            AccountError: there is no such token.
+        """
+        with store_errors("tokens"), writing(self._engine) as connection:
+            if connection.execute(select(tokens.c.id).where(tokens.c.id == token)).scalar() is None:
+                raise AccountError(f"token {token}: is not there")
+            valid = (tokens.c.id == token, tokens.c.revoked_at.is_(None))
+            connection.execute(update(tokens).where(*valid).values(revoked_at=datetime.now(UTC)))
