@@ -31,7 +31,8 @@ from inspector.publisher import Publisher
 from inspector.reception import Reception, station_identity
 from inspector.recorder import CONDITION as LEDGER
 from inspector.recorder import Recorder
-from inspector.settings import Settings, StationSettings, read_secret
+from inspector.secret import read_secret
+from inspector.settings import Settings, StationSettings
 from inspector.settlement import Settled
 from inspector.station import Intake
 from inspector.store import (

@@ -1,7 +1,6 @@
 """One connection to the broker, from CONNECT to its end."""
 
 import logging
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from inspector import lenient
+from inspector.credentials import show_credentials
 from inspector.errors import SettingsError
 from inspector.logs import RateLimited
 from inspector.protocol import Version
-from inspector.settings import BrokerSettings, read_secret
+from inspector.settings import BrokerSettings
 
 lenient.install()
 
@@ -274,23 +274,6 @@ class Link:
                 self._handlers.fault(error)
 
         return call
-
-
-def show_credentials(client: Client, broker: BrokerSettings) -> None:
-    """Name, password, certificate and CA, as the settings say.
-
-    Raises:
-        OSError, SettingsError: a file cannot be read.
-    """
-    if broker.username is not None:
-        secret = broker.password_file
-        client.username_pw_set(broker.username, None if secret is None else read_secret(secret))
-    tls = broker.tls
-    if tls is not None:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-        if tls.cert_file is not None:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-        client.tls_set_context(context)
 
 
 def _content_type(payload: bytes) -> str:

@@ -11,89 +11,36 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
     ValidationError,
-    ValidationInfo,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
 from inspector import mistakes
-from inspector.errors import SettingsError, SettingsMistakesError, StationNameError
+from inspector.errors import SettingsError, SettingsMistakesError, UsageError
+from inspector.fields import (
+    AnyPath,
+    DatabaseUrl,
+    Days,
+    FilePath,
+    Label,
+    Protocol,
+    SecretPath,
+    StationField,
+    TimeOfDay,
+)
 from inspector.overrides import Override, apply, collect
 from inspector.types import StationId
 
-_LEVEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-
-
-def _below_file(path: Path, info: ValidationInfo) -> Path:
-    base: Path = info.context["base"] if info.context else Path.cwd()
-    try:
-        return (base / path.expanduser()).absolute()
-    except RuntimeError as error:
-        raise ValueError(f"got {path}, and the home folder that it names is not known") from error
-
-
-def _secret_file(path: Path, info: ValidationInfo) -> Path:
-    located = _below_file(path, info)
-    try:
-        read_secret(located)
-    except SettingsError as error:
-        raise ValueError(str(error)) from error
-    return located
-
-
-def _existing_file(path: Path, info: ValidationInfo) -> Path:
-    located = _below_file(path, info)
-    if not located.is_file():
-        raise ValueError(f"got {located}, which is no file")
-    return located
-
-
-def _station(value: object) -> StationId:
-    if not isinstance(value, str):
-        raise ValueError(f"got {value!r}, expected site/area/line/station")
-    try:
-        return StationId.parse(value)
-    except StationNameError as error:
-        raise ValueError(str(error)) from error
-
-
-FilePath = Annotated[Path, AfterValidator(_existing_file)]
-
-
-def _with_file(url: str, info: ValidationInfo) -> str:
-    """SQLite's file is relative to the settings, as all paths are; in memory each thread would have its own."""
-    scheme, _, rest = url.partition("://")
-    if scheme.partition("+")[0] != "sqlite" or rest.startswith("/file:"):
-        return url
-    name, mark, options = rest.removeprefix("/").partition("?")
-    if name in ("", ":memory:"):
-        raise ValueError(f"got {url}, which is lost when the daemon ends, expected sqlite:///FILE")
-    return f"{scheme}:///{_below_file(Path(name), info)}{mark}{options}"
-
-
-SecretPath = Annotated[Path, AfterValidator(_secret_file)]
-AnyPath = Annotated[Path, AfterValidator(_below_file)]
-DatabaseUrl = Annotated[str, Field(min_length=1), AfterValidator(_with_file)]
-StationField = Annotated[
-    StationId, PlainValidator(_station), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})
-]
-
-
-Protocol = Annotated[Literal["auto", "5", "3.1.1"], BeforeValidator(lambda v: "5" if v == 5 else v)]
+_INSTANCE = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
 
 class _Section(BaseModel):
@@ -109,8 +56,7 @@ class TlsSettings(_Section):
 
     @model_validator(mode="after")
     def _paired(self) -> "TlsSettings":
-        if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("got one of cert_file and key_file, expected both or none")
+        _check_pair(self.cert_file, self.key_file)
         return self
 
 
@@ -145,16 +91,6 @@ class MetricsSettings(_Section):
         return self
 
 
-def _time_of_day(value: object) -> object:
-    if isinstance(value, int) and 0 <= value < 24 * 60:  # YAML 1.1 reads an unquoted 14:00 as 840
-        return f"{value // 60:02}:{value % 60:02}"
-    return value
-
-
-TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-Label = Annotated[str, Field(min_length=1, max_length=64)]
-
-
 class ReviewSettings(_Section):
     """The web page on which people decide about flagged frames."""
 
@@ -182,8 +118,7 @@ class ReviewSettings(_Section):
 
     @model_validator(mode="after")
     def _guarded(self) -> "ReviewSettings":
-        if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("got one of cert_file and key_file, expected both or none")
+        _check_pair(self.cert_file, self.key_file)
         if not (is_loopback(self.host) or self.cert_file or self.behind_tls_proxy):
             raise ValueError(
                 f"host: got {self.host} without TLS, expected 127.0.0.1, cert_file and key_file, "
@@ -227,6 +162,11 @@ def _own_zone() -> tzinfo:
         return UTC
 
 
+def _check_pair(cert_file: Path | None, key_file: Path | None) -> None:
+    if (cert_file is None) != (key_file is None):
+        raise ValueError("got one of cert_file and key_file, expected both or none")
+
+
 def is_loopback(host: str) -> bool:
     """Whether a name or address stands for this machine alone."""
     try:
@@ -261,9 +201,6 @@ class QuarantineSettings(_Section):
     max_files: int = Field(default=10_000, ge=1)
 
 
-Days = Annotated[float, Field(gt=0, le=36_500)]
-
-
 class RetentionSettings(_Section):
     """How long frames stay, in days; and how much, whatever their age."""
 
@@ -294,7 +231,7 @@ class RetentionSettings(_Section):
 class Settings(_Section):
     """Everything that the daemon is told."""
 
-    instance: str = Field(default="main", pattern=f"^{_LEVEL}$", description="unique at the broker")
+    instance: str = Field(default="main", pattern=_INSTANCE, description="unique at the broker")
     broker: BrokerSettings = BrokerSettings()
     data_dir: AnyPath = Field(description="ledger, outbox, pictures, quarantine")
     database: DatabaseUrl | None = Field(default=None, description="SQLAlchemy URL; SQLite when not set")
@@ -324,20 +261,26 @@ class Settings(_Section):
         """The ledger's SQLAlchemy URL."""
         return self.database or f"sqlite:///{self.data_dir / 'ledger.sqlite3'}"
 
+    @property
+    def station_names(self) -> list[str]:
+        """The ids of the stations as text, in order."""
+        return [str(station.id) for station in self.stations]
 
-def read_secret(path: Path) -> str:
-    """The first line of a secret's file.
+    def station(self, name: str) -> StationSettings:
+        """The station with this id.
 
-    Raises:
-        SettingsError: it cannot be read, or is empty.
-    """
-    try:
-        secret = path.read_text(encoding="utf-8").lstrip("\r\n").partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}), expected a secret's file") from error
-    if not secret.strip():
-        raise SettingsError(f"{path}: is empty, expected a file that holds the secret")
-    return secret
+        Raises:
+            UsageError: it is not in the settings.
+        """
+        for station in self.stations:
+            if str(station.id) == name:
+                return station
+        known = ", ".join(self.station_names)
+        raise UsageError(f"station {name[:260]!r}: is not in the settings, expected one of {known}")
+
+    def stations_at(self, bank: Path) -> list[str]:
+        """The ids of the stations whose bank is in this folder."""
+        return [str(station.id) for station in self.stations if station.bank.resolve() == bank.resolve()]
 
 
 @dataclass(frozen=True, slots=True)

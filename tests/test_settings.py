@@ -7,6 +7,7 @@ import pytest
 
 from inspector import settings
 from inspector.errors import SettingsError
+from inspector.secret import read_secret
 
 SMALLEST = """
 data_dir: ./data
@@ -154,8 +155,8 @@ def test_metrics_for_others_need_a_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("a long secret\n")
     loaded = settings.load(written(tmp_path, SMALLEST + "metrics: {host: 0.0.0.0, token_file: token}\n"))
     assert loaded.metrics.token_file is not None
-    assert settings.read_secret(loaded.metrics.token_file) == "a long secret"
+    assert read_secret(loaded.metrics.token_file) == "a long secret"
     (tmp_path / "token").write_text("the first line\r\nand another\n")
-    assert settings.read_secret(loaded.metrics.token_file) == "the first line"
+    assert read_secret(loaded.metrics.token_file) == "the first line"
     (tmp_path / "token").write_text("\n")
     assert "is empty" in complaint(tmp_path, SMALLEST + "metrics: {token_file: token}\n")

@@ -4,7 +4,6 @@ MQTT 5 where the broker speaks it, else 3.1.1 with the JSON envelope. At most `w
 time; after a broken connection paho sends again what was not acknowledged.
 """
 
-import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from inspector.contract import frame_envelope, frame_properties, station_topic
-from inspector.errors import BrokerError, SettingsError
-from inspector.settings import BrokerSettings, TlsSettings, read_secret
+from inspector.credentials import show_credentials
+from inspector.errors import BrokerError
+from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
 
 _CONNECT_S = 10.0
@@ -192,11 +192,7 @@ class Uplink:
         client.max_inflight_messages_set(self._window)
         client.reconnect_delay_set(1, 15)
         client.connect_timeout = _CONNECT_S
-        if self._broker.username is not None:
-            secret = self._broker.password_file
-            client.username_pw_set(self._broker.username, None if secret is None else read_secret(secret))
-        if self._broker.tls is not None:
-            client.tls_set_context(_tls_context(self._broker.tls))
+        show_credentials(client, self._broker)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -235,16 +231,6 @@ class Uplink:
             self._changed.notify_all()
         if reason.is_failure:
             self._on_notice(f"broker {self._where}: refused a frame ({reason})")
-
-
-def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-        if tls.cert_file is not None:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-    except OSError as error:
-        raise SettingsError(f"tls: the certificates cannot be used ({error})") from error
-    return context
 
 
 def _counted(tally: Tally, *, sent: int = 0, acknowledged: int = 0, refused: int = 0, unheard: int = 0) -> Tally:

@@ -122,11 +122,11 @@ def _accounts(config: Path) -> "Iterator[Accounts]":
 
 def _password(name: str, file: Path | None) -> str:
     """Never from the command line, where others can read it."""
-    from inspector import settings
     from inspector.errors import UsageError
+    from inspector.secret import read_secret
 
     if file is not None and str(file) != "-":
-        return settings.read_secret(file)
+        return read_secret(file)
     if file is not None:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():

@@ -19,7 +19,8 @@ from inspector.bank import DRIFT_FILE
 from inspector.doctor.finding import Finding, fail, ok, warn
 from inspector.errors import InspectorError
 from inspector.pipeline import Pipeline
-from inspector.settings import Settings, read_secret
+from inspector.secret import read_secret
+from inspector.settings import Settings
 from inspector.store.database import with_driver
 
 _PICTURES = 10

@@ -12,8 +12,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from inspector.errors import BrokerError
-from inspector.link import show_credentials
+from inspector.credentials import show_credentials
+from inspector.errors import BrokerError, SettingsError
 from inspector.settings import BrokerSettings
 
 PATIENCE_S = 5.0
@@ -69,7 +69,7 @@ class Visitor:
             show_credentials(self._client, self._broker)
             self._client.connect_timeout = PATIENCE_S
             self._client.connect(self._broker.host, self._broker.port, **self._options())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SettingsError) as error:
             raise BrokerError(f"{where}: {error}") from error
         self._client.loop_start()
         if not self._wait(lambda: self._connected or self._refusal is not None):

@@ -1,0 +1,96 @@
+"""Types of the values in the settings: paths, secrets, station ids, times of day."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+from inspector.errors import SettingsError, StationNameError
+from inspector.secret import read_secret
+from inspector.types import StationId
+
+
+def _below_file(path: Path, info: ValidationInfo) -> Path:
+    base: Path = info.context["base"] if info.context else Path.cwd()
+    try:
+        return (base / path.expanduser()).absolute()
+    except RuntimeError as error:
+        raise ValueError(f"got {path}, and the home folder that it names is not known") from error
+
+
+def _secret_file(path: Path, info: ValidationInfo) -> Path:
+    located = _below_file(path, info)
+    try:
+        read_secret(located)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
+    return located
+
+
+def _existing_file(path: Path, info: ValidationInfo) -> Path:
+    located = _below_file(path, info)
+    if not located.is_file():
+        raise ValueError(f"got {located}, which is no file")
+    return located
+
+
+def _station(value: object) -> StationId:
+    if not isinstance(value, str):
+        raise ValueError(f"got {value!r}, expected site/area/line/station")
+    try:
+        return StationId.parse(value)
+    except StationNameError as error:
+        raise ValueError(str(error)) from error
+
+
+def _with_file(url: str, info: ValidationInfo) -> str:
+    """SQLite's file is relative to the settings, as all paths are; in memory each thread would have its own."""
+    scheme, _, rest = url.partition("://")
+    if scheme.partition("+")[0] != "sqlite" or rest.startswith("/file:"):
+        return url
+    name, mark, options = rest.removeprefix("/").partition("?")
+    if name in ("", ":memory:"):
+        raise ValueError(f"got {url}, which is lost when the daemon ends, expected sqlite:///FILE")
+    return f"{scheme}:///{_below_file(Path(name), info)}{mark}{options}"
+
+
+def _time_of_day(value: object) -> object:
+    if isinstance(value, int) and 0 <= value < 24 * 60:  # YAML 1.1 reads an unquoted 14:00 as 840
+        return f"{value // 60:02}:{value % 60:02}"
+    return value
+
+
+AnyPath = Annotated[Path, AfterValidator(_below_file)]
+"""A path, relative to the settings' file."""
+
+FilePath = Annotated[Path, AfterValidator(_existing_file)]
+"""A file that is there."""
+
+SecretPath = Annotated[Path, AfterValidator(_secret_file)]
+"""A file that holds a secret."""
+
+DatabaseUrl = Annotated[str, Field(min_length=1), AfterValidator(_with_file)]
+"""SQLAlchemy's; the file of SQLite is relative to the settings' file."""
+
+StationField = Annotated[
+    StationId, PlainValidator(_station), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})
+]
+"""`site/area/line/station`."""
+
+Protocol = Annotated[Literal["auto", "5", "3.1.1"], BeforeValidator(lambda value: "5" if value == 5 else value)]
+"""The version of MQTT; YAML reads an unquoted 5 as a number."""
+
+TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+"""HH:MM."""
+
+Label = Annotated[str, Field(min_length=1, max_length=64)]
+
+Days = Annotated[float, Field(gt=0, le=36_500)]
