@@ -18,7 +18,6 @@ from calibration.grow import grow
 from calibration.guard import Conflict, GuardFrame, conflicts
 from calibration.reader import Newcomer, Reader
 from inspector.bank import Bank
-from inspector.banks.promotion import station_of
 from inspector.banks.rebuilding import alone
 from inspector.banks.replay import Shadow, replay
 from inspector.errors import InspectorError, SamplesError
@@ -56,7 +55,7 @@ def rebuild(
         SamplesError: there is nothing that the bank does not know, or somebody rebuilds this station already.
         BankError, StoreError, UsageError: see there. The candidate's row says so too.
     """
-    place = station_of(settings, station).bank
+    place = settings.station(station).bank
     with alone(settings, station) as folder:
         base = Bank.load(place)
         store = Candidates(engine)

@@ -8,7 +8,7 @@ from reviewing import CAM1, CAM2, NOON, filled, verdict
 from sqlalchemy import Engine, event, insert, text
 
 from inspector.review.agreement import agreement
-from inspector.review.figures import Course, Judged, figures
+from inspector.review.figures import OutcomeCount, ReviewCount, figures
 from inspector.review.shifts import Span, spans
 from inspector.store import Ledger, Reviews, Tally
 from inspector.store.tables import promotions
@@ -34,32 +34,32 @@ def test_counts_by_station_shift_and_outcome(database: Engine, tally: Tally) -> 
         verdict(9, "superseded", outcome="drop", queued=False, **late),
         verdict(10, "ok", received_at=NOON + timedelta(days=2)),
     )
-    course, judged = tally.counts([CAM1, CAM2], DAY)
-    assert sorted(course, key=repr) == sorted(
+    outcomes, judged = tally.counts([CAM1, CAM2], DAY)
+    assert sorted(outcomes, key=repr) == sorted(
         [
-            Course(CAM1, 0, "ok", 5),
-            Course(CAM1, 0, "ng", 1),
-            Course(CAM1, 0, "error", 1),
-            Course(CAM1, 1, "uncertain", 1),
-            Course(CAM1, 1, "drop", 1),
-            Course(CAM2, 0, "ok", 1),
+            OutcomeCount(CAM1, 0, "ok", 5),
+            OutcomeCount(CAM1, 0, "ng", 1),
+            OutcomeCount(CAM1, 0, "error", 1),
+            OutcomeCount(CAM1, 1, "uncertain", 1),
+            OutcomeCount(CAM1, 1, "drop", 1),
+            OutcomeCount(CAM2, 0, "ok", 1),
         ],
         key=repr,
     )
     assert sorted(judged, key=repr) == sorted(
         [
-            Judged(CAM1, 0, "ng", False, None, None, 1),
-            Judged(CAM1, 1, "uncertain", False, None, None, 1),
-            Judged(CAM2, 0, "ok", True, None, None, 1),
+            ReviewCount(CAM1, 0, "ng", False, None, None, 1),
+            ReviewCount(CAM1, 1, "uncertain", False, None, None, 1),
+            ReviewCount(CAM2, 0, "ok", True, None, None, 1),
         ],
         key=repr,
     )
-    assert tally.counts([CAM2], DAY)[0] == [Course(CAM2, 0, "ok", 1)]
+    assert tally.counts([CAM2], DAY)[0] == [OutcomeCount(CAM2, 0, "ok", 1)]
 
 
 def test_a_frame_is_in_the_shift_that_begins_at_its_moment(database: Engine, tally: Tally) -> None:
     filled(database, verdict(1, "ok", received_at=DAY[1].begin))
-    assert tally.counts([CAM1], DAY)[0] == [Course(CAM1, 1, "ok", 1)]
+    assert tally.counts([CAM1], DAY)[0] == [OutcomeCount(CAM1, 1, "ok", 1)]
 
 
 def test_known_dispositions_give_known_figures(database: Engine, tally: Tally) -> None:
@@ -204,4 +204,4 @@ def test_counting_reads_indexes_alone(database: Engine, tally: Tally) -> None:
 def test_a_span_cut_off_counts_what_is_inside(database: Engine, tally: Tally) -> None:
     filled(database, *(verdict(n, "ok") for n in range(10)))
     cut = Span("late", NOON.date(), NOON + timedelta(minutes=2), NOON + timedelta(minutes=5), 0.1)
-    assert tally.counts([CAM1], [cut])[0] == [Course(CAM1, 0, "ok", 3)]
+    assert tally.counts([CAM1], [cut])[0] == [OutcomeCount(CAM1, 0, "ok", 3)]

@@ -8,11 +8,11 @@ from sqlalchemy import Engine
 
 from inspector.banks.replay import Judged, replay
 from inspector.banks.shelf import Action, Move, Shelf
-from inspector.errors import InspectorError, UsageError
+from inspector.errors import InspectorError
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
-from inspector.settings import Settings, StationSettings
+from inspector.settings import Settings
 from inspector.store import Archive, Cases, Promotion, Promotions
 
 
@@ -37,19 +37,6 @@ class Promoted:
     lost: int = 0
 
 
-def station_of(settings: Settings, station: str) -> StationSettings:
-    """The settings of a station.
-
-    Raises:
-        UsageError: it is not in the settings.
-    """
-    found = next((one for one in settings.stations if str(one.id) == station), None)
-    if found is None:
-        known = ", ".join(str(one.id) for one in settings.stations)
-        raise UsageError(f"station {station[:260]!r}: is not in the settings, expected one of {known}")
-    return found
-
-
 def promote(
     settings: Settings,
     engine: Engine,
@@ -72,9 +59,9 @@ def promote(
         BankError, EngineError: it cannot be used. UsageError: no such station.
         StoreError: the database cannot be read, or did not take the record; the shelf's journal has it then.
     """
-    place = station_of(settings, station).bank
+    place = settings.station(station).bank
     reason = (reason or "").strip() or None
-    cases, sharing = Cases(engine), stations_at(settings, place)
+    cases, sharing = Cases(engine), settings.stations_at(place)
     frames = [row for one in sharing for row in cases.guard(one)]
     pipeline = Pipeline.open(candidate, max_pixels=settings.max_pixels, engine=settings.engine)
     shadow = replay(frames, Archive(settings.data_dir / "frames"), pipeline, track=track)
@@ -109,7 +96,7 @@ def rollback(
         ChangedError: another bank is in use by now. BankError: there is none. UsageError: no such station.
         StoreError: the database did not take the record.
     """
-    place = station_of(settings, station).bank
+    place = settings.station(station).bank
     move = Shelf(place).rollback(by=by, reason=(reason or "").strip() or None, seen=seen)
     record(settings, engine, place)
     return move
@@ -133,7 +120,7 @@ def apply_thresholds(
     """
     from calibration.derive import with_thresholds
 
-    place = station_of(settings, station).bank
+    place = settings.station(station).bank
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".thresholds.", dir=settings.data_dir) as folder:
         bank = Path(folder) / "bank"
@@ -162,10 +149,5 @@ def record(settings: Settings, engine: Engine, place: Path) -> None:
         for move in Shelf(place).moves()
         if move.done
     ]
-    for station in stations_at(settings, place):
+    for station in settings.stations_at(place):
         Promotions(engine).record(station, moves)
-
-
-def stations_at(settings: Settings, place: Path) -> list[str]:
-    """The stations that name this folder."""
-    return [str(one.id) for one in settings.stations if one.bank.resolve() == place.resolve()]

@@ -19,3 +19,8 @@ def score(value: float) -> str:
 def count(number_of: int, one: str, many: str | None = None) -> str:
     """`1 frame`, `2 frames`."""
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
+
+
+def short_station(station: str) -> str:
+    """`line1/cam1` of `plant/hall1/line1/cam1`."""
+    return "/".join(station.split("/")[-2:])

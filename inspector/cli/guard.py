@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspector import settings
-from inspector.banks.promotion import promote, stations_at
+from inspector.banks.promotion import promote
 from inspector.banks.shelf import Move, Shelf
 from inspector.cli.progress import track
 from inspector.errors import UsageError
@@ -75,7 +75,7 @@ def take_into_use(
     if isinstance(found, str):
         return Outcome(Shelf(bank).promote(candidate, by=by, reason=reason), found)
     with open_database(found.database_url) as engine:
-        done = promote(found, engine, stations_at(found, bank)[0], candidate, by=by, reason=reason, track=track)
+        done = promote(found, engine, found.stations_at(bank)[0], candidate, by=by, reason=reason, track=track)
     return Outcome(done.move, missed=tuple(one.frame for one in done.missed), lost=done.lost)
 
 
@@ -84,7 +84,7 @@ def _ask_whom(config: Path | None, bank: Path) -> "Settings | str":
     if config is None and not USUAL.is_file():
         return f"there is no {USUAL} in this folder, so nobody knows which defects are confirmed"
     loaded = settings.load(config or USUAL)
-    if not stations_at(loaded, bank):
+    if not loaded.stations_at(bank):
         known = ", ".join(dict.fromkeys(str(one.bank) for one in loaded.stations))
         said = f"{config or USUAL}: no station runs the bank {bank.resolve()}, expected one of {known}"
         if config is not None:

@@ -20,8 +20,8 @@ _FLAGGED = ("ng", "uncertain")
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """So many frames of a station in a span (its number) with this outcome: ok, ng, uncertain, error or drop."""
+class OutcomeCount:
+    """How many frames of a station in a span, by its number, had an outcome: ok, ng, uncertain, error or drop."""
 
     station: str
     span: int
@@ -30,8 +30,8 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """So many frames that an operator is or was asked for: flagged, drawn at random from the ok, or escapes.
+class ReviewCount:
+    """How many frames that an operator is or was asked for: flagged, drawn at random from the ok, or escapes.
 
     disposition: None where nobody has decided.
     """
@@ -132,32 +132,35 @@ class Figures:
     stations: tuple[StationFigures, ...]
 
 
-def figures(course: Sequence[Course], judged: Sequence[Judged], spans: Sequence[Span]) -> Figures:
+def figures(outcomes: Sequence[OutcomeCount], reviews: Sequence[ReviewCount], spans: Sequence[Span]) -> Figures:
     """From counts to figures. Stations are those that occur."""
-    outcomes = _outcomes(course)
-    verdicts = outcomes["ok"] + outcomes["ng"] + outcomes["uncertain"]
-    alarms = _number(judged, lambda j: j.word in _FLAGGED and j.disposition == "false_alarm")
-    decided = _number(judged, lambda j: j.word in _FLAGGED and j.disposition in ("false_alarm", "defect"))
+    totals = _totals(outcomes)
+    verdicts = totals["ok"] + totals["ng"] + totals["uncertain"]
+    alarms = _number(reviews, lambda review: review.word in _FLAGGED and review.disposition == "false_alarm")
+    decided = _number(
+        reviews, lambda review: review.word in _FLAGGED and review.disposition in ("false_alarm", "defect")
+    )
     return Figures(
-        outcomes=outcomes,
-        asked=_number(judged),
-        waiting=_number(judged, _waits),
-        pareto=pareto(judged),
-        false_rejects=false_rejects(course, judged),
+        outcomes=totals,
+        asked=_number(reviews),
+        waiting=_number(reviews, _waits),
+        pareto=pareto(reviews),
+        false_rejects=false_rejects(outcomes, reviews),
         false_alarms=rate(alarms, decided),
-        uncertain=rate(outcomes["uncertain"], verdicts),
-        escapes=escapes(course, judged),
-        spans=tuple(_span(number, span, course, judged) for number, span in enumerate(spans)),
+        uncertain=rate(totals["uncertain"], verdicts),
+        escapes=escapes(outcomes, reviews),
+        spans=tuple(_span(number, span, outcomes, reviews) for number, span in enumerate(spans)),
         stations=tuple(
-            _station(name, course, judged) for name in sorted({c.station for c in course} | {j.station for j in judged})
+            _station(name, outcomes, reviews)
+            for name in sorted({c.station for c in outcomes} | {review.station for review in reviews})
         ),
     )
 
 
-def pareto(judged: Iterable[Judged], most: int = 9) -> tuple[Bar, ...]:
+def pareto(reviews: Iterable[ReviewCount], most: int = 9) -> tuple[Bar, ...]:
     """Defects by type, the most frequent first; beyond `most` of them the rest is one bar."""
     counts: Counter[str] = Counter()
-    for one in judged:
+    for one in reviews:
         if one.disposition == "defect":
             counts[one.defect_type or UNTYPED] += one.frames
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -171,34 +174,34 @@ def pareto(judged: Iterable[Judged], most: int = 9) -> tuple[Bar, ...]:
     return tuple(bars)
 
 
-def false_rejects(course: Iterable[Course], judged: Sequence[Judged]) -> FalseRejects:
+def false_rejects(outcomes: Iterable[OutcomeCount], reviews: Sequence[ReviewCount]) -> FalseRejects:
     """The share of good parts that were rejected. Ok frames count as good but for the defects found among them."""
-    outcomes = _outcomes(course)
-    found = _number(judged, lambda j: j.word == "ng" and j.disposition == "false_alarm")
-    defects = _number(judged, lambda j: j.disposition == "defect")
-    waiting = _number(judged, lambda j: j.word == "ng" and _undecided(j))
-    doubtful = _number(judged, lambda j: j.word == "uncertain" and _undecided(j))
-    verdicts = outcomes["ok"] + outcomes["ng"] + outcomes["uncertain"]
+    totals = _totals(outcomes)
+    found = _number(reviews, lambda review: review.word == "ng" and review.disposition == "false_alarm")
+    defects = _number(reviews, lambda review: review.disposition == "defect")
+    waiting = _number(reviews, lambda review: review.word == "ng" and _undecided(review))
+    doubtful = _number(reviews, lambda review: review.word == "uncertain" and _undecided(review))
+    verdicts = totals["ok"] + totals["ng"] + totals["uncertain"]
     good = max(found, verdicts - defects - waiting)
     least = max(found, good - doubtful)
     bounds = lower(found, good + waiting), upper(found + waiting, least + waiting)
     return FalseRejects(Rate(found, good, *bounds), found, waiting, doubtful)
 
 
-def escapes(course: Iterable[Course], judged: Sequence[Judged]) -> Escapes:
+def escapes(outcomes: Iterable[OutcomeCount], reviews: Sequence[ReviewCount]) -> Escapes:
     """The share of defects that passed: the ok frames are known by their sample, the flagged ones one by one.
 
     The sample's interval is exact; it is carried over to all ok frames, and those that were drawn and decided are
     known. The bounds of the rate take the flagged frames that wait for defects, all or none.
     """
-    drawn = [j for j in judged if j.word == "ok" and j.sampled]
-    bad = _number(drawn, lambda j: j.disposition == "defect")
-    good = _number(drawn, lambda j: j.disposition == "false_alarm")
+    drawn = [review for review in reviews if review.word == "ok" and review.sampled]
+    bad = _number(drawn, lambda review: review.disposition == "defect")
+    good = _number(drawn, lambda review: review.disposition == "false_alarm")
     passed = rate(bad, bad + good)
-    flagged = [j for j in judged if j.word in _FLAGGED]
-    caught = _number(flagged, lambda j: j.disposition == "defect")
+    flagged = [review for review in reviews if review.word in _FLAGGED]
+    caught = _number(flagged, lambda review: review.disposition == "defect")
     waiting = _number(flagged, _undecided)
-    unseen = max(0, _outcomes(course)["ok"] - bad - good)
+    unseen = max(0, _totals(outcomes)["ok"] - bad - good)
     estimated = (bad + unseen * (passed.value or 0.0), bad + unseen * passed.low, bad + unseen * passed.high)
     return Escapes(
         passed=passed,
@@ -207,7 +210,9 @@ def escapes(course: Iterable[Course], judged: Sequence[Judged]) -> Escapes:
         caught=caught,
         waiting=waiting,
         drawn_waiting=_number(drawn, _undecided),
-        reported=_number(judged, lambda j: j.word == "ok" and not j.sampled and j.disposition == "defect"),
+        reported=_number(
+            reviews, lambda review: review.word == "ok" and not review.sampled and review.disposition == "defect"
+        ),
     )
 
 
@@ -218,33 +223,33 @@ def _escape_rate(estimated: tuple[float, float, float], caught: int, waiting: in
     return Rate(value, value + caught, least, most)
 
 
-def _span(number: int, span: Span, course: Iterable[Course], judged: Iterable[Judged]) -> SpanCounts:
-    here = [j for j in judged if j.span == number]
-    return SpanCounts(span, _outcomes(c for c in course if c.span == number), _number(here), _number(here, _waits))
+def _span(number: int, span: Span, outcomes: Iterable[OutcomeCount], reviews: Iterable[ReviewCount]) -> SpanCounts:
+    here = [review for review in reviews if review.span == number]
+    return SpanCounts(span, _totals(c for c in outcomes if c.span == number), _number(here), _number(here, _waits))
 
 
-def _station(name: str, course: Iterable[Course], judged: Iterable[Judged]) -> StationFigures:
-    seen, asked = [c for c in course if c.station == name], [j for j in judged if j.station == name]
+def _station(name: str, outcomes: Iterable[OutcomeCount], reviews: Iterable[ReviewCount]) -> StationFigures:
+    seen, asked = [c for c in outcomes if c.station == name], [review for review in reviews if review.station == name]
     return StationFigures(
-        name, _outcomes(seen), _number(asked), _number(asked, _waits), false_rejects(seen, asked), escapes(seen, asked)
+        name, _totals(seen), _number(asked), _number(asked, _waits), false_rejects(seen, asked), escapes(seen, asked)
     )
 
 
-def _waits(judged: Judged) -> bool:
-    return judged.disposition is None
+def _waits(review: ReviewCount) -> bool:
+    return review.disposition is None
 
 
-def _undecided(judged: Judged) -> bool:
+def _undecided(review: ReviewCount) -> bool:
     """Waits, or somebody could not tell."""
-    return judged.disposition in (None, "unsure")
+    return review.disposition in (None, "unsure")
 
 
-def _number(judged: Iterable[Judged], wanted: Callable[[Judged], bool] = lambda _: True) -> int:
-    return sum(one.frames for one in judged if wanted(one))
+def _number(reviews: Iterable[ReviewCount], wanted: Callable[[ReviewCount], bool] = lambda _: True) -> int:
+    return sum(one.frames for one in reviews if wanted(one))
 
 
-def _outcomes(course: Iterable[Course]) -> Counter[str]:
+def _totals(outcomes: Iterable[OutcomeCount]) -> Counter[str]:
     counts: Counter[str] = Counter(dict.fromkeys(("ok", "uncertain", "ng", "error", "drop"), 0))
-    for one in course:
+    for one in outcomes:
         counts[one.word] += one.frames
     return counts

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from inspector.charts import bars, svg
 from inspector.charts.markup import Markup
-from inspector.charts.wording import count
+from inspector.charts.wording import count, short_station
 from inspector.review.agreement import ENOUGH, LABELS, Agreement
 from inspector.review.figures import Figures, SpanCounts
 from inspector.review.intervals import Rate
@@ -99,7 +99,7 @@ def panels(found: Figures, agreed: Agreement, waited: Waiting) -> list[Panel]:
     return [
         _pareto(found),
         _rates(found),
-        *_courses(found),
+        *_over_time(found),
         _waiting(waited),
         _stations(found),
         _agreement(agreed),
@@ -173,7 +173,7 @@ def _rates(found: Figures) -> Panel:
         return Panel("rates", title, missing="No frames were inspected in this time.")
     drawn = [
         bars.Interval(
-            _short(s.station), s.false_rejects.rate.value, s.false_rejects.rate.low, s.false_rejects.rate.high,
+            short_station(s.station), s.false_rejects.rate.value, s.false_rejects.rate.low, s.false_rejects.rate.high,
             f"{share(s.false_rejects.rate.value)} ({between(s.false_rejects.rate)})",
         )
         for s in stations
@@ -204,7 +204,7 @@ def _rates(found: Figures) -> Panel:
     )
 
 
-def _courses(found: Figures) -> list[Panel]:
+def _over_time(found: Figures) -> list[Panel]:
     """Throughput, what was flagged, what waits: by shift, or by day where there are many."""
     columns, names, groups = _columns(found.spans)
     titles = ("Frames inspected", "Flagged by the bank", "Asked of people")
@@ -364,7 +364,3 @@ def _agreement(agreed: Agreement) -> Panel:
 
 def _date(day: date) -> str:
     return f"{day.day} {day:%b}"
-
-
-def _short(station: str) -> str:
-    return "/".join(station.split("/")[-2:])

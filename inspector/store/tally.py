@@ -32,7 +32,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from inspector.errors import frame_error_reasons
 from inspector.review.agreement import Opinion
-from inspector.review.figures import Course, Judged
+from inspector.review.figures import OutcomeCount, ReviewCount
 from inspector.review.shifts import Span
 from inspector.store.database import legible, store_errors
 from inspector.store.tables import frames, promotions, queued, reviews
@@ -75,7 +75,7 @@ _WORDS = (
 
 # Each word is asked for by itself: a list of them would leave PostgreSQL, as long as it has no statistics, to read the
 # frames of all times for each span.
-_COURSE = union_all(
+_OUTCOMES = union_all(
     *(
         select(literal(outcome), literal(word), func.count()).where(
             _HERE, frames.c.outcome == outcome, frames.c.word == word, _THEN
@@ -84,8 +84,8 @@ _COURSE = union_all(
     )
 )
 
-_JUDGED_COLUMNS = (frames.c.word, frames.c.sampled, frames.c.disposition, frames.c.defect_type)
-_JUDGED = select(*_JUDGED_COLUMNS, func.count()).where(queued, _HERE, _THEN).group_by(*_JUDGED_COLUMNS)
+_REVIEW_COLUMNS = (frames.c.word, frames.c.sampled, frames.c.disposition, frames.c.defect_type)
+_REVIEWS = select(*_REVIEW_COLUMNS, func.count()).where(queued, _HERE, _THEN).group_by(*_REVIEW_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +123,17 @@ class Tally:
                 found.append(name)
         return found
 
-    def counts(self, stations: Sequence[str], spans: Sequence[Span]) -> tuple[list[Course], list[Judged]]:
+    def counts(self, stations: Sequence[str], spans: Sequence[Span]) -> tuple[list[OutcomeCount], list[ReviewCount]]:
         """What the line decided and what people said, by station and number of the span; one moment's state."""
-        course: list[Course] = []
-        judged: list[Judged] = []
+        outcomes: list[OutcomeCount] = []
+        reviewed: list[ReviewCount] = []
         with store_errors("figures"), self._engine.connect() as connection:
             for station in filter(legible, stations):
                 for number, span in enumerate(spans):
                     asked = {"here": station, "begin": span.begin, "end": span.end}
-                    course += _named(station, number, connection.execute(_COURSE, asked))
-                    judged += [Judged(station, number, *row) for row in connection.execute(_JUDGED, asked)]
-        return course, judged
+                    outcomes += _named(station, number, connection.execute(_OUTCOMES, asked))
+                    reviewed += [ReviewCount(station, number, *row) for row in connection.execute(_REVIEWS, asked)]
+        return outcomes, reviewed
 
     def delays(self, stations: Sequence[str], spans: Sequence[Span]) -> list[float]:
         """Seconds from verdict to disposition of the decided frames that arrived in these spans."""
@@ -211,12 +211,12 @@ class Tally:
         )
 
 
-def _named(station: str, span: int, rows: Iterable[Sequence[Any]]) -> list[Course]:
+def _named(station: str, span: int, rows: Iterable[Sequence[Any]]) -> list[OutcomeCount]:
     """Verdicts by decision, errors and drops each as one; nothing where there are no frames."""
     counts: Counter[str] = Counter()
     for outcome, word, number in rows:
         counts[word if outcome == "verdict" else outcome] += number
-    return [Course(station, span, word, number) for word, number in counts.items() if number]
+    return [OutcomeCount(station, span, word, number) for word, number in counts.items() if number]
 
 
 def _same_memory(connection: Connection, station: str, bank_id: str) -> set[str]:

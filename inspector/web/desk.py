@@ -1,6 +1,6 @@
 """What every page works with: settings, the rooms of the store, templates."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import partial
@@ -15,6 +15,7 @@ from markupsafe import Markup
 from sqlalchemy import Engine
 
 from inspector import __version__
+from inspector.charts.wording import short_station
 from inspector.settings import Settings
 from inspector.store import Accounts, Archive, ReviewQueue, Reviews, Sessions, Setup, Tokens
 from inspector.store.reviews import MAX_NOTE
@@ -72,6 +73,11 @@ class Desk:
     live: Live
     trials: Trials
 
+    def stations(self, others: Iterable[str]) -> list[str]:
+        """The stations of the settings in their order, then others that the ledger knows."""
+        listed = self.settings.station_names
+        return listed + sorted(set(others) - set(listed))
+
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Renders a template; `user` is who asks, or None."""
         return HTMLResponse(self.render(request, template, **values), status_code=status)
@@ -116,11 +122,6 @@ def open_templates(settings: Settings) -> Environment:
 @pass_context
 def _csrf_field(context: Context) -> Markup:
     return Markup('<input type="hidden" name="csrf" value="{}">').format(context["user"].csrf)
-
-
-def short_station(station: str) -> str:
-    """`line1/cam1` of `plant/hall1/line1/cam1`."""
-    return "/".join(station.split("/")[-2:])
 
 
 def _field_time(text: str | None, *, zone: tzinfo) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from inspector.bank import Bank, Stamp, stamp
-from inspector.errors import BankError, UsageError
+from inspector.errors import BankError
 from inspector.manifest import Promise
 from inspector.review.preview import Evidence, Scores, ascending
 from inspector.review.shifts import spans
@@ -65,7 +65,7 @@ class Trials:
             BankError: its bank cannot be read.
             StoreError: the database cannot be read.
         """
-        bank = self._in_use(self._configured(station))
+        bank = self._in_use(self._settings.station(station))
         with self._lock:
             known = self._kept.get(station)
         if known is not None and known[1].bank.ref == bank.ref and time.monotonic() - known[0] < _LASTS_S:
@@ -74,13 +74,6 @@ class Trials:
         with self._lock:
             self._kept[station] = time.monotonic(), trial
         return trial
-
-    def _configured(self, station: str) -> StationSettings:
-        for one in self._settings.stations:
-            if str(one.id) == station:
-                return one
-        known = ", ".join(str(one.id) for one in self._settings.stations)
-        raise UsageError(f"station: got {station!r}, expected one of {known}")
 
     def _in_use(self, station: StationSettings) -> InUse:
         found = stamp(station.bank)
@@ -105,8 +98,8 @@ class Trials:
         """How many shifts there were in which the station had frames; one that is not over counts in part."""
         review = self._settings.review
         between = spans(begin, max(now, begin + timedelta(seconds=1)), review.shifts, review.zone)
-        course, _ = self._tally.counts([station], between)
-        worked = {one.span for one in course}
+        outcomes, _ = self._tally.counts([station], between)
+        worked = {one.span for one in outcomes}
         return sum(span.whole for number, span in enumerate(between) if number in worked)
 
 

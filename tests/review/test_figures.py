@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from inspector.review.figures import UNTYPED, Course, Judged, escapes, false_rejects, figures, pareto
+from inspector.review.figures import UNTYPED, OutcomeCount, ReviewCount, escapes, false_rejects, figures, pareto
 from inspector.review.intervals import CONFIDENCE, lower, upper
 from inspector.review.shifts import Span, spans
 
@@ -14,8 +14,8 @@ EIGHT = {"early": "06:00", "late": "14:00", "night": "22:00"}
 MONDAY = datetime(2026, 3, 2, 6, tzinfo=UTC)
 
 
-def course(word: str, frames: int, *, station: str = CAM1, span: int = 0) -> Course:
-    return Course(station, span, word, frames)
+def outcome(word: str, frames: int, *, station: str = CAM1, span: int = 0) -> OutcomeCount:
+    return OutcomeCount(station, span, word, frames)
 
 
 def judged(
@@ -27,8 +27,8 @@ def judged(
     defect_type: str | None = None,
     station: str = CAM1,
     span: int = 0,
-) -> Judged:
-    return Judged(station, span, word, sampled, disposition, defect_type, frames)
+) -> ReviewCount:
+    return ReviewCount(station, span, word, sampled, disposition, defect_type, frames)
 
 
 def test_pareto_counts_defects_alone_and_runs_up_to_all_of_them() -> None:
@@ -55,7 +55,7 @@ def test_pareto_of_many_types_sums_up_the_rare_ones() -> None:
 
 
 def test_false_rejects_are_a_share_of_the_good() -> None:
-    seen = [course("ok", 980), course("uncertain", 5), course("ng", 15), course("error", 3), course("drop", 50)]
+    seen = [outcome("ok", 980), outcome("uncertain", 5), outcome("ng", 15), outcome("error", 3), outcome("drop", 50)]
     said = [judged("ng", "false_alarm", 4), judged("ng", "defect", 9), judged("ng", None, 2)]
     found = false_rejects(seen, [*said, judged("uncertain", "false_alarm", 5), judged("ok", "defect", 1, sampled=True)])
     assert (found.found, found.waiting) == (4, 2)
@@ -65,14 +65,14 @@ def test_false_rejects_are_a_share_of_the_good() -> None:
 
 
 def test_what_nobody_has_decided_only_widens_the_interval() -> None:
-    seen = [course("ok", 900), course("ng", 100)]
+    seen = [outcome("ok", 900), outcome("ng", 100)]
     alone = false_rejects(seen, [judged("ng", "false_alarm", 20), judged("ng", "defect", 80)]).rate
     half = false_rejects(seen, [judged("ng", "false_alarm", 10), judged("ng", "defect", 40), judged("ng", None, 50)])
     assert half.rate.low <= alone.low <= alone.high <= half.rate.high
 
 
 def test_uncertain_frames_that_wait_may_all_be_defects() -> None:
-    seen = [course("ok", 50), course("ng", 50), course("uncertain", 900)]
+    seen = [outcome("ok", 50), outcome("ng", 50), outcome("uncertain", 900)]
     said = [judged("ng", "false_alarm", 10), judged("ng", "defect", 40)]
     waiting = false_rejects(seen, [*said, judged("uncertain", None, 900)]).rate
     defects = false_rejects(seen, [*said, judged("uncertain", "defect", 900)]).rate
@@ -83,7 +83,7 @@ def test_uncertain_frames_that_wait_may_all_be_defects() -> None:
 
 
 def test_escapes_of_a_fully_decided_line() -> None:
-    seen = [course("ok", 10_000), course("ng", 60)]
+    seen = [outcome("ok", 10_000), outcome("ng", 60)]
     said = [
         judged("ok", "false_alarm", 198, sampled=True),
         judged("ok", "defect", 2, sampled=True),
@@ -102,7 +102,7 @@ def test_escapes_of_a_fully_decided_line() -> None:
 
 
 def test_without_a_sample_there_is_no_escape_rate() -> None:
-    seen = [course("ok", 1000), course("ng", 10)]
+    seen = [outcome("ok", 1000), outcome("ng", 10)]
     found = escapes(seen, [judged("ng", "defect", 10), judged("ok", None, 7, sampled=True)])
     assert found.rate is None
     assert found.drawn_waiting == 7
@@ -110,7 +110,7 @@ def test_without_a_sample_there_is_no_escape_rate() -> None:
 
 
 def test_a_sample_of_every_ok_frame_leaves_nothing_to_estimate() -> None:
-    seen = [course("ok", 500), course("ng", 5)]
+    seen = [outcome("ok", 500), outcome("ng", 5)]
     said = [judged("ok", "false_alarm", 495, sampled=True), judged("ok", "defect", 5, sampled=True)]
     found = escapes(seen, [*said, judged("ng", "defect", 5)])
     assert found.estimated == (5, 5, 5)
@@ -138,7 +138,7 @@ def test_the_intervals_hold_on_lines_whose_truth_is_known() -> None:
             for what, kind in (("defect", defect), ("false_alarm", ~defect))
             if (number := (where & kind & (decided == done)).sum())
         ]
-        seen = [course("ok", int((~ng).sum())), course("ng", int(ng.sum()))]
+        seen = [outcome("ok", int((~ng).sum())), outcome("ng", int(ng.sum()))]
         # The true rates are those of the process, not of this sample of it.
         true_rejects = 0.02275
         rejects, passed = false_rejects(seen, said), escapes(seen, said)
@@ -152,7 +152,12 @@ def test_the_intervals_hold_on_lines_whose_truth_is_known() -> None:
 def test_stations_and_shifts_are_told_apart() -> None:
     early, late = spans(MONDAY, MONDAY + timedelta(hours=16), EIGHT, UTC)
     found = figures(
-        [course("ok", 90), course("ng", 10, span=1), course("ok", 7, station=CAM2, span=1), course("drop", 3, span=1)],
+        [
+            outcome("ok", 90),
+            outcome("ng", 10, span=1),
+            outcome("ok", 7, station=CAM2, span=1),
+            outcome("drop", 3, span=1),
+        ],
         [judged("ng", None, 6, span=1), judged("ng", "unsure", 4, span=1)],
         [early, late],
     )

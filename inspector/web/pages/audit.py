@@ -10,11 +10,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from inspector.settings import ReviewSettings
 from inspector.store import Audit, AuditFilter, PromotionRow, ReviewRow, Role, Tally
+from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Engineer
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.filters import Text, plant_time
 from inspector.web.navigation import NavEntry
-from inspector.web.pages.figures import known_stations
 
 NAV = NavEntry("/audit", "Audit", Role.ENGINEER)
 PAGE = 50
@@ -23,7 +23,7 @@ LOGS = {"frames": ("dispose", "undo", "escape"), "banks": ("promote", "rollback"
 """What can be done, in each of the two logs."""
 
 _Id = Annotated[
-    Annotated[int, Field(ge=1, lt=2**63)] | None, BeforeValidator(lambda value: None if value == "" else value)
+    Annotated[int, Field(ge=1, lt=MAX_ID)] | None, BeforeValidator(lambda value: None if value == "" else value)
 ]
 
 router = APIRouter()
@@ -76,7 +76,7 @@ def show_audit(request: Request, desk: DeskDep, _user: Engineer, query: Annotate
         query=query,
         rows=rows,
         next=following,
-        stations=known_stations(desk, Tally(desk.engine)),
+        stations=desk.stations(Tally(desk.engine).stations()),
         actions=LOGS[query.log],
     )
 

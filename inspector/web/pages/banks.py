@@ -15,6 +15,7 @@ from inspector.errors import BankError, EngineError, SamplesError
 from inspector.manifest import Manifest, read_manifest
 from inspector.store import Candidate, Candidates, Cases, Role
 from inspector.store.candidates import RUNNING
+from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Engineer
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.navigation import NavEntry
@@ -39,13 +40,13 @@ class _InUse:
 @router.get("")
 def show_banks(request: Request, desk: DeskDep, _user: Engineer, station: str | None = None) -> Response:
     """One station: its bank, its history, its candidates."""
-    return _banks(request, desk, station or str(desk.settings.stations[0].id))
+    return _banks(request, desk, station or desk.settings.station_names[0])
 
 
 @router.post("/rebuild")
 def rebuild(request: Request, desk: DeskDep, user: Engineer, station: _Station) -> Response:
     """Begins a candidate from what operators said."""
-    promotion.station_of(desk.settings, station)
+    desk.settings.station(station)
     try:
         rebuilding.start(desk.settings, station, by=user.name)
     except SamplesError as error:
@@ -118,7 +119,7 @@ def reject(desk: DeskDep, user: Engineer, number: int) -> Response:
 
 
 def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = None, status: int = 400) -> Response:
-    place = promotion.station_of(desk.settings, station).bank
+    place = desk.settings.station(station).bank
     promotion.record(desk.settings, desk.engine, place)
     cases, shelf = Cases(desk.engine), Shelf(place)
     in_use, broken = None, None
@@ -130,7 +131,7 @@ def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = No
     alarms = cases.false_alarms(station)
     values = {
         "station": station,
-        "stations": [str(one.id) for one in desk.settings.stations],
+        "stations": desk.settings.station_names,
         "folder": place,
         "in_use": in_use,
         "broken": broken,
@@ -159,7 +160,7 @@ def _candidate(
     reason: str = "",
 ) -> Response:
     candidate = _settled(desk, candidate)
-    place = promotion.station_of(desk.settings, candidate.station).bank
+    place = desk.settings.station(candidate.station).bank
     try:
         digest: str | None = file_sha256(place / "manifest.json")
     except OSError:
@@ -201,7 +202,7 @@ def _ancestors(manifest: Manifest, shelf: Shelf) -> list[tuple[str, Manifest | N
 
 
 def _candidate_or_404(desk: Desk, number: int) -> Candidate:
-    found = Candidates(desk.engine).find(number) if 0 < number < 2**63 else None
+    found = Candidates(desk.engine).find(number) if 0 < number < MAX_ID else None
     if found is None:
         raise HTTPException(404, f"There is no candidate {number}.")
     return found

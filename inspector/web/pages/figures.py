@@ -95,19 +95,13 @@ def figures_for_machines(desk: DeskDep, _user: Operator, query: Annotated[Period
 def _count(desk: Desk, query: PeriodQuery) -> _Counted:
     period = query.period(desk.settings.review, datetime.now(UTC))
     tally = Tally(desk.engine)
-    stations = known_stations(desk, tally)
+    stations = desk.stations(tally.stations())
     asked = stations if query.station is None else [query.station]
-    course, judged = tally.counts(asked, period.spans)
+    outcomes, reviews = tally.counts(asked, period.spans)
     return _Counted(
         period,
-        figures(course, judged, period.spans),
+        figures(outcomes, reviews, period.spans),
         agreement(tally.opinions(asked, period.spans)),
         waiting(tally.delays(asked, period.spans)),
         stations,
     )
-
-
-def known_stations(desk: Desk, tally: Tally) -> list[str]:
-    """Those of the settings in their order, then others that the ledger has frames of."""
-    listed = [str(station.id) for station in desk.settings.stations]
-    return listed + sorted(set(tally.stations()) - set(listed))

@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from inspector.store import Cursor, Role
 from inspector.web.access import Operator
-from inspector.web.desk import Desk, DeskDep
+from inspector.web.desk import DeskDep
 from inspector.web.filters import QueueQuery
 from inspector.web.navigation import NavEntry
 
@@ -45,14 +45,8 @@ def show_queue(request: Request, desk: DeskDep, _user: Operator, place: Annotate
         pulse=pulse,
         counts=counts,
         query=query,
-        stations=_stations(desk, counts.open),
+        stations=desk.stations(counts.open),
         shifts=list(desk.settings.review.shifts),
         link=query.text(),
         first_page=after is None and before is None,
     )
-
-
-def _stations(desk: Desk, waiting: dict[str, int]) -> list[str]:
-    """Those of the settings in their order, then others that the ledger knows."""
-    listed = [str(station.id) for station in desk.settings.stations]
-    return listed + sorted(waiting.keys() - set(listed))

@@ -50,14 +50,14 @@ def show_thresholds(
     request: Request, desk: DeskDep, _user: Operator, query: Annotated[TrialQuery, Query()], applied: int = 0
 ) -> Response:
     """The chart and the preview. applied: just now, by the same person."""
-    station = query.station or str(desk.settings.stations[0].id)
+    station = query.station or desk.settings.station_names[0]
     return _page(request, desk, station, query, applied=bool(applied))
 
 
 @router.get("/api/v1/thresholds", tags=["figures"], summary="What other thresholds would have decided")
 def preview_for_machines(desk: DeskDep, _user: Operator, query: Annotated[TrialQuery, Query()]) -> dict[str, Any]:
     """About recorded frames, known defects and the bank's normal samples; counts, and the same in words."""
-    trial = desk.trials.trial(query.station or str(desk.settings.stations[0].id))
+    trial = desk.trials.trial(query.station or desk.settings.station_names[0])
     ok, ng = _chosen(trial, query)
     in_use = trial.bank.thresholds
     return {
@@ -120,7 +120,7 @@ def _page(
 ) -> Response:  # fmt: skip
     values: dict[str, Any] = {
         "station": station,
-        "stations": [str(one.id) for one in desk.settings.stations],
+        "stations": desk.settings.station_names,
         "fault": fault,
         "reason": reason,
         "applied": applied,
@@ -138,7 +138,7 @@ def _page(
         ok=ok,
         ng=ng,
         said=_said(trial, ok, ng),
-        sharing=_sharing(desk, station),
+        sharing=[name for name in desk.settings.stations_at(desk.settings.station(station).bank) if name != station],
         chart=_chart(trial, ok, ng),
         **values,
     )
@@ -151,12 +151,6 @@ def _chosen(trial: Trial, query: TrialQuery) -> tuple[float, float]:
     if ok > ng:
         raise UsageError(f"thresholds: got ok {ok:g} above ng {ng:g}, expected ok at or below ng")
     return ok, ng
-
-
-def _sharing(desk: Desk, station: str) -> list[str]:
-    """The other stations that the same bank inspects."""
-    banks = {str(one.id): one.bank.resolve() for one in desk.settings.stations}
-    return [name for name, bank in banks.items() if name != station and bank == banks[station]]
 
 
 def _exact(shown: float, in_use: float) -> float:
