@@ -1,16 +1,14 @@
-"""The daemon's own place at the broker: its status, what it is, how it is, and commands to it."""
+"""The daemon's own topics: status, info, health and drift, and commands to it."""
 
 import json
 import logging
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from inspector import contract
-from inspector.contract import UnknownStationError
 from inspector.link import Arrival, Identity
 from inspector.logs import RateLimited
 from inspector.mqtt import Connection
@@ -20,7 +18,7 @@ log = logging.getLogger(__name__)
 HEALTH_EVERY_S = 10.0
 
 _MOST_LEVELS = 100
-"""Of a topic to answer in; a broker ends the connection of who publishes in too deep a one: mosquitto above 200."""
+"""Of a response topic; a broker ends the connection of a client that publishes to a deeper one: mosquitto above 200."""
 
 Command = Callable[[], Mapping[str, Any]]
 
@@ -37,11 +35,6 @@ def control_identity(instance: str) -> Identity:
         subscriptions=[(contract.instance_topic(instance, "cmd/+"), 1)],
         will=(contract.instance_topic(instance, "status"), b"offline"),
     )
-
-
-def watch_identity(instance: str) -> Identity:
-    """Sees the frames of all stations, to find those that nobody configured."""
-    return Identity(client_id(instance, "watch"), subscriptions=[(contract.ALL_FRAMES, 0)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +69,8 @@ class Control:
         self._limited = RateLimited(log)
 
     def tell(self) -> None:
-        """Publishes status over each new connection, info then and when it changes, health when its faults or warnings
-        change and every ten seconds, a station's drift over each new connection and when its state changes.
+        """Publishes what is new. Over each new connection that is everything; later it is info when it changes, health
+        when its faults or warnings change and every ten seconds, and a station's drift when its state changes.
         """
         link = self._connection.link
         if link is None:
@@ -137,38 +130,6 @@ def _may_answer(topic: str, instance: str) -> bool:
     if not topic or any(sign in topic for sign in "+#\0") or topic.startswith("$") or topic.count("/") >= _MOST_LEVELS:
         return False
     return not topic.startswith(f"{contract.ROOT}/") or topic.startswith(contract.instance_topic(instance, "reply/"))
-
-
-class Strangers:
-    """Answers frames of stations that are not in the configuration."""
-
-    def __init__(self, known: frozenset[str], connection: Connection, *, on_frame: Callable[[], None]) -> None:
-        self._known = known
-        self._connection = connection
-        self._on_frame = on_frame
-        self._limited = RateLimited(log)
-
-    def frame(self, arrival: Arrival) -> None:
-        """One frame of any station."""
-        station = "/".join(arrival.topic.split("/")[2:-1])
-        if station in self._known or arrival.retain:
-            return
-        self._on_frame()
-        self._limited.warning(station, "frame of an unknown station", station=station)
-        raw = contract.unpack(arrival.payload, content_type=arrival.content_type, properties=arrival.properties)
-        error = UnknownStationError(
-            f"{station}: is not in the configuration, expected one of {len(self._known)} stations"
-        )
-        document = contract.error_json(
-            error,
-            station,
-            raw,
-            result_id=str(uuid.uuid4()),
-            received_at=arrival.received_at,
-            decided_at=arrival.received_at,
-            quarantine_id=None,
-        )
-        self._connection.publish(f"{arrival.topic.removesuffix('/frame')}/error", document)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

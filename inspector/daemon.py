@@ -16,12 +16,12 @@ from sqlalchemy import Engine
 from inspector import __version__, contract, logs
 from inspector.banks.posts import Posts
 from inspector.contract import UnknownStationError
-from inspector.control import Control, Strangers, control_identity, watch_identity
+from inspector.control import Control, control_identity
 from inspector.drift_watch import DriftWatch
+from inspector.entries import Entries
 from inspector.errors import InspectorError, StalledError
 from inspector.health import Health, serve
 from inspector.housekeeper import Housekeeper
-from inspector.keeper import Keeper
 from inspector.logs import RateLimited
 from inspector.metrics import UNKNOWN_STATION, Metrics
 from inspector.mqtt import Connection
@@ -39,16 +39,18 @@ from inspector.store import (
     Archive,
     Ledger,
     Outbox,
+    OutboxMessage,
     Policy,
     Quarantine,
     Retention,
     ReviewQueue,
     Reviews,
-    Waiting,
     open_database,
 )
 from inspector.store.lock import file_lock, sole_daemon
+from inspector.triage import Triage
 from inspector.types import StationId
+from inspector.unknown_stations import UnknownStations, watch_identity
 from inspector.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ _FLUSH_S = 5.0
 STALLED_S = 60.0
 """A frame that is inspected for longer is held by a library that hangs; the slowest known take a second or two."""
 _SPARE_BYTES = 1_000_000_000
-"""Free on the disk before a picture is kept: the ledger needs it to go on."""
+"""Left free on the disk for the ledger: with less, no picture is archived."""
 
 _STALLED = "{frame}: inspected for {got:.0f} s, expected at most {most:.0f} s; a supervisor should start it anew"
 
@@ -75,7 +77,7 @@ Stop = SimpleQueue[str | BaseException]
 def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[AbstractContextManager[object]] = ()) -> None:
     """Runs the daemon until SIGTERM or SIGINT, then drains: what is in process is decided, recorded and published.
 
-    stop: ends it too, for those who run it in a thread. beside: what lives as long as the daemon inspects.
+    stop: ends it too, where it runs in a thread. beside: contexts that are entered as long as the daemon inspects.
 
     Raises:
         BankError, EngineError: a bank cannot be used.
@@ -91,10 +93,10 @@ def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[Abstra
 
 
 class _Daemon:
-    """What is shared by the rooms that are wired here."""
+    """The parts of one daemon, and what they share."""
 
     def __init__(self, settings: Settings, stop: Stop) -> None:
-        stations = [str(station.id) for station in settings.stations]
+        stations = settings.station_names
         self._settings = settings
         self._stop = stop
         self._started_at = datetime.now(UTC)
@@ -140,7 +142,7 @@ class _Daemon:
             self._until_stopped()
 
     def _wire(self, ledger: Ledger, outbox: Outbox, quarantine: Quarantine, archive: Archive) -> None:
-        """Makes the rooms and joins them; nothing runs yet."""
+        """Makes the parts and joins them; nothing runs yet."""
         settings = self._settings
         self._control_connection = Connection(
             settings.broker,
@@ -158,17 +160,15 @@ class _Daemon:
             drift=self._drift.documents,
             commands={"ping": self._ping, "health": self._state, "reload": self._reload},
         )
-        strangers = Strangers(
-            frozenset(str(station) for station in self._posts.running),
-            self._control_connection,
-            on_frame=self._count_stranger,
+        unknown_stations = UnknownStations(
+            frozenset(self._settings.station_names), self._control_connection, on_frame=self._count_unknown
         )
         self._watch_connection = Connection(
             settings.broker,
             watch_identity(settings.instance),
             on_change=lambda _: None,
             on_fault=self._fault,
-            on_message=strangers.frame,
+            on_message=unknown_stations.frame,
         )
         self._publisher = Publisher(
             outbox,
@@ -178,10 +178,10 @@ class _Daemon:
             on_fault=self._fault,
         )
         self._metrics.outbox_depth.set(outbox.depth())
+        triage = Triage(archive, self._health, sample_rate=settings.review.sample_rate)
         self._recorder = Recorder(
             ledger,
-            quarantine,
-            Keeper(archive, self._health, sample_rate=settings.review.sample_rate),
+            Entries(quarantine, triage),
             self._health,
             on_recorded=self._recorded,
             on_confirmed=self._publisher.removed,
@@ -277,7 +277,7 @@ class _Daemon:
             return
 
     def _tell_drift(self) -> None:
-        """In words, beside what else is not well."""
+        """Drift is a warning, in words."""
         moved = self._drift.moved()
         for name in map(str, self._receptions):
             told = [f"{signal} {move['state']}" for signal, move in moved.get(name, {}).items()]
@@ -295,9 +295,9 @@ class _Daemon:
         self._stop.put(error)
         log.critical("fault", exc_info=error, extra={"in_thread": threading.current_thread().name})
 
-    def _recorded(self, settled: Sequence[Settled], letters: Sequence[Waiting]) -> None:
+    def _recorded(self, settled: Sequence[Settled], messages: Sequence[OutboxMessage]) -> None:
         """Outcomes are durable: published, counted, acknowledged."""
-        self._publisher.publish(letters)
+        self._publisher.publish(messages)
         for one in settled:
             delivery = one.outcome.delivery
             self._metrics.count(one)
@@ -307,14 +307,14 @@ class _Daemon:
             if one.outcome.heatmap is not None and not one.duplicate:
                 topic = contract.station_topic(delivery.station, "heatmap")
                 self._control_connection.publish(topic, one.outcome.heatmap, qos=0)
-        self._metrics.outbox_depth.inc(len(letters))
+        self._metrics.outbox_depth.inc(len(messages))
 
     def _confirmed(self, ids: Sequence[int]) -> None:
         """The broker has these messages."""
         self._metrics.outbox_depth.dec(len(ids))
         self._recorder.confirm(ids)
 
-    def _count_stranger(self) -> None:
+    def _count_unknown(self) -> None:
         self._metrics.received.labels(UNKNOWN_STATION).inc()
         self._metrics.rejected.labels(UNKNOWN_STATION, UnknownStationError.reason).inc()
 
@@ -357,13 +357,13 @@ class _Daemon:
 
 @contextmanager
 def _signals(stop: Stop) -> Iterator[None]:
-    """SIGTERM and SIGINT end the daemon; the queue may be put to from a signal handler."""
+    """SIGTERM and SIGINT end the daemon. Unlike other queues, this one may be put to from a signal handler."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {sign: signal.signal(sign, lambda got, _: stop.put(signal.Signals(got).name)) for sign in _SIGNALS}
+    before = {number: signal.signal(number, lambda got, _: stop.put(signal.Signals(got).name)) for number in _SIGNALS}
     try:
         yield
     finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Keeps house beside the line: counts what waits for operators and what they said, lets go what has had its time."""
+"""Background work beside the line: counts what waits for operators and what they decided, and runs the retention."""
 
 import logging
 import threading
@@ -24,14 +24,14 @@ _JUMP_S = 600.0
 _SILENT_S = 86_400.0
 _WAKE_EVERY_S = 1.0
 _REST = 9
-"""How many times as long as it worked it rests after each step: it never takes more than a tenth of a disk's time."""
+"""It rests so many times as long as a step took, and thus takes at most a tenth of the disk's time."""
 
 _SHORTEST_REST_S = 0.005
 
 
 @dataclass(slots=True)
 class _Task:
-    """Work of its own: what one fails at does not keep the others from theirs. fault: of the last time."""
+    """Work that is done every so often; where it fails, the others go on. fault: of the last time, else None."""
 
     every_s: float
     steps: Callable[[], Iterator[Freed]]
@@ -40,20 +40,21 @@ class _Task:
 
 
 class _Clock:
-    """The wall clock, held against the one that only counts on."""
+    """The wall clock, compared with the monotonic one."""
 
     def __init__(self) -> None:
         self._began = (time.time(), time.monotonic())
 
     def jumped_s(self) -> float:
-        """By how much it was set since, forward or back."""
+        """By how much it was set forward or back since."""
         return (time.time() - self._began[0]) - (time.monotonic() - self._began[1])
 
 
 class Housekeeper:
-    """One thread with the least urgent work; made before frames come: the last one tells of a clock that is wrong.
+    """One thread for the least urgent work.
 
-    stations: those that are configured. on_fault: the thread ended by one.
+    To be made before frames come: the newest one in the ledger tells whether the clock may be wrong. stations: those
+    that are configured. on_fault: called with the exception that ended the thread.
 
     Raises:
         StoreError: the ledger cannot be read.
@@ -85,15 +86,15 @@ class Housekeeper:
             self._looking,
             _Task(_RELIEVE_EVERY_S, retention.relieve),
             _Task(_SWEEP_EVERY_S, self._tidy),
-            _Task(_SWEEP_EVERY_S, self._sweep, due=time.monotonic() + self._doubt_s(retention.newest())),
+            _Task(_SWEEP_EVERY_S, self._sweep, due=time.monotonic() + self._grace_s(retention.newest())),
         ]
         self._clock = _Clock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
-    def _doubt_s(self, newest: datetime | None) -> float:
-        """Without a frame for long, a box may have started with a clock that is ahead: then there is an hour to put
-        it right before anything counts as old.
+    def _grace_s(self, newest: datetime | None) -> float:
+        """How long to wait with the first sweep: after a long time without a frame the box may have started with a
+        clock that is ahead, and there is an hour to put it right before anything counts as old.
         """
         silent_s = 0.0 if newest is None else (datetime.now(UTC) - newest).total_seconds()
         if abs(silent_s) <= _SILENT_S:
@@ -132,13 +133,13 @@ class Housekeeper:
         self._health.warn(WARNING, "; ".join(faults) or None)
 
     def _tidy(self) -> Iterator[Freed]:
-        """A folder that cannot be read is told when the others are done."""
+        """A folder that cannot be read is reported when the others are done."""
         yield from self._retention.tidy()
         if self._archive.unreadable is not None:
             raise StoreError(self._archive.unreadable)
 
     def _sweep(self) -> Iterator[Freed]:
-        """What is old is old by a clock that can be trusted: after a jump there is an hour to put it right."""
+        """Nothing after the clock has jumped: there is an hour to put it right before anything counts as old."""
         jump_s = self._clock.jumped_s()
         if abs(jump_s) > _JUMP_S:
             self._clock = _Clock()
@@ -162,7 +163,7 @@ class Housekeeper:
             log.info("retention", extra={"records": removed.records, "pictures": removed.pictures})
 
     def _look(self) -> Iterator[Freed]:
-        """Counts; nothing goes."""
+        """Counts, and removes nothing."""
         waiting = self._queue.open_counts()
         for station in self._stations:
             self._metrics.backlog.labels(station).set(waiting.get(station, 0))

@@ -12,7 +12,7 @@ from inspector.errors import StoreError
 from inspector.health import Health
 from inspector.logs import RateLimited
 from inspector.mqtt import Connection
-from inspector.store import Outbox, Waiting
+from inspector.store import Outbox, OutboxMessage
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Publisher:
         self._after = 0
         self._keeps_up = False
         self._fell_behind = False
-        self._fresh: deque[Waiting] = deque(maxlen=_MAX_FRESH)
+        self._fresh: deque[OutboxMessage] = deque(maxlen=_MAX_FRESH)
         self._in_flight: dict[int, tuple[int, str]] = {}
         self._confirmed: set[int] = set()
         self._refused: dict[str, float] = {}
@@ -75,11 +75,11 @@ class Publisher:
         self._wake.set()
         self._thread.join()
 
-    def publish(self, letters: Sequence[Waiting]) -> None:
+    def publish(self, messages: Sequence[OutboxMessage]) -> None:
         """These were just committed to the outbox. Called by one thread, in the order of commits."""
-        if len(self._fresh) + len(letters) > _MAX_FRESH:
+        if len(self._fresh) + len(messages) > _MAX_FRESH:
             self._fell_behind = True
-        self._fresh.extend(letters)
+        self._fresh.extend(messages)
         self._wake.set()
 
     def answered(self, link: int, mid: int, refusal: str | None) -> None:
@@ -161,12 +161,12 @@ class Publisher:
         newest = self._fresh[-1].id if self._fresh else 0
         skip = {row for row, _ in self._in_flight.values()} | self._confirmed
         most = _MAX_AHEAD + len(skip)
-        letters = self._outbox.waiting(after=self._after, most=most, but=self._refused)
-        for letter in letters:
-            if letter.id not in skip and not self._hand_over(letter):
+        messages = self._outbox.waiting(after=self._after, most=most, but=self._refused)
+        for message in messages:
+            if message.id not in skip and not self._hand_over(message):
                 return False
-            self._after = letter.id
-        if len(letters) == most:
+            self._after = message.id
+        if len(messages) == most:
             return False
         # What was handed to us before we read was in the outbox, or is confirmed already.
         self._after = max(self._after, newest)
@@ -174,21 +174,21 @@ class Publisher:
 
     def _send_fresh(self) -> bool:
         while self._fresh:
-            letter = self._fresh[0]
-            if letter.id > self._after and letter.topic not in self._refused:
-                if not self._hand_over(letter):
+            message = self._fresh[0]
+            if message.id > self._after and message.topic not in self._refused:
+                if not self._hand_over(message):
                     return False
-                self._after = letter.id
+                self._after = message.id
             self._fresh.popleft()
         return True
 
-    def _hand_over(self, letter: Waiting) -> bool:
+    def _hand_over(self, message: OutboxMessage) -> bool:
         if len(self._in_flight) >= _MAX_AHEAD:
             return False
-        sent = self._connection.publish(letter.topic, letter.payload)
+        sent = self._connection.publish(message.topic, message.payload)
         if sent is None or sent[0] != self._link:
             return False
-        self._in_flight[sent[1]] = (letter.id, letter.topic)
+        self._in_flight[sent[1]] = (message.id, message.topic)
         return True
 
     def _tell_health(self) -> None:

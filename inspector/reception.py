@@ -10,6 +10,7 @@ from inspector.metrics import Metrics
 from inspector.mqtt import Connection
 from inspector.settings import StationSettings
 from inspector.station import AckOrder, Delivery, Intake, SequenceGaps
+from inspector.types import FrameMessage
 from inspector.worker import Outcome
 
 FUTURE_TOLERANCE_S = 2.0
@@ -74,8 +75,10 @@ class Reception:
         self._arrived += 1
         self._received.inc()
         self._last.set(arrival.received_at.timestamp())
-        self._look_at_picture(delivery)
-        self._look_at_clock_and_sequence(delivery)
+        self._check_repetition(delivery)
+        if delivery.message is not None:
+            self._check_sequence(delivery, delivery.message)
+            self._check_clock(delivery, delivery.message)
         if arrival.mid:
             self._acks.arrived(arrival.link, arrival.mid)
         for displaced in self._intake.put(delivery) or ():
@@ -87,7 +90,7 @@ class Reception:
         for mid in self._acks.settled(delivery.link, delivery.mid):
             self.connection.ack(delivery.link, mid)
 
-    def _look_at_picture(self, delivery: Delivery) -> None:
+    def _check_repetition(self, delivery: Delivery) -> None:
         raw = delivery.raw
         if delivery.dup or delivery.retain:
             return
@@ -96,21 +99,21 @@ class Reception:
             self._limited.warning(("frozen", self.name), "picture repeated", station=self.name, frame_id=raw.frame_id)
         self._before = raw.frame_id, raw.sha256
 
-    def _look_at_clock_and_sequence(self, delivery: Delivery) -> None:
-        message = delivery.message
-        if message is None:
-            return
+    def _check_sequence(self, delivery: Delivery, message: FrameMessage) -> None:
         missing = 0 if message.seq is None else self._gaps.missing_before(message.seq, again=delivery.dup)
         if missing:
             self._missing.inc(missing)
             self._limited.warning(
                 ("gap", self.name), "frames missing", station=self.name, before_seq=message.seq, missing=missing
             )
-        if message.captured_at is not None:
-            ahead_s = (message.captured_at - delivery.received_at).total_seconds()
-            self._skew.set(ahead_s)
-            if ahead_s > FUTURE_TOLERANCE_S:
-                self._future.inc()
-                self._limited.warning(
-                    ("future", self.name), "frame from the future", station=self.name, ahead_s=round(ahead_s, 3)
-                )
+
+    def _check_clock(self, delivery: Delivery, message: FrameMessage) -> None:
+        if message.captured_at is None:
+            return
+        ahead_s = (message.captured_at - delivery.received_at).total_seconds()
+        self._skew.set(ahead_s)
+        if ahead_s > FUTURE_TOLERANCE_S:
+            self._future.inc()
+            self._limited.warning(
+                ("future", self.name), "frame from the future", station=self.name, ahead_s=round(ahead_s, 3)
+            )

@@ -89,14 +89,14 @@ class AckOrder:
 
 
 _MOST_MISSING = 1_000_000
-"""A camera that leaves out more has begun to count anew, or does not count."""
+"""More than these are no gap: the camera counts from somewhere else, or does not count."""
 
 
 class SequenceGaps:
     """Counts the frames that are missing between the sequence numbers of one station.
 
-    A camera begins anew with 0 or 1, or with two numbers in order below the last one: a single one is a frame that it
-    sends again.
+    A camera has begun anew where it says 0 or 1, or two rising numbers below the last one. A single lower number is a
+    frame that it sends again.
     """
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class SequenceGaps:
         self._below: int | None = None
 
     def missing_before(self, seq: int, *, again: bool = False) -> int:
-        """How many numbers were left out before this one. again: the broker delivers the frame once more."""
+        """How many numbers were left out before this one. again: the broker delivers the frame again."""
         last, below = self._last, self._below
         if again and last is not None and seq <= last:
             return 0
@@ -142,7 +142,7 @@ class _Queue:
 
 
 class Intake:
-    """The queues of all stations, and the one place where the worker takes from, each station in its turn."""
+    """The queues of all stations, from which the worker takes one frame at a time, from each station in turn."""
 
     def __init__(self, queues: Mapping[StationId, QueueSettings]) -> None:
         self._queues = {station: _Queue(settings) for station, settings in queues.items()}

@@ -18,10 +18,10 @@ from inspector.types import BankRef, FrameMessage, Inspection, StationId, Thresh
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
-"""How often a frame is begun, when the process ends under it each time, before it is given up."""
+"""How often a frame is begun before it is given up, where the process ends each time."""
 
 FINISH_S = 15.0
-"""Seconds that a frame gets when the worker is to end: supervisors wait for 30."""
+"""Seconds that the frame in hand gets when the worker is to end; supervisors wait for 30."""
 
 _STORE_RETRY_S = 0.5
 _POISON = f"the process ended {MAX_ATTEMPTS} times while it inspected this frame; it is not decoded again"
@@ -37,7 +37,7 @@ class Inspects(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What runs at a station. drift: what the bank's normals were like, where it knows."""
+    """What inspects the frames of a station. drift: what the bank's normals were like, None where it does not say."""
 
     pipeline: Inspects
     bank: BankRef
@@ -66,7 +66,7 @@ class Outcome:
 
     @classmethod
     def drop(cls, delivery: Delivery, reason: str) -> "Outcome":
-        """Left undecided."""
+        """A delivery that is left undecided."""
         return cls(delivery, datetime.now(UTC), str(uuid.uuid4()), dropped=reason)
 
 
@@ -83,9 +83,10 @@ class Attempts(Protocol):
 
 
 class Worker:
-    """Takes from the intake until it is closed, and hands each outcome on.
+    """Inspects what the intake holds until that is closed.
 
-    all_durable: waits, at most so many seconds, until what was handed on is durable.
+    hand_on: takes each outcome. all_durable: waits, at most so many seconds, until what was handed on is durable, and
+    says whether it is.
     """
 
     def __init__(

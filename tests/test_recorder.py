@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from services import wait_until
 
+from inspector.entries import Entries
 from inspector.errors import FrameDamagedError
 from inspector.health import Health
-from inspector.keeper import Keeper
 from inspector.link import Arrival
 from inspector.recorder import Recorder
 from inspector.settlement import Settled
 from inspector.station import Delivery
-from inspector.store import Archive, Ledger, Outbox, Quarantine, QueueFilter, ReviewQueue, Waiting, open_database
+from inspector.store import Archive, Ledger, Outbox, OutboxMessage, Quarantine, QueueFilter, ReviewQueue, open_database
+from inspector.triage import Triage
 from inspector.types import BankRef, Decision, Inspection, Region, StationId, Thresholds
 from inspector.worker import Outcome, Post
 
@@ -47,15 +48,15 @@ def outcome(frame_id: str, *, payload: bytes = b"x", error: bool = False) -> Out
 class Told:
     def __init__(self) -> None:
         self.settled: list[Settled] = []
-        self.letters: list[Waiting] = []
+        self.messages: list[OutboxMessage] = []
         self.removed: list[int] = []
         self.failures = 0
         self.missing: list[str] = []
         self.faults: list[BaseException] = []
 
-    def recorded(self, settled: Sequence[Settled], letters: Sequence[Waiting]) -> None:
+    def recorded(self, settled: Sequence[Settled], messages: Sequence[OutboxMessage]) -> None:
         self.settled += settled
-        self.letters += letters
+        self.messages += messages
 
     def failed(self) -> None:
         self.failures += 1
@@ -66,8 +67,7 @@ def recorder(ledger: Any, folder: Path, told: Told, health: Health) -> Recorder:
     quarantine.open()
     return Recorder(
         ledger,
-        quarantine,
-        Keeper(Archive(folder / "frames"), health, sample_rate=0.0),
+        Entries(quarantine, Triage(Archive(folder / "frames"), health, sample_rate=0.0)),
         health,
         on_recorded=told.recorded,
         on_confirmed=told.removed.extend,
@@ -97,8 +97,8 @@ def test_what_is_handed_over_is_written_before_it_is_told(ledger: Ledger, url: s
         writer.record(outcome("bad", error=True))
         assert writer.flush(60)
         assert len(told.settled) == 202
-        assert [letter.id for letter in told.letters] == list(range(1, 202))
-        writer.confirm([letter.id for letter in told.letters])
+        assert [message.id for message in told.messages] == list(range(1, 202))
+        writer.confirm([message.id for message in told.messages])
         wait_until(lambda: len(told.removed) == 201, "the outbox is emptied")
     assert ledger.counts() == {
         (str(CAM1), "verdict", "uncertain"): 200,
@@ -144,13 +144,13 @@ def test_a_picture_that_cannot_be_kept_holds_back_no_verdict(ledger: Ledger, url
     (tmp_path / "frames").write_text("in the way")
     with recorder(ledger, tmp_path, told, health) as writer:
         writer.record(outcome("f0", payload=PICTURE))
-        wait_until(lambda: told.letters, "the verdict is out")
+        wait_until(lambda: told.messages, "the verdict is out")
         assert told.missing == [str(CAM1)]
         assert health.ready
         assert "archive" in health.warnings()["archive"]
         (tmp_path / "frames").unlink()
         writer.record(outcome("f1", payload=PICTURE + b"another"))
-        wait_until(lambda: len(told.letters) == 2, "the next verdict is out")
+        wait_until(lambda: len(told.messages) == 2, "the next verdict is out")
         assert health.warnings() == {}
     with open_database(url) as engine:
         rows = ReviewQueue(engine).page(QueueFilter(order="newest")).rows

@@ -215,9 +215,9 @@ def test_counts_tell_every_delivery(ledger: Ledger) -> None:
 def test_the_outbox_keeps_its_order_and_never_reuses_an_id(ledger: Ledger, database: Engine) -> None:
     outbox = Outbox(database)
     ledger.commit([replace(VERDICT, frame_id=f"f{i}", topic=f"t/{i % 2}") for i in range(6)])
-    assert [letter.topic for letter in outbox.waiting(most=3)] == ["t/0", "t/1", "t/0"]
-    assert [letter.id for letter in outbox.waiting(after=2, most=9, but=["t/0"])] == [4, 6]
-    ledger.commit([], confirmed=[letter.id for letter in outbox.waiting(most=9)])
+    assert [message.topic for message in outbox.waiting(most=3)] == ["t/0", "t/1", "t/0"]
+    assert [message.id for message in outbox.waiting(after=2, most=9, but=["t/0"])] == [4, 6]
+    ledger.commit([], confirmed=[message.id for message in outbox.waiting(most=9)])
     assert outbox.depth() == 0
     ledger.commit([replace(VERDICT, frame_id="f9")])
     assert outbox.waiting(most=9)[0].id == 7
@@ -229,11 +229,11 @@ def test_after_a_conflict_in_the_outbox_the_next_try_succeeds(ledger: Ledger, da
     other.commit([replace(VERDICT, frame_id="f2")])
     with pytest.raises(ConflictError, match="outbox"):
         ledger.commit([replace(VERDICT, frame_id="f3")])
-    assert [letter.id for letter in ledger.commit([replace(VERDICT, frame_id="f3")])] == [3]
+    assert [message.id for message in ledger.commit([replace(VERDICT, frame_id="f3")])] == [3]
     ledger.commit([], confirmed=[1, 2, 3])
     with pytest.raises(ConflictError, match="frames"):
         ledger.commit([VERDICT])
-    assert [letter.id for letter in ledger.commit([replace(VERDICT, frame_id="f4")])] == [4]
+    assert [message.id for message in ledger.commit([replace(VERDICT, frame_id="f4")])] == [4]
 
 
 def test_attempts_are_counted_until_the_outcome(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from inspector.store.cases import Cases
 from inspector.store.database import ConflictError, open_database
 from inspector.store.frame_row import Disposition, FrameRow, score_ratio
 from inspector.store.ledger import Entry, Known, Ledger
-from inspector.store.outbox import Outbox, Waiting
+from inspector.store.outbox import Outbox, OutboxMessage
 from inspector.store.promotions import Promotion, Promotions
 from inspector.store.quarantine import Quarantine
 from inspector.store.queue import Counts, Cursor, Page, ReviewQueue
@@ -43,6 +43,7 @@ __all__ = [
     "Known",
     "Ledger",
     "Outbox",
+    "OutboxMessage",
     "Page",
     "Policy",
     "Promotion",
@@ -65,7 +66,6 @@ __all__ = [
     "Token",
     "Tokens",
     "UnknownFrameError",
-    "Waiting",
     "open_database",
     "score_ratio",
 ]

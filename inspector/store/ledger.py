@@ -8,10 +8,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 
 from inspector.store.database import ConflictError, store_errors, writing
-from inspector.store.outbox import Outbox, Waiting
+from inspector.store.outbox import Outbox, OutboxMessage
 from inspector.store.tables import attempts, frames, outbox
 
-Outcome = Literal["verdict", "error", "drop"]
+OutcomeKind = Literal["verdict", "error", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Entry:
     result_id: str
     station: str
     frame_id: str
-    outcome: Outcome
+    outcome: OutcomeKind
     word: str
     sha256: str
     received_at: datetime
@@ -78,7 +78,7 @@ _KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.
     frames.c.station.in_(bindparam("stations", expanding=True)),
     frames.c.frame_id.in_(bindparam("frame_ids", expanding=True)),
 )
-_LAST_LETTER = select(func.coalesce(func.max(outbox.c.id), 0))
+_LAST_MESSAGE = select(func.coalesce(func.max(outbox.c.id), 0))
 _CONFIRM = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 _ATTEMPT = (
     attempts.c.station == bindparam("of_station"),
@@ -95,7 +95,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._last_letter = 0
+        self._last_message = 0
         self._knows_last = False
 
     def known(self, frame_ids: Iterable[tuple[str, str]]) -> dict[Key, str]:
@@ -116,7 +116,7 @@ class Ledger:
         duplicates: Sequence[Key] = (),
         attempted: Sequence[tuple[str, str, str]] = (),
         confirmed: Sequence[int] = (),
-    ) -> list[Waiting]:
+    ) -> list[OutboxMessage]:
         """In one transaction: outcomes and what is to be published, further deliveries of frames that have an
         outcome, the end of counting attempts at (station, frame id, sha256), and outbox rows that the broker has.
         Returns what is to be published.
@@ -127,8 +127,8 @@ class Ledger:
         """
         try:
             with store_errors("ledger"), writing(self._engine) as connection:
-                letters = self._letters(connection, entries)
-                _write(connection, entries, letters, duplicates)
+                messages = self._messages(connection, entries)
+                _write(connection, entries, messages, duplicates)
                 for attempt in attempted:
                     connection.execute(_FORGET_ATTEMPT, _named(attempt))
                 if confirmed:
@@ -136,11 +136,11 @@ class Ledger:
         except ConflictError:
             self._knows_last = False
             raise
-        if letters:
-            self._last_letter = letters[-1].id
-        return letters
+        if messages:
+            self._last_message = messages[-1].id
+        return messages
 
-    def written(self, entries: Sequence[Entry]) -> list[Waiting] | None:
+    def written(self, entries: Sequence[Entry]) -> list[OutboxMessage] | None:
         """After a commit of these entries that failed: what it left to be published if it was written all the same,
         as where a server goes after it has committed and before it says so; None if nothing was written.
 
@@ -155,22 +155,22 @@ class Ledger:
             written = connection.execute(select(frames.c.result_id).where(*of_it)).scalar()
         if written != entries[0].result_id:
             return None
-        letters = Outbox(self._engine).waiting(after=self._last_letter, most=len(entries))
-        if letters:
-            self._last_letter = letters[-1].id
-        return letters
+        messages = Outbox(self._engine).waiting(after=self._last_message, most=len(entries))
+        if messages:
+            self._last_message = messages[-1].id
+        return messages
 
-    def _letters(self, connection: Connection, entries: Sequence[Entry]) -> list[Waiting]:
+    def _messages(self, connection: Connection, entries: Sequence[Entry]) -> list[OutboxMessage]:
         """Ids rise in the order of commits, and none is used twice by one process.
 
         After a conflict the last one is read anew: rows may be there that this process did not write.
         """
         if not self._knows_last:
-            self._last_letter = max(self._last_letter, int(connection.execute(_LAST_LETTER).scalar_one()))
+            self._last_message = max(self._last_message, int(connection.execute(_LAST_MESSAGE).scalar_one()))
             self._knows_last = True
         written = [(entry.topic, entry.document) for entry in entries]
         wanted = [(topic, document) for topic, document in written if topic is not None and document is not None]
-        return [Waiting(i, topic, document) for i, (topic, document) in enumerate(wanted, self._last_letter + 1)]
+        return [OutboxMessage(i, topic, document) for i, (topic, document) in enumerate(wanted, self._last_message + 1)]
 
     def attempt(self, station: str, frame_id: str, sha256: str) -> int:
         """Counts that a redelivered frame is about to be inspected; returns how often that was counted.
@@ -205,12 +205,12 @@ class Ledger:
 
 
 def _write(
-    connection: Connection, entries: Sequence[Entry], letters: Sequence[Waiting], duplicates: Sequence[Key]
+    connection: Connection, entries: Sequence[Entry], messages: Sequence[OutboxMessage], duplicates: Sequence[Key]
 ) -> None:
     if entries:
         connection.execute(_INSERT_FRAMES, [_row(entry) for entry in entries])
-    if letters:
-        rows = [{"id": one.id, "topic": one.topic, "payload": one.payload} for one in letters]
+    if messages:
+        rows = [{"id": one.id, "topic": one.topic, "payload": one.payload} for one in messages]
         connection.execute(_INSERT_OUTBOX, rows)
     if duplicates:
         connection.execute(

@@ -17,7 +17,7 @@ _WAITING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class OutboxMessage:
     """One message that the broker has not confirmed."""
 
     id: int
@@ -31,7 +31,7 @@ class Outbox:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def waiting(self, *, after: int = 0, most: int, but: Collection[str] = ()) -> list[Waiting]:
+    def waiting(self, *, after: int = 0, most: int, but: Collection[str] = ()) -> list[OutboxMessage]:
         """The oldest messages with an id above `after`, without those to the topics in `but`.
 
         Raises:
@@ -39,7 +39,7 @@ class Outbox:
         """
         with store_errors("outbox"), self._engine.connect() as connection:
             rows = connection.execute(_WAITING, {"after": after, "most": most, "but": list(but)})
-            return [Waiting(row[0], row[1], row[2]) for row in rows]
+            return [OutboxMessage(row[0], row[1], row[2]) for row in rows]
 
     def depth(self) -> int:
         """How many messages wait.

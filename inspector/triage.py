@@ -1,4 +1,4 @@
-"""Which frames operators are asked about, and that their pictures are there when they look."""
+"""Chooses the frames that operators review, and archives their pictures."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from inspector.types import Decision
 WARNING = "archive"
 
 _DRAWN_DIGITS = 13
-"""Hexadecimal digits of the digest that decide the draw: what a float holds exactly."""
+"""Hexadecimal digits of the digest that decide the draw: as many as a float holds exactly."""
 
 _DRAWN_RANGE = 1 << 4 * _DRAWN_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the ledger says of a frame that is for review. image: suffix of its picture; None, it is not kept."""
+class Choice:
+    """What the ledger says about the review of a frame. image: the suffix of its archived picture, None without one."""
 
     queued: bool = False
     sampled: bool = False
@@ -26,13 +26,13 @@ class Asked:
     score_ratio: float | None = None
 
 
-_NOT_ASKED = Asked()
+_NOT_QUEUED = Choice()
 
 
-class Keeper:
-    """Queues what is ng or uncertain and a random sample of what is ok, and archives the pictures.
+class Triage:
+    """Queues what is ng or uncertain, and a random sample of what is ok, and archives the pictures.
 
-    A picture that cannot be kept is told and holds back no verdict. sample_rate: 0 to 1.
+    A picture that cannot be archived is a warning, and holds back no verdict. sample_rate: 0 to 1.
     """
 
     def __init__(self, archive: Archive, health: Health, *, sample_rate: float) -> None:
@@ -40,14 +40,14 @@ class Keeper:
         self._health = health
         self._sample_rate = sample_rate
 
-    def ask(self, decision: Decision, score: float, ng: float, *, sha256: str, image: bytes) -> Asked:
-        """Decides whether an operator is asked; if so the picture is on disk afterwards, or `image` is None."""
+    def choose(self, decision: Decision, score: float, ng: float, *, sha256: str, image: bytes) -> Choice:
+        """Whether an operator is asked; if so the picture is on disk afterwards, or the choice's `image` is None."""
         sampled = decision is Decision.OK and drawn(sha256, self._sample_rate)
         if decision is Decision.OK and not sampled:
-            return _NOT_ASKED
-        return Asked(True, sampled, self._kept(sha256, image), score_ratio(score, ng))
+            return _NOT_QUEUED
+        return Choice(True, sampled, self._archived(sha256, image), score_ratio(score, ng))
 
-    def _kept(self, sha256: str, image: bytes) -> str | None:
+    def _archived(self, sha256: str, image: bytes) -> str | None:
         suffix = suffix_of(image)
         try:
             if suffix is not None:
@@ -60,8 +60,8 @@ class Keeper:
 
 
 def drawn(sha256: str, rate: float) -> bool:
-    """Whether a frame is in the sample: a matter of its digest alone, the same after any restart.
+    """Whether a frame is in the random sample, by its digest alone: the same after any restart.
 
-    The last digits decide; the first ones choose the folder in the archive.
+    The last digits decide, as the first ones choose the folder in the archive.
     """
     return int(sha256[-_DRAWN_DIGITS:], 16) < rate * _DRAWN_RANGE

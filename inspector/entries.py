@@ -1,0 +1,134 @@
+"""What the ledger says about an outcome, and what is published about it."""
+
+from contextlib import AbstractContextManager
+
+from inspector import contract
+from inspector.errors import FrameError
+from inspector.settlement import Settled
+from inspector.store import Entry, Quarantine
+from inspector.triage import Triage
+from inspector.types import Decision, Inspection, Verdict
+from inspector.worker import Outcome
+
+
+class Entries:
+    """Makes entries for the ledger. What one refers to is on disk before: quarantined bytes, archived pictures."""
+
+    def __init__(self, quarantine: Quarantine, triage: Triage) -> None:
+        self._quarantine = quarantine
+        self._triage = triage
+
+    def held(self) -> AbstractContextManager[object]:
+        """No picture is removed from the archive meanwhile: hold it until the entries are committed."""
+        return self._triage.archive.held()
+
+    def entry(self, settled: Settled) -> Entry:
+        """Its row of the ledger, and what is published about it.
+
+        Raises:
+            StoreError: bytes that belong into the quarantine cannot be written.
+        """
+        if settled.error is not None:
+            return self._error(settled.outcome, settled.error)
+        if settled.outcome.inspection is not None:
+            return self._verdict(settled.outcome, settled.outcome.inspection)
+        return _drop(settled.outcome)
+
+    def _verdict(self, outcome: Outcome, inspection: Inspection) -> Entry:
+        message, post = outcome.delivery.message, outcome.post
+        if message is None or post is None:
+            raise AssertionError("an inspection without a message, or made by nothing")
+        uncertain = inspection.decision is Decision.UNCERTAIN
+        verdict = Verdict(
+            result_id=outcome.result_id,
+            station=message.station,
+            frame_id=message.frame_id,
+            seq=message.seq,
+            part_id=message.part_id,
+            lot=message.lot,
+            recipe=post.recipe,
+            decision=inspection.decision,
+            score=inspection.score,
+            thresholds=post.thresholds,
+            p_value=inspection.p_value,
+            regions=inspection.regions,
+            bank=post.bank,
+            captured_at=message.captured_at,
+            received_at=outcome.delivery.received_at,
+            decided_at=outcome.decided_at,
+            stage_ms={"queue": outcome.queue_ms, **inspection.stage_ms},
+            reason=(inspection.reason or "the score is between the thresholds ok and ng") if uncertain else None,
+            drift=() if inspection.reading is None else inspection.reading.out,
+        )
+        choice = self._triage.choose(
+            verdict.decision, verdict.score, verdict.thresholds.ng, sha256=message.sha256, image=message.payload
+        )
+        return Entry(
+            result_id=verdict.result_id,
+            station=str(verdict.station),
+            frame_id=verdict.frame_id,
+            outcome="verdict",
+            word=verdict.decision.value,
+            sha256=message.sha256,
+            received_at=verdict.received_at,
+            decided_at=verdict.decided_at,
+            captured_at=verdict.captured_at,
+            seq=verdict.seq,
+            part_id=verdict.part_id,
+            lot=verdict.lot,
+            recipe=verdict.recipe,
+            score=verdict.score,
+            p_value=verdict.p_value,
+            bank_id=verdict.bank.id,
+            bank_digest=verdict.bank.digest,
+            document=contract.verdict_json(verdict),
+            topic=contract.station_topic(verdict.station, "verdict"),
+            image=choice.image,
+            queued=choice.queued,
+            sampled=choice.sampled,
+            score_ratio=choice.score_ratio,
+        )
+
+    def _error(self, outcome: Outcome, error: FrameError) -> Entry:
+        delivery, raw = outcome.delivery, outcome.delivery.raw
+        quarantine_id = self._quarantine.keep(delivery.station, raw.sha256, raw.image, received_at=delivery.received_at)
+        document = contract.error_json(
+            error,
+            str(delivery.station),
+            raw,
+            result_id=outcome.result_id,
+            received_at=delivery.received_at,
+            decided_at=outcome.decided_at,
+            quarantine_id=quarantine_id,
+        )
+        return Entry(
+            result_id=outcome.result_id,
+            station=str(delivery.station),
+            frame_id=raw.frame_id,
+            outcome="error",
+            word=error.reason,
+            sha256=raw.sha256,
+            received_at=delivery.received_at,
+            decided_at=outcome.decided_at,
+            part_id=raw.text("part_id"),
+            lot=raw.text("lot"),
+            quarantine_id=quarantine_id,
+            document=document,
+            topic=contract.station_topic(delivery.station, "error"),
+        )
+
+
+def _drop(outcome: Outcome) -> Entry:
+    delivery, raw = outcome.delivery, outcome.delivery.raw
+    return Entry(
+        result_id=outcome.result_id,
+        station=str(delivery.station),
+        frame_id=raw.frame_id,
+        outcome="drop",
+        word=outcome.dropped or "superseded",
+        sha256=raw.sha256,
+        received_at=delivery.received_at,
+        decided_at=outcome.decided_at,
+        part_id=raw.text("part_id"),
+        lot=raw.text("lot"),
+    )

@@ -1,0 +1,51 @@
+"""Frames of stations that nobody configured are answered, so that a wrong name is noticed."""
+
+import logging
+import uuid
+from collections.abc import Callable
+
+from inspector import contract
+from inspector.contract import UnknownStationError
+from inspector.control import client_id
+from inspector.link import Arrival, Identity
+from inspector.logs import RateLimited
+from inspector.mqtt import Connection
+
+log = logging.getLogger(__name__)
+
+
+def watch_identity(instance: str) -> Identity:
+    """Subscribes to the frames of all stations."""
+    return Identity(client_id(instance, "watch"), subscriptions=[(contract.ALL_FRAMES, 0)])
+
+
+class UnknownStations:
+    """Publishes an error for each frame of a station that is not in `known`."""
+
+    def __init__(self, known: frozenset[str], connection: Connection, *, on_frame: Callable[[], None]) -> None:
+        self._known = known
+        self._connection = connection
+        self._on_frame = on_frame
+        self._limited = RateLimited(log)
+
+    def frame(self, arrival: Arrival) -> None:
+        """One frame of any station."""
+        station = "/".join(arrival.topic.split("/")[2:-1])
+        if station in self._known or arrival.retain:
+            return
+        self._on_frame()
+        self._limited.warning(station, "frame of an unknown station", station=station)
+        raw = contract.unpack(arrival.payload, content_type=arrival.content_type, properties=arrival.properties)
+        error = UnknownStationError(
+            f"{station}: is not in the configuration, expected one of {len(self._known)} stations"
+        )
+        document = contract.error_json(
+            error,
+            station,
+            raw,
+            result_id=str(uuid.uuid4()),
+            received_at=arrival.received_at,
+            decided_at=arrival.received_at,
+            quarantine_id=None,
+        )
+        self._connection.publish(f"{arrival.topic.removesuffix('/frame')}/error", document)
