@@ -1,7 +1,6 @@
 """A process that runs beside the daemon: started again when it ends, with growing pauses, and ended with the daemon."""
 
 import logging
-import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -61,9 +60,4 @@ class Companion:
         log.info("companion started", extra={"companion": self._name, "pid": process.pid})
         while process.poll() is None and not self._stop.wait(_LOOK_EVERY_S):
             pass
-        process.terminate()
-        try:
-            return process.wait(_STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+        return leash.end(process, _STOP_WITHIN_S)

@@ -28,12 +28,17 @@ def child(command: Sequence[str], log: Path, *, stop_within_s: float = 15.0) -> 
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(stop_within_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, stop_within_s)
+
+
+def end(process: subprocess.Popen[bytes], within_s: float) -> int:
+    """Ends a process with SIGTERM, and with SIGKILL where that does not help in time; gives its exit code."""
+    process.terminate()
+    try:
+        return process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def start(command: Sequence[str], *, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:

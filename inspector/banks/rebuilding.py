@@ -10,6 +10,7 @@ from pathlib import Path
 
 from inspector.errors import SamplesError
 from inspector.settings import Settings
+from inspector.store.lock import is_locked
 
 _NICE = 10
 _PATIENCE_S = 1.0
@@ -24,17 +25,7 @@ def candidates_folder(settings: Settings, station: str) -> Path:
 
 def is_running(settings: Settings, station: str) -> bool:
     """Whether somebody rebuilds this station: its process holds the lock, which ends with it."""
-    try:
-        lock = os.open(candidates_folder(settings, station) / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
+    return is_locked(candidates_folder(settings, station) / "lock")
 
 
 @contextmanager

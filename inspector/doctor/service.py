@@ -1,7 +1,5 @@
-"""What the daemon opens: its database, its banks, its ports; and whether it runs already."""
+"""What the daemon opens: its database, its banks, its ports."""
 
-import fcntl
-import os
 import socket
 import statistics
 import urllib.error
@@ -22,25 +20,11 @@ from inspector.pipeline import Pipeline
 from inspector.secret import read_secret
 from inspector.settings import Settings
 from inspector.store.database import with_driver
+from inspector.store.lock import is_locked
 
 _PICTURES = 10
 _BUSY = 0.8
 _SKEW_S = 2.0
-
-
-def running(settings: Settings) -> bool:
-    """Whether a daemon uses the data folder."""
-    try:
-        lock = os.open(settings.data_dir / "daemon.lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def database(settings: Settings) -> Iterator[Finding]:
@@ -125,7 +109,7 @@ def _inspection_s(pipeline: Pipeline) -> float:
 def ports(settings: Settings) -> Iterator[Finding]:
     """Free, or taken by our own daemon; and whether its metrics are guarded as the settings say."""
     metrics, review = settings.metrics, settings.review
-    ours = running(settings)
+    ours = is_locked(settings.data_dir / "daemon.lock")
     if _free(metrics.host, metrics.port):
         yield ok("metrics", f"{metrics.host}:{metrics.port} is free")
     elif not ours:

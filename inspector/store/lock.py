@@ -26,7 +26,7 @@ _RELEASE_S = 10.0
 """A server needs a moment to notice that a daemon was killed."""
 
 _STALE_S = 30.0
-"""And so long where it was cut off: until then it may be our own session of before that has the lock."""
+"""A server needs so long to notice that a client was cut off: until then our own former session may hold the lock."""
 
 _LOOK_EVERY_S = 1.0
 _LET_GO_S = 5.0
@@ -40,7 +40,7 @@ _SHARED = (
 def sole_daemon(url: str, tell: Callable[[str | None], None] = lambda _: None) -> Iterator[None]:
     """Two daemons must not share a database: each would publish what the other decided, to its own broker.
 
-    tell: after PostgreSQL was away, that another daemon has got it meanwhile, in words; None once it is ours again.
+    tell: called where, after PostgreSQL was away, another daemon holds the lock, in words; with None once it is ours.
 
     Raises:
         StoreError: the URL is wrong, the database cannot be reached, or another daemon uses it.
@@ -81,13 +81,32 @@ def file_lock(path: Path, what: str, refusal: str = _IN_USE) -> Iterator[None]:
         os.close(lock)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of `file_lock` at `path`. Nobody else can take it for a moment meanwhile.
+
+    Raises:
+        OSError: the file is there, and cannot be read.
+    """
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def lock_beside(file: Path) -> Path:
     """What a daemon locks. Not the file itself: closed, that would let go SQLite's own locks on it."""
     return file.with_name(f"{file.name}.lock")
 
 
 class _Hold:
-    """PostgreSQL's lock in a session of its own; one thread sees that it is there, and gets it again after a fault."""
+    """PostgreSQL's lock, in a session of its own; a thread watches over it, and takes it again after a fault."""
 
     def __init__(self, engine: Engine, tell: Callable[[str | None], None]) -> None:
         self._engine = engine
@@ -120,7 +139,7 @@ class _Hold:
         self._let_go()
 
     def _look(self) -> None:
-        """That the server is away is told by those who write to it; that it gave our lock to another one, here."""
+        """Tells that another daemon got the lock. That the server is away is told by those who write to it."""
         try:
             with store_errors(self._what):
                 if self._session is not None:
