@@ -10,14 +10,14 @@ from inspector import __version__
 from inspector.errors import InspectorError
 
 _COMMANDS = {
-    "demo": ("inspector.demo.cli", "Everything on this machine: broker, cameras, calibration, daemon."),
+    "demo": ("inspector.cli.demo", "Everything on this machine: broker, cameras, calibration, daemon."),
     "calibrate": ("inspector.cli.calibrate", "Build a bank from a folder of good samples."),
     "finetune": ("inspector.cli.finetune", "A bank again, fine-tuned on its good samples."),
     "inspect": ("inspector.cli.inspect", "Score pictures against a bank."),
     "evaluate": ("inspector.cli.evaluate", "Measure a bank on a labelled test folder."),
     "compare": ("inspector.cli.compare", "Hold backbones and recipes against one another."),
     "run": ("inspector.cli.run", "The daemon: frames in over MQTT, verdicts out."),
-    "camera": ("inspector.camera_cli", "Publish frames: a folder, a video, a camera, a drawn product."),
+    "camera": ("inspector.cli.camera", "Publish frames: a folder, a video, a camera, a drawn product."),
     "review": ("inspector.cli.review", "The web page on which people decide about flagged frames."),
     "export": ("inspector.cli.export", "Reviewed frames as CSV, COCO or ZIP."),
     "doctor": ("inspector.cli.doctor", "Look for what would go wrong."),

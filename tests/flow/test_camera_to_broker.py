@@ -23,7 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from services import DEADLINE_S, Mosquitto, wait_until
 
 from inspector.camera import CameraOptions, CameraSummary, publish
-from inspector.camera_cli import camera
+from inspector.cli.camera import camera
 from inspector.contract import ALL_FRAMES, check, unpack
 from inspector.demo.broker import running_broker
 from inspector.errors import BrokerError, StationNameError, UsageError
@@ -305,7 +305,7 @@ def test_the_command_refuses_a_wrong_station_name(folder: Path) -> None:
 
 
 def test_ctrl_c_ends_the_process_cleanly_with_its_summary(mosquitto: Mosquitto) -> None:
-    code = "from inspector.camera_cli import camera; camera()"
+    code = "from inspector.cli.camera import camera; camera()"
     arguments = ["synthetic", "--station", str(STATION), "--broker", f"127.0.0.1:{mosquitto.port}", "--json"]
     with listening_line(mosquitto.port) as line:
         process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE)

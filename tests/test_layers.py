@@ -1,0 +1,109 @@
+"""Imports go one way: types, errors <- core <- engines <- shell <- command line. Read from the source."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+INSPECTOR = Path(__file__).parent.parent / "inspector"
+
+CORE = {
+    *("bank", "chart", "charts", "contract", "drift", "explain", "frame", "heatmap", "patches", "planes", "protocol"),
+    *("recipe", "roi", "scoring", "synthetic", "window"),
+    *("review.agreement", "review.figures", "review.intervals", "review.panels", "review.preview", "review.shifts"),
+    *("review.trial", "review.waiting"),
+    *("durable", "exchange", "folder", "owner"),
+}
+"""Arrays and values in, values out; and what does nothing but read and write files."""
+
+LAYERS = ({"types", "errors"}, CORE, {"engines", "pipeline"}, set[str](), {"cli", "demo", "__main__"})
+SHELL = 3
+"""All modules that no other layer names."""
+
+OUTSIDE = {"logging", "paho", "prometheus_client", "socket", "sqlalchemy", "subprocess", "threading", "urllib"}
+"""The network, the database, other processes and threads."""
+
+ENDS = ("camera", "daemon", "doctor", "web")
+"""Only commands import them. `daemon` joins the rooms of the shell."""
+
+
+def named(path: Path) -> str:
+    """`review.figures`; a package's own name is that of its `__init__`."""
+    parts = path.relative_to(INSPECTOR).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {named(path): path for path in INSPECTOR.rglob("*.py") if path.parent != INSPECTOR or path.stem != "__init__"}
+
+
+@cache
+def imports(module: str, *, deferred: bool) -> frozenset[str]:
+    """Full names of all that a module imports. deferred: also within functions, and for type checkers."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    late = set() if deferred else {id(node) for part in ast.walk(tree) if is_late(part) for node in ast.walk(part)}
+    return frozenset(name for node in ast.walk(tree) if id(node) not in late for name in names_in(node))
+
+
+def is_late(node: ast.AST) -> bool:
+    for_typing = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return for_typing or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def names_in(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module is not None:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(module: str, *, deferred: bool) -> set[str]:
+    """The modules of inspector among them."""
+    below = {
+        name.removeprefix("inspector.") for name in imports(module, deferred=deferred) if name[:10] == "inspector."
+    }
+    return {name if name in MODULES else name.rpartition(".")[0] for name in below} - {""}
+
+
+def belongs(module: str, room: str) -> bool:
+    return f"{module}.".startswith(f"{room}.")
+
+
+def layer(module: str) -> int:
+    return next((n for n, rooms in enumerate(LAYERS) if any(belongs(module, room) for room in rooms)), SHELL)
+
+
+def test_no_module_imports_one_of_a_layer_above() -> None:
+    upward = {
+        (one, other) for one in MODULES for other in own_imports(one, deferred=False) if layer(other) > layer(one)
+    }
+    assert upward == set()
+
+
+def test_every_layer_names_modules_that_are_there() -> None:
+    assert set().union(*LAYERS) - set(MODULES) == set()
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    list(TopologicalSorter({name: own_imports(name, deferred=False) for name in MODULES}).static_order())
+
+
+def test_the_core_has_no_network_no_database_and_no_threads() -> None:
+    found = {(one, name) for one in MODULES if layer(one) <= 1 for name in imports(one, deferred=True)}
+    assert {(one, name) for one, name in found if name.partition(".")[0] in OUTSIDE} == set()
+
+
+def test_calibration_is_imported_within_functions_alone() -> None:
+    users = {one for one in MODULES for name in imports(one, deferred=False) if belongs(name, "calibration")}
+    assert {one for one in users if not belongs(one, "demo")} == set()
+
+
+def test_the_ends_of_the_shell_are_imported_by_commands_alone() -> None:
+    users = {
+        (one, other)
+        for one in MODULES
+        for other in own_imports(one, deferred=True)
+        for end in ENDS
+        if belongs(other, end) and not belongs(one, end) and layer(one) <= SHELL
+    }
+    assert users == set()
