@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes what docker/compose.yaml needs and nobody else should have: a CA, the certificates of the broker and of the review
-# page, a password for each client of configs/mosquitto.acl, the token of /metrics, Grafana's password. What is there
-# already is kept. docs/deployment.md says where the files go on a box without containers.
+# Makes the secrets that docker/compose.yaml needs: a CA, certificates of the broker and the review page, a password for each
+# user of configs/mosquitto.acl, the token of /metrics, Grafana's password. What exists is kept. docs/deployment.md says where
+# the files go on a box without containers.
 #   docker/prepare.sh NAME...      the names and addresses under which cameras and browsers reach this box
 set -eu
 umask 077
@@ -64,7 +64,7 @@ sed -n 's/^user //p' "$acl" | while read -r user; do
     fi
 done
 
-# The containers' users must read these; the folder keeps everybody else of this machine out.
+# The containers' users must be able to read these; the folder's mode keeps everybody else on this machine out.
 chmod 0700 .
 chmod 0644 ca.pem broker.pem broker.key review.pem review.key mqtt-passwords mqtt-password metrics-token grafana-password
 echo "docker/secrets: ready"
