@@ -100,7 +100,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         if options.exclude_suspects:
             reasons = {item.index: f"suspicious: {item.reason}" for item in suspects}
             bench = bench_of(samples.without({**others, **reasons}))
-            prepared = prepare(bench, tune=options.finetune).without_doubtful()
+            prepared = prepare(bench, tune=options.finetune).without_doubtful(bench)
         new = _fitted(bench, prepared, backbone, _operation(options, suspects, prepared.tuned), options)
         manifest = new.write(draft, options)
     return Calibrated(

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.bench import Bench
 from calibration.defects import KINDS
 from calibration.head import Head, train
 from calibration.head_trial import WEIGHTS, HeadTrial, Round
-from calibration.planting import FEWEST, gather
+from calibration.planting import FEWEST, Material, gather
 from inspector.errors import SamplesError
 
 LEAST_GAIN: Final = 0.005
@@ -62,13 +63,24 @@ def finetune(bench: Bench) -> Tuned:
     if found.after - found.before < LEAST_GAIN:
         return found
     gain = float(np.mean([each.unit for each in rounds])) * WEIGHTS[best]
+    heads = tuple(head.with_gain(gain) for head in fold_heads(material, bench))
+    head = _head(material, np.ones(len(material.numbers), bool), bench.seed).with_gain(gain)
+    return Tuned(found.before, found.after, heads, head)
+
+
+def fold_heads(material: Material, bench: Bench) -> list[Head]:
+    """For each fold of the samples a head with gain 1, trained without it on defects of all kinds.
+
+    Raises:
+        SamplesError: the region of interest is too small for a sort of patches.
+    """
     fold = bench.fold[material.numbers]
-    groups = [*(fold != held_out for held_out in range(int(bench.fold.max()) + 1)), np.ones(len(fold), bool)]
-    *heads, head = (
-        train(material.lesson(group, range(len(KINDS))), np.random.default_rng(bench.seed)).with_gain(gain)
-        for group in bench.track(groups, "fine-tuning: heads")
-    )
-    return Tuned(found.before, found.after, tuple(heads), head)
+    folds = bench.track(range(int(bench.fold.max()) + 1), "training heads")
+    return [_head(material, fold != held_out, bench.seed) for held_out in folds]
+
+
+def _head(material: Material, seen: NDArray[np.bool_], seed: int) -> Head:
+    return train(material.lesson(seen, range(len(KINDS))), np.random.default_rng(seed))
 
 
 def _means(rounds: list[Round]) -> np.ndarray:

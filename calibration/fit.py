@@ -10,6 +10,7 @@ import numpy as np
 
 from calibration.bench import Bench
 from calibration.coreset import greedy_k_center
+from calibration.doubt import doubt, undoubted
 from calibration.drift import Normals
 from calibration.finetune import Tuned, finetune
 from calibration.light import any_light, factors
@@ -17,7 +18,7 @@ from calibration.metric import Metric, learn
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
 from calibration.projection import Projection
-from calibration.support import support, supported
+from calibration.support import support
 from inspector.drift import Baseline, usual_patch
 from inspector.scoring import image_score
 from inspector.types import Float32Array
@@ -45,9 +46,10 @@ class Prepared:
         """The highest support of each sample, float32 (n,)."""
         return np.array([image_score(each) for each in self.support], np.float32)
 
-    def without_doubtful(self) -> "Prepared":
-        """The same without the patches that too few other samples vouch for."""
-        kept = tuple(patches.take(supported(patches, self.support)) for patches in self.folds)
+    def without_doubtful(self, bench: Bench) -> "Prepared":
+        """The same without the patches that are likelier defects than good."""
+        doubts = doubt(bench, self.support)
+        kept = tuple(patches.take(undoubted(patches, doubts)) for patches in self.folds)
         before, after = (sum(len(patches.vectors) for patches in parts) for parts in (self.folds, kept))
         return replace(self, folds=kept, trimmed=1 - after / before)
 

@@ -24,7 +24,7 @@ class Options:
     folds: into how many parts the samples are split for cross-fitting. blocks: each fold is a run of consecutive
         samples, for frames that follow one another and are much alike.
     first: use only the first so many files by path. limit: of those, so many, evenly over their order.
-    exclude_suspects: leave out suspicious samples, and of the others the patches that too few vouch for.
+    exclude_suspects: leave out suspicious samples, and of the others the doubtful patches.
     finetune: train a head on synthetic defects, kept only if it separates held-back ones better.
     parent: sha256 of the manifest of the bank that this one replaces.
     only: sha256 of the files that may become samples; empty: all.

@@ -98,7 +98,7 @@ def gather(bench: Bench) -> Material:
     room = MAX_BYTES // (rows * columns * dim * 4)
     lights = factors(bench.recipe.light)
     numbers = evenly(range(len(bench)), min(NORMALS, max(FEWEST, room // len(lights))))
-    pictures = [bench.picture(number) for number in bench.track(numbers, "fine-tuning: samples")]
+    pictures = [bench.picture(number) for number in bench.track(numbers, "embedding samples")]
     banked = np.stack(
         [
             np.stack([bench.embed(lit(picture, light), number).reshape(-1, dim) for light in lights])
@@ -114,7 +114,7 @@ def _plant(bench: Bench, numbers: Sequence[int], pictures: Sequence[UInt8Image],
     (rows, columns, dim), inside = bench.engine.grid, bench.grid.inside
     rng, names = np.random.default_rng([bench.seed, 1]), list(KINDS)
     embedded, owner, kind, covered = [], [], [], []
-    for turn in bench.track(range(count), "fine-tuning: planted defects"):
+    for turn in bench.track(range(count), "planting defects"):
         which, what = turn % len(numbers), (turn + turn // len(numbers)) % len(names)
         planted = plant(rng, pictures[which], [names[what]])
         share = cv2.resize(planted.mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)

@@ -184,5 +184,5 @@ def _suspects(done: "Calibrated", page: Path | None) -> str:
         return f"suspects   {said}: {shown}, --exclude-suspects leaves them out"
     return (
         f"suspects   {said or 'none'}: left out; were they good after all, up to {done.left_out:.1%} more good parts "
-        f"are rejected\n             of the others {done.trimmed:.1%} of the patches are left out: few show the like"
+        f"are rejected\n             of the others {done.trimmed:.1%} of the patches are left out as doubtful"
     )

@@ -1,0 +1,114 @@
+"""Defects that several good samples have are left out of the bank, and what they cost comes back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from banks import write_good
+from line import drawn_part
+
+from calibration import head as heads
+from calibration import planting
+from calibration.backbone import open_backbone
+from calibration.bench import Bench
+from calibration.calibrate import Options, assign_folds, calibrate
+from calibration.doubt import DOUBTFUL, doubt, undoubted
+from calibration.fit import Prepared, prepare
+from calibration.metrics import image_auroc
+from calibration.pool import join
+from calibration.samples import read_samples
+from inspector.engines.openvino import OpenVinoEngine
+from inspector.pipeline import Pipeline
+from inspector.progress import silent
+from inspector.recipe import Recipe
+from inspector.roi import Roi
+
+RECIPE = Recipe(size_wh=(64, 64), vectors=256, whitening=0)
+COUNT = 40
+
+
+def bench_of(folder: Path, recipe: Recipe = RECIPE) -> Bench:
+    samples = read_samples(folder, recipe)
+    engine = OpenVinoEngine(open_backbone("builtin", recipe).graph())
+    return Bench(samples, recipe, engine, assign_folds(len(samples.files), Options(folds=4)), 0, silent)
+
+
+def mixed(folder: Path, good: int, bad: int) -> Path:
+    """Good parts, and scratched ones whose names come last."""
+    write_good(folder, good)
+    for seed in range(bad):
+        (folder / f"bad{seed:02d}.png").write_bytes(drawn_part(700 + seed, scratched=True))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scratched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, Prepared]:
+    """So many parts with one and the same scratch that almost every group of samples knows it."""
+    bench = bench_of(mixed(tmp_path_factory.mktemp("doubt") / "good", COUNT, 20))
+    return bench, prepare(bench, tune=False)
+
+
+def test_a_defect_that_many_samples_have_is_doubtful_though_they_vouch_for_one_another(
+    scratched: tuple[Bench, Prepared],
+) -> None:
+    bench, prepared = scratched
+    doubts = doubt(bench, prepared.support)
+    highest = np.array([each.max() for each in doubts])
+    by_doubt = image_auroc(highest[:COUNT], highest[COUNT:])
+    by_support = image_auroc(prepared.worst[:COUNT], prepared.worst[COUNT:])
+    assert by_doubt is not None
+    assert by_support is not None
+    assert by_doubt > 0.9 > by_support
+    patches = join(list(prepared.folds))
+    left = patches.take(undoubted(patches, doubts))
+    assert 1 - len(left.vectors) / len(patches.vectors) < DOUBTFUL / 2
+    lost = [(patches.source == index).sum() - (left.source == index).sum() for index in range(len(bench))]
+    assert np.mean(lost[COUNT:]) > 5 * np.mean(lost[:COUNT])
+    assert all((one == other).all() for one, other in zip(doubts, doubt(bench, prepared.support), strict=True))
+
+
+def test_where_nothing_can_be_learnt_support_alone_decides(
+    scratched: tuple[Bench, Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too few samples; and a region of interest so small that no defect is planted into it."""
+    few = bench_of(write_good(tmp_path / "few", planting.FEWEST - 1))
+    support = prepare(few, tune=False).support
+    order = np.argsort(np.stack(doubt(few, support)), axis=None)
+    np.testing.assert_array_equal(order, np.argsort(np.log(np.maximum(np.stack(support), 1e-6)), axis=None))
+    bench, prepared = scratched
+    monkeypatch.setattr(planting, "PLANTED", 40)
+    monkeypatch.setattr(planting, "COVERED", 8.0)
+    alone = np.stack(doubt(bench, prepared.support))
+    np.testing.assert_array_equal(np.argmax(alone), np.argmax(np.stack(prepared.support)))
+
+
+def test_patches_outside_a_region_of_interest_are_never_doubtful(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planting, "PLANTED", 60)
+    monkeypatch.setattr(heads, "STEPS", 50)
+    region = Roi.model_validate({"frame_wh": (96, 96), "include": [[[0, 0], [60, 0], [96, 60], [96, 96], [0, 96]]]})
+    bench = bench_of(mixed(tmp_path / "good", 12, 0), RECIPE.model_copy(update={"roi": region}))
+    prepared = prepare(bench, tune=False)
+    doubts = np.stack(doubt(bench, prepared.support))
+    inside = bench.grid.inside
+    assert inside is not None
+    assert not inside.all()
+    assert np.ptp(doubts[:, inside].max(1)) > 0
+    assert (doubts[:, ~inside] == doubts.min()).all()
+    assert len(prepared.without_doubtful(bench).folds) == 4
+
+
+def test_scratches_among_the_good_samples_are_found_and_what_they_cost_comes_back(tmp_path: Path) -> None:
+    good = mixed(tmp_path / "good", COUNT, 4)
+    options = Options(recipe=RECIPE, folds=4)
+    before = calibrate(good, tmp_path / "mixed", options)
+    assert {f"bad{seed:02d}.png" for seed in range(4)} <= {item.name for item in before.suspects}
+    after = calibrate(good, tmp_path / "clean", replace(options, exclude_suspects=True, max_false_reject=0.05))
+    assert 0 < after.trimmed < DOUBTFUL / 2
+    one, other = Pipeline.open(before.path), Pipeline.open(after.path)
+    for seed in range(5):
+        part = drawn_part(800 + seed, scratched=True)
+        assert other.inspect(part).score > after.thresholds.ng
+        assert other.inspect(part).score > 1.2 * one.inspect(part).score
