@@ -130,7 +130,9 @@ def _open_timm(name: str, file: Path | None, recipe: Recipe) -> OpenBackbone:
     )
 
     def features(image: ov.Output) -> Sequence[ov.Output]:
-        return _splice(_convert(model, name, recipe), image)
+        graph = _convert(model, name, recipe)
+        _check_channels(graph, name, model.feature_info.channels())  # type: ignore[union-attr, operator]
+        return _splice(graph, image)
 
     return OpenBackbone(info, _with_layers(recipe, info), features, weights)
 
@@ -224,6 +226,21 @@ def trace(model: "nn.Module", shape: tuple[int, int, int, int]) -> ov.Model:
         front_end = FrontEndManager().load_by_framework("pytorch")
         graph: ov.Model = front_end.convert(front_end.load(decoder))
     return graph
+
+
+def _check_channels(graph: ov.Model, name: str, expected: Sequence[int]) -> None:
+    """Some transformers have maps with channels last, which would be pooled and joined along the wrong axes.
+
+    Raises:
+        BackboneError: a map has another number of channels than timm says.
+    """
+    for output, channels in zip(graph.outputs, expected, strict=True):
+        got = output.get_partial_shape()[1].get_length()
+        if got != channels:
+            raise BackboneError(
+                f"backbone timm:{name}: has maps of {got} channels where {channels} were expected, so they are not in "
+                "the order NCHW; expected a convolutional network"
+            )
 
 
 def _splice(graph: ov.Model, image: ov.Output) -> list[ov.Output]:

@@ -196,6 +196,25 @@ def test_a_network_that_cannot_be_exported_at_this_size(weights: Path, monkeypat
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.usefixtures("no_hub")
+def test_a_network_whose_maps_have_channels_last_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timm = pytest.importorskip("timm")
+    create = timm.create_model
+
+    def small(name: str, **options: Any) -> Any:
+        return create(
+            name, img_size=64, embed_dim=8, depths=(1, 1, 1, 1), num_heads=(1, 1, 1, 1), window_size=2, **options
+        )
+
+    monkeypatch.setattr(timm, "create_model", small)
+    swin = "swin_tiny_patch4_window7_224"
+    arrays = {key: value.numpy() for key, value in small(swin, features_only=True).state_dict().items()}
+    save_file(arrays, tmp_path / "swin.safetensors")
+    opened = open_backbone(f"timm:{swin}@{tmp_path / 'swin.safetensors'}", RECIPE)
+    with pytest.raises(BackboneError, match=r"has maps of 8 channels where 16 were expected.*a convolutional"):
+        opened.graph()
+
+
 def test_damaged_packaged_weights_are_met_before_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for source in (builtin.default_weights_path(), builtin.default_weights_path().with_suffix(".json")):
         shutil.copy(source, tmp_path)
