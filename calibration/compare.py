@@ -85,10 +85,14 @@ def compare(
     options: of every calibration; backbone, recipe and fine-tuning are the candidate's.
 
     Raises:
-        UsageError: a candidate is fine-tuned, and there are no labelled frames to judge it by.
+        UsageError: a candidate is fine-tuned, and there are no labelled frames to judge it by; or `folder` holds the
+            banks of another comparison.
         SamplesError: no samples, too few, too few in common, or no labelled frames.
         InspectorError: no candidate could be judged.
     """
+    places = [folder / f"{number:02d}" for number in range(1, len(listed) + 1)]
+    if there := [place for place in places if place.exists()]:
+        raise UsageError(f"compare: {there[0]} exists already; choose another folder for the banks, or move it away")
     if test_dir:
         find_cases(test_dir)
     elif any(candidate.finetune for candidate in listed):
@@ -98,7 +102,7 @@ def compare(
 
     def build(number: int, candidate: Candidate) -> _Built:
         told = named(track, f"{number + 1}/{len(listed)} {candidate.name}")
-        return _build(good_dir, candidate, folder / f"{number + 1:02d}", options, told)
+        return _build(good_dir, candidate, places[number], options, told)
 
     errors: dict[int, InspectorError] = {}
     built = _each(dict(enumerate(listed)), build, errors)

@@ -258,6 +258,17 @@ def test_the_command_line(parts: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert [item["name"] for item in told["candidates"]] == ["builtin"]
 
 
+def test_banks_of_another_comparison_are_told_before_the_work(
+    parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "banks" / "01").mkdir(parents=True)
+    with pytest.raises(SystemExit) as left:
+        main(["compare", str(parts / "train"), str(parts / "test"), "-o", str(tmp_path / "banks")])
+    assert left.value.code == 2
+    told = f"error: compare: {tmp_path / 'banks' / '01'} exists already; choose another folder for the banks, or move"
+    assert capsys.readouterr().err.startswith(told)
+
+
 def test_a_file_has_the_same_defects_in_every_trial_whatever_fits(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = sorted((parts / "train").iterdir())
     whole = Trial(paths, SMALL, "builtin")
