@@ -1,13 +1,15 @@
-"""What the picture as a whole is like, beside what the normals were like: signals of one frame, cheap and pure.
+"""Drift: signals of one whole picture, compared with those of the normals. Cheap, and pure.
 
-A lamp that dims, a lens that fogs or a camera that was pushed changes the whole picture. So it shows here, in signals
-that a defect hardly moves, and in the patch scores of the whole picture rather than in one place. `Baseline` holds what
-calibration measured of the normals; a `Reading` is one frame held against it. Charts over time are in inspector.chart.
+A lamp that dims, a lens that fogs or a camera that was pushed changes the whole picture. So it shows in these signals,
+which a defect hardly moves, and in the patch scores of the whole picture rather than in one place. A `Baseline` holds
+what calibration measured on the normals; a `Reading` is one frame compared with it. Charts over time are in
+inspector.chart.
 
 Brightness, contrast, focus and colour are logarithms, so that a tenth less light is the same step everywhere. Focus is
-the energy of neighbouring differences over that of the picture: exposure and contrast fall out. Position is the phase
-correlation (Kuglin and Hines, 1975) with the normals' mean picture, in shares of the picture's sides. Embedding is the
-distance of the frame's mean patch embedding to that of the normals, in units of its spread in each dimension.
+the energy of the differences of neighbouring pixels over that of the picture, so that exposure and contrast cancel out.
+Position is the phase correlation (Kuglin and Hines, 1975) with the normals' mean picture, in shares of the picture's
+sides. Embedding is the distance of the frame's mean patch embedding to that of the normals, in units of its spread in
+each dimension. A spread is a standard deviation that is kept from falling below a minimum.
 """
 
 from collections.abc import Mapping
@@ -38,25 +40,26 @@ PICTURE_SIDE: Final = 64
 """Rows and columns of the small grey picture by which position is told."""
 
 SMALLEST: Final = np.array([0.02, 0.03, 0.05, 0.01, 0.01, 0.005, 0.005, 0.005, 0.05])
-"""Spread that no signal is taken to fall below, in its own units: two percent of brightness, half a percent of the
-picture's side. Normals that are more alike than this do not make a smaller change worth telling."""
+"""The smallest spread of each signal, in its own unit: 0.02 is two percent of brightness, 0.005 half a percent of the
+picture's side. Where normals are more alike than this, a smaller change is still not worth reporting."""
 
 FRAME_LIMIT: Final = 3.5
-"""A frame is out of control where a signal lies so many spreads from the normals' mean, and beyond every normal."""
+"""A frame is out of control where a signal lies farther than this from the normals' mean, in spreads, and farther than
+that of every normal."""
 
 CLIP: Final = 4.0
-"""Deviations count for at most this much where normals are summed up, and in charts: one odd frame is not a trend."""
+"""Deviations, in spreads, are clipped to this in charts and in summaries of the normals: one odd frame is no trend."""
 
 DARKEST, BRIGHTEST = 2, 253
 """Grey levels at or beyond these are clipped; JPEG blurs 0 and 255 by a level or two."""
 
 ONE_SIDED: Final = np.array([signal in ("clipped", "embedding") for signal in SIGNALS])
-"""Signals of which less is no fault, bool (9,)."""
+"""Signals of which only an increase is a fault: bool (9,)."""
 
 _RELATIVE = frozenset(("brightness", "contrast", "focus", "red", "blue", "embedding"))
 
 ARRAYS: Final = ("picture", "embedding_mean", "embedding_spread", "signals", "usual_patches")
-"""Names in the file of a bank."""
+"""Names of the arrays in a bank's file."""
 
 _WINDOW: Final = np.asarray(cv2.createHanningWindow((PICTURE_SIDE, PICTURE_SIDE), cv2.CV_32F), np.float32)
 
@@ -66,14 +69,17 @@ Signals = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """One picture by itself. looks: the signals that need no baseline, the others 0. small: grey, uint8 (64, 64)."""
+    """One picture by itself.
+
+    looks: float64 (9,), the signals that need no baseline; the others are 0. small: grey, uint8 (64, 64).
+    """
 
     looks: Signals
     small: UInt8Image
 
 
 def glance(picture: UInt8Image) -> Glance:
-    """Look at what the backbone sees, uint8 (height, width, 3) RGB."""
+    """The signals of what the backbone sees, uint8 (height, width, 3) RGB, that need no baseline."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     red, green, blue, _ = cv2.mean(picture)
     mean, deviation = (value.item() for value in cv2.meanStdDev(grey))
@@ -93,14 +99,14 @@ def glance(picture: UInt8Image) -> Glance:
 
 
 def mean_embedding(embeddings: Float32Array, inside: NDArray[np.bool_] | None = None) -> Float32Array:
-    """float32 (grid_h, grid_w, dim) -> float32 (dim,), over all patches or those inside, bool (grid_h, grid_w)."""
+    """float32 (grid_h, grid_w, dim) -> float32 (dim,): the mean over all patches, or over those inside."""
     patches = embeddings.reshape(-1, embeddings.shape[2]) if inside is None else embeddings[inside]
     weights = np.full(len(patches), 1 / len(patches), np.float32)
     return np.asarray(weights @ patches, np.float32)
 
 
 def usual_patch(patch_scores: Float32Array, inside: NDArray[np.bool_] | None = None) -> float:
-    """The median patch score: what a defect in one place leaves as it is."""
+    """The median patch score, which a defect in one place does not change."""
     scores = patch_scores.ravel() if inside is None else patch_scores[inside]
     middle = len(scores) // 2
     return float(np.partition(scores, middle)[middle])
@@ -108,8 +114,10 @@ def usual_patch(patch_scores: Float32Array, inside: NDArray[np.bool_] | None = N
 
 @dataclass(frozen=True)
 class Reference:
-    """What frames are held against: the normals' mean picture, float32 (64, 64), and their mean patch embeddings'
-    mean and spread, float32 (dim,) each.
+    """What the position and embedding of a frame are compared with.
+
+    picture: float32 (64, 64), the mean of the normals' small pictures. mean, spread: float32 (dim,) each, of the mean
+    patch embeddings of the normals.
     """
 
     picture: Float32Array
@@ -135,7 +143,7 @@ class Reference:
         return signals
 
     def _moved(self, small: UInt8Image) -> tuple[float, float]:
-        """How far a picture has moved right and down, in shares of its sides."""
+        """How far a picture has moved to the right and down, in shares of its sides."""
         spectrum = self._spectrum.conj() * _spectrum(small)
         spectrum /= np.abs(spectrum) + self._least
         pairs = spectrum.view(np.float32).reshape(*small.shape, 2)
@@ -149,7 +157,7 @@ class Reference:
 
     @cached_property
     def _least(self) -> float:
-        """What is weaker than this in the normals' mean picture is noise, and weighs less."""
+        """Frequencies that are weaker than this in the normals' mean picture are noise, and weigh less."""
         return 1e-6 * float(np.abs(self._spectrum).max()) ** 2
 
 
@@ -160,7 +168,7 @@ def _spectrum(small: UInt8Image | Float32Array) -> NDArray[np.complex64]:
 
 
 def _peak(around: Float32Array, at: int) -> float:
-    """Where a parabola through the highest of cyclic values and its neighbours has its top; signed."""
+    """The signed position of the vertex of a parabola through the highest of cyclic values and its two neighbours."""
     before, here, after = (float(around[(at + step) % len(around)]) for step in (-1, 0, 1))
     bend = before - 2 * here + after
     top = at + (0.5 * (before - after) / bend if bend < 0 else 0.0)
@@ -169,10 +177,10 @@ def _peak(around: Float32Array, at: int) -> float:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the normals were like.
+    """What calibration measured on the normals.
 
-    signals: float64 (samples, 9), each sample against a reference of others, in the order in which samples are named.
-    usual_patches: float32 (samples,), median patch score of each against a bank of others.
+    signals: float64 (samples, 9), of each sample against a reference of others, in the order of the manifest.
+    usual_patches: float32 (samples,), the median patch score of each against a bank of others.
     """
 
     reference: Reference
@@ -212,7 +220,7 @@ class Baseline:
         patch_scores: Float32Array,
         inside: NDArray[np.bool_] | None = None,
     ) -> Reading:
-        """One frame: what the backbone saw, its patch embeddings, its patch scores, and which patches count."""
+        """Compare one frame: what the backbone saw, its patch embeddings and scores, and which patches count."""
         signals = self.reference.signals(glance(picture), mean_embedding(embeddings, inside))
         deviations = (signals - self.centre) / self.spread
         out = (deviations > self.frame_limits) | (deviations < self._lower_limits)
@@ -220,22 +228,22 @@ class Baseline:
         return Reading(signals, deviations, names, usual_patch(patch_scores, inside))
 
     def explains(self, reading: Reading, score: float, thresholds: Thresholds) -> bool:
-        """Whether a score above `ng` is that of the whole picture, and no place in it stands out.
+        """Whether a score above `ng` comes from the whole picture, and no place in it stands out.
 
-        The frame must be out of control, and the score must not exceed `ng` when it is lowered by as much as the
-        frame's usual patch lies above that of the normals.
+        That is so where the frame is out of control, and its score does not exceed `ng` once it is lowered by how far
+        the frame's median patch score lies above that of the normals.
         """
         lift = max(0.0, reading.usual_patch - self.usual)
         return bool(reading.out) and score - lift <= thresholds.ng
 
     def reason(self, reading: Reading) -> str:
-        """Why a frame that is explained is uncertain, for people."""
+        """Why a frame that is explained so is uncertain, in words."""
         changes = dict(zip(SIGNALS, reading.deviations.tolist(), strict=True))
         said = ", ".join(f"{signal} {self.change(signal, changes[signal])}" for signal in reading.out)
         return f"drift: {said}; the whole picture differs from the normals, and no place in it stands out"
 
     def amount(self, signal: str, deviation: float) -> float:
-        """What a deviation in spreads comes to: relative change (-0.22: a fifth less), or share of the picture."""
+        """A deviation in spreads as a relative change (-0.22: 22 % less), or as a share of the picture."""
         amount = deviation * float(self.spread[SIGNALS.index(signal)])
         return float(np.expm1(amount)) if signal in _RELATIVE else amount
 
@@ -246,17 +254,17 @@ class Baseline:
 
     @cached_property
     def centre(self) -> Signals:
-        """The normals' mean, odd ones counted no further than CLIP; float64 (9,)."""
+        """The normals' mean, odd ones clipped to CLIP; float64 (9,)."""
         return self._summary[0]
 
     @cached_property
     def spread(self) -> Signals:
-        """The normals' standard deviation, likewise; at least SMALLEST; float64 (9,)."""
+        """The normals' standard deviation, clipped likewise, at least SMALLEST; float64 (9,)."""
         return self._summary[1]
 
     @cached_property
     def frame_limits(self) -> Signals:
-        """Beyond so many spreads a frame is out of control; float64 (9,)."""
+        """The deviation, in spreads, beyond which a frame is out of control; float64 (9,)."""
         return np.asarray(np.maximum(FRAME_LIMIT, np.abs(self.deviations).max(0)), np.float64)
 
     @cached_property
@@ -265,12 +273,12 @@ class Baseline:
 
     @cached_property
     def deviations(self) -> Signals:
-        """The normals themselves in spreads; float64 (samples, 9)."""
+        """The normals' own deviations, in spreads; float64 (samples, 9)."""
         return np.asarray((self.signals - self.centre) / self.spread, np.float64)
 
     @cached_property
     def usual(self) -> float:
-        """The normals' mean of usual patches."""
+        """The mean of the normals' median patch scores."""
         return float(self.usual_patches.mean())
 
     @cached_property

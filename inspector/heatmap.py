@@ -1,4 +1,4 @@
-"""The anomaly map as a picture for people: transparent where normal, the warmer the more anomalous."""
+"""The anomaly map as a picture: transparent where normal, from blue to yellow the more anomalous."""
 
 import cv2
 import numpy as np
@@ -9,9 +9,8 @@ from inspector.types import Float32Array, UInt8Image
 SPAN = (0.6, 1.4)
 """Where the colour scale begins and ends, in pixel thresholds: normal patches lie below, plain defects above."""
 
-
 DIMMED = 0.4
-"""How bright a picture is where it does not count."""
+"""Brightness, as a share of its own, of the part of a picture that does not count."""
 
 BORDER = (86, 180, 233)
 """Sky blue (Okabe and Ito, 2008), which neither the anomaly map nor a mask's outline has."""
@@ -45,9 +44,9 @@ def overlay(pixels: UInt8Image, anomaly_map: Float32Array, pixel_threshold: floa
 
 
 def shade(pixels: UInt8Image, counts: NDArray[np.bool_] | None) -> UInt8Image:
-    """A picture, uint8 (height, width, 3) RGB, grey and dim where it does not count, bool (height, width).
+    """A picture, uint8 (height, width, 3) RGB, grey and dim where it does not count, with a line along the border.
 
-    A line runs along the border. None: all of it counts, and nothing is changed.
+    counts: bool (height, width); None: all of it counts, and the picture is returned as it is.
     """
     if counts is None:
         return pixels

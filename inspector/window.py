@@ -1,8 +1,8 @@
 """Which rectangle of the frame the backbone sees, and which part of it counts.
 
-Under a region of interest whole rows and columns of patches may fall away: the picture is cut to the rest, at the same
-scale, so that they cost nothing. What else lies outside is covered before the backbone sees it, by the mirror image of
-what lies inside: a patch sees its surroundings, and what is outside must not reach it through them.
+With a region of interest, whole rows and columns of patches may be unused: the picture is cut to the rest, at the
+same scale, so that they cost nothing. Whatever else lies outside is covered, before the backbone sees it, by the mirror
+image of what lies inside: a patch sees its surroundings, and what is outside must not reach it through them.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ NARROWEST = 32
 """The least width and height of a window, pixels of the picture."""
 
 HALF = 0.5 - 1e-4
-"""A patch counts from half of its cell inside on, a pixel likewise; less rounding."""
+"""A patch, or a pixel, counts where at least half of its cell lies inside; less a margin for rounding."""
 
 
 T = TypeVar("T", bound=np.generic)
@@ -41,7 +41,7 @@ class View:
     height: int
 
     def cut(self, pixels: NDArray[T]) -> NDArray[T]:
-        """This rectangle of what has the frame's size, (height, width, ...), not copied."""
+        """This rectangle of an array of the frame's size, (height, width, ...); a view, not a copy."""
         return pixels[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
@@ -123,8 +123,8 @@ def inside_of(recipe: Recipe, grid_hw: tuple[int, int]) -> NDArray[np.bool_] | N
 class Extent:
     """How much a region of interest leaves.
 
-    share: of the crop or whole frame, 0..1. patches, of: how many patches count, and how many a picture without the
-    region would have. picture_wh: what the backbone sees, pixels.
+    share: of the crop or whole frame, 0..1. patches: how many count. of: how many there would be without the region.
+    picture_wh: width and height of what the backbone sees, pixels.
     """
 
     share: float

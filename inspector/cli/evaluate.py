@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from inspector.charts.wording import number
 from inspector.cli import options
 from inspector.cli.progress import track
 
@@ -40,21 +41,21 @@ def _text(figures: dict[str, Any]) -> str:
     lines = [
         f"bank               {bank['id']}: {bank['vectors']} vectors of {bank['dim']}, {bank['bytes'] / 1e6:.1f} MB",
         f"frames             {figures['n_good']} good, {figures['n_defect']} defective, {figures['n_error']} in error",
-        f"image AUROC        {_number(figures['image_auroc'])}",
-        f"pixel AUROC        {_number(figures['pixel_auroc'])}",
-        f"AUPRO              {_number(figures['aupro'])}",
-        f"best F1            {_number(figures['f1_max'])}",
+        f"image AUROC        {number(figures['image_auroc'], 4)}",
+        f"pixel AUROC        {number(figures['pixel_auroc'], 4)}",
+        f"AUPRO              {number(figures['aupro'], 4)}",
+        f"best F1            {number(figures['f1_max'], 4)}",
         f"false-reject rate  {_share(figures['false_reject_rate'])}",
         *_promise(figures["promise"]),
         f"escape rate        {_share(figures['escape_rate'])}",
         f"uncertain          {_share(figures['uncertain_rate'])}",
-        f"latency            {_number(latency['p50'], 1)} ms median, {_number(latency['p95'], 1)} ms at 95 %",
+        f"latency            {number(latency['p50'], 1)} ms median, {number(latency['p95'], 1)} ms at 95 %",
     ]
     if figures["per_defect"]:
         wide = max(len("defect"), *map(len, figures["per_defect"]))
         lines += ["", f"{'defect':<{wide}}  {'n':>5}  {'AUROC':>7}  {'escapes':>8}"]
         lines += [
-            f"{name:<{wide}}  {row['n']:>5}  {_number(row['image_auroc']):>7}  {_share(row['escape_rate']):>8}"
+            f"{name:<{wide}}  {row['n']:>5}  {number(row['image_auroc'], 4):>7}  {_share(row['escape_rate']):>8}"
             for name, row in figures["per_defect"].items()
         ]
     return "\n".join(lines + [f"note: {note}" for note in figures["notes"]])
@@ -69,10 +70,6 @@ def _promise(promise: dict[str, Any] | None) -> list[str]:
     takes = frames_to_tell(promise["max_false_reject"], promise["among"])
     few = f" (to tell takes about {takes:,} good frames)" if takes else ""
     return [f"promise            {promise['word']}: {of}; so many or more by chance: {promise['chance']:.1%}{few}"]
-
-
-def _number(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _share(value: float | None) -> str:
