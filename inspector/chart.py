@@ -1,4 +1,4 @@
-"""Control charts: has a station's picture moved away from its normals, more than chance and their own spread explain?
+"""Control charts: has a station's picture drifted from its normals by more than chance and their own spread explain?
 
 One exponentially weighted moving average for each signal (EWMA; Roberts, 1959; limits after Lucas and Saccucci, 1990)
 of deviations in spreads of the normals. Its limits take three things into account: the chance of an average of some
@@ -15,19 +15,19 @@ import numpy as np
 from inspector.drift import CLIP, ONE_SIDED, SIGNALS, Baseline, Signals
 
 WEIGHT: Final = 0.05
-"""Of the newest frame; the average reaches some forty frames back."""
+"""Weight of the newest frame in the average, which reaches some forty frames back."""
 
 SIGMAS: Final = 4.0
 """Limit of `drifting`, in standard deviations of the average."""
 
 SHIFTED: Final = 2.5
-"""Limit of `shifted`, in spreads of the normals: the usual frame now looks like hardly any normal one did."""
+"""Limit of `shifted`, in spreads of the normals: frames now look as hardly any normal one did."""
 
 RELEASE: Final = 0.8
 """A state ends when the average has come back to this share of its limit, so that it does not flicker."""
 
 BLOCK: Final = 20
-"""Normals in a row whose mean shows how far they wandered."""
+"""Consecutive normals whose mean shows how far they wandered, at most so many."""
 
 
 class State(StrEnum):
@@ -44,14 +44,14 @@ STATES: Final = tuple(State)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """drifting, shifted: of the average, in spreads of the normals, float64 (9,) each."""
+    """Limits of the average, in spreads of the normals: float64 (9,) each."""
 
     drifting: Signals
     shifted: Signals
 
     @classmethod
     def of(cls, baseline: Baseline) -> "Limits":
-        """Set by what the normals did."""
+        """The limits that the normals of a bank set."""
         deviations = np.clip(baseline.deviations, -CLIP, CLIP)
         chance = WEIGHT / (2 - WEIGHT)
         drifting = SIGMAS * np.sqrt(chance + 1 / len(deviations) + wander(deviations))
@@ -89,7 +89,7 @@ class Chart:
 
     @property
     def levels(self) -> dict[str, float]:
-        """How far the usual frame is from the normals' mean, in their spreads, by signal; odd frames count in full."""
+        """The average deviation from the normals' mean, in their spreads, by signal; odd frames are not clipped."""
         return dict(zip(SIGNALS, self._level.tolist(), strict=True))
 
     @property
@@ -99,12 +99,12 @@ class Chart:
 
     @property
     def states(self) -> dict[str, State]:
-        """By signal."""
+        """The state of each signal."""
         return dict(zip(SIGNALS, self._states, strict=True))
 
     @property
     def _telling(self) -> Signals:
-        """Averages; 0 where less than normal is no fault."""
+        """The averages that count: 0 where a signal is below normal and that is no fault."""
         return np.where(ONE_SIDED, np.maximum(self._average, 0), self._average)
 
     def _state(self, index: int) -> State:

@@ -1,14 +1,14 @@
-"""What survives a power cut: files and the entries of their folders are on the disk before anybody relies on them."""
+"""Writes that survive a power cut: files and folder entries are on the disk before anybody relies on them."""
 
 import os
 from pathlib import Path
 
 HALF = ".tmp"
-"""After the name of a file that is being written."""
+"""Suffix of a file that is being written."""
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """A new file, whole or not at all; what a crash leaves half written is beside it, with HALF after its name."""
+    """Write a file, whole or not at all. What a crash leaves half written lies beside it, under its name with HALF."""
     half = path.with_name(path.name + HALF)
     try:
         with half.open("wb") as file:
@@ -23,7 +23,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def sync_files(folder: Path) -> None:
-    """All files below a folder, and the folder's own entries, are on the disk."""
+    """Force all files below a folder, and the folder's own entries, onto the disk."""
     for file in folder.rglob("*"):
         if file.is_file():
             with file.open("rb") as stream:
@@ -32,7 +32,7 @@ def sync_files(folder: Path) -> None:
 
 
 def sync_dir(folder: Path) -> None:
-    """The entries of a folder are on the disk."""
+    """Force the entries of a folder onto the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Two folders change places in one step, so that neither name is ever without one."""
+"""Two folders change places in one step, so that neither name is ever missing."""
 
 import ctypes
 import errno
@@ -12,7 +12,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def exchange(first: Path, second: Path) -> None:
-    """What each name stands for goes to the other name; both exist, on one file system.
+    """Exchange what two names stand for. Both must exist, on one file system.
 
     Raises:
         OSError: one is missing, or the file system cannot do it (ext4, XFS, Btrfs and tmpfs can, NFS cannot).

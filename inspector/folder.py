@@ -13,11 +13,11 @@ CONTENT_TYPES = {
     ".tif": "image/tiff",
     ".tiff": "image/tiff",
 }
-"""What counts as a picture, by its suffix in lower case, and its media type."""
+"""Suffixes of pictures, in lower case, with their media types."""
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Pictures below `folder`, at any depth and behind links, hidden files and folders left out, sorted by path.
+    """All pictures below `folder`, at any depth, sorted by path. Links are followed, hidden files and folders left out.
 
     Raises:
         SamplesError: no such folder, or it cannot be read.
@@ -26,7 +26,7 @@ def image_files(folder: Path) -> list[Path]:
         raise SamplesError(f"{folder}: no such folder; expected a folder of pictures")
     found, seen = [], {folder.resolve()}
     for where, below, names in os.walk(folder, followlinks=True):
-        below[:] = [name for name in below if not name.startswith(".") and _new(Path(where, name), seen)]
+        below[:] = [name for name in below if not name.startswith(".") and _is_new(Path(where, name), seen)]
         found += [Path(where, name) for name in names if _is_picture(name) and Path(where, name).is_file()]
     return sorted(found)
 
@@ -35,8 +35,8 @@ def _is_picture(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() in CONTENT_TYPES
 
 
-def _new(folder: Path, seen: set[Path]) -> bool:
-    """Whether a folder has not been read yet: links may lead back."""
+def _is_new(folder: Path, seen: set[Path]) -> bool:
+    """Whether a folder has not been visited yet: links may lead back to one that was. It counts as visited now."""
     place = folder.resolve()
     if place in seen:
         return False

@@ -1,4 +1,4 @@
-"""Whose files are: what root makes on a box belongs to the user that runs the line."""
+"""Ownership of files: what root makes on a machine is given to the user that runs the line."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ def owner_beside(path: Path) -> tuple[int, int]:
 
 
 def hand_over(made: Path, owner: tuple[int, int]) -> None:
-    """A file, or a folder with all in it: where root made it, it is the owner's. Others have their own already."""
+    """Give a file, or a folder with all in it, to its owner. Only root needs to: what others make is theirs already."""
     if os.geteuid() != 0:
         return
     for path in (made, *made.rglob("*")):
@@ -19,6 +19,6 @@ def hand_over(made: Path, owner: tuple[int, int]) -> None:
 
 
 def open_to_readers(folder: Path) -> None:
-    """Every user may read the folder and all in it, whatever the program that wrote a file made of it."""
+    """Let every user read the folder and all in it, with whatever permissions a file was written."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

@@ -23,7 +23,9 @@ STAGES = ("decode", "embed", "search", "map", "drift")
 """Keys of Inspection.stage_ms, in order."""
 
 _STANDS_OUT = 0.9
-"""Share of the highest level that a region has where the pixel threshold has none: thresholds may be set by hand."""
+"""Share of the map's maximum above which a region lies where nothing is above the pixel threshold: thresholds may have
+been set by hand.
+"""
 
 
 class Pipeline:
@@ -38,7 +40,7 @@ class Pipeline:
 
     @classmethod
     def open(cls, bank_dir: Path, *, max_pixels: int = decoder.MAX_PIXELS, engine: str = "auto") -> Self:
-        """Load and verify a bank, open its engine, and test it once: the first frame is as fast as the next.
+        """Load and verify a bank, open its engine, and run it once, so that the first frame is as fast as the next.
 
         A bank that is exchanged while it is read is read again.
 
@@ -60,18 +62,18 @@ class Pipeline:
     @classmethod
     def _open(cls, bank_dir: Path, max_pixels: int, engine: str) -> Self:
         bank = Bank.load(bank_dir)
-        engine_open = open_engine(engine, bank_dir)
+        opened = open_engine(engine, bank_dir)
         width, height = picture_wh(bank.recipe)
         expected = (1, *bank.manifest.grid_hw, bank.manifest.dim)
         try:
-            embeddings = engine_open.embed(np.zeros((1, height, width, 3), np.uint8))
+            embeddings = opened.embed(np.zeros((1, height, width, 3), np.uint8))
         except InferenceError as error:
             raise BankError(f"bank {bank_dir}: its graph does not fit its recipe ({error})") from error
         if embeddings.shape != expected:
             raise BankError(
                 f"bank {bank_dir}: its graph gives embeddings {embeddings.shape}, its manifest says {expected}"
             )
-        pipeline = cls(bank, engine_open, max_pixels=max_pixels)
+        pipeline = cls(bank, opened, max_pixels=max_pixels)
         if not np.isfinite(score := image_score(pipeline._patch_scores(embeddings[0]))):
             raise BankError(f"bank {bank_dir}: scores a black picture as {score}, expected a finite number")
         return pipeline
@@ -116,11 +118,11 @@ class Pipeline:
         )
 
     def _regions(self, heat: Float32Array, view: View) -> tuple[Region, ...]:
-        """Of a flagged frame: one at least."""
+        """The regions of a flagged frame: at least one."""
         return regions(heat, min(self.bank.thresholds.pixel, _STANDS_OUT * float(heat.max())), view)
 
     def explain(self, payload: bytes, *, patches: int = 3, neighbours: int = 3) -> Explanation:
-        """The anomaly map, and the nearest patches of the bank for at most so many of the frame's highest patches.
+        """The anomaly map, and for at most `patches` of the highest patches the `neighbours` nearest in the bank.
 
         Raises:
             FrameError: the payload is no image that can be inspected.

@@ -42,7 +42,7 @@ class Area(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
-        """A bare list of corners, as recipes write it."""
+        """Accept a bare list of corners, as recipes have it."""
         if isinstance(value, str):
             raise ValueError(f"got {value!r}; a mask's file is read only from a recipe file or by --mask")
         return {"polygon": value} if isinstance(value, (list, tuple)) else value
@@ -76,14 +76,14 @@ class Area(BaseModel):
 
     @property
     def size_wh(self) -> tuple[int, int] | None:
-        """Of a mask picture; a polygon has none."""
+        """Width and height of a mask picture, pixels; None for a polygon."""
         if self.png is None:
             return None
         height, width = self._white().shape
         return width, height
 
     def inside(self, frame_wh: tuple[int, int]) -> NDArray[np.bool_]:
-        """bool (height, width) over a frame of the size it was drawn on."""
+        """Which pixels of a frame of this size lie inside: bool (height, width)."""
         if self.polygon is None:
             return self._white()
         drawn = np.zeros(frame_wh[::-1], np.uint8)
@@ -99,7 +99,7 @@ class Area(BaseModel):
 
 
 class Roi(BaseModel):
-    """What counts of a frame: the areas to include, all of it where there are none, less the areas to exclude.
+    """What counts of a frame: the areas to include, or all of it where there are none, without the areas to exclude.
 
     frame_wh: width and height in pixels of the frames that it was drawn on, and that it fits alone.
     """
@@ -138,13 +138,13 @@ class Roi(BaseModel):
             ) from error
 
     def __str__(self) -> str:
-        """In a few words, the same for regions that leave the same pixels."""
+        """A short description, the same for regions that leave the same pixels."""
         inside, (width, height) = self.inside(), self.frame_wh
         digest = hashlib.sha256(np.packbits(inside).tobytes()).hexdigest()
         return f"{inside.mean():.1%} of {width}x{height} pixels, {digest[:12]}"
 
     def inside(self) -> NDArray[np.bool_]:
-        """bool (height, width) over the frame, True where it counts."""
+        """Which pixels of the frame count: bool (height, width)."""
         counts = np.full(self.frame_wh[::-1], not self.include)
         for area in self.include:
             counts |= area.inside(self.frame_wh)
@@ -154,7 +154,7 @@ class Roi(BaseModel):
 
 
 def read_files(written: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The region of a recipe file with its masks read, whose names are relative to the recipe's folder.
+    """The region as a recipe file has it, with its masks read; their names are relative to the recipe's folder.
 
     Without `frame_wh` the size is that of the first mask.
 
@@ -205,7 +205,10 @@ def _check_polygon(polygon: tuple[Point, ...]) -> None:
 
 
 def _crossings(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of n edges, float (n, 2) each end, meet another that does not follow them: bool (n, n), upper half."""
+    """Which of n edges, from start to end, float64 (n, 2) each, meet an edge that is not their neighbour.
+
+    Returns: bool (n, n), True only above the diagonal.
+    """
     along = end - start
     from_start = _cross(along[:, None], start[None] - start[:, None])
     from_end = _cross(along[:, None], end[None] - start[:, None])
