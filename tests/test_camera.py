@@ -55,6 +55,14 @@ def test_a_folder_is_read_recursively_in_order_and_as_it_is(tmp_path: Path) -> N
     ]
 
 
+def test_pictures_behind_links_are_published_as_they_are_calibrated_with(tmp_path: Path) -> None:
+    picture(tmp_path / "elsewhere" / "1.png")
+    (tmp_path / "shown").mkdir()
+    (tmp_path / "shown" / "today").symlink_to(tmp_path / "elsewhere")
+    with open_source(str(tmp_path / "shown")) as source:
+        assert [shot.part_id for shot in source.shots()] == ["today/1.png"]
+
+
 def test_a_name_that_is_no_text_is_a_part_id_all_the_same(tmp_path: Path) -> None:
     strange = os.fsdecode(os.fsencode(tmp_path) + b"/Pr\xfcf\tteil.png")
     picture(tmp_path / "a.png")

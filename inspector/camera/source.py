@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from inspector.errors import InspectorError, UsageError
-from inspector.folder import CONTENT_TYPES
+from inspector.folder import CONTENT_TYPES, image_files
 
 _MASKS = "ground_truth"
 _MAX_PART_ID = 128
@@ -94,12 +94,12 @@ class FolderSource:
 
     @classmethod
     def of(cls, folder: Path) -> "FolderSource":
-        """Every image below the folder, sorted by path; hidden files and `ground_truth` masks are left out.
+        """Every image below the folder, as calibration finds them, without the masks in `ground_truth`.
 
         Raises:
             SourceError: not one image.
         """
-        paths = tuple(sorted(path for path in folder.rglob("*") if _is_frame(path.relative_to(folder), path)))
+        paths = tuple(path for path in image_files(folder) if _MASKS not in path.relative_to(folder).parts)
         if not paths:
             raise SourceError(
                 f"source {str(folder)!r}: no image in this folder; expected files named {' '.join(CONTENT_TYPES)}"
@@ -136,8 +136,3 @@ def _legible(name: str) -> str:
     """Names of files may be bytes that are no text, and hold what no message may."""
     text = os.fsencode(name).decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def _is_frame(relative: Path, path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
-    return relative.suffix.lower() in CONTENT_TYPES and not hidden and _MASKS not in relative.parts and path.is_file()
