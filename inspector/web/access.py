@@ -11,8 +11,8 @@ from starlette.datastructures import UploadFile
 from inspector.settings import Settings
 from inspector.store import Role
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.headers import SAFE_METHODS
 
-_SAFE = ("GET", "HEAD", "OPTIONS")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _API = "/api/"
 _BY_ITSELF = "x-by-itself"
@@ -71,7 +71,7 @@ def csrf_of(cookie: str) -> str:
 
 async def csrf_sent(request: Request) -> str:
     """What the request carries as its CSRF token: a header, or a form's field."""
-    if request.method in _SAFE:
+    if request.method in SAFE_METHODS:
         return ""
     if (header := request.headers.get("x-csrf-token")) is not None:
         return header
@@ -99,9 +99,9 @@ def present_user(request: Request, desk: Desk) -> User | None:
 
 
 def _by_itself(request: Request) -> bool:
-    """Whether an open page asks this and nobody need be there: the stream, what it brings, what scripts say so of.
+    """Whether an open page may ask this by itself: the stream, thumbnails, and requests whose script says so.
 
-    Neither a stream nor a picture can carry a header of ours.
+    A stream or a picture cannot carry a header of ours, so they are known by their path.
     """
     return request.url.path.endswith(("/live", "/thumbnail")) or _BY_ITSELF in request.headers
 
@@ -112,7 +112,11 @@ def _require(role: Role) -> Callable[..., Any]:
         if user is None:
             raise LoginNeededError
         request.state.user = user
-        if user.csrf and request.method not in _SAFE and not hmac.compare_digest(csrf.encode(), user.csrf.encode()):
+        if (
+            user.csrf
+            and request.method not in SAFE_METHODS
+            and not hmac.compare_digest(csrf.encode(), user.csrf.encode())
+        ):
             raise ForbiddenError("This page was opened before the present login. Reload it and try again.")
         if not user.role.covers(role):
             raise ForbiddenError(f"This needs the role {role}; {user.name} is {user.role}.")

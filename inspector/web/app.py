@@ -1,5 +1,6 @@
 """The application: every part wired, every error with a page of its own."""
 
+from functools import partial
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
@@ -34,6 +35,14 @@ from inspector.web.live import Live
 from inspector.web.pages import PAGES
 from inspector.web.passwords import Passwords
 from inspector.web.trials import Trials
+
+_EXPLAINED: dict[type[Exception], tuple[int, str]] = {
+    ForbiddenError: (403, "Not allowed"),
+    InspectorError: (400, "This cannot be"),
+    UnknownFrameError: (404, "No such frame"),
+    GoneError: (404, "Not there"),
+}
+"""Errors that say themselves what is to be said: status and title of the answer."""
 
 
 def create_app(settings: Settings, engine: Engine) -> FastAPI:
@@ -76,13 +85,11 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders, secure=settings.review.secure)
+    for kind, (status, title) in _EXPLAINED.items():
+        app.add_exception_handler(kind, partial(_explained, status=status, title=title))
     app.add_exception_handler(LoginNeededError, _login_needed)
-    app.add_exception_handler(ForbiddenError, _forbidden)
     app.add_exception_handler(StoreError, _store_away)
-    app.add_exception_handler(InspectorError, _refused)
-    app.add_exception_handler(UnknownFrameError, _unknown_frame)
     app.add_exception_handler(StaleError, _stale)
-    app.add_exception_handler(GoneError, _gone)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unforeseen)
@@ -102,8 +109,8 @@ def _login_needed(request: Request, _error: Exception) -> Response:
     return RedirectResponse(target, status_code=303)
 
 
-def _forbidden(request: Request, error: Exception) -> Response:
-    return _told(request, 403, "Not allowed", str(error))
+def _explained(request: Request, error: Exception, *, status: int, title: str) -> Response:
+    return _told(request, status, title, str(error))
 
 
 def _store_away(request: Request, error: Exception) -> Response:
@@ -114,18 +121,6 @@ def _store_away(request: Request, error: Exception) -> Response:
         "What was decided and not yet recorded is kept in this browser, and is sent when the database is back.",
         detail=str(error),
     )
-
-
-def _refused(request: Request, error: Exception) -> Response:
-    return _told(request, 400, "This cannot be", str(error))
-
-
-def _unknown_frame(request: Request, error: Exception) -> Response:
-    return _told(request, 404, "No such frame", str(error))
-
-
-def _gone(request: Request, error: Exception) -> Response:
-    return _told(request, 404, "Not there", str(error))
 
 
 def _stale(_request: Request, error: Exception) -> Response:

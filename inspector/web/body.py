@@ -1,4 +1,4 @@
-"""The most that a request may bring: what is read whole into memory must not fill it, whoever asks."""
+"""The largest body that a request may have, as it is read whole into memory."""
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
@@ -19,8 +19,8 @@ from inspector.charts.wording import short_station
 from inspector.settings import Settings
 from inspector.store import Accounts, Archive, ReviewQueue, Reviews, Sessions, Setup, Tokens
 from inspector.store.reviews import MAX_NOTE
+from inspector.web.address import AddressQuery, plant_time
 from inspector.web.evidence import Evidence
-from inspector.web.filters import plant_time
 from inspector.web.live import Live
 from inspector.web.navigation import NavEntry
 from inspector.web.passwords import Passwords
@@ -97,6 +97,13 @@ def desk_of(request: Request) -> Desk:
 
 
 DeskDep = Annotated[Desk, Depends(desk_of)]
+
+
+def without_empty_fields(request: Request, query: AddressQuery) -> Response | None:
+    """Leads to the same address without the empty fields that a form sends; None where there are none."""
+    if "" not in request.query_params.values():
+        return None
+    return RedirectResponse(f"{request.url.path}?{query.text()}", status_code=303)
 
 
 def open_templates(settings: Settings) -> Environment:

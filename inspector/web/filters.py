@@ -1,29 +1,21 @@
-"""The filter of the queue as it stands in a URL: every view can be bookmarked and sent to a colleague."""
+"""The filter of the queue, as it stands in the address of a page."""
 
-from collections.abc import Iterator
-from datetime import datetime, time, tzinfo
+from datetime import time
 from typing import Annotated, Literal
-from urllib.parse import urlencode
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from inspector.errors import UsageError
 from inspector.settings import ReviewSettings
 from inspector.store import QueueFilter, ShiftHours
+from inspector.web.address import AddressQuery, Score, Text, plant_time
 
-Text = Annotated[Annotated[str, Field(max_length=260)] | None, BeforeValidator(lambda value: value or None)]
-Score = Annotated[
-    Annotated[float, Field(ge=0, allow_inf_nan=False)] | None,
-    BeforeValidator(lambda value: None if value == "" else value),
-]
 Decision = Annotated[Literal["ok", "ng", "uncertain"] | None, BeforeValidator(lambda value: value or None)]
 Said = Annotated[Literal["defect", "false_alarm", "unsure"] | None, BeforeValidator(lambda value: value or None)]
 
 
-class QueueQuery(BaseModel):
+class QueueQuery(AddressQuery):
     """What a URL may ask of the queue. Times without an offset are the plant's own."""
-
-    model_config = ConfigDict(frozen=True)
 
     station: Text = Field(default=None, description="site/area/line/station")
     since: Text = Field(default=None, description="arrived at or after, ISO 8601")
@@ -65,19 +57,10 @@ class QueueQuery(BaseModel):
             state=self.state,
         )
 
-    def text(self, **changes: str | None) -> str:
-        """The query string that asks for this, defaults left out, with changes."""
-        return urlencode(dict(self._said(self.model_dump() | changes)))
-
     @property
     def asked(self) -> int:
         """How many terms narrow the queue."""
-        return sum(name not in ("order", "state") for name, _ in self._said(self.model_dump()))
-
-    def _said(self, values: dict[str, object]) -> Iterator[tuple[str, object]]:
-        for name, value in values.items():
-            if value is not None and (name not in QueueQuery.model_fields or value != _default(name)):
-                yield name, value
+        return len(self.given().keys() - {"order", "state"})
 
 
 def shift_hours(review: ReviewSettings, name: str) -> ShiftHours:
@@ -92,28 +75,3 @@ def shift_hours(review: ReviewSettings, name: str) -> ShiftHours:
     begin = review.shifts[name]
     end = begins[(begins.index(begin) + 1) % len(begins)]
     return ShiftHours(time.fromisoformat(begin), time.fromisoformat(end), review.zone)
-
-
-def _default(name: str) -> object:
-    return QueueQuery.model_fields[name].default
-
-
-_EARLIEST, _LATEST = 1970, 9000
-"""Years of times in addresses."""
-
-
-def plant_time(name: str, text: str | None, zone: tzinfo) -> datetime | None:
-    """A time of a URL; without an offset, by the plant's clock.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{name}: got {text!r}, expected a time as in 2026-03-01T06:00") from error
-    if not _EARLIEST <= moment.year <= _LATEST:
-        raise UsageError(f"{name}: got {text!r}, expected a year from {_EARLIEST} to {_LATEST}")
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)

@@ -25,7 +25,8 @@ _ALWAYS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-_SAFE = ("GET", "HEAD", "OPTIONS")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+"""Those that change nothing."""
 
 
 class SecurityHeaders:
@@ -49,7 +50,7 @@ class SecurityHeaders:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        if scope["method"] not in _SAFE and from_another_site(Headers(scope=scope)):
+        if scope["method"] not in SAFE_METHODS and from_another_site(Headers(scope=scope)):
             refusal = PlainTextResponse("This request came from a page of another site and was refused.\n", 403)
             await refusal(scope, receive, send_with_headers)
             return

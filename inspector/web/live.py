@@ -14,7 +14,7 @@ from inspector.store import ReviewQueue
 
 _EVERY_S = 1.0
 _LASTS_S = 120.0
-"""How long one stream lasts: whoever is still there asks again, and shows again who he is."""
+"""How long one stream lasts: a browser that is still there connects again, and is authenticated again."""
 
 
 class Live:

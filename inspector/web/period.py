@@ -1,15 +1,14 @@
-"""Which time, shift and station the figures are of, as it stands in a URL."""
+"""Which time, shift and station the figures are of, as it stands in the address of a page."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from inspector.errors import UsageError
 from inspector.review.shifts import Span, spans
 from inspector.settings import ReviewSettings
-from inspector.web.filters import Text, plant_time
+from inspector.web.address import AddressQuery, Text, plant_time
 
 DEFAULT = timedelta(days=7)
 LONGEST = timedelta(days=92)
@@ -18,10 +17,8 @@ RANGES = (("24 hours", 1), ("7 days", 7), ("30 days", 30), ("92 days", 92))
 """Ends that are now; what they are called, and days."""
 
 
-class PeriodQuery(BaseModel):
+class PeriodQuery(AddressQuery):
     """What a URL may ask for. Times without an offset are the plant's own."""
-
-    model_config = ConfigDict(frozen=True)
 
     station: Text = Field(default=None, description="site/area/line/station; all when not given")
     since: Text = Field(default=None, description="ISO 8601; so many days before the end when not given")
@@ -45,12 +42,6 @@ class PeriodQuery(BaseModel):
             raise UsageError(f"shift: got {self.shift!r}, expected one of {', '.join(review.shifts)}")
         found = spans(since, until, review.shifts, review.zone, only=self.shift)
         return Period(since.astimezone(UTC), until.astimezone(UTC), found)
-
-    def text(self, **changes: object) -> str:
-        """The query string that asks for this, defaults left out, with changes."""
-        asked = self.model_dump() | changes
-        defaults = {name: field.default for name, field in PeriodQuery.model_fields.items()}
-        return urlencode({name: value for name, value in asked.items() if value not in (None, defaults.get(name))})
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,13 @@ def test_page_after_page(client: httpx.Client, site: ReviewSite, monkeypatch: py
     assert older[0]["href"] == f"/audit?before={seen[2]}"
 
 
+def test_an_account_may_be_called_like_one_of_the_logs(client: httpx.Client) -> None:
+    links = [said.get("href", "") for said in Page(client.get("/audit?who=frames").text).all("a")]
+    onward = [link for link in links if link.startswith("/audit?")]
+    assert onward
+    assert all("who=frames" in link for link in onward)
+
+
 def test_nothing_matches(client: httpx.Client) -> None:
     assert "Nobody has said anything that matches" in Page(client.get("/audit?who=nobody").text).text
     assert "No station was given a bank" in Page(client.get("/audit?log=banks&who=nobody").text).text

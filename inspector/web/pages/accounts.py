@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from inspector.errors import InspectorError, StoreError, UsageError
-from inspector.store import ConflictError, Role
+from inspector.errors import UsageError
+from inspector.store import AccountError, ConflictError, Role
 from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Admin, Operator, begin_session
 from inspector.web.desk import Desk, DeskDep
@@ -57,9 +57,7 @@ def change(request: Request, desk: DeskDep, _user: Admin, name: _Text, action: _
         else:
             desk.accounts.set_role(name, _role(action))
             told = f"{name} is {action} now."
-    except StoreError:
-        raise
-    except InspectorError as error:
+    except (AccountError, UsageError) as error:
         return _page(request, desk, fault=str(error))
     return _page(request, desk, told=told)
 
@@ -77,9 +75,7 @@ def create_token(
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     try:
         bearer = desk.tokens.create(name, user.name, _role(role), expires_at)
-    except StoreError:
-        raise
-    except InspectorError as error:
+    except (AccountError, UsageError) as error:
         return _page(request, desk, fault=str(error))
     return _page(request, desk, told=f"Token {name}. It is shown only now:", secret=bearer)
 

@@ -2,18 +2,16 @@
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from inspector.settings import ReviewSettings
 from inspector.store import Audit, AuditFilter, PromotionRow, ReviewRow, Role, Tally
 from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Engineer
-from inspector.web.desk import Desk, DeskDep
-from inspector.web.filters import Text, plant_time
+from inspector.web.address import AddressQuery, Text, plant_time
+from inspector.web.desk import Desk, DeskDep, without_empty_fields
 from inspector.web.navigation import NavEntry
 
 NAV = NavEntry("/audit", "Audit", Role.ENGINEER)
@@ -29,10 +27,8 @@ _Id = Annotated[
 router = APIRouter()
 
 
-class AuditQuery(BaseModel):
+class AuditQuery(AddressQuery):
     """What a URL may ask of the audit. Times without an offset are the plant's own."""
-
-    model_config = ConfigDict(frozen=True)
 
     log: Literal["frames", "banks"] = Field(default="frames", description="what was said of frames, or banks in use")
     who: Text = Field(default=None, description="the account's name")
@@ -58,17 +54,12 @@ class AuditQuery(BaseModel):
             frame=self.frame,
         )
 
-    def text(self, **changes: object) -> str:
-        """The query string that asks for this, with changes."""
-        asked = self.model_dump() | changes
-        return urlencode({name: value for name, value in asked.items() if value not in (None, "", "frames")})
-
 
 @router.get("/audit", include_in_schema=False)
 def show_audit(request: Request, desk: DeskDep, _user: Engineer, query: Annotated[AuditQuery, Query()]) -> Response:
     """A page of one of the two logs; a form's empty fields are cleared out of the address first."""
-    if any(value == "" for value in request.query_params.values()):
-        return RedirectResponse(f"/audit?{query.text()}", status_code=303)
+    if (cleared := without_empty_fields(request, query)) is not None:
+        return cleared
     rows, following = _read(desk, query)
     return desk.page(
         request,

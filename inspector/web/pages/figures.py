@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import RedirectResponse
 
 from inspector.review.agreement import Agreement, agreement
 from inspector.review.figures import Figures, figures
@@ -13,7 +12,7 @@ from inspector.review.panels import panels, tiles
 from inspector.review.waiting import Waiting, waiting
 from inspector.store import Role, Tally
 from inspector.web.access import Operator
-from inspector.web.desk import Desk, DeskDep
+from inspector.web.desk import Desk, DeskDep, without_empty_fields
 from inspector.web.navigation import NavEntry
 from inspector.web.period import RANGES, Period, PeriodQuery
 
@@ -35,8 +34,8 @@ class _Counted:
 @router.get("/figures", include_in_schema=False)
 def show_figures(request: Request, desk: DeskDep, _user: Operator, query: Annotated[PeriodQuery, Query()]) -> Response:
     """Tiles and charts; a form's empty fields are cleared out of the address first."""
-    if any(value == "" for value in request.query_params.values()):
-        return RedirectResponse(f"/figures?{query.text()}", status_code=303)
+    if (cleared := without_empty_fields(request, query)) is not None:
+        return cleared
     counted = _count(desk, query)
     shown = counted.figures, counted.agreement, counted.waiting
     return desk.page(

@@ -3,11 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import RedirectResponse
 
 from inspector.store import Cursor, Role
 from inspector.web.access import Operator
-from inspector.web.desk import DeskDep
+from inspector.web.desk import DeskDep, without_empty_fields
 from inspector.web.filters import QueueQuery
 from inspector.web.navigation import NavEntry
 
@@ -29,8 +28,8 @@ class _Place(QueueQuery):
 def show_queue(request: Request, desk: DeskDep, _user: Operator, place: Annotated[_Place, Query()]) -> Response:
     """A page of the queue; a form's empty fields are cleared out of the address first."""
     query = QueueQuery.model_validate(place.model_dump(include=set(QueueQuery.model_fields)))
-    if any(value == "" for value in request.query_params.values()):
-        return RedirectResponse(f"/?{query.text()}", status_code=303)
+    if (cleared := without_empty_fields(request, query)) is not None:
+        return cleared
     filters = query.filter(desk.settings.review)
     after = None if place.after is None else Cursor.decode(place.after)
     before = None if place.before is None else Cursor.decode(place.before)

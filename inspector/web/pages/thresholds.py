@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from inspector.banks.promotion import apply_thresholds
 from inspector.banks.shelf import ChangedError
@@ -17,8 +17,8 @@ from inspector.review.preview import KINDS, Kind, axis, histogram, preview
 from inspector.review.trial import Said, said
 from inspector.store import Role
 from inspector.web.access import Engineer, Operator
+from inspector.web.address import AddressQuery, Score, Text
 from inspector.web.desk import Desk, DeskDep
-from inspector.web.filters import Score, Text
 from inspector.web.navigation import NavEntry
 from inspector.web.trials import Trial
 
@@ -35,10 +35,8 @@ _NAMES: dict[Kind, tuple[str, str]] = {
 router = APIRouter()
 
 
-class TrialQuery(BaseModel):
+class TrialQuery(AddressQuery):
     """Thresholds on trial; those in use where they are not given."""
-
-    model_config = ConfigDict(frozen=True)
 
     station: Text = Field(default=None, description="site/area/line/station; the first of the settings if not given")
     ok: Score = Field(default=None, description="frames at or below pass")
