@@ -1,22 +1,15 @@
-"""Pictures of archived frames, and why they were flagged: computed again with the bank of that time, and kept a while.
-
-The bank is looked for by its digest in the folders of the stations' banks and beside them, where retired ones stay.
-"""
+"""Pictures of archived frames, and why they were flagged: computed again with the bank of that time, and kept."""
 
 import io
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
 from PIL import ImageOps
 
 from inspector import frame as decoder
-from inspector.bank import file_sha256
 from inspector.errors import BankError, EngineError, FrameError, StoreError
 from inspector.explain import Explanation
 from inspector.heatmap import render_png
@@ -26,6 +19,8 @@ from inspector.settings import Settings
 from inspector.store import Archive, FrameRow
 from inspector.types import UInt8Image
 from inspector.web.absence import DAMAGED, LOST, not_archived
+from inspector.web.bank_folders import BankFolders
+from inspector.web.recent import Recent
 from inspector.web.region import Region
 
 THUMBNAIL_WH = (400, 300)
@@ -37,9 +32,6 @@ _BANKS_OPEN = 2
 _EXPLANATIONS = 200
 _THUMBNAILS = 1500
 _REGIONS = 50
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 class GoneError(Exception):
@@ -75,11 +67,11 @@ class Evidence:
         self._settings = settings
         self._archive = archive
         self._turn = threading.Lock()  # a pipeline is used by one thread at a time
-        self._pipelines = _Recent[str, Pipeline](_BANKS_OPEN)
-        self._whys = _Recent[tuple[str, str], Why](_EXPLANATIONS)
-        self._thumbnails = _Recent[tuple[str, str], Picture](_THUMBNAILS)
-        self._regions = _Recent[str, Region | None](_REGIONS)
-        self._digests: dict[Path, tuple[int, str]] = {}
+        self._pipelines = Recent[str, Pipeline](_BANKS_OPEN)
+        self._whys = Recent[tuple[str, str], Why](_EXPLANATIONS)
+        self._thumbnails = Recent[tuple[str, str], Picture](_THUMBNAILS)
+        self._regions = Recent[str, Region | None](_REGIONS)
+        self._banks = BankFolders(station.bank for station in settings.stations)
 
     def picture(self, row: FrameRow) -> Picture:
         """The frame as it was archived; what browsers do not show, or would turn, as PNG.
@@ -136,10 +128,6 @@ class Evidence:
             raise GoneError("This frame names no bank.")
         return self._whys.get((row.sha256, row.bank_digest), lambda: self._explain(row, row.bank_digest or ""))
 
-    def bank_folder(self, digest: str) -> Path | None:
-        """Where the bank with this manifest digest is; None where it is no longer there."""
-        return next((folder for folder in self._folders() if self._digest(folder) == digest), None)
-
     def region(self, digest: str) -> Region | None:
         """What the bank with this manifest digest leaves out of a frame; None where all of it counts.
 
@@ -158,12 +146,9 @@ class Evidence:
             samples = self._open(digest).bank.manifest.samples
         if not 0 <= number < len(samples):
             raise GoneError("This bank has no such sample.")
-        folder = self.bank_folder(digest)
         name = samples[number].thumbnail
-        if folder is None:
-            raise GoneError("The bank of that time is no longer here.")
         try:
-            return Picture((folder / "samples" / Path(name).name).read_bytes(), _media_type(name))
+            return Picture((self._folder(digest) / "samples" / Path(name).name).read_bytes(), _media_type(name))
         except OSError as error:
             raise GoneError("The sample's picture cannot be read.") from error
 
@@ -184,9 +169,7 @@ class Evidence:
         )
 
     def _read_region(self, digest: str) -> Region | None:
-        folder = self.bank_folder(digest)
-        if folder is None:
-            raise GoneError("The bank of that time is no longer here.")
+        folder = self._folder(digest)
         try:
             return Region.of(read_manifest(folder).recipe)
         except BankError as error:
@@ -196,32 +179,17 @@ class Evidence:
         return self._pipelines.get(digest, lambda: self._load(digest))
 
     def _load(self, digest: str) -> Pipeline:
-        folder = self.bank_folder(digest)
-        if folder is None:
-            raise GoneError("The bank of that time is no longer here.")
+        folder = self._folder(digest)
         try:
             return Pipeline.open(folder, max_pixels=self._settings.max_pixels, engine=self._settings.engine)
         except (BankError, EngineError) as error:
             raise GoneError(f"The bank of that time cannot be used: {error}") from error
 
-    def _folders(self) -> Iterator[Path]:
-        banks = dict.fromkeys(station.bank.resolve() for station in self._settings.stations)
-        yield from banks
-        for parent in dict.fromkeys(bank.parent for bank in banks):
-            yield from (file.parent for pattern in ("*", "*/*") for file in parent.glob(f"{pattern}/manifest.json"))
-
-    def _digest(self, folder: Path) -> str | None:
-        """Of a manifest, read anew only when the file is another."""
-        file = folder / "manifest.json"
-        try:
-            stamp = file.stat().st_mtime_ns
-            known = self._digests.get(file)
-            if known is None or known[0] != stamp:
-                known = stamp, file_sha256(file)
-                self._digests[file] = known
-        except OSError:
-            return None
-        return known[1]
+    def _folder(self, digest: str) -> Path:
+        folder = self._banks.find(digest)
+        if folder is None:
+            raise GoneError("The bank of that time is no longer here.")
+        return folder
 
     def _read(self, row: FrameRow) -> bytes:
         if (why := self.absence(row)) is not None:
@@ -246,28 +214,6 @@ class Evidence:
             for colour, thickness in ((_RIM_BGR, 4), (_BOX_BGR, 2)):
                 cv2.rectangle(drawn, (left, top), (right, below), colour, thickness)
         return Picture(bytes(cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]), "image/jpeg")
-
-
-class _Recent(Generic[_Key, _Value]):
-    """Keeps the values that were asked for last."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._values: OrderedDict[_Key, _Value] = OrderedDict()
-
-    def get(self, key: _Key, make: Callable[[], _Value]) -> _Value:
-        """The value, made where it is not kept; two threads may make it twice."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-        value = make()
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
-        return value
 
 
 def _shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float]:
