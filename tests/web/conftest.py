@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from banks import roomy_bank
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from review_site import ReviewSite, running_site
 from services import DEADLINE_S
@@ -15,6 +16,19 @@ from services import DEADLINE_S
 def site(tmp_path_factory: pytest.TempPathFactory, bank: Path) -> Iterator[ReviewSite]:
     """A running review page, without frames at first; the tests of a module share it."""
     with running_site(tmp_path_factory.mktemp("site"), bank) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def roomy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return roomy_bank(tmp_path_factory.mktemp("roomy"))
+
+
+@pytest.fixture
+def roomy_site(tmp_path: Path, roomy: Path) -> Iterator[ReviewSite]:
+    """A page of one test alone, whose bank has room for more vectors."""
+    place = Path(shutil.copytree(roomy, tmp_path / "banks" / "tile"))
+    with running_site(tmp_path, place) as running:
         yield running
 
 

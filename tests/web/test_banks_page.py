@@ -1,14 +1,13 @@
 """The page Banks, with the real daemon: rebuild, shadow run, promote, roll back, and what is refused."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from banks import roomy_bank, stamped_part
+from banks import stamped_part
 from line import CAM1, Camera, Daemon, Plc, drawn_part, frame
 from playwright.sync_api import Page, expect
-from review_site import ReviewSite, running_site
+from review_site import ReviewSite
 from services import DEADLINE_S, Mosquitto, wait_until
 
 from calibration.derive import with_thresholds
@@ -21,16 +20,9 @@ STATION = str(CAM1)
 expect.set_options(timeout=DEADLINE_S * 1000)
 
 
-@pytest.fixture(scope="module")
-def roomy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return roomy_bank(tmp_path_factory.mktemp("roomy"))
-
-
 @pytest.fixture
-def site(tmp_path: Path, roomy: Path) -> Iterator[ReviewSite]:
-    place = Path(shutil.copytree(roomy, tmp_path / "banks" / "tile"))
-    with running_site(tmp_path, place) as running:
-        yield running
+def site(roomy_site: ReviewSite) -> ReviewSite:
+    return roomy_site
 
 
 @pytest.fixture

@@ -1,17 +1,16 @@
 """The loop: what operators said makes a candidate that clears false alarms, hides no defect, and is tried first."""
 
 import json
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from banks import roomy_bank, stamped_part
+from banks import stamped_part
 from line import CAM1, drawn_part
-from review_site import ReviewSite, running_site
+from review_site import ReviewSite
 
 from calibration import rebuild as rebuilding
 from calibration.rebuild import rebuild
@@ -27,16 +26,9 @@ STATION = str(CAM1)
 UNSEEN = range(900, 910)
 
 
-@pytest.fixture(scope="module")
-def roomy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return roomy_bank(tmp_path_factory.mktemp("roomy"))
-
-
 @pytest.fixture
-def site(tmp_path: Path, roomy: Path) -> Iterator[ReviewSite]:
-    place = Path(shutil.copytree(roomy, tmp_path / "banks" / "tile"))
-    with running_site(tmp_path, place) as running:
-        yield running
+def site(roomy_site: ReviewSite) -> ReviewSite:
+    return roomy_site
 
 
 def said(site: ReviewSite, payload: bytes, disposition: str) -> int:
