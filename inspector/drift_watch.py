@@ -31,7 +31,7 @@ class _Watched:
 
 
 class DriftWatch:
-    """Takes what was inspected, in the order of its record. Safe from any thread."""
+    """Takes what was inspected, in the order in which it was recorded. Safe from any thread."""
 
     def __init__(self, stations: Iterable[StationId]) -> None:
         self._lock = threading.Lock()
@@ -69,13 +69,10 @@ class DriftWatch:
         return {station: signals for station, signals in told.items() if signals}
 
     def documents(self) -> dict[str, tuple[object, bytes]]:
-        """By topic: what changes when there is something new to tell, and what `/drift` carries now."""
+        """By topic: a value that changes when there is something new to tell, and what `/drift` carries now."""
         with self._lock:
             return {
-                contract.station_topic(station, "drift"): (
-                    _news(watched),
-                    _document(station, watched),
-                )
+                contract.station_topic(station, "drift"): (_news(watched), _document(station, watched))
                 for station, watched in self._watched.items()
                 if watched.bank is not None
             }

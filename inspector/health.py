@@ -1,4 +1,4 @@
-"""Is it alive, is it ready: named conditions, and one small HTTP server that tells them and the metrics."""
+"""Liveness and readiness, as named conditions; and the HTTP server that tells them and the metrics."""
 
 import hmac
 import json
@@ -41,7 +41,7 @@ class Health:
             log.log(level, "condition", extra={"condition": condition, "fault": fault})
 
     def warn(self, about: str, warning: str | None) -> None:
-        """Something to see to, in words; None once it is well again."""
+        """A warning, in words; None when all is well again."""
         with self._lock:
             before = self._warnings.pop(about, None)
             if warning is not None:
@@ -66,7 +66,7 @@ class Health:
         return self.alive and not self.faults()
 
     def warnings(self) -> dict[str, str]:
-        """What to see to, by what it is about."""
+        """The warnings, by what they are about."""
         with self._lock:
             return dict(sorted(self._warnings.items()))
 

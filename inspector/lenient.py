@@ -1,5 +1,5 @@
-"""What a broker lets through and paho refuses to read. Such a message would end the connection before any handler sees
-it, come again over the next one, and hold back for ever what waits behind it.
+"""Lets messages through that brokers forward and paho refuses. Such a message would end the connection before any
+handler sees it, come again over the next one, and hold back for ever what waits behind it.
 
 `install` replaces two functions of paho's for the whole process: properties of a message with U+FEFF are read (MQTT 5
 section 1.5.4 allows it), and where others cannot be read the message arrives without any.

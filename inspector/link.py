@@ -144,7 +144,7 @@ class Link:
     def settle(self, timeout_s: float) -> None:
         """Waits, at most so long, until the broker has confirmed what was handed over. From any other thread.
 
-        Who closes with confirmations unread resets the connection, and a broker may drop what came before the reset.
+        To close with confirmations unread resets the connection, and a broker may drop what came before the reset.
         """
         if self._last is not None and self.up:
             self._last.wait_for_publish(timeout_s)

@@ -1,4 +1,4 @@
-"""What is wrong in a configuration, one line each: where it is said, the key, what was got, what was expected."""
+"""Says what is wrong in a configuration, in one line each: place, key, what was got, what was expected."""
 
 import difflib
 import re

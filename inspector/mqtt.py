@@ -94,7 +94,7 @@ class Connection:
     def ack(self, link: int, mid: int) -> None:
         """Acknowledges a message of QoS 1, unless its connection is gone: then the broker sends it again.
 
-        One of QoS 0 has the mid 0; a broker ends the connection of who acknowledges that.
+        A message of QoS 0 has the mid 0; a broker ends the connection of a client that acknowledges it.
         """
         with self._lock:
             if mid and self._link is not None and self._link.number == link:

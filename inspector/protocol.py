@@ -8,8 +8,8 @@ Version = Literal["5", "3.1.1"]
 class ProtocolChoice:
     """A broker that knows no MQTT 5 says so, closes the connection, or never answers; then 3.1.1 is spoken.
 
-    A broker that is starting, or a proxy before it, is as silent. So a success with 3.1.1 after silence is `in_doubt`:
-    it is given up at once for one more try with MQTT 5.
+    A broker that is starting, or a proxy before it, is silent too. So a success with 3.1.1 after silence is `in_doubt`,
+    and is given up at once for one more try with MQTT 5.
     """
 
     def __init__(self, protocol: Literal["auto", "5", "3.1.1"]) -> None:

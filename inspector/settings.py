@@ -285,7 +285,10 @@ class Settings(_Section):
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """The settings, and which environment variables have a part in them, by key; strangers: those that have none."""
+    """The settings, and where they come from.
+
+    variables: of the environment, by the key that they set. strangers: those that begin like ours and set nothing.
+    """
 
     settings: Settings
     variables: Mapping[tuple[str | int, ...], str]
@@ -330,8 +333,8 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
     return root, content
 
 
-def _own(problems: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Without the lists that are too short for what is wrong in them."""
+def _without_consequences(problems: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without lists that are too short only because what is in them is wrong."""
     return [
         problem
         for problem in problems
@@ -346,7 +349,7 @@ def _validated(
     try:
         return Settings.model_validate(apply(content, overrides), context={"base": path.absolute().parent})
     except ValidationError as error:
-        problems = _own(error.errors(include_url=False))
+        problems = _without_consequences(error.errors(include_url=False))
         texts = {mistakes.place(problem) for problem in problems if problem["type"] == "string_type"}
         if again and any(one.loc in texts for one in overrides):
             literal = [one.as_text() if one.loc in texts else one for one in overrides]

@@ -1,4 +1,4 @@
-"""What in sound settings would surprise: told by `inspector config check`, never a reason not to start."""
+"""What would surprise in valid settings: warnings of `inspector config check`, never a reason not to start."""
 
 import os
 import shutil

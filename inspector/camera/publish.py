@@ -56,7 +56,7 @@ class CameraOptions:
 
 @dataclass(frozen=True, slots=True)
 class CameraSummary:
-    """What a camera station did. fps: acknowledged frames a second, from the first to the last answer."""
+    """What a camera station did. seconds: from its first frame until the last answer."""
 
     station: StationId
     protocol: str

@@ -1,4 +1,4 @@
-"""What the doctor says about one thing."""
+"""One finding of the doctor."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

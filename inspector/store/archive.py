@@ -39,14 +39,14 @@ class Archive:
 
     @property
     def unreadable(self) -> str | None:
-        """What kept folders from being measured the last time, and how many; None when all could be."""
+        """Why folders could not be measured the last time, and how many; None when all could be."""
         faults = list(self._unreadable.values())
         if not faults:
             return None
         return faults[0] if len(faults) == 1 else f"{faults[0]} (and {len(faults) - 1} more folders)"
 
     def held(self) -> AbstractContextManager[object]:
-        """Nothing is removed meanwhile: from the moment a picture is kept until the ledger says so."""
+        """Nothing is removed meanwhile: hold it from keeping a picture until the ledger refers to it."""
         return self._held
 
     def path(self, sha256: str, suffix: str) -> Path:

@@ -1,4 +1,4 @@
-"""The audit as it is read: what people said about frames, and which banks and thresholds stations were given."""
+"""Reads the audit: what people said about frames, and which banks and thresholds stations were given."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

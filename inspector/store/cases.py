@@ -1,4 +1,4 @@
-"""The recorded frames of a station that a new bank is tried on: guard defects, false alarms, and what came last."""
+"""The recorded frames of a station on which a new bank is tried: confirmed defects, false alarms, and the newest."""
 
 from sqlalchemy import ColumnElement, Engine, func, select
 
@@ -17,7 +17,7 @@ class Cases:
         self._engine = engine
 
     def guard(self, station: str) -> list[FrameRow]:
-        """Confirmed defects, escapes among them, oldest first: no bank may pass them unseen."""
+        """Confirmed defects, escapes included, oldest first: no bank may pass them unnoticed."""
         return self._read(frames.c.station == station, frames.c.disposition == "defect", oldest=True)
 
     def false_alarms(self, station: str) -> list[FrameRow]:
@@ -26,7 +26,7 @@ class Cases:
         return self._read(frames.c.station == station, *said, oldest=True)
 
     def recent(self, station: str, limit: int) -> list[FrameRow]:
-        """What came last, decided about or not, newest first."""
+        """The newest frames, decided or not, newest first."""
         return self._read(frames.c.station == station, limit=limit)
 
     def last(self, station: str) -> FrameRow | None:

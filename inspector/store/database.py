@@ -35,8 +35,10 @@ _POSTGRES = {
     "tcp_user_timeout": 20_000,
     "options": "-c timezone=UTC -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
 }
-"""A server that is gone is noticed in seconds: of the driver, seconds, the last in milliseconds. The server, too, is to
-notice in seconds that we are gone: the locks of a box without power would stay for hours. Hours are UTC's."""
+"""The driver notices within seconds that the server is gone (times in seconds, tcp_user_timeout in milliseconds). By
+`options` the server notices as soon that a client is gone: otherwise the locks of a box that lost its power would stay
+for hours.
+"""
 
 _MIGRATION_LOCK = 0x696E7370
 """ "insp": who migrates PostgreSQL holds this advisory lock."""
@@ -91,7 +93,7 @@ def open_database(url: str) -> Iterator[Engine]:
 
 
 def make_engine(url: str, *, lasting: bool = True) -> Engine:
-    """What connects to a database, without a connection yet. lasting: connections are kept and used again.
+    """An engine without a connection yet. lasting: connections are kept and used again.
 
     Raises:
         StoreError: the URL is wrong, or its driver is not installed.
@@ -124,7 +126,7 @@ def sqlite_file(url: URL) -> Path | None:
 
 
 def legible(text: str) -> bool:
-    """Whether a database can hold this text: what it cannot hold is not in it either."""
+    """Whether a database can hold this text."""
     return not _ILLEGIBLE.search(text)
 
 
@@ -151,13 +153,13 @@ def in_turn(connection: Connection, lock: int) -> None:
 
 
 def with_driver(url: str) -> URL:
-    """The URL of the settings, with the driver that comes with us."""
+    """The URL, with the driver for PostgreSQL that is installed with inspector."""
     parsed = make_url(url)
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgres", "postgresql") else parsed
 
 
 def schemas() -> frozenset[str]:
-    """Those that this version can read, the newest after migration of the others."""
+    """The revisions that this version can read; it migrates older ones to the newest."""
     return frozenset(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 

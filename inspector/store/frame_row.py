@@ -13,7 +13,7 @@ from inspector.store.tables import frames, reviews
 Disposition = Literal["defect", "false_alarm", "unsure"]
 
 MAX_ID = 2**63
-"""Above what databases count to: no frame has such an id, and their drivers refuse it."""
+"""Ids are below: databases count no further, and their drivers refuse larger numbers."""
 
 
 @dataclass(frozen=True, slots=True)

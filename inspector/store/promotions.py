@@ -1,4 +1,4 @@
-"""Which bank a station was given, when, by whom and why: what the shelves' journals say, where the audit reads it."""
+"""Which bank a station was given, when, by whom and why: copied from the shelves' journals for the audit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

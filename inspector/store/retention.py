@@ -1,8 +1,8 @@
-"""Retention: what has had its time goes, piece by piece, so that neither disk nor ledger grows for ever.
+"""Retention: old frames are removed in small steps, so that neither disk nor ledger grows for ever.
 
-Each kind of frame has a time of its own, for its row and its picture alike. Above their bounds, pictures of frames that
-somebody decided about go before their time, and rows that nobody was asked about; nothing else does. What operators
-said stays in the audit.
+Each kind of frame has a time of its own, for its row and its picture alike. Above their bounds, pictures of decided
+frames are removed before their time, and rows that nobody was asked about; nothing else is. What operators said stays
+in the audit.
 """
 
 import time
@@ -22,10 +22,10 @@ _ROWS = 100
 
 _PICTURES = 50
 _ORPHAN_S = 3600.0
-"""A file that no row speaks of is left alone for so long: its row may be on its way."""
+"""A file that no row refers to is left alone for so long: its row may be on its way."""
 
 _RELIEF = (0.95, 0.90)
-"""Of the bound: above the first, pictures go until the second."""
+"""Shares of the bound: above the first, pictures are removed down to the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ _FORGET_PICTURE = update(frames).where(_BY_ID).values(image=None, image_freed_at
 
 
 class Retention:
-    """Removes what has had its time. Each method does its work in small steps: whoever iterates sets the pace.
+    """Removes what is past its time. Each method works in small steps: whoever iterates sets the pace.
 
     All raise StoreError where the database cannot be read or written, or a picture cannot be removed; what was removed
     until then is gone. Folders of the archive that cannot be read are passed over: see `Archive.unreadable`.
@@ -108,7 +108,7 @@ class Retention:
         self._policy = policy
 
     def sweep(self, now: datetime) -> Iterator[Freed]:
-        """All frames that have had their time, oldest first, with their pictures."""
+        """Removes the frames that are past their time, oldest first, with their pictures."""
         after, surplus = 0, self._surplus()
         newest = now - timedelta(days=self._policy.shortest)
         while True:
@@ -119,7 +119,7 @@ class Retention:
             going: list[Any] = []
             for row in rows:
                 unasked = not row.queued and row.disposition is None
-                if (unasked and len(going) < surplus) or self._has_had_its_time(row, now):
+                if (unasked and len(going) < surplus) or self._is_past_its_time(row, now):
                     going.append(row)
             surplus -= len(going)
             yield self._remove(going)
@@ -133,7 +133,7 @@ class Retention:
             return connection.execute(_NEWEST).scalar()
 
     def relieve(self) -> Iterator[Freed]:
-        """While the pictures are near their bound, those of decided frames go, oldest first; never those of defects."""
+        """Where the pictures are near their bound, removes those of decided frames, oldest first; never of defects."""
         most, enough = (self._policy.max_bytes * part for part in _RELIEF)
         if self._archive.size_bytes <= most:
             return
@@ -152,16 +152,16 @@ class Retention:
             yield Freed()
 
     def tidy(self) -> Iterator[Freed]:
-        """Measures the archive, and removes the pictures that no frame speaks of, as after a power cut."""
+        """Measures the archive, and removes the pictures that no frame refers to, as after a power cut."""
         for shard in SHARDS:
             older = self._archive.measure(shard, before=time.time() - _ORPHAN_S)
             yield Freed()
             for part in _parts(older, _PICTURES):
                 with self._archive.held():
-                    removed = self._remove_unspoken(part)
+                    removed = self._remove_unreferenced(part)
                 yield Freed(pictures=removed)
 
-    def _has_had_its_time(self, row: Any, now: datetime) -> bool:
+    def _is_past_its_time(self, row: Any, now: datetime) -> bool:
         days = self._policy.days(queued=row.queued, disposition=row.disposition)
         return days is not None and bool(row.received_at < now - timedelta(days=days))
 
@@ -176,13 +176,13 @@ class Retention:
         for part in _parts([row for row in rows if row.image is not None], _PICTURES):
             with self._archive.held():
                 records += self._change(_DELETE, part)
-                pictures += self._remove_unspoken([(row.sha256, row.image) for row in part])
+                pictures += self._remove_unreferenced([(row.sha256, row.image) for row in part])
         return Freed(records, pictures)
 
     def _remove_pictures(self, rows: Sequence[Any]) -> Freed:
         with self._archive.held():
             self._change(_FORGET_PICTURE, rows, freed_at=datetime.now(UTC))
-            return Freed(pictures=self._remove_unspoken([(row.sha256, row.image) for row in rows]))
+            return Freed(pictures=self._remove_unreferenced([(row.sha256, row.image) for row in rows]))
 
     def _change(self, statement: Delete | Update, rows: Sequence[Any], **said: Any) -> int:
         """Only rows about which nobody has said anything since they were read; returns how many those were."""
@@ -195,8 +195,8 @@ class Retention:
             connection.execute(statement, {"ids": same, **said})
         return len(same)
 
-    def _remove_unspoken(self, pictures: Iterable[tuple[str, str]]) -> int:
-        """Of these, the pictures that no frame speaks of: one may be that of several frames."""
+    def _remove_unreferenced(self, pictures: Iterable[tuple[str, str]]) -> int:
+        """Removes those of the pictures that no frame refers to: several frames may share one."""
         gone = set(pictures)
         with store_errors("retention"), self._engine.connect() as connection:
             kept = connection.execute(_KEPT, {"digests": sorted({digest for digest, _ in gone})}).all()

@@ -1,4 +1,4 @@
-"""What the figures are counted from: the ledger and the audit, summed up by the database.
+"""Counts for the figures: the ledger and the audit, summed up by the database.
 
 The counts come out of covering indexes, so their cost is that of the frames of the asked time alone, a fraction of a
 microsecond each. No row of the ledger is read.
