@@ -37,7 +37,11 @@ def _secret_file(path: Path, info: ValidationInfo) -> Path:
 
 def _existing_file(path: Path, info: ValidationInfo) -> Path:
     located = _below_file(path, info)
-    if not located.is_file():
+    try:
+        there = located.is_file()
+    except OSError as error:
+        raise ValueError(f"got {located}, which cannot be looked at ({error.strerror})") from error
+    if not there:
         raise ValueError(f"got {located}, which is no file")
     return located
 
