@@ -65,10 +65,10 @@ class BrokerSettings(_Section):
 
     host: str = Field(default="127.0.0.1", min_length=1, description="name or address")
     port: int = Field(default=1883, ge=1, le=65535)
-    protocol: Protocol = Field(default="auto", description="auto: 5, and 3.1.1 where the broker knows no 5")
+    protocol: Protocol = Field(default="auto", description="auto: 5, or 3.1.1 with a broker that knows no 5")
     username: str | None = Field(default=None, min_length=1)
     password_file: SecretPath | None = Field(default=None, description="file that holds the password alone")
-    tls: TlsSettings | None = Field(default=None, description="{} verifies against the system's CAs")
+    tls: TlsSettings | None = Field(default=None, description="encrypts; {} verifies the broker by the system's CAs")
 
     @model_validator(mode="after")
     def _named(self) -> "BrokerSettings":
@@ -82,7 +82,9 @@ class MetricsSettings(_Section):
 
     host: str = Field(default="127.0.0.1", description="any but a loopback address needs token_file")
     port: int = Field(default=9108, ge=0, le=65535, description="0 takes a free one")
-    token_file: SecretPath | None = Field(default=None, description="file with the bearer token of every request")
+    token_file: SecretPath | None = Field(
+        default=None, description="file with the bearer token that requests must carry"
+    )
 
     @model_validator(mode="after")
     def _authenticated(self) -> "MetricsSettings":
@@ -99,14 +101,14 @@ class ReviewSettings(_Section):
     port: int = Field(default=8108, ge=0, le=65535, description="0 takes a free one")
     cert_file: FilePath | None = Field(default=None, description="the page's TLS certificate")
     key_file: FilePath | None = Field(default=None, description="its key")
-    behind_tls_proxy: bool = Field(default=False, description="a proxy ends TLS and alone can reach host and port")
+    behind_tls_proxy: bool = Field(default=False, description="a proxy terminates TLS, and only it reaches this port")
     session_hours: float = Field(default=12, gt=0, le=24 * 31, description="how long a login lasts")
     sample_rate: float = Field(default=0.01, ge=0, le=1, description="share of ok frames drawn for review")
     defect_types: tuple[Label, ...] = Field(
         default=("scratch", "dent", "crack", "stain", "foreign body", "missing part", "deformation", "other"),
         min_length=1,
         max_length=9,
-        description="what the keys 1 to 9 say",
+        description="what the keys 1 to 9 mean",
     )
     shifts: dict[Label, TimeOfDay] = Field(
         default={"early": "06:00", "late": "14:00", "night": "22:00"},
@@ -114,7 +116,9 @@ class ReviewSettings(_Section):
         max_length=12,
         description="when each shift begins, local time",
     )
-    time_zone: str | None = Field(default=None, description="of the plant, as in Europe/Berlin; the machine's own")
+    time_zone: str | None = Field(
+        default=None, description="of the plant, as in Europe/Berlin; by default the machine's"
+    )
 
     @model_validator(mode="after")
     def _guarded(self) -> "ReviewSettings":
@@ -184,7 +188,7 @@ class QueueSettings(_Section):
 
     policy: Literal["every_frame", "freshest"] = Field(
         default="every_frame",
-        description="every_frame: the broker waits, nothing is dropped; freshest: the oldest is dropped",
+        description="every_frame: frames wait at the broker, none is dropped; freshest: the oldest is dropped",
     )
     capacity: int = Field(default=64, ge=1, le=10_000, description="frames that wait, at most")
 
@@ -210,7 +214,7 @@ class RetentionSettings(_Section):
 
     records_days: Days = Field(default=90, description="frames that nobody was asked about: ok, errors, drops")
     unreviewed_days: Days = Field(default=180, description="frames that wait for an operator, with their pictures")
-    reviewed_days: Days = Field(default=365, description="decided frames with their pictures, but for defects")
+    reviewed_days: Days = Field(default=365, description="decided frames with their pictures, except defects")
     defects_days: Days | None = Field(default=None, description="confirmed defects; for ever when null")
     max_gb: float = Field(
         default=50, gt=0, le=1e9, description="pictures; the oldest decided ones go first, never defects"
@@ -233,9 +237,11 @@ class RetentionSettings(_Section):
 
 
 class Settings(_Section):
-    """Everything that the daemon is told."""
+    """All settings of the daemon."""
 
-    instance: str = Field(default="main", pattern=_INSTANCE, description="unique at the broker")
+    instance: str = Field(
+        default="main", pattern=_INSTANCE, description="unique at the broker; names the sessions there"
+    )
     broker: BrokerSettings = BrokerSettings()
     data_dir: AnyPath = Field(description="ledger, outbox, pictures, quarantine")
     database: DatabaseUrl | None = Field(default=None, description="SQLAlchemy URL; SQLite when not set")
@@ -248,8 +254,10 @@ class Settings(_Section):
     quarantine: QuarantineSettings = QuarantineSettings()
     review: ReviewSettings = ReviewSettings()
     retention: RetentionSettings = RetentionSettings()
-    max_pixels: int = Field(default=64_000_000, ge=1, description="larger frames are refused by their header")
-    engine: str = Field(default="auto", min_length=1, description="inference engine")
+    max_pixels: int = Field(
+        default=64_000_000, ge=1, description="larger frames are refused as soon as their header is read"
+    )
+    engine: str = Field(default="auto", min_length=1, description="auto, openvino, torch, torch:cpu or torch:cuda")
 
     @model_validator(mode="after")
     def _distinct(self) -> "Settings":
