@@ -10,22 +10,22 @@ from inspector import __version__
 from inspector.errors import InspectorError
 
 _COMMANDS = {
-    "demo": ("inspector.cli.demo", "Everything on this machine: broker, cameras, calibration, daemon."),
+    "demo": ("inspector.cli.demo", "Show everything on this machine: broker, cameras, daemon, review."),
     "calibrate": ("inspector.cli.calibrate", "Build a bank from a folder of good samples."),
-    "finetune": ("inspector.cli.finetune", "A bank again, fine-tuned on its good samples."),
+    "finetune": ("inspector.cli.finetune", "Fine-tune a bank on its good samples."),
     "inspect": ("inspector.cli.inspect", "Score pictures against a bank."),
     "evaluate": ("inspector.cli.evaluate", "Measure a bank on a labelled test folder."),
-    "compare": ("inspector.cli.compare", "Hold backbones and recipes against one another."),
-    "run": ("inspector.cli.run", "The daemon: frames in over MQTT, verdicts out."),
+    "compare": ("inspector.cli.compare", "Compare backbones and recipes on your own samples."),
+    "run": ("inspector.cli.run", "Run the daemon: frames in over MQTT, verdicts out."),
     "camera": ("inspector.cli.camera", "Publish frames: a folder, a video, a camera, a drawn product."),
-    "review": ("inspector.cli.review", "The web page on which people decide about flagged frames."),
-    "export": ("inspector.cli.export", "Reviewed frames as CSV, COCO or ZIP."),
-    "doctor": ("inspector.cli.doctor", "Look for what would go wrong."),
+    "review": ("inspector.cli.review", "Serve the web page on which people decide about flagged frames."),
+    "export": ("inspector.cli.export", "Write reviewed frames as CSV, COCO or ZIP."),
+    "doctor": ("inspector.cli.doctor", "Check what would go wrong: broker, clock, disk, banks, ports."),
     "config": ("inspector.cli.config", "Check and show the settings."),
-    "replay": ("inspector.cli.loop", "Recorded frames before another bank: which verdicts change."),
-    "rebuild": ("inspector.cli.loop", "A candidate bank from false alarms, tried on recorded frames."),
+    "replay": ("inspector.cli.loop", "Try another bank on recorded frames: which verdicts change."),
+    "rebuild": ("inspector.cli.loop", "Make a candidate bank from false alarms, and try it."),
     "account": ("inspector.cli.account", "Make, list and change the accounts of the review page."),
-    "db": ("inspector.cli.db", "Copy the ledger while it is written to, and put a copy back."),
+    "db": ("inspector.cli.db", "Back up the ledger while the daemon runs, and restore it."),
     "bank": ("inspector.cli.bank", "List, show, compare, grow, promote and roll back banks."),
 }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from inspector.store import Accounts
 
 _password_file = click.option(
-    "--password-file", type=options.PATH, help="Its first line, instead of asking; - is stdin"
+    "--password-file", type=options.PATH, help="File whose first line is the password; - is stdin  [asks]"
 )
 _role = click.Choice(["operator", "engineer", "admin"])
 
@@ -87,7 +87,7 @@ def role(name: str, role: str, config: Path) -> None:
 @click.argument("name")
 @options.config
 def disable(name: str, config: Path) -> None:
-    """Let an account log in no more; its sessions end and its tokens are void."""
+    """Stop an account from logging in; its sessions and tokens end."""
     with _accounts(config) as accounts:
         accounts.disable(name)
     click.echo(f"{name}: is disabled")

@@ -193,7 +193,7 @@ def user() -> str:
 @click.argument("second", type=options.PATH)
 @options.as_json
 def diff(first: Path, second: Path, as_json: bool) -> None:
-    """What tells bank SECOND apart from bank FIRST."""
+    """Show how bank SECOND differs from bank FIRST."""
     from inspector.bank import Bank
     from inspector.banks.difference import difference
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @click.option("--mask", type=options.PATH, help="A picture, white where to look")
 @click.option("--backbone", default="builtin", show_default=True, help="builtin or timm:NAME[@FILE]")
 @options.max_false_reject
-@click.option("--folds", default=5, show_default=True, help="Parts, each scored by the others")
+@click.option("--folds", default=5, show_default=True, help="Number of parts, each scored by the others")
 @click.option("--blocks", is_flag=True, help="Folds of consecutive files, as from a video")
-@click.option("--limit", type=click.IntRange(min=1), help="Use only so many files, evenly over the folder")
-@click.option("--first", type=click.IntRange(min=1), help="Use only the first so many files by path")
+@click.option("--limit", type=click.IntRange(min=1), help="Use only N files, evenly over the folder")
+@click.option("--first", type=click.IntRange(min=1), help="Use only the first N files by path")
 @options.seed
 @click.option("--finetune", is_flag=True, help="Learn synthetic defects; kept only if it helps")
 @click.option("--exclude-suspects", is_flag=True, help="Leave suspicious samples out")
@@ -183,6 +183,6 @@ def _suspects(done: "Calibrated", page: Path | None) -> str:
         shown = f"{page} shows them" if page else "--report DIR shows them"
         return f"suspects   {said}: {shown}, --exclude-suspects leaves them out"
     return (
-        f"suspects   {said or 'none'}: left out; were they good after all, up to {done.left_out:.1%} more good parts "
-        f"are rejected\n             of the others {done.trimmed:.1%} of the patches are left out as doubtful"
+        f"suspects   {said or 'none'}: left out; if they are good after all, up to {done.left_out:.1%} more good parts "
+        f"are rejected\n             of the other samples, {done.trimmed:.1%} of the patches: they are doubtful"
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", "files", multiple=True, type=options.PATH, help="A YAML file; repeat it")
 @click.option("--finetune", is_flag=True, help="Each fine-tuned too; needs TEST_DIR")
 @options.max_false_reject
-@click.option("--limit", type=click.IntRange(min=1), help="Use only so many good files, evenly taken")
+@click.option("--limit", type=click.IntRange(min=1), help="Use only N good files, evenly over the folder")
 @options.seed
 @click.option("-o", "--output", type=options.PATH, help="Keep the banks in this folder")
 @options.report
@@ -38,7 +38,7 @@ def compare(
     as_json: bool,
     **told: Any,
 ) -> None:
-    """Hold backbones and recipes against one another on your own samples.
+    """Compare backbones and recipes on your own samples.
 
     Each backbone is calibrated with each recipe on GOOD_DIR and judged on TEST_DIR (good/, one folder for each defect);
     without TEST_DIR, by synthetic defects on held-back samples.

@@ -21,8 +21,8 @@ _LIVE_EVERY_S_ON_TERMINAL = 0.5
 @click.option("--samples", type=click.IntRange(min=10), default=80, show_default=True, help="Good parts to learn.")
 @click.option("--defect-rate", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share of bad parts.")
 @click.option("--broker", type=click.Choice(["auto", "mosquitto", "amqtt"]), default="auto", show_default=True)
-@click.option("--metrics-port", type=click.IntRange(0, 65535), default=0, help="Of /metrics.  [a free one]")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same parts again.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), default=0, help="Port of /metrics.  [a free one]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same parts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object; all else to stderr.")
 def demo(seconds: float | None, as_json: bool, **options: Any) -> None:
     """Show the whole product on this machine.

@@ -68,8 +68,8 @@ def _promise(promise: dict[str, Any] | None) -> list[str]:
         return []
     of = f"{promise['rejected']} of {promise['among']} rejected, {promise['max_false_reject']:.2%} allowed"
     takes = frames_to_tell(promise["max_false_reject"], promise["among"])
-    few = f" (to tell takes about {takes:,} good frames)" if takes else ""
-    return [f"promise            {promise['word']}: {of}; so many or more by chance: {promise['chance']:.1%}{few}"]
+    few = f" (telling takes about {takes:,} good frames)" if takes else ""
+    return [f"promise            {promise['word']}: {of}; as many or more by chance: {promise['chance']:.1%}{few}"]
 
 
 def _share(value: float | None) -> str:

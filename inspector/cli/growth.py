@@ -36,7 +36,7 @@ def add(bank: Path, good: tuple[Path, ...], output: Path | None, replace: bool, 
 @click.argument("bank", type=options.PATH)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("-o", "--output", type=options.PATH, help="The new bank's folder  [BANK.new]")
-@click.option("--good", type=options.PATH, help="Where the samples that stay are: what went is made up for")
+@click.option("--good", type=options.PATH, help="Folder of the samples that stay: covers what went")
 @options.replace_new
 @options.as_json
 def remove(
@@ -103,14 +103,14 @@ def _text(grown: "Derived", bank: Path) -> str:
     ]
     if check:
         lines.append(
-            f"check      before the bank as it was, {check.passed} of the {check.total} pass, {check.uncertain} are "
-            f"uncertain, {check.rejected} ng"
+            f"check      by the bank as it was, {check.passed} of the {check.total} new pictures pass, "
+            f"{check.uncertain} are uncertain, {check.rejected} ng"
         )
     lines.append(
-        f"promise    thresholds as they were: {promise.expected_false_reject:.2%} false rejects expected of "
+        f"promise    thresholds stay: {promise.expected_false_reject:.2%} false rejects expected of "
         f"{promise.max_false_reject:.2%} allowed; 90 % interval {low:.2%} to {high:.2%}, from {promise.samples} samples"
     )
     lines += [f"left out   {item.path}: {item.reason}" for item in grown.skipped[:10]]
-    lines += [f"mind       {caution}" for caution in grown.cautions]
+    lines += [f"caution    {caution}" for caution in grown.cautions]
     lines.append(f"next       inspector bank diff {bank} {grown.path}; inspector bank promote {grown.path} {bank}")
     return "\n".join(lines)

@@ -24,7 +24,7 @@ _SHOWN = 20
 @click.option("--limit", default=500, show_default=True, help="Latest frames, beside defects and false alarms")
 @options.as_json
 def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: bool) -> None:
-    """Recorded frames before BANK: which verdicts change, which confirmed defects would pass.
+    """Try BANK on recorded frames: which verdicts change, which confirmed defects would pass.
 
     Nothing is changed. Frames are those whose picture is archived: flagged ones, and the random sample of ok ones.
     """
@@ -119,7 +119,7 @@ def _candidate(candidate: "Candidate") -> str:
         f"fed back   {len(document.get('fed', []))} false alarms, {len(refused)} left out",
     ]
     lines += [
-        f"look again frame {one['frame']}: would hide confirmed defects, as frame {one['hides'][0]}"
+        f"look again frame {one['frame']}: would hide confirmed defects, such as frame {one['hides'][0]}"
         for one in refused[:_SHOWN]
     ]
     return "\n".join([*lines, _text(dict(document["shadow"]))])
