@@ -9,8 +9,8 @@ from pathlib import Path
 INSPECTOR = Path(__file__).parent.parent / "inspector"
 
 CORE = {
-    *("bank", "chart", "charts", "contract", "drift", "explain", "frame", "heatmap", "patches", "planes", "protocol"),
-    *("recipe", "roi", "scoring", "synthetic", "window"),
+    *("bank", "chart", "charts", "contract", "drift", "explain", "frame", "grid", "heatmap", "manifest", "patches"),
+    *("planes", "protocol", "recipe", "roi", "scoring", "synthetic", "window"),
     *("review.agreement", "review.figures", "review.intervals", "review.panels", "review.preview", "review.shifts"),
     *("review.trial", "review.waiting"),
     *("durable", "exchange", "folder", "owner"),
