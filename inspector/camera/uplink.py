@@ -1,10 +1,11 @@
-"""The way to the broker: one connection that publishes frames at QoS 1 and counts what became of each.
+"""The camera's connection to the broker: publishes frames at QoS 1 and counts what became of each.
 
 MQTT 5 where the broker speaks it, else 3.1.1 with the JSON envelope. At most `window` frames are on their way at a
 time; after a broken connection paho sends again what was not acknowledged.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -79,10 +80,7 @@ class Uplink:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
-            self._client = None
+        self._disconnect()
 
     @property
     def tally(self) -> Tally:
@@ -151,7 +149,7 @@ class Uplink:
         self._client.message_callback_add(topic_filter, take)
         self._client.subscribe(topic_filter, qos=1)
         subscribed.wait(wait_s)
-        threading.Event().wait(wait_s)
+        time.sleep(wait_s)
         self._client.unsubscribe(topic_filter)
         self._client.message_callback_remove(topic_filter)
         return dict(found)
@@ -172,13 +170,19 @@ class Uplink:
         answer, gone = self._first_answer()
         if answer is not None and not answer.is_failure:
             return True
-        self.__exit__()
+        self._disconnect()
         silent = answer is None
         refused_version = answer is not None and answer.value in _UNSUPPORTED_VERSION
         if self._broker.protocol == "auto" and protocol == "5" and (silent or refused_version):
             return False
         why = gone or "no answer to the connection request" if answer is None else str(answer)
         raise BrokerError(f"broker {self._where}: refused the connection over MQTT {protocol}: {why}")
+
+    def _disconnect(self) -> None:
+        if self._client is not None:
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._client = None
 
     def _first_answer(self) -> tuple[ReasonCode | None, str | None]:
         """What the broker said to the connection request, or how the connection ended without a word."""

@@ -107,7 +107,7 @@ def picture(desk: DeskDep, _user: Operator, frame: int) -> Response:
 @router.post("/frames/{frame}/disposition", summary="Decide a frame")
 def dispose(desk: DeskDep, user: Operator, frame: int, said: Decision) -> dict[str, Any]:
     """409 with `conflict` where somebody decided meanwhile; nothing is overwritten unseen. Safe to repeat."""
-    _meant(desk, frame, said)
+    _check_result(desk, frame, said)
     row = desk.reviews.dispose(
         frame, to=said.to, defect_type=said.defect_type, reviewer=user.name, version=said.version, note=said.note
     )
@@ -117,14 +117,14 @@ def dispose(desk: DeskDep, user: Operator, frame: int, said: Decision) -> dict[s
 @router.post("/frames/{frame}/undo", summary="Take back one's own last decision")
 def undo(desk: DeskDep, user: Operator, frame: int, seen: Version) -> dict[str, Any]:
     """What was said before holds again. Safe to repeat."""
-    _meant(desk, frame, seen)
+    _check_result(desk, frame, seen)
     return documents.frame(desk.reviews.undo(frame, reviewer=user.name, version=seen.version))
 
 
 @router.post("/frames/{frame}/escape", summary="Enter an escape")
 def escape(desk: DeskDep, user: Operator, frame: int, said: Escape) -> dict[str, Any]:
     """A frame that passed as ok was a defect, as somebody found out later."""
-    _meant(desk, frame, said)
+    _check_result(desk, frame, said)
     row = desk.reviews.escape(
         frame, reviewer=user.name, version=said.version, defect_type=said.defect_type, note=said.note
     )
@@ -136,8 +136,8 @@ def dispose_many(desk: DeskDep, user: Operator, said: BatchDecision) -> dict[str
     """Those that others decided meanwhile are left as they are and listed under `conflicts`; under `unknown` those that
     are not there, or are not the ones that were seen. Safe to repeat.
     """
-    others = _others(desk, said.frames)
-    selection = [(one.id, one.version) for one in said.frames if one.id not in others]
+    mistaken = _mistaken(desk, said.frames)
+    selection = [(one.id, one.version) for one in said.frames if one.id not in mistaken]
     result = desk.reviews.dispose_many(
         selection,
         to=said.to,
@@ -146,7 +146,7 @@ def dispose_many(desk: DeskDep, user: Operator, said: BatchDecision) -> dict[str
         note=said.note,
         batch=None if said.batch is None else str(said.batch),
     )
-    result.unknown.extend(sorted(others))
+    result.unknown.extend(sorted(mistaken))
     return _batch(result)
 
 
@@ -162,14 +162,14 @@ def counts(desk: DeskDep, _user: Operator) -> dict[Literal["open"], dict[str, in
     return {"open": desk.queue.open_counts()}
 
 
-def _meant(desk: Desk, frame: int, seen: Version) -> None:
-    """404 where this is not the frame that was seen."""
+def _check_result(desk: Desk, frame: int, seen: Version) -> None:
+    """404 where this is another frame than the one that was seen."""
     if seen.result_id is not None:
         frame_or_404(desk, frame, seen.result_id)
 
 
-def _others(desk: Desk, seen: list[Seen]) -> set[int]:
-    """Those that have the result_id of another frame than was seen."""
+def _mistaken(desk: Desk, seen: list[Seen]) -> set[int]:
+    """Ids under which there is another frame now than the one that was seen."""
     named = {one.id: one.result_id for one in seen if one.result_id is not None}
     known = desk.queue.result_ids(named) if named else {}
     return {frame for frame, result_id in named.items() if known.get(frame, result_id) != result_id}
