@@ -21,7 +21,7 @@ from services import DEADLINE_S, listening, wait_until
 
 from inspector import settings
 from inspector.demo.port import free_port
-from inspector.store import Accounts, Role, open_database
+from inspector.store import Accounts, Role, Sessions, open_database
 
 
 @contextmanager
@@ -164,9 +164,8 @@ def test_the_page_ends_with_the_daemon(reviewed: Daemon, end: str) -> None:
 def test_from_the_camera_to_the_operators_decision(reviewed: Daemon, camera: Camera) -> None:
     loaded = settings.load(reviewed.folder / "inspector.yaml")
     with open_database(loaded.database_url) as engine:
-        accounts = Accounts(engine)
-        accounts.create("olga", "correct horse battery", Role.OPERATOR)
-        code = accounts.begin_link("olga", 1)
+        Accounts(engine).create("olga", "correct horse battery", Role.OPERATOR)
+        code = Sessions(engine).begin_link("olga", 1)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium",

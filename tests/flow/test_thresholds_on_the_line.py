@@ -12,7 +12,7 @@ from services import DEADLINE_S, listening, wait_until
 from inspector import settings
 from inspector.bank import Bank
 from inspector.demo.port import free_port
-from inspector.store import Accounts, Role, open_database
+from inspector.store import Accounts, Role, Sessions, open_database
 
 
 @pytest.fixture
@@ -24,9 +24,8 @@ def engineer(daemon: Daemon, tmp_path: Path) -> Iterator[httpx.Client]:
     daemon.start()
     loaded = settings.load(daemon.folder / "inspector.yaml")
     with open_database(loaded.database_url) as engine:
-        accounts = Accounts(engine)
-        accounts.create("emil", "correct horse battery", Role.ENGINEER)
-        code = accounts.begin_link("emil", 1)
+        Accounts(engine).create("emil", "correct horse battery", Role.ENGINEER)
+        code = Sessions(engine).begin_link("emil", 1)
     wait_until(lambda: listening(loaded.review.port), "the page listens")
     with httpx.Client(base_url=f"http://127.0.0.1:{loaded.review.port}", timeout=DEADLINE_S) as client:
         client.get(f"/enter?code={code}")
