@@ -16,6 +16,7 @@ from calibration.backbone import OpenBackbone, open_backbone
 from calibration.bench import Bench
 from calibration.caveats import caveats, rests_on_suspects
 from calibration.choice import Choice, choose
+from calibration.doubt import doubt
 from calibration.finetune import Tuned
 from calibration.fit import Prepared, cross_fit, prepare, select
 from calibration.new_bank import NewBank
@@ -96,7 +97,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
 
         bench = bench_of(samples)
         prepared = prepare(bench, tune=options.finetune and not options.exclude_suspects)
-        suspects = _suspects(bench, prepared)
+        suspects = _suspects(bench, prepared, closely=options.exclude_suspects)
         if options.exclude_suspects:
             reasons = {item.index: f"suspicious: {item.reason}" for item in suspects}
             bench = bench_of(samples.without({**others, **reasons}))
@@ -144,11 +145,13 @@ def _others(samples: Samples, only: Collection[str]) -> dict[int, str]:
     return dict.fromkeys(others, "not a sample of the bank that is calibrated again")
 
 
-def _suspects(bench: Bench, prepared: Prepared) -> tuple[Suspect, ...]:
+def _suspects(bench: Bench, prepared: Prepared, *, closely: bool) -> tuple[Suspect, ...]:
+    """closely: train heads that tell doubtful samples, too, which takes as long as embedding several hundred."""
     files = bench.samples.files
     names = [bench.samples.name(index) for index in range(len(files))]
     maps = [bench.small_map(each) for each in prepared.support]
-    return find_suspects(names, prepared.worst, [file.look for file in files], maps)
+    doubtful = np.array([each.max() for each in doubt(bench, prepared.support)]) if closely else None
+    return find_suspects(names, prepared.worst, [file.look for file in files], maps, doubtful)
 
 
 def _operation(options: Options, suspects: Collection[Suspect], tuned: Tuned | None) -> str:

@@ -37,7 +37,7 @@ ALIKE: Final = 1 / 4
 CLIPPED: Final = 0.05
 """Wrongly exposed samples have a share of clipped pixels that is higher than the median by at least this."""
 
-Kind = Literal["outlying", "duplicate", "blurred", "overexposed", "underexposed"]
+Kind = Literal["outlying", "doubtful", "duplicate", "blurred", "overexposed", "underexposed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,23 @@ class Suspect:
 
 
 def find(
-    names: Sequence[str], scores: Float32Array, looks: Sequence[Look], heats: Sequence[Float32Array]
+    names: Sequence[str],
+    scores: Float32Array,
+    looks: Sequence[Look],
+    heats: Sequence[Float32Array],
+    doubtful: Float32Array | None = None,
 ) -> tuple[Suspect, ...]:
     """The suspects among n samples, in order; none where there are fewer than FEWEST.
 
     scores: float32 (n,), how far the worst patch of each is from what most others show. heats: the same for all patches
-    of each, float32 (rows, columns), for a picture.
+    of each, float32 (rows, columns), for a picture. doubtful: float32 (n,), how doubtful the most doubtful patch of
+    each is (`calibration.doubt`); None where nobody asked.
     """
     if len(names) < FEWEST:
         return ()
     doubts: dict[int, list[Doubt]] = {}
-    for index, doubt in (*_outlying(scores), *_blurred(looks), *_exposed(looks), *_duplicates(names, looks)):
+    unlike = (*_outlying(scores), *(() if doubtful is None else _doubtful(doubtful)))
+    for index, doubt in (*unlike, *_blurred(looks), *_exposed(looks), *_duplicates(names, looks)):
         doubts.setdefault(index, []).append(doubt)
     return tuple(
         Suspect(index, names[index], float(scores[index]), tuple(doubts[index]), heats[index])
@@ -88,17 +94,22 @@ def find(
 
 
 def outliers(values: NDArray[np.floating], *, above: bool) -> NDArray[np.bool_]:
-    """Which of n positive values, float (n,), are too high (or too low) for their set: bool (n,).
+    """Which of n positive values, float (n,), are too high (or too low) for their set, by logarithm: bool (n,)."""
+    logs = np.log(np.maximum(values, 1e-6))
+    return _far_above(logs if above else -logs)
+
+
+def _far_above(figures: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which of n figures, float (n,), are too high for their set: bool (n,).
 
     The bound is a quantile of Student's t with n / 3 degrees of freedom, as the scale is itself estimated from half of
     the values. By simulation, of n = 10 to 2,000 normally distributed values 0.3 to 0.6 are flagged for
     FALSE_FLAGS = 0.5.
     """
-    logs = np.log(np.maximum(values, 1e-6)) * (1 if above else -1)
-    middle = np.median(logs)
-    spread = np.median((logs - middle)[logs >= middle]) / norm.ppf(0.75)
-    bound = t.isf(FALSE_FLAGS / len(logs), len(logs) / 3)
-    flagged: NDArray[np.bool_] = logs - middle > bound * max(float(spread), LEAST_SPREAD)
+    middle = np.median(figures)
+    spread = np.median((figures - middle)[figures >= middle]) / norm.ppf(0.75)
+    bound = t.isf(FALSE_FLAGS / len(figures), len(figures) / 3)
+    flagged: NDArray[np.bool_] = figures - middle > bound * max(float(spread), LEAST_SPREAD)
     return flagged
 
 
@@ -107,6 +118,11 @@ def _outlying(scores: Float32Array) -> Iterator[tuple[int, Doubt]]:
     for index in np.flatnonzero(outliers(scores, above=True)):
         times = float(scores[index]) / max(usual, 1e-6)
         yield int(index), Doubt("outlying", f"{times:.1f} times as far from what most others show as is usual")
+
+
+def _doubtful(doubtful: Float32Array) -> Iterator[tuple[int, Doubt]]:
+    for index in np.flatnonzero(_far_above(doubtful)):
+        yield int(index), Doubt("doubtful", "looks like a defect somewhere, and few others show the like")
 
 
 def _duplicates(names: Sequence[str], looks: Sequence[Look]) -> Iterator[tuple[int, Doubt]]:

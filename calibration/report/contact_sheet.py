@@ -23,6 +23,7 @@ SHOWN = 36
 
 MEANING: dict[Kind, str] = {
     "outlying": "Somewhere on it is a patch unlike all other samples: a defect, or a rare good part?",
+    "doubtful": "Something on it looks like a defect, and few samples show the like.",
     "blurred": "Out of focus or moving: the bank would learn blur as normal.",
     "overexposed": "White where others show the part: a defect there cannot be seen.",
     "underexposed": "Black where others show the part: a defect there cannot be seen.",
@@ -78,7 +79,7 @@ def _contact_sheet(calibrated: Calibrated, good_dir: Path, bank: Bank) -> list[M
     advice = (
         "What is good after all belongs into the bank: calibrate without --exclude-suspects, the others moved away."
         if calibrated.excluded
-        else "Move what is not good out of the folder, or calibrate again with --exclude-suspects."
+        else "Move what is not good out of the folder, or calibrate again with --exclude-suspects, which looks closer."
     )
     expected = (
         f"Each rule flags {FALSE_FLAGS:g} samples of a sound set on average, so one or two of these may be good. "

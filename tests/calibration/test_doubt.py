@@ -107,6 +107,9 @@ def test_scratches_among_the_good_samples_are_found_and_what_they_cost_comes_bac
     assert {f"bad{seed:02d}.png" for seed in range(4)} <= {item.name for item in before.suspects}
     after = calibrate(good, tmp_path / "clean", replace(options, exclude_suspects=True, max_false_reject=0.05))
     assert 0 < after.trimmed < DOUBTFUL / 2
+    found = {item.name: {each.kind for each in item.doubts} for item in after.suspects}
+    assert all({"outlying", "doubtful"} <= found[f"bad{seed:02d}.png"] for seed in range(4))
+    assert not any(each.kind == "doubtful" for item in before.suspects for each in item.doubts), "nobody asked"
     one, other = Pipeline.open(before.path), Pipeline.open(after.path)
     for seed in range(5):
         part = drawn_part(800 + seed, scratched=True)
