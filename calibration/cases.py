@@ -69,16 +69,24 @@ def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray
         return np.zeros((height, width), bool), None
     if case.mask is None:
         return None, None
-    grey = cv2.imread(str(case.mask), cv2.IMREAD_GRAYSCALE)
-    if grey is None:
+    if (grey := _read(case.mask)) is None:
         return None, f"{case.mask.name}: the mask does not decode; left out of the pixel figures"
     if (grey.shape[1], grey.shape[0]) != inspection.size_wh:
         got, expected = f"{grey.shape[1]}x{grey.shape[0]}", "{}x{}".format(*inspection.size_wh)
         return None, f"{case.mask.name}: the mask is {got}, its frame {expected}; left out of the pixel figures"
-    white = white_of(np.asarray(grey, np.uint8))
+    white = white_of(grey)
     if not white.any():
         return None, f"{case.mask.name}: no pixel of it is white; left out of the pixel figures"
     return reduced(white, recipe, (width, height)), None
+
+
+def _read(mask: Path) -> UInt8Image | None:
+    """Grey levels, uint8 (height, width). OpenCV is given bytes: of a name that is no text it cannot make a path."""
+    try:
+        grey = cv2.imdecode(np.frombuffer(mask.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (OSError, cv2.error):
+        return None
+    return None if grey is None else np.asarray(grey, np.uint8)
 
 
 def white_of(grey: UInt8Image) -> NDArray[np.bool_]:

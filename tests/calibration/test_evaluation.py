@@ -108,10 +108,11 @@ def test_scores_are_those_of_the_pipeline(pipeline: Pipeline, labelled: Path) ->
     [
         (mask_of_the_scratch(48), "the mask is 48x48, its frame 96x96"),
         (b"x", "the mask does not decode"),
+        (b"", "the mask does not decode"),
         (with_opencv(np.zeros((96, 96), np.uint8), ".png"), "no pixel of it is white"),
         (with_opencv(np.eye(96, dtype=np.uint8) * 5, ".png"), "no pixel of it is white"),
     ],
-    ids=["size", "damaged", "black", "dark"],
+    ids=["size", "damaged", "empty", "black", "dark"],
 )
 def test_a_mask_that_does_not_fit_is_noted_and_left_out(
     pipeline: Pipeline, labelled: Path, content: bytes, said: str
@@ -122,6 +123,16 @@ def test_a_mask_that_does_not_fit_is_noted_and_left_out(
     assert figures["notes"] == [f"1_mask.png: {said}; left out of the pixel figures"]
     assert figures["pixel_auroc"] is not None
     assert figures["n_defect"] == 5
+
+
+def test_masks_whose_names_are_no_text_are_read(pipeline: Pipeline, labelled: Path) -> None:
+    """Cameras and file servers of another encoding name files so."""
+    expected = evaluate(pipeline, labelled).pixel_auroc
+    old = os.fsdecode("Stück ".encode("latin-1"))
+    for folder in (labelled / "scratch", labelled.parent / "ground_truth" / "scratch"):
+        for file in list(folder.iterdir()):
+            file.rename(folder / (old + file.name))
+    assert evaluate(pipeline, labelled).pixel_auroc == expected
 
 
 def test_a_mask_of_noughts_and_ones_is_white_where_it_is_one(pipeline: Pipeline, labelled: Path) -> None:
