@@ -102,6 +102,13 @@ def test_a_source_that_is_none_is_one_clear_error(
     assert caught.value.exit_code == 2
 
 
+def test_a_video_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    strange = tmp_path / os.fsdecode(b"Pr\xfcfteil.avi")
+    video(tmp_path / "clip.avi").rename(strange)
+    with pytest.raises(SourceError, match=r"Pr\\udcfcfteil\.avi': its name is no UTF-8"):
+        open_source(str(strange)).__enter__()
+
+
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(SourceError, match="'/dev/video97': cannot be opened"):
         open_source("/dev/video97").__enter__()

@@ -119,6 +119,10 @@ class LiveSource:
 
 
 def _opened(name: str) -> cv2.VideoCapture:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:  # given such a name, OpenCV crashes
+        raise SourceError(f"source {name!r}: its name is no UTF-8, expected a video of another name") from error
     capture = cv2.VideoCapture(int(name)) if name.isdigit() else cv2.VideoCapture(name)
     if not capture.isOpened():
         capture.release()
