@@ -3,8 +3,10 @@
 TEST_DIR/good/…  TEST_DIR/<defect>/…  TEST_DIR/../ground_truth/<defect>/<stem>_mask.png (or <stem>.png), if there is one
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -16,7 +18,10 @@ from inspector.recipe import Recipe
 from inspector.types import Inspection, UInt8Image
 from inspector.window import Window, window_of
 
-GOOD = "good"
+GOOD: Final = "good"
+
+TRUTH: Final = "ground_truth"
+"""The folder of masks, beside the labelled one."""
 
 _WHITE = 127
 """Grey levels above it are white."""
@@ -31,25 +36,43 @@ class Case:
     mask: Path | None
 
 
+def truth_of(test_dir: Path) -> Path:
+    """The folder of its masks, whether it is there or not."""
+    return test_dir.resolve().parent / TRUTH
+
+
 def find_cases(test_dir: Path) -> list[Case]:
     """The labelled frames below `test_dir`, by label and path.
 
+    Masks of frames in folders below their label's lie in folders of the same names; or at the top, where no other of
+    these folders has a frame of that name.
+
     Raises:
-        SamplesError: no such folder, or no picture in a folder named by its label.
+        SamplesError: no such folder, no picture in a folder named by its label, or masks among the labels.
     """
-    truth = test_dir.resolve().parent / "ground_truth"
-    cases = []
+    truth = truth_of(test_dir)
+    frames: list[tuple[Path, Path]] = []  # a frame, and its path below test_dir
+    homes: dict[tuple[str, str], set[Path]] = defaultdict(set)
     for path in image_files(test_dir):
-        label = path.relative_to(test_dir).parts[0]
-        if label == path.name:
-            continue  # beside the label folders: no label, no case
-        names = (f"{path.stem}_mask.png", f"{path.stem}.png")
-        mask = next((file for name in names if (file := truth / label / name).is_file()), None)
-        cases.append(Case(path, label, mask if label != GOOD else None))
-    if GOOD not in {case.label for case in cases} and (test_dir / "test" / GOOD).is_dir():
+        below = path.relative_to(test_dir)
+        if len(below.parts) > 1:  # beside the label folders: no label, no case
+            frames.append((path, below))
+            homes[below.parts[0], below.stem].add(below.parent)
+    cases = []
+    for path, below in frames:
+        label = below.parts[0]
+        alone = len(homes[label, below.stem]) == 1
+        folders = [truth / below.parent, *([truth / label] if alone else [])]
+        cases.append(Case(path, label, None if label == GOOD else _mask(folders, below.stem)))
+    labels = {case.label for case in cases}
+    if GOOD not in labels and (test_dir / "test" / GOOD).is_dir():
         raise SamplesError(
             f"test folder {test_dir}: is a whole data set, expected the folder in it that holds {GOOD}/ and one folder "
             f"for each defect; did you mean {test_dir / 'test'}?"
+        )
+    if TRUTH in labels:
+        raise SamplesError(
+            f"test folder {test_dir}: pictures in {TRUTH}/ are masks, not frames; expected them beside it, in {truth}"
         )
     if not cases:
         raise SamplesError(f"test folder {test_dir}: no picture in it; expected {GOOD}/ and one folder for each defect")
@@ -115,3 +138,8 @@ def _cropped(pixels: NDArray[np.bool_], recipe: Recipe) -> NDArray[np.bool_]:
 def any_counts(mask: NDArray[np.bool_], window: Window | None) -> bool:
     """Whether any of a mask at the anomaly map's size counts."""
     return bool((mask & window.counts if window else mask).any())
+
+
+def _mask(folders: list[Path], stem: str) -> Path | None:
+    names = (f"{stem}_mask.png", f"{stem}.png")
+    return next((file for folder in folders for name in names if (file := folder / name).is_file()), None)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from calibration.budget import Kept, held_against
-from calibration.cases import GOOD, Case, any_counts, find_cases, mask_of
+from calibration.cases import GOOD, Case, any_counts, find_cases, mask_of, truth_of
 from calibration.metrics import PixelFigures, f1_max, image_auroc
 from inspector.errors import FrameError
 from inspector.manifest import Promise
@@ -153,7 +153,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         pixel_auroc=figures.auroc,
         aupro=figures.aupro,
         bank=pipeline.bank.summary(),
-        notes=(*_missing([outcome.case for outcome in outcomes]), *notes),
+        notes=(*_missing([outcome.case for outcome in outcomes]), *_unmasked(cases, test_dir), *notes),
         outside=outside,
         promise=pipeline.bank.manifest.calibration.promise,
     )
@@ -176,6 +176,19 @@ def _missing(cases: Sequence[Case]) -> list[str]:
     if labels == {GOOD}:
         notes.append("no defective frames: AUROC, F1 and escape rate cannot be told")
     return notes
+
+
+def _unmasked(cases: Sequence[Case], test_dir: Path) -> list[str]:
+    """Said where masks are there, but not for all defective frames."""
+    defective = [case for case in cases if case.label != GOOD]
+    without = [case for case in defective if case.mask is None]
+    if not without or not (truth := truth_of(test_dir)).is_dir():
+        return []
+    first = without[0]
+    return [
+        f"{len(without)} of {len(defective)} defective frames have no mask, left out of the pixel figures: for "
+        f"{first.path.name}, expected {truth / first.label / f'{first.path.stem}_mask.png'}"
+    ]
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

@@ -1,6 +1,7 @@
 """A bank against a labelled folder: figures from known frames, notes where a figure cannot be told."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def labelled(tmp_path: Path) -> Path:
     return tmp_path / "test"
 
 
+def unmasked(labelled: Path, few: str) -> str:
+    """What is said of frames without a mask, the first of which is odd."""
+    expected = labelled.resolve().parent / "ground_truth" / "odd" / "0_mask.png"
+    return f"{few} defective frames have no mask, left out of the pixel figures: for 0.png, expected {expected}"
+
+
 def test_labels_and_masks_are_found(labelled: Path) -> None:
     (labelled / "readme.png").write_bytes(drawn_part(9))  # beside the label folders: no label
     cases = find_cases(labelled)
@@ -57,6 +64,40 @@ def test_labels_and_masks_are_found(labelled: Path) -> None:
     assert [case.mask.name if case.mask else None for case in cases[4:]] == [
         None, None, "0.png", "1_mask.png", "2_mask.png"
     ]  # fmt: skip
+
+
+def test_masks_of_nested_frames_are_never_those_of_others(labelled: Path) -> None:
+    """Frames of several days or cameras have the same names in folders of their own."""
+    truth = labelled.parent / "ground_truth" / "scratch"
+    for day in ("mon", "tue"):
+        (labelled / "scratch" / day).mkdir()
+        for name in ("0", "1"):
+            (labelled / "scratch" / day / f"{name}.png").write_bytes(
+                (labelled / "scratch" / f"{name}.png").read_bytes()
+            )
+    (labelled / "scratch" / "tue" / "9.png").write_bytes(drawn_part(9, scratched=True))
+    (truth / "9.png").write_bytes(mask_of_the_scratch())
+    (truth / "mon").mkdir()
+    (truth / "mon" / "0_mask.png").write_bytes(mask_of_the_scratch())
+    found = {
+        case.path.relative_to(labelled / "scratch").as_posix(): case.mask and case.mask.relative_to(truth).as_posix()
+        for case in find_cases(labelled)
+        if case.label == "scratch"
+    }
+    assert found == {
+        "0.png": "0.png", "1.png": "1_mask.png", "2.png": "2_mask.png", "mon/0.png": "mon/0_mask.png",
+        "mon/1.png": None, "tue/0.png": None, "tue/1.png": None, "tue/9.png": "9.png",
+    }  # fmt: skip
+
+
+def test_masks_among_the_labels_are_no_defects(labelled: Path) -> None:
+    (labelled.parent / "ground_truth").rename(labelled / "ground_truth")
+    with pytest.raises(SamplesError, match=r"pictures in ground_truth/ are masks, .* in .*/ground_truth$"):
+        find_cases(labelled)
+
+
+def test_frames_without_a_mask_are_told_where_others_have_one(pipeline: Pipeline, labelled: Path) -> None:
+    assert evaluate(pipeline, labelled).notes == (unmasked(labelled, "2 of 5"),)
 
 
 def test_masks_are_found_from_inside_the_folder(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +122,7 @@ def test_the_figures_of_a_bank_that_tells_all_apart(pipeline: Pipeline, labelled
     assert figures["bank"] == {
         "id": manifest.id, "vectors": 64, "dim": manifest.dim, "bytes": pipeline.bank.bytes_on_disk
     }  # fmt: skip
-    assert figures["notes"] == []
+    assert figures["notes"] == [unmasked(labelled, "2 of 5")]
 
 
 def test_rates_are_shares_of_decisions(pipeline: Pipeline, labelled: Path) -> None:
@@ -120,7 +161,7 @@ def test_a_mask_that_does_not_fit_is_noted_and_left_out(
     truth = labelled.parent / "ground_truth" / "scratch"
     (truth / "1_mask.png").write_bytes(content)
     figures = evaluate(pipeline, labelled).to_json()
-    assert figures["notes"] == [f"1_mask.png: {said}; left out of the pixel figures"]
+    assert figures["notes"] == [unmasked(labelled, "2 of 5"), f"1_mask.png: {said}; left out of the pixel figures"]
     assert figures["pixel_auroc"] is not None
     assert figures["n_defect"] == 5
 
@@ -176,10 +217,10 @@ def test_a_defect_of_one_pixel_is_not_lost_by_shrinking_its_mask(
 
 
 def test_without_masks_pixel_figures_are_null(pipeline: Pipeline, labelled: Path) -> None:
-    for file in (labelled.parent / "ground_truth" / "scratch").iterdir():
-        file.unlink()
+    shutil.rmtree(labelled.parent / "ground_truth")
     figures = evaluate(pipeline, labelled).to_json()
     assert figures["pixel_auroc"] is figures["aupro"] is None
+    assert figures["notes"] == []
     assert figures["image_auroc"] == 1
 
 
@@ -194,7 +235,10 @@ def test_without_good_frames_it_says_what_cannot_be_told(pipeline: Pipeline, lab
     figures = evaluate(pipeline, labelled).to_json()
     assert figures["image_auroc"] is figures["f1_max"] is figures["false_reject_rate"] is None
     assert figures["escape_rate"] == 0
-    assert figures["notes"] == ["no good/ folder: AUROC and false-reject rate cannot be told"]
+    assert figures["notes"] == [
+        "no good/ folder: AUROC and false-reject rate cannot be told",
+        unmasked(labelled, "2 of 5"),
+    ]
 
 
 def test_without_defects_it_says_what_cannot_be_told(pipeline: Pipeline, labelled: Path) -> None:
@@ -217,8 +261,9 @@ def test_a_frame_that_cannot_be_inspected_is_an_error_and_neither_passed_nor_rej
     assert figures["per_defect"]["scratch"]["n"] == 4
     assert figures["escape_rate"] == 0
     assert figures["image_auroc"] == 1
-    assert len(figures["notes"]) == 1
-    assert figures["notes"][0].startswith("broken.png: frame: PNG")
+    unmasked_first, broken = figures["notes"]
+    assert unmasked_first == unmasked(labelled, "3 of 6")
+    assert broken.startswith("broken.png: frame: PNG")
 
 
 def test_a_whole_data_set_is_no_folder_of_labelled_frames(pipeline: Pipeline, labelled: Path) -> None:
@@ -242,7 +287,7 @@ def test_a_crop_applies_to_masks_too(labelled: Path, tmp_path: Path) -> None:
     )
     calibrate(good, tmp_path / "bank", Options(recipe=recipe, folds=2))
     figures = evaluate(Pipeline.open(tmp_path / "bank"), labelled)
-    assert figures.notes == ()
+    assert figures.notes == (unmasked(labelled, "2 of 5"),)
     assert figures.pixel_auroc is not None
     assert figures.pixel_auroc > 0.8
 
