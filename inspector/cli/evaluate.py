@@ -10,6 +10,9 @@ from inspector.charts.wording import number
 from inspector.cli import options
 from inspector.cli.progress import track
 
+_SHOWN = 10
+"""Notes that are printed."""
+
 
 @click.command()
 @click.argument("bank", type=options.PATH)
@@ -58,7 +61,9 @@ def _text(figures: dict[str, Any]) -> str:
             f"{name:<{wide}}  {row['n']:>5}  {number(row['image_auroc'], 4):>7}  {_share(row['escape_rate']):>8}"
             for name, row in figures["per_defect"].items()
         ]
-    return "\n".join(lines + [f"note: {note}" for note in figures["notes"]])
+    notes = figures["notes"]
+    lines += [f"note: {note}" for note in notes[:_SHOWN]]
+    return "\n".join(lines + [f"note: … and {len(notes) - _SHOWN} more (--json lists all)"] * (len(notes) > _SHOWN))
 
 
 def _promise(promise: dict[str, Any] | None) -> list[str]:

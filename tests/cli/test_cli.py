@@ -231,6 +231,14 @@ def test_evaluate_in_words(cli: Cli, bank: Path, parts: Path) -> None:
     assert "\nscratch      2   1.0000     0.00%" in out
 
 
+def test_evaluate_prints_some_of_many_notes(cli: Cli, bank: Path, parts: Path) -> None:
+    for number in range(12):
+        (parts / "good" / f"broken{number}.png").write_bytes(b"x")
+    out = cli("evaluate", bank, parts).out
+    assert out.count("\nnote: ") == 11
+    assert out.endswith("\nnote: … and 2 more (--json lists all)\n")
+
+
 def test_evaluate_fails_in_one_line(cli: Cli, bank: Path, tmp_path: Path) -> None:
     assert "no such folder" in cli.fails("evaluate", bank, tmp_path / "none")
     assert "no manifest.json" in cli.fails("evaluate", tmp_path / "none", tmp_path)
