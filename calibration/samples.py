@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.cases import GOOD, TRUTH
 from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError
@@ -96,8 +97,9 @@ def read_samples(
     first: use only the first so many files in order of their paths. limit: of those, so many, evenly spaced.
 
     Raises:
-        SamplesError: no such folder, no picture in it, or fewer than MINIMUM of them can be used.
+        SamplesError: no such folder, no picture in it, fewer than MINIMUM that can be used, or a whole data set.
     """
+    _refuse_data_set(folder)
     paths = evenly(image_files(folder)[:first], limit)
     if not paths:
         raise SamplesError(
@@ -115,6 +117,14 @@ def read_samples(
             f"fewer cannot be held against one another to set thresholds{why}"
         )
     return Samples(folder, tuple(files), tuple(sorted(skipped, key=lambda item: item.path)))
+
+
+def _refuse_data_set(folder: Path) -> None:
+    """Defects and masks below it would be taken for good samples."""
+    train = folder / "train" / GOOD
+    if train.is_dir() or (folder / TRUTH).is_dir():
+        meant = f"; did you mean {train}?" if train.is_dir() else ""
+        raise SamplesError(f"samples {folder}: is a whole data set, expected the folder of its good samples{meant}")
 
 
 def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[SampleFile], list[Skipped]]:

@@ -136,6 +136,18 @@ def test_a_file_is_no_folder(good: Path) -> None:
         read_samples(good / "000.png", RECIPE)
 
 
+def test_a_whole_data_set_is_no_folder_of_good_samples(tmp_path: Path) -> None:
+    """Its defects and masks would be in the bank."""
+    write_good(tmp_path / "train" / "good", 12)
+    write_good(tmp_path / "test" / "scratch", 2)
+    with pytest.raises(SamplesError, match=r"is a whole data set, expected .* did you mean .*/train/good\?$"):
+        read_samples(tmp_path, RECIPE)
+    (tmp_path / "train").rename(tmp_path / "ok")
+    (tmp_path / "ground_truth" / "scratch").mkdir(parents=True)
+    with pytest.raises(SamplesError, match=r"is a whole data set, expected the folder of its good samples$"):
+        read_samples(tmp_path, RECIPE)
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match=r"no picture there; expected \.bmp, \.jpeg"):
         read_samples(tmp_path, RECIPE)
