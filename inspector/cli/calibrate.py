@@ -48,8 +48,7 @@ def calibrate(
     from calibration.calibrate import calibrate as build
     from calibration.options import Options
 
-    name = good_dir.resolve().name
-    bank_dir = output or Path("banks") / (good_dir.resolve().parent.name if name in ("good", "") else name)
+    bank_dir = output or Path("banks") / _name(good_dir)
     if report:
         from calibration.report.page import check_writable
 
@@ -62,6 +61,12 @@ def calibrate(
         click.echo(json.dumps(as_object(done, seconds) | ({"report": str(page)} if page else {})))
     else:
         click.echo(as_text(done, seconds, page) + (f"\nreport     {page}" if page else ""))
+
+
+def _name(good_dir: Path) -> str:
+    """That of the folder, or of the part, where samples lie in PART/good or PART/train/good."""
+    named = (part for part in reversed(good_dir.resolve().parts[1:]) if part not in ("good", "train"))
+    return next(named, "good")
 
 
 def _recipe(file: Path | None, mask: Path | None) -> "Recipe":

@@ -134,7 +134,9 @@ def test_calibrate_json(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(cli(*arguments, "--json", "--replace", "--seed", "1").out)["samples"] == 6
 
 
-@pytest.mark.parametrize(("folder", "expected"), [("tiles", "tiles"), ("tiles/train/good", "train")])
+@pytest.mark.parametrize(
+    ("folder", "expected"), [("tiles", "tiles"), ("tiles/good", "tiles"), ("tiles/train/good", "tiles")]
+)
 def test_calibrate_names_the_bank_after_the_folder(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, expected: str
 ) -> None:
@@ -142,7 +144,7 @@ def test_calibrate_names_the_bank_after_the_folder(
     write_good(Path(folder), 4)
     Path("r.yaml").write_text(RECIPE)
     assert cli("calibrate", folder, "--recipe", "r.yaml", "--folds", "2").code == 0
-    assert (tmp_path / "banks" / expected / "manifest.json").is_file()
+    assert (tmp_path / "banks" / "tiles" / "manifest.json").is_file()
 
 
 def test_calibrate_fails_in_one_line(cli: Cli, tmp_path: Path) -> None:
