@@ -16,6 +16,9 @@ stations:
     bank: ./banks/tile
 """
 
+DOUBLED = "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(60))
+"""Aliases that stand for 2 to the power of 60 nodes, as long as nobody follows each."""
+
 
 def written(folder: Path, text: str) -> Path:
     path = folder / "inspector.yaml"
@@ -120,6 +123,8 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
         (SMALLEST + "retention: {defects_days: .inf}\n", ":6: retention.defects_days: got inf, expected"),
         (SMALLEST + "retention: {max_gb: .nan}\n", ":6: retention.max_gb: got nan, expected"),
         (SMALLEST.replace("./data", "~nobody-knows/d"), ":2: data_dir: got ~nobody-knows/d, and the home folder"),
+        ("a: &a\n  b: *a\n", ":1: data_dir: missing"),
+        (f"a0: &a0 [x]\n{DOUBLED}", ":1: data_dir: missing"),
         ("data_dir: [\n", ": not valid YAML: "),
         ("just a word", ": got str, expected keys and values"),
         ("", ": got NoneType, expected keys and values"),
