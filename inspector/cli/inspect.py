@@ -22,14 +22,17 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
 
     Exits with 1 when a picture could not be inspected: an error is never ok.
     """
-    from inspector.errors import FrameError, SamplesError
+    from inspector.errors import FrameError, SamplesError, UsageError
     from inspector.folder import CONTENT_TYPES
     from inspector.pipeline import Pipeline
 
     pipeline = Pipeline.open(bank, engine=engine)
     failed = 0
     if heatmaps:
-        heatmaps.mkdir(parents=True, exist_ok=True)
+        try:
+            heatmaps.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"heatmaps {heatmaps}: no folder ({error.strerror}); choose another") from error
     paths = list(_expand(images))
     if not paths:
         raise SamplesError(f"{images[0]}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth")

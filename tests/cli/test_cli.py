@@ -208,7 +208,8 @@ def test_inspect_fails_in_one_line(cli: Cli, bank: Path, parts: Path, tmp_path: 
     assert "no picture there" in cli.fails("inspect", bank, tmp_path / "empty")
     assert "no manifest.json there" in cli.fails("inspect", tmp_path, part)
     assert "no such engine" in cli.fails("inspect", bank, part, "--engine", "tpu")
-    assert "exists" in cli.fails("inspect", bank, part, "--heatmaps", tmp_path / "file")
+    told = cli.fails("inspect", bank, part, "--heatmaps", tmp_path / "file", code=2)
+    assert f"heatmaps {tmp_path / 'file'}: no folder (File exists); choose another" in told
 
 
 def test_evaluate_json_has_what_is_promised(cli: Cli, bank: Path, parts: Path) -> None:
