@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 IDLE = timedelta(hours=2)
 """A session that nobody used for so long has ended."""
 
+_BY_LINK = "link."
+"""So begin the cookies of sessions that a login link began; of the rest of a secret no part is a dot."""
+
 _TOUCH = timedelta(minutes=1)
 """How old a session's last use may be before it is written anew."""
 
@@ -28,13 +31,13 @@ class Sessions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def begin(self, name: str, hours: float) -> str:
-        """Logs in for at most so many hours; returns the value of the cookie.
+    def begin(self, name: str, hours: float, *, by_link: bool = False) -> str:
+        """Logs in for at most so many hours; returns the value of the cookie, which says so of a login link.
 
         Raises:
             AccountError: there is no such account, or it is disabled.
         """
-        return self._begin("session", name, hours)
+        return self._begin("session", name, hours, _BY_LINK if by_link else "")
 
     def account(self, cookie: str, *, used: bool = True) -> Account | None:
         """Who is logged in; None where the session has expired or ended, or the account is disabled.
@@ -78,8 +81,8 @@ class Sessions:
             row = connection.execute(query).one_or_none()
         return None if row is None else Account.of(row)
 
-    def _begin(self, kind: str, name: str, hours: float) -> str:
-        secret, now = new_secret(), datetime.now(UTC)
+    def _begin(self, kind: str, name: str, hours: float, prefix: str = "") -> str:
+        secret, now = prefix + new_secret(), datetime.now(UTC)
         with store_errors("sessions"), writing(self._engine) as connection:
             account = locked_account(connection, name, enabled=True)
             connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
@@ -94,3 +97,8 @@ class Sessions:
                 connection.execute(update(sessions).where(sessions.c.digest == found).values(seen_at=now))
         except StoreError as error:
             log.warning("session not touched", extra={"fault": str(error)})
+
+
+def came_by_link(cookie: str) -> bool:
+    """Whether a login link began the session of this cookie, which is known to be one."""
+    return cookie.startswith(_BY_LINK)

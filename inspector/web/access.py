@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 
 from inspector.settings import Settings
 from inspector.store import Role
+from inspector.store.sessions import came_by_link
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.headers import SAFE_METHODS
 
@@ -20,11 +21,15 @@ _BY_ITSELF = "x-by-itself"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks. csrf: what unsafe requests of this session must carry; empty for a bearer token."""
+    """Who asks. csrf: what unsafe requests of this session must carry; empty for a bearer token.
+
+    by_link: a login link began this session, as for somebody who has forgotten the password.
+    """
 
     name: str
     role: Role
     csrf: str
+    by_link: bool = False
 
 
 class LoginNeededError(Exception):
@@ -40,12 +45,12 @@ def cookie_name(settings: Settings) -> str:
     return "__Host-inspector" if settings.review.secure else "inspector"
 
 
-def begin_session(desk: Desk, response: Response, name: str) -> None:
+def begin_session(desk: Desk, response: Response, name: str, *, by_link: bool = False) -> None:
     """Logs an account in: the answer carries the cookie."""
     hours = desk.settings.review.session_hours
     response.set_cookie(
         cookie_name(desk.settings),
-        desk.sessions.begin(name, hours),
+        desk.sessions.begin(name, hours, by_link=by_link),
         max_age=int(hours * 3600),
         path="/",
         secure=desk.settings.review.secure,
@@ -95,7 +100,7 @@ def present_user(request: Request, desk: Desk) -> User | None:
     account = None if cookie is None else desk.sessions.account(cookie, used=not _by_itself(request))
     if cookie is None or account is None:
         return None
-    return User(account.name, account.role, csrf_of(cookie))
+    return User(account.name, account.role, csrf_of(cookie), came_by_link(cookie))
 
 
 def _by_itself(request: Request) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,25 @@ def test_a_link_logs_in_once(site: ReviewSite) -> None:
         assert answer.status_code == 410
         assert "has been used" in answer.text
         assert other.get("/").status_code == 303
+
+
+def test_who_has_forgotten_the_password_sets_another_by_a_link(site: ReviewSite) -> None:
+    site.accounts.create("fred", "forgotten by now", Role.OPERATOR)
+    new = {"password": "a better password", "again": "a better password"}
+    with site.client("ada") as ada:
+        made = ada.post("/accounts/change", data={"name": "fred", "action": "link"}).text
+        link = unescape(re.findall(r"<code[^>]*>(\S+)</code>", made)[0])
+        assert ada.post("/account", data=new).status_code == 400, "who came by a password says the present one"
+    with site.client(None) as fred:
+        answer = fred.get(link)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/account")
+        assert 'name="present"' not in fred.get("/account").text
+        fred.headers["x-csrf-token"] = fred.get("/api/v1/me").json()["csrf"]
+        assert fred.post("/account", data=new).status_code == 303
+        assert 'name="present"' in fred.get("/account").text
+        fred.headers["x-csrf-token"] = fred.get("/api/v1/me").json()["csrf"]
+        assert fred.post("/account", data=new).status_code == 400
+    assert site.accounts.verify("fred", "a better password") is not None
 
 
 def test_a_token_speaks_for_its_account_below_the_api_alone(site: ReviewSite) -> None:

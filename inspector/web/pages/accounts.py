@@ -52,8 +52,9 @@ def change(request: Request, desk: DeskDep, _user: Admin, name: _Text, action: _
             told = f"{name} can log in again."
         elif action == "link":
             code = desk.sessions.begin_link(name, _LINK_HOURS)
-            link = f"{request.url.scheme}://{request.url.netloc}/enter?code={code}"
-            return _page(request, desk, told=f"Logs in as {name}, once, within a day:", secret=link)
+            link = f"{request.url.scheme}://{request.url.netloc}/enter?code={code}&next=/account"
+            told = f"Logs in as {name}, once, within a day, and lets a new password be set:"
+            return _page(request, desk, told=told, secret=link)
         else:
             desk.accounts.set_role(name, _role(action))
             told = f"{name} is {action} now."
@@ -97,12 +98,12 @@ def show_account(request: Request, desk: DeskDep, _user: Operator) -> Response:
 
 @router.post("/account")
 def set_password(
-    request: Request, desk: DeskDep, user: Operator, present: _Text, password: _Text, again: _Text
+    request: Request, desk: DeskDep, user: Operator, password: _Text, again: _Text, present: _Text = ""
 ) -> Response:
-    """Another password; all other sessions of this account end."""
+    """Another password; all other sessions of this account end. Who came by a link is not asked the present."""
     fault = None
     try:
-        if desk.passwords.check(user.name, present) is None:
+        if not user.by_link and desk.passwords.check(user.name, present) is None:
             fault = "The present password is wrong."
         elif password != again:
             fault = "The two new passwords differ."

@@ -48,13 +48,13 @@ def login(
 
 
 @router.get("/enter")
-def enter(request: Request, desk: DeskDep, code: str) -> Response:
-    """Redeems a login link; it works once."""
+def enter(request: Request, desk: DeskDep, code: str, next: str = "/") -> Response:
+    """Redeems a login link; it works once. next: where to go then."""
     account = desk.sessions.redeem_link(code)
     if account is None:
         text = "This link has been used, or is too old. Log in with your password, or ask for a new link."
         return desk.page(request, "error.html", status=410, title="The link is spent", text=text, detail=None)
-    return logged_in(desk, account, "/")
+    return logged_in(desk, account, own_path(next), by_link=True)
 
 
 @router.post("/logout")
@@ -65,10 +65,10 @@ def logout(request: Request, desk: DeskDep, _user: Operator) -> Response:
     return answer
 
 
-def logged_in(desk: Desk, account: Account, path: str) -> Response:
+def logged_in(desk: Desk, account: Account, path: str, *, by_link: bool = False) -> Response:
     """Begins a session and goes on to a page."""
     answer = RedirectResponse(path, status_code=303)
-    begin_session(desk, answer, account.name)
+    begin_session(desk, answer, account.name, by_link=by_link)
     return answer
 
 
