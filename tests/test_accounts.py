@@ -89,8 +89,9 @@ def test_names_and_passwords_have_rules(accounts: Accounts) -> None:
 
 
 def test_a_name_is_taken_once(accounts: Accounts, ann: str) -> None:
-    with pytest.raises(ConflictError):
-        accounts.create(ann, PASSWORD, Role.ADMIN)
+    for name in (ann, "Ann"):
+        with pytest.raises(ConflictError):
+            accounts.create(name, PASSWORD, Role.ADMIN)
     assert [account.role for account in accounts.all()] == [Role.OPERATOR]
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from inspector.errors import UsageError
 from inspector.store.account import COLUMNS, Account, AccountError, Role, is_name, locked_account
-from inspector.store.database import in_turn, store_errors, writing
+from inspector.store.database import ConflictError, in_turn, store_errors, writing
 from inspector.store.password_hash import PasswordHashes, check_password
 from inspector.store.tables import accounts, sessions, tokens
 
@@ -39,12 +39,15 @@ class Accounts:
         """A new account.
 
         Raises:
-            ConflictError: the name is taken.
+            ConflictError: the name is taken, or differs from one that is by capitals alone.
             UsageError: the name or password is not allowed.
         """
         _check(name, password)
         hashed = self._hashes.hash(password)
+        alike = select(accounts.c.name).where(func.lower(accounts.c.name) == name.lower()).limit(1)
         with store_errors(f"account {name}"), writing(self._engine) as connection:
+            if (other := connection.execute(alike).scalar()) is not None:
+                raise ConflictError(f"account {name}: the name is taken by {other}")
             return _insert(connection, name, hashed, role)
 
     def create_first(self, name: str, password: str) -> Account:

@@ -34,7 +34,7 @@ def create(request: Request, desk: DeskDep, _user: Admin, name: _Text, password:
     try:
         account = desk.accounts.create(name, password, _role(role))
     except ConflictError:
-        return _page(request, desk, fault=f"The name {name} is taken.")
+        return _page(request, desk, fault=f"The name {name} is taken. Names differ by more than capitals.")
     except UsageError as error:
         return _page(request, desk, fault=str(error))
     return _page(request, desk, told=f"{account.name} can log in now, as {account.role}.")
