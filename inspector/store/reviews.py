@@ -49,7 +49,8 @@ class StaleError(ReviewError):
         self.defect_type = row.defect_type
         self.version = row.version
         what = "undone" if row.disposition is None else row.disposition
-        super().__init__(f"frame {row.id}: {reviewer or 'nobody'} was here meanwhile ({what}), version {row.version}")
+        who = "nobody has decided it" if reviewer is None else f"{reviewer} was here meanwhile ({what})"
+        super().__init__(f"frame {row.id}: {who}, its version is {row.version}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from functools import partial
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.security import HTTPBearer
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -28,7 +29,7 @@ from inspector.store import (
 from inspector.web.access import ForbiddenError, LoginNeededError
 from inspector.web.body import BodyLimit
 from inspector.web.desk import HERE, Desk, desk_of, open_templates
-from inspector.web.documents import conflict
+from inspector.web.documents import Fault, conflict
 from inspector.web.evidence import Evidence, GoneError
 from inspector.web.headers import SecurityHeaders
 from inspector.web.live import Live
@@ -54,6 +55,8 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        responses={"default": {"model": Fault, "description": "It was not done, and why"}},
+        dependencies=[Security(HTTPBearer(auto_error=False, description="a token that an administrator made"))],
         telemetry={
             "tracing": False,
             "metrics": False,
@@ -103,7 +106,8 @@ def wants_json(request: Request) -> bool:
 
 def _login_needed(request: Request, _error: Exception) -> Response:
     if wants_json(request):
-        return JSONResponse({"error": "log in first, or send Authorization: Bearer TOKEN"}, status_code=401)
+        said = {"error": "log in first, or send Authorization: Bearer TOKEN"}
+        return JSONResponse(said, status_code=401, headers={"www-authenticate": "Bearer"})
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     target = "/login" if request.method != "GET" or back == "/" else f"/login?next={quote(back, safe='')}"
     return RedirectResponse(target, status_code=303)
@@ -131,8 +135,12 @@ def _stale(_request: Request, error: Exception) -> Response:
 def _not_understood(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"][1:])
-    return _told(request, 422, "This request was not understood", f"{place}: {first['msg']}" if place else first["msg"])
+    if first["loc"] == ("body",) or first["type"] == "json_invalid":
+        text = "expected a JSON object, sent as application/json"
+    else:
+        place = ".".join(str(part) for part in first["loc"][1:])
+        text = f"{place}: {first['msg']}" if place else first["msg"]
+    return _told(request, 422, "This request was not understood", text)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
@@ -140,7 +148,9 @@ def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         detail = error.detail if error.detail != "Not Found" else "There is no such page."
         return _told(request, 404, "Not found", detail)
-    return _told(request, error.status_code, "This did not work", error.detail)
+    answer = _told(request, error.status_code, "This did not work", error.detail)
+    answer.headers.update(error.headers or {})  # what may be asked instead, that the connection ends
+    return answer
 
 
 def _unforeseen(request: Request, _error: Exception) -> Response:

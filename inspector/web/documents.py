@@ -3,8 +3,33 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from inspector.contract import timestamp
 from inspector.store import FrameRow, ReviewRow, StaleError
+
+
+class Fault(BaseModel):
+    """What was wrong with a request, or with the server."""
+
+    error: str
+
+
+class Quicker(BaseModel):
+    """What somebody else decided meanwhile; nulls where nobody did, or took it back."""
+
+    frame: int
+    reviewer: str | None
+    at: str | None
+    disposition: str | None
+    defect_type: str | None
+    version: int
+
+
+class Conflict(Fault):
+    """Nothing was recorded, as the version that was seen is not the newest."""
+
+    conflict: Quicker
 
 
 def frame(row: FrameRow) -> dict[str, Any]:

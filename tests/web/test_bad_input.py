@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 from line import drawn_part
 from review_site import PASSWORD, ReviewSite, decided, posted, running_site
@@ -144,6 +145,42 @@ def test_a_conflict_says_who_and_what(site: ReviewSite) -> None:
     said = answer.json()["conflict"]
     assert (said["reviewer"], said["disposition"], said["version"]) == ("emil", "unsure", 1)
     assert decided(site, frame) == ("unsure", None, "emil")
+
+
+def test_the_api_answers_as_its_description_says(site: ReviewSite) -> None:
+    """What refuses is described as it is; what machines send their token as is told."""
+    frame = site.add()
+    dispose = f"/api/v1/frames/{frame}/disposition"
+    with site.client() as olga, site.client(None) as stranger:
+        described = olga.get("/api/v1/openapi.json").json()
+        refusals = [
+            (olga.get("/api/v1/frames/999999"), 404),
+            (olga.get("/api/v1/frames?limit=0"), 422),
+            (olga.get("/api/v1/frames?shift=none"), 400),
+            (olga.get("/api/v1/audit"), 403),
+            (olga.put("/api/v1/me"), 405),
+            (olga.post(dispose, content="{half", headers={"content-type": "application/json"}), 422),
+            (olga.post(dispose, data={"to": "defect", "version": 0}, headers={"accept": "application/json"}), 422),
+            (posted(olga, dispose, to="defect", version=3), 409),
+            (stranger.get("/api/v1/me"), 401),
+        ]
+    components = described["components"]
+    for answer, status in refusals:
+        assert answer.status_code == status, answer.text
+        named = "Conflict" if status == 409 else "Fault"
+        jsonschema.validate(answer.json(), {"$ref": f"#/components/schemas/{named}", "components": components})
+    assert [answer.json()["error"] for answer, _ in refusals[5:8]] == [
+        *["expected a JSON object, sent as application/json"] * 2,
+        f"frame {frame}: nobody has decided it, its version is 0",
+    ]
+    assert refusals[4][0].headers["allow"] == "GET"
+    assert refusals[-1][0].headers["www-authenticate"] == "Bearer"
+    [scheme] = components["securitySchemes"]
+    for path in described["paths"].values():
+        for operation in path.values():
+            assert operation["security"] == [{scheme: []}]
+            assert operation["responses"].keys() <= {"200", "409", "default"}
+            assert operation["responses"]["200"]["content"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from inspector.web.pages.frame import frame_or_404
 
 router = APIRouter(prefix="/api/v1", tags=["review"])
 
+_QUICKER: dict[int | str, dict[str, Any]] = {409: {"model": documents.Conflict, "description": "Somebody was quicker"}}
+
 _Text = Annotated[str | None, Field(max_length=2000)]
 _Note = Annotated[
     str | None,
@@ -97,14 +99,19 @@ def history(desk: DeskDep, _user: Operator, frame: int) -> list[dict[str, Any]]:
     return [documents.review(row) for row in desk.reviews.history(frame_or_404(desk, frame).id)]
 
 
-@router.get("/frames/{frame}/picture", summary="The archived picture", response_class=Response)
+@router.get(
+    "/frames/{frame}/picture",
+    summary="The archived picture",
+    response_class=Response,
+    responses={200: {"content": {"image/*": {}}}},
+)
 def picture(desk: DeskDep, _user: Operator, frame: int) -> Response:
     """As the camera sent it; TIFF as PNG."""
     kept = desk.evidence.picture(frame_or_404(desk, frame))
     return Response(kept.data, media_type=kept.media_type)
 
 
-@router.post("/frames/{frame}/disposition", summary="Decide a frame")
+@router.post("/frames/{frame}/disposition", summary="Decide a frame", responses=_QUICKER)
 def dispose(desk: DeskDep, user: Operator, frame: int, said: Decision) -> dict[str, Any]:
     """409 with `conflict` where somebody decided meanwhile; nothing is overwritten unseen. Safe to repeat."""
     _check_result(desk, frame, said)
@@ -114,14 +121,14 @@ def dispose(desk: DeskDep, user: Operator, frame: int, said: Decision) -> dict[s
     return documents.frame(row)
 
 
-@router.post("/frames/{frame}/undo", summary="Take back one's own last decision")
+@router.post("/frames/{frame}/undo", summary="Take back one's own last decision", responses=_QUICKER)
 def undo(desk: DeskDep, user: Operator, frame: int, seen: Version) -> dict[str, Any]:
     """What was said before holds again. Safe to repeat."""
     _check_result(desk, frame, seen)
     return documents.frame(desk.reviews.undo(frame, reviewer=user.name, version=seen.version))
 
 
-@router.post("/frames/{frame}/escape", summary="Enter an escape")
+@router.post("/frames/{frame}/escape", summary="Enter an escape", responses=_QUICKER)
 def escape(desk: DeskDep, user: Operator, frame: int, said: Escape) -> dict[str, Any]:
     """A frame that passed as ok was a defect, as somebody found out later."""
     _check_result(desk, frame, said)

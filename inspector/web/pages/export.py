@@ -23,7 +23,12 @@ _KINDS = {
 router = APIRouter(prefix="/api/v1", tags=["review"])
 
 
-@router.get("/export/{kind}", summary="Frames of a filter as CSV, COCO or ZIP", response_class=StreamingResponse)
+@router.get(
+    "/export/{kind}",
+    summary="Frames of a filter as CSV, COCO or ZIP",
+    response_class=StreamingResponse,
+    responses={200: {"content": {media_type: {} for _, media_type in _KINDS.values()}}},
+)
 def export(
     desk: DeskDep, _user: Operator, kind: Literal["csv", "coco", "zip"], query: Annotated[QueueQuery, Query()]
 ) -> StreamingResponse:
