@@ -28,7 +28,7 @@ from inspector.store import (
 )
 from inspector.web.access import ForbiddenError, LoginNeededError
 from inspector.web.body import BodyLimit
-from inspector.web.desk import HERE, Desk, desk_of, open_templates
+from inspector.web.desk import HERE, Desk, desk_of, open_templates, way_back
 from inspector.web.documents import Fault, conflict
 from inspector.web.evidence import Evidence, GoneError
 from inspector.web.headers import SecurityHeaders
@@ -108,8 +108,8 @@ def _login_needed(request: Request, _error: Exception) -> Response:
     if wants_json(request):
         said = {"error": "log in first, or send Authorization: Bearer TOKEN"}
         return JSONResponse(said, status_code=401, headers={"www-authenticate": "Bearer"})
-    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    target = "/login" if request.method != "GET" or back == "/" else f"/login?next={quote(back, safe='')}"
+    back = way_back(request)
+    target = f"/login?next={quote(back, safe='')}" if back and back != "/" else "/login"
     return RedirectResponse(target, status_code=303)
 
 
@@ -162,4 +162,7 @@ def _told(request: Request, status: int, title: str, text: str, *, detail: str |
     if wants_json(request):
         said = {"error": f"{text} ({detail})" if detail else text}
         return JSONResponse(said, status_code=status)
-    return desk_of(request).page(request, "error.html", status=status, title=title, text=text, detail=detail)
+    back = way_back(request)
+    return desk_of(request).page(
+        request, "error.html", status=status, title=title, text=text, detail=detail, again=back
+    )

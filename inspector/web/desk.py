@@ -96,6 +96,14 @@ def desk_of(request: Request) -> Desk:
     return desk
 
 
+def way_back(request: Request) -> str | None:
+    """Where one can ask this again: its address; for what a form sent the form's page, if the navigation has it."""
+    url = request.url
+    if request.method == "GET":
+        return f"{url.path}?{url.query}" if url.query else url.path
+    return next((entry.path for entry in desk_of(request).navigation if entry.holds(url.path)), None)
+
+
 DeskDep = Annotated[Desk, Depends(desk_of)]
 
 

@@ -12,3 +12,7 @@ class NavEntry:
     path: str
     text: str
     role: Role
+
+    def holds(self, path: str) -> bool:
+        """Whether this is the page of a path, or what is below it."""
+        return path == self.path or (self.path != "/" and path.startswith(f"{self.path}/"))

@@ -23,6 +23,23 @@ def test_a_stranger_is_sent_to_the_login_and_back(site: ReviewSite) -> None:
         assert stranger.get("/").status_code == 200
 
 
+def test_what_did_not_work_leads_back_to_where_it_can_be_asked_again(site: ReviewSite) -> None:
+    with site.client("emil") as emil:
+        assert (
+            'href="/frame/999999?order=newest&amp;lot=a">Try again' in emil.get("/frame/999999?order=newest&lot=a").text
+        )
+        emil.headers["x-csrf-token"] = "of an earlier login"
+        for path, page in (("/banks/rollback", "/banks"), ("/thresholds", "/thresholds"), ("/account", None)):
+            refused = emil.post(path, data={"station": "any"})
+            assert refused.status_code == 403
+            assert ("Try again" in refused.text) == (page is not None)
+            if page is not None:
+                assert f'href="{page}">Try again' in refused.text
+                assert emil.get(page).status_code == 200
+    with site.client(None) as stranger:
+        assert stranger.post("/banks/rollback", data={"station": "any"}).headers["location"] == "/login?next=%2Fbanks"
+
+
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:run()"])
 def test_a_login_never_leads_to_another_site(site: ReviewSite, target: str) -> None:
     with site.client(None) as stranger:

@@ -53,7 +53,9 @@ def enter(request: Request, desk: DeskDep, code: str, next: str = "/") -> Respon
     account = desk.sessions.redeem_link(code)
     if account is None:
         text = "This link has been used, or is too old. Log in with your password, or ask for a new link."
-        return desk.page(request, "error.html", status=410, title="The link is spent", text=text, detail=None)
+        return desk.page(
+            request, "error.html", status=410, title="The link is spent", text=text, detail=None, again=None
+        )
     return logged_in(desk, account, own_path(next), by_link=True)
 
 
