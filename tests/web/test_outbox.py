@@ -167,6 +167,31 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(site: ReviewSite, visi
     said(site, frames[0], ("dispose", "defect"), ("undo", None))
 
 
+def test_who_has_decided_all_that_is_loaded_goes_on_when_the_server_is_back(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 7)
+    page.context.set_offline(True)
+    for frame in frames[:5]:  # the next four are there
+        shows(page, frame)
+        page.keyboard.press("d")
+    expect(page.locator(".panel.decided")).to_be_visible()
+    waits(page, 5)
+    page.context.set_offline(False)
+    shows(page, frames[5])
+    for frame in frames[:5]:
+        said(site, frame, ("dispose", "defect"))
+
+
+def test_the_last_frame_stays_until_the_queue_can_be_had(site: ReviewSite, visit: Visit) -> None:
+    page, [frame] = on_frame(site, visit, 1)
+    page.context.set_offline(True)
+    page.keyboard.press("d")
+    expect(page.locator(".panel.decided")).to_be_visible()
+    waits(page, 1)
+    page.context.set_offline(False)
+    page.wait_for_url(re.compile(r"\d/(\?.*)?$"))
+    said(site, frame, ("dispose", "defect"))
+
+
 def test_a_clock_that_is_set_back_does_not_turn_the_order(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit)
     page.context.route(ONE, away)

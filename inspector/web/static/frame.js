@@ -2,7 +2,7 @@
 
 import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
-import { conflicts, outbox, put, settle, versionOf, waiting } from "./outbox.js";
+import { condition, conflicts, outbox, put, settle, versionOf, waiting } from "./outbox.js";
 import { user } from "./request.js";
 import * as steps from "./steps.js";
 import { Viewer } from "./viewer.js";
@@ -52,13 +52,18 @@ async function explain(turn) {
   if (covered) viewer.cover(covered);
 }
 
+/** To the queue; false while the server cannot be reached or takes long, as no page would come from it. */
 async function end() {
+  const from = panel;
+  await drained();
+  if (panel !== from) return true;
+  if (unsent() && ["offline", "sending"].includes(condition())) return false;
   panel = null;
   viewer = null;
-  await drained();
   const link = new URL("/", location);
   link.search = location.search;
   location.assign(link);
+  return true;
 }
 
 // ---- what will be on the screen
@@ -175,15 +180,12 @@ function decide(to, type = null) {
 
 async function leave(next) {
   const from = panel;
-  if (!next) return end();
-  if (!(await go(next)) && panel === from) {
-    delete panel.dataset.busy;
-    mark(panel);
-  }
-  return undefined;
+  if ((await (next ? go(next) : end())) || panel !== from) return;
+  delete panel.dataset.busy;
+  mark(panel);
 }
 
-/** What was decided stays on the screen, as the next frame cannot be had. */
+/** What was decided stays on the screen, as the next frame cannot be had; once all is recorded, it is asked for again. */
 function mark(of) {
   of.classList.add("decided");
   note.show();
@@ -193,6 +195,7 @@ async function undo() {
   const last = steps.takeBack();
   if (!last) return say("There is nothing to take back.");
   if (last.batch) return undefined; // told when it is done
+  if (panel?.dataset.frame === String(last.frame)) panel.classList.remove("decided");
   await sent();
   if (panel) await go(last.frame, { remember: false, fresh: true });
   return undefined;
@@ -225,10 +228,21 @@ outbox.addEventListener("refused", ({ detail: { entry, elsewhere } }) => {
   if (!elsewhere && entry.frame && entry.body.note && !drafted(entry.frame)) draft(entry.frame, entry.body.note);
 });
 
+outbox.addEventListener("change", () => {
+  if (!panel?.classList.contains("decided") || note.isOpen || condition() !== "idle") return;
+  panel.classList.remove("decided");
+  panel.dataset.busy = "yes";
+  leave(panel.dataset.next);
+});
+
+function unsent() {
+  return waiting().some((entry) => entry.user === user);
+}
+
 /** Waits until the outbox has nothing to send, at most a moment. */
 async function drained() {
   const until = performance.now() + PATIENCE_MS;
-  while (waiting().length && performance.now() < until) await new Promise((done) => setTimeout(done, 30));
+  while (unsent() && performance.now() < until) await new Promise((done) => setTimeout(done, 30));
 }
 
 // ---- somebody else was quicker
