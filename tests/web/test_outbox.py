@@ -192,6 +192,19 @@ def test_the_last_frame_stays_until_the_queue_can_be_had(site: ReviewSite, visit
     said(site, frame, ("dispose", "defect"))
 
 
+def test_a_selection_is_taken_back_by_touch(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", "/?order=newest", has_touch=True)
+    select(page, *frames[:2])
+    page.locator("#batch [data-to=defect]").tap()
+    page.locator("#confirm-yes").tap()
+    page.get_by_role("button", name="Undo").tap()
+    expect(page.locator("#notice")).to_contain_text("2 taken back.")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+    for frame in frames[:2]:
+        said(site, frame, ("dispose", "defect"), ("undo", None))
+
+
 def test_a_clock_that_is_set_back_does_not_turn_the_order(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit)
     page.context.route(ONE, away)

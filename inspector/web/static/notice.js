@@ -8,7 +8,7 @@ const strip = document.getElementById("notice");
 const MOST_REFUSALS = 3;
 const SLOW_MS = 1500;
 const PASSING_MS = 8000;
-const passing = new Set();
+const passing = new Set(); // of {message, undo}
 let since = 0;
 let drawn = "";
 
@@ -59,7 +59,9 @@ function show() {
     strip.append(link);
   }
   if (refused.length) showRefused(refused);
-  for (const message of passing) strip.append(element("span", message));
+  for (const { message } of passing) strip.append(element("span", message));
+  const undo = [...passing].at(-1)?.undo; // of what was done last: an older one takes nothing else back
+  if (undo) strip.append(pressed("Undo", undo));
   strip.classList.toggle("calm", !open && !refused.length && (condition() === "idle" || condition() === "sending"));
   strip.hidden = !strip.childNodes.length;
 }
@@ -67,9 +69,13 @@ function show() {
 function showRefused(refused) {
   for (const { text } of refused.slice(0, MOST_REFUSALS)) strip.append(element("span", text));
   if (refused.length > MOST_REFUSALS) strip.append(element("span", `And ${refused.length - MOST_REFUSALS} more.`));
-  const read = element("button", "OK");
-  read.addEventListener("click", () => settle(...refused.map(({ key }) => key)));
-  strip.append(read);
+  strip.append(pressed("OK", () => settle(...refused.map(({ key }) => key))));
+}
+
+function pressed(name, act) {
+  const made = element("button", name);
+  made.addEventListener("click", act);
+  return made;
 }
 
 function element(name, text) {
@@ -78,14 +84,16 @@ function element(name, text) {
   return made;
 }
 
-/** Shows for a while that something was done. */
-export function say(message) {
-  passing.add(message);
-  show();
-  setTimeout(() => {
-    passing.delete(message);
+/** Shows for a while that something was done; undo: takes it back, once. */
+export function say(message, undo = null) {
+  const told = { message, undo: undo && (() => { drop(); undo(); }) };
+  function drop() {
+    passing.delete(told);
     show();
-  }, PASSING_MS);
+  }
+  passing.add(told);
+  show();
+  setTimeout(drop, PASSING_MS);
 }
 
 outbox.addEventListener("change", show);

@@ -212,7 +212,8 @@ outbox.addEventListener("sent", (event) => {
     refreshLeaving();
   } else if (entry.batch) {
     const left = said.conflicts.length ? `, ${said.conflicts.length} left as others decided` : "";
-    say(`${said.done.length} decided${left}.${said.done.length ? " Z takes it back." : ""}`);
+    if (said.done.length) say(`${said.done.length} decided${left}. Z takes it back.`, takeBack);
+    else say(`0 decided${left}.`);
     refresh();
   } else if (entry.back) {
     say(`${said.done.length} taken back.`);
