@@ -45,7 +45,10 @@ def draw(rows: Sequence[Row], low: float, high: float, chosen: Mark, in_use: Mar
     for tick in svg.ticks(low, high, 9):
         parts.append(svg.line(x(tick), floor, x(tick), floor + 6, _SOFT))
         parts.append(svg.text(x(tick), floor + 22, f"{tick:g}", anchor="middle", fill=_SOFT))
+    more = any(row.counts and row.counts[-1] for row in rows)
     parts.append(svg.text((_LEFT + _RIGHT) / 2, height - 6, "image score", anchor="middle", fill=_SOFT))
+    if more:
+        parts.append(svg.text(_RIGHT, height - 6, "last bar: and above", anchor="end", fill=_SOFT))
     for value in sorted({in_use.ok, in_use.ng}):
         parts.append(svg.line(x(value), _TOP, x(value), floor, _SOFT, stroke_dasharray="2 5", stroke_width=2))
     parts.append(_handle("ok", chosen.ok, x, floor, svg.GOOD, low, chosen.ng))

@@ -144,7 +144,7 @@ def test_with_gloves_and_without_keeping_it_first(site: ReviewSite, visit: Visit
     frames = [site.add(drawn_part(1), part_id="came-back"), site.add()]
     page = visit("olga", f"/frame/{frames[0]}?state=all", has_touch=True)
     page.locator(".note-open").tap()
-    for name in ("Leave", "Keep"):
+    for name in ("Cancel", "Keep"):
         box = page.get_by_role("button", name=name).bounding_box()
         assert box is not None
         assert min(box["width"], box["height"]) >= 44

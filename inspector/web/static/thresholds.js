@@ -39,7 +39,7 @@ function begin() {
       handles[name].setAttribute("aria-valuetext", String(chosen[name]));
       handles[name].setAttribute("aria-valuemin", String(Math.max(least, low)));
       handles[name].setAttribute("aria-valuemax", String(Math.min(most, high)));
-      document.getElementById(`label-${name}`).textContent = String(chosen[name]);
+      document.getElementById(`label-${name}`).textContent = String(Number(chosen[name].toPrecision(4)));
     }
     const ends = { ok: [left, across(chosen.ok)], between: [across(chosen.ok), across(chosen.ng)], ng: [across(chosen.ng), right] };
     for (const [name, [from, to]] of Object.entries(ends)) {
