@@ -241,8 +241,8 @@ def _free_numbers(bank: Bank, count: int) -> range:
 def _cautions_of_growth(count: int, bank: Bank, still: Sequence[str], *, full: bool) -> tuple[str, ...]:
     known = len(bank.manifest.samples)
     said = [
-        f"the rate is told of {known} earlier and {count} new pictures together; it holds for the line as far as they "
-        "come in this proportion there",
+        f"the expected false rejects rest on {known} earlier and {count} new pictures together, and hold where the "
+        "line sees both in this proportion",
     ]
     if count < FOLDS:
         said.append(f"{count} new pictures hardly stand for others of their kind; give {FOLDS} or more")

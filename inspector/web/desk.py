@@ -15,7 +15,7 @@ from markupsafe import Markup
 from sqlalchemy import Engine
 
 from inspector import __version__
-from inspector.charts.wording import short_station
+from inspector.charts.wording import count, short_station
 from inspector.settings import Settings
 from inspector.store import Accounts, Archive, ReviewQueue, Reviews, Sessions, Setup, Tokens
 from inspector.store.reviews import MAX_NOTE
@@ -126,6 +126,7 @@ def open_templates(settings: Settings) -> Environment:
     environment.globals["version"] = __version__
     environment.globals["defect_types"] = settings.review.defect_types
     environment.globals["words"] = WORDS
+    environment.globals["count"] = count
     environment.globals["max_note"] = MAX_NOTE
     environment.globals["csrf_field"] = _csrf_field
     environment.filters["moment"] = _moment(settings)

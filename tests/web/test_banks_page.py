@@ -54,7 +54,7 @@ def test_rebuild_shadow_promote_and_roll_back(
         site.reviews.dispose(number, to=said, reviewer="olga", version=0)  # type: ignore[arg-type]
 
     page = visit("emil", "/banks")
-    expect(page.locator("#feedback + dl")).to_contain_text("20, of which 20 are new to this bank")
+    expect(page.locator("#feedback + dl")).to_contain_text("20, 20 of them new to this bank")
     page.click("#rebuild")
     # It gives way to all else: on a busy machine it takes its time.
     expect(page.locator(".badge.shadowed")).to_have_text("tried", timeout=200_000)
@@ -136,6 +136,7 @@ def test_what_is_refused(site: ReviewSite) -> None:
         assert client.get("/banks").status_code == 403
         assert client.post("/banks/rollback", data={"station": STATION}).status_code == 403
     with site.client("emil") as client:
+        assert "The same bank inspects plant/hall1/line1/cam2" in client.get(f"/banks?station={STATION}").text
         assert "nothing to roll back to" in client.post("/banks/rollback", data={"station": STATION}).text
         assert client.post("/banks/rebuild", data={"station": "a/b/c/<script>"}).status_code == 400
         assert "<script>" not in client.get("/banks?station=<script>alert(1)</script>").text.replace(

@@ -132,6 +132,7 @@ def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = No
     values = {
         "station": station,
         "stations": desk.settings.station_names,
+        "sharing": [one for one in desk.settings.stations_at(place) if one != station],
         "folder": place,
         "in_use": in_use,
         "broken": broken,
