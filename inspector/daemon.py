@@ -60,7 +60,7 @@ STAGE_LABELS = ("queue", *STAGES)
 _BANKS = "banks"
 _BROKER = "broker"
 _DATABASE = "database"
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOOK_EVERY_S = 0.5
 _FLUSH_S = 5.0
 STALLED_S = 60.0
@@ -75,7 +75,7 @@ Stop = SimpleQueue[str | BaseException]
 
 
 def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[AbstractContextManager[object]] = ()) -> None:
-    """Runs the daemon until SIGTERM or SIGINT, then drains: what is in process is decided, recorded and published.
+    """Runs the daemon until one of _SIGNALS, then drains: what is in process is decided, recorded and published.
 
     stop: ends it too, where it runs in a thread. beside: contexts that are entered as long as the daemon inspects.
 
@@ -357,11 +357,16 @@ class _Daemon:
 
 @contextmanager
 def _signals(stop: Stop) -> Iterator[None]:
-    """SIGTERM and SIGINT end the daemon. Unlike other queues, this one may be put to from a signal handler."""
+    """_SIGNALS end the daemon in order. Unlike other queues, this one may be put to from a signal handler.
+
+    Whoever started it with SIGHUP ignored, as nohup does, wants it to outlive the terminal.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda got, _: stop.put(signal.Signals(got).name)) for number in _SIGNALS}
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    wanted = [number for number in _SIGNALS if not (number is signal.SIGHUP and outlives)]
+    before = {number: signal.signal(number, lambda got, _: stop.put(signal.Signals(got).name)) for number in wanted}
     try:
         yield
     finally:

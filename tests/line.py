@@ -259,11 +259,14 @@ class Daemon:
         self._process.kill()
         self._process.wait(DEADLINE_S)
 
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def terminate(self) -> int:
         """SIGTERM, and its exit code."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(DEADLINE_S)
+        self.signal(signal.SIGTERM)
+        return self.wait()
 
     def wait(self) -> int:
         """Until it ends by itself."""

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -156,6 +157,20 @@ def test_it_finishes_what_it_has_begun(daemon: Daemon, plc: Plc, camera: Camera)
     daemon.start()
     wait_until(lambda: len(plc.answered()) == 60, "all verdicts, over two runs")
     assert set(plc.answered().values()) == {1}
+
+
+def test_it_ends_in_order_with_its_terminal_unless_it_is_to_outlive_it(daemon: Daemon, plc: Plc) -> None:
+    daemon.start().signal(signal.SIGHUP)
+    assert daemon.wait() == 0
+    assert "SIGHUP" in daemon.log.read_text()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup; a process inherits it
+    try:
+        daemon.start().signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert daemon.get("/healthz")[0] == 200
+    assert daemon.terminate() == 0
+    assert "SIGTERM" in daemon.log.read_text()
 
 
 def test_it_is_light_and_quick_to_start(daemon: Daemon, camera: Camera, plc: Plc) -> None:
