@@ -21,7 +21,7 @@ def test_what_the_daemon_adds(tmp_path: Path) -> None:
     assert 0 < paced["pipeline_ms"] < paced["received_to_durable_ms"]
     assert paced["camera_to_subscriber_ms"]["n"] == 12
     assert paced["camera_to_subscriber_ms"]["min"] > paced["received_to_subscriber_ms"]["min"] > 0
-    assert found["fast"]["fps"] > 1
+    assert found["fast"]["fps"] > 0
     assert found["rss_mb"] > 50
     shown = line.markdown({"machine": {"processor": "any", "cores": 2}, "set": "data", "daemon": {"builtin": found}})
     assert "| builtin |" in shown
