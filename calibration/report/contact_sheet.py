@@ -82,7 +82,7 @@ def _contact_sheet(calibrated: Calibrated, good_dir: Path, bank: Bank) -> list[M
         else "Move what is not good out of the folder, or calibrate again with --exclude-suspects, which looks closer."
     )
     expected = (
-        f"Each rule flags {FALSE_FLAGS:g} samples of a sound set on average, so one or two of these may be good. "
+        f"Each rule would flag {FALSE_FLAGS:g} samples of a sound set on average, more where good parts differ much. "
     )
     parts = [el("p", expected, advice), map_scale(stretched=True)]
     for kind, meaning in MEANING.items():
