@@ -55,6 +55,11 @@ def waits(page: Page, number: int) -> None:
     expect(page.locator("#notice")).to_contain_text(re.compile(rf"\b{number} decisions? (is|are) kept here"))
 
 
+def all_sent(page: Page) -> None:
+    """Nothing waits in the browser: it knows the answer to all that it sent."""
+    page.wait_for_function("!Object.keys(localStorage).some(key => key.startsWith('inspector.outbox.'))")
+
+
 def history(site: ReviewSite, frame: int) -> list[tuple[str, str | None, str]]:
     return [(said.action, said.to_disposition, said.reviewer) for said in site.reviews.history(frame)]
 
@@ -267,6 +272,7 @@ def test_a_selection_that_another_tab_sent_is_taken_back_where_it_was_said(site:
     page.keyboard.press("f")
     shows(page, frames[1])
     said(site, frames[0], ("dispose", "false_alarm"))
+    all_sent(page)
     page.keyboard.press("q")
     page.wait_for_url(re.compile(r"\d/(\?.*)?$"))
     with site.engine.begin() as connection:
