@@ -67,10 +67,10 @@ def _novel(reader: Reader, newcomer: Newcomer) -> NearestNeighbours | None:
 
 def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, NearestNeighbours]) -> list[str]:
     """Names of newcomers without which the frame is judged as strictly as before."""
-    thresholds, inside = reader.bank.thresholds, reader.grid.inside
-    queries = embeddings.reshape(-1, embeddings.shape[-1]) if inside is None else embeddings[inside]
+    thresholds = reader.bank.thresholds
+    queries = embeddings[reader.grid.counted]
     known = reader.known.distances(queries)
-    before = thresholds.decide(_score(reader, known, embeddings.shape))
+    before = thresholds.decide(_score(reader, known))
     if before is Decision.OK:
         return []
     # Growth may add the same patch k times, so the nearest counts as each of the k distances.
@@ -78,7 +78,7 @@ def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, Neares
 
     def milder(names: Sequence[str]) -> bool:
         nearest = np.sort(np.concatenate([known, *(near[name] for name in names)], axis=1), axis=1)
-        after = thresholds.decide(_score(reader, nearest[:, : known.shape[1]], embeddings.shape))
+        after = thresholds.decide(_score(reader, nearest[:, : known.shape[1]]))
         return after is Decision.OK or (before is Decision.NG and after is not Decision.NG)
 
     stay = list(near)
@@ -93,8 +93,8 @@ def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, Neares
     return guilty
 
 
-def _score(reader: Reader, distances: Float32Array, shape: tuple[int, ...]) -> float:
-    """The image score. distances: float32 (patches, k). shape: (grid_h, grid_w, dim)."""
-    scores = np.zeros(shape[:2], np.float32)
-    scores[np.ones(shape[:2], bool) if reader.grid.inside is None else reader.grid.inside] = distances.mean(1)
+def _score(reader: Reader, distances: Float32Array) -> float:
+    """The image score. distances: float32 (patches that count, k)."""
+    scores = np.zeros(reader.grid.hw, np.float32)
+    scores[reader.grid.counted] = distances.mean(1)
     return image_score(smooth(scores, reader.grid.inside))

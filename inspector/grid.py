@@ -1,5 +1,8 @@
 """The grid of patches over a recipe's pictures: which patches count, how they are searched for, how they make a map."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours, anomaly_map
 from inspector.types import Engine, Float32Array
@@ -23,10 +26,14 @@ class PatchGrid:
         self.inside = inside_of(recipe, hw)
         self._picture_wh = picture_wh(recipe)
 
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Which patches count, bool (rows, columns): `inside`, or all."""
+        return np.ones(self.hw, bool) if self.inside is None else self.inside
+
     def neighbours(self, vectors: Float32Array, engine: Engine | None = None) -> NearestNeighbours:
         """The search that the recipe asks for among `vectors`, float32 (n, dim); by the engine where it is able to."""
-        rows, columns = self.hw
-        count = rows * columns if self.inside is None else int(self.inside.sum())
+        count = int(self.counted.sum())
         return NearestNeighbours(vectors, self.recipe.neighbours, self.recipe.plane, engine=engine, count=count)
 
     def anomaly_map(self, patch_scores: Float32Array) -> Float32Array:
