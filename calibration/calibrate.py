@@ -150,7 +150,7 @@ def _suspects(bench: Bench, prepared: Prepared, *, closely: bool) -> tuple[Suspe
     files = bench.samples.files
     names = [bench.samples.name(index) for index in range(len(files))]
     maps = [bench.small_map(each) for each in prepared.support]
-    doubtful = np.array([each.max() for each in doubt(bench, prepared.support)]) if closely else None
+    doubtful = doubt(bench, prepared.support).max((1, 2)) if closely else None
     return find_suspects(names, prepared.worst, [file.look for file in files], maps, doubtful)
 
 

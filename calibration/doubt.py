@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calibration.bench import Bench
 from calibration.finetune import fold_heads
+from calibration.head import Head
 from calibration.planting import FEWEST, gather
 from calibration.pool import Patches
 from inspector.errors import SamplesError
@@ -29,37 +30,42 @@ LEAST_SPREAD: Final = 0.02
 """Lower bound of the distance between quartiles: samples that are all but equal differ in nothing."""
 
 
-def doubt(bench: Bench, support: Sequence[Float32Array]) -> list[Float32Array]:
-    """How doubtful each patch of each sample is, by what `calibration.support` found.
+def doubt(bench: Bench, support: Sequence[Float32Array], heads: Sequence[Head] = ()) -> Float32Array:
+    """How doubtful each patch of each sample is, by what `calibration.support` found and what heads say.
 
-    Where samples are too few to learn from, or no defect can be planted into them, support alone decides.
+    heads: one for each fold, trained without it, as fine-tuning leaves them; trained here where there are none. Where
+    samples are too few to learn from, or no defect can be planted into them, support alone decides.
 
     Returns:
-        For each sample float32 (grid_h, grid_w), of no unit; patches that do not count are as little doubtful as any.
+        float32 (n, grid_h, grid_w), of no unit; patches that do not count are as little doubtful as any.
     """
-    counted = np.ones(bench.grid.hw, bool) if bench.grid.inside is None else bench.grid.inside
+    counted = bench.grid.counted
     doubts = _scaled(np.log(np.maximum(np.stack(support), 1e-6)), counted)
-    if (alarms := _alarms(bench)) is not None:
-        doubts += _scaled(alarms, counted)
+    if heads := heads or _trained(bench):
+        doubts += _scaled(_alarms(bench, heads), counted)
     doubts[:, ~counted] = doubts.min()
-    return list(doubts)
+    return doubts
 
 
-def undoubted(patches: Patches, doubts: Sequence[Float32Array]) -> NDArray[np.int64]:
+def undoubted(patches: Patches, doubts: Float32Array) -> NDArray[np.int64]:
     """The rows of the patches that are grounds for a bank, by the maps that `doubt` gave."""
-    bound = np.quantile([each.max() for each in doubts], 1 - DOUBTFUL)
-    found = np.stack(doubts)[patches.source, patches.position[:, 0], patches.position[:, 1]]
+    bound = np.quantile(doubts.max((1, 2)), 1 - DOUBTFUL)
+    found = doubts[patches.source, patches.position[:, 0], patches.position[:, 1]]
     return np.flatnonzero(found <= bound)
 
 
-def _alarms(bench: Bench) -> Float32Array | None:
-    """What heads that were trained without the sample say of its patches: float32 (n, grid_h, grid_w), smoothed."""
+def _trained(bench: Bench) -> Sequence[Head]:
+    """A head for each fold; none where there is nothing to learn from."""
     if len(bench) < FEWEST:
-        return None
+        return ()
     try:
-        heads = fold_heads(gather(bench), bench)
+        return fold_heads(gather(bench), bench)
     except SamplesError:
-        return None
+        return ()
+
+
+def _alarms(bench: Bench, heads: Sequence[Head]) -> Float32Array:
+    """What the head of its fold says of the patches of each sample: float32 (n, grid_h, grid_w), smoothed."""
     return np.stack(
         [
             smooth(heads[bench.fold[index]].logits(bench.embed(bench.picture(index), index)), bench.grid.inside)

@@ -48,7 +48,7 @@ class Prepared:
 
     def without_doubtful(self, bench: Bench) -> "Prepared":
         """The same without the patches that are likelier defects than good."""
-        doubts = doubt(bench, self.support)
+        doubts = doubt(bench, self.support, self.tuned.heads if self.tuned else ())
         kept = tuple(patches.take(undoubted(patches, doubts)) for patches in self.folds)
         before, after = (sum(len(patches.vectors) for patches in parts) for parts in (self.folds, kept))
         return replace(self, folds=kept, trimmed=1 - after / before)
