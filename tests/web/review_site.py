@@ -172,6 +172,10 @@ def decided(site: ReviewSite, frame: int) -> tuple[str | None, str | None, str |
     return row[0], row[1], row[2]
 
 
+def recorded(site: ReviewSite, frame: int, said: tuple[str | None, str | None, str | None]) -> None:
+    wait_until(lambda: decided(site, frame) == said, f"frame {frame} is {said}")
+
+
 def posted(client: httpx.Client, path: str, **body: Any) -> httpx.Response:
     """A JSON request as the page's scripts make it."""
     headers = {"accept": "application/json", "content-type": "application/json"}

@@ -119,8 +119,8 @@ def test_a_card_of_the_queue_is_exchanged_with_its_frame(site: ReviewSite, visit
     frame = site.add()
     page = visit("olga", "/?order=newest")
     expect(page.locator(".frame-card")).to_have_count(1)
+    page.locator(f"[data-frame='{frame}'] input[name=pick]").check()  # from now on the page exchanges no card by itself
     give_number_to_another(site, frame)
-    page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
     page.keyboard.press("d")
     page.get_by_role("button", name="Decide 1 frame").click()
     expect(page.locator("#notice")).to_contain_text("1 frame: defect: 1 of them not recorded")

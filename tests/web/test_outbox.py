@@ -82,14 +82,6 @@ def decide_selection(site: ReviewSite, page: Page, key: str, *frames: int) -> No
     wait_until(lambda: all(decided(site, frame)[0] for frame in frames), "the selection is recorded")
 
 
-def hide(page: Page, hidden: bool) -> None:
-    page.evaluate(
-        "hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
-        " document.dispatchEvent(new Event('visibilitychange')); }",
-        hidden,
-    )
-
-
 def test_whoever_comes_back_to_a_frame_before_it_is_recorded_meets_nobody(site: ReviewSite, visit: Visit) -> None:
     page, frames = says_two_words_while_away(site, visit)
     waits(page, 2)
@@ -291,21 +283,6 @@ def test_a_selection_that_another_tab_sent_is_taken_back_where_it_was_said(site:
     for frame in frames[1:3]:
         said(site, frame, ("dispose", "defect"), ("undo", None))
     said(site, frames[0], ("dispose", "false_alarm"))
-
-
-def test_a_hidden_queue_holds_no_connection_and_catches_up(site: ReviewSite, visit: Visit) -> None:
-    site.add()
-    page = visit("olga", "/?order=newest")
-    expect(page.locator(".frame-card")).to_have_count(1)
-    hide(page, True)
-    for _ in range(7):  # browsers have six connections to one server
-        tab = page.context.new_page()
-        tab.goto("/?order=newest")
-        expect(tab.locator(".frame-card")).to_have_count(1)
-        hide(tab, True)
-    site.add()
-    hide(page, False)
-    expect(page.locator(".frame-card")).to_have_count(2)
 
 
 def test_of_a_double_tap_the_first_counts(site: ReviewSite, visit: Visit) -> None:

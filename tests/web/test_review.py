@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from line import CAM1, CAM2, drawn_part
+from line import drawn_part
 from playwright.sync_api import Page, expect
-from review_site import PASSWORD, ReviewSite, decided
+from review_site import PASSWORD, ReviewSite, decided, recorded
 from services import DEADLINE_S, wait_until
 from sqlalchemy import select, update
 
@@ -35,10 +35,6 @@ def press(page: Page, key: str) -> None:
     before = shown(page)
     page.keyboard.press(key)
     page.wait_for_function("before => document.querySelector('.panel')?.dataset.frame !== String(before)", arg=before)
-
-
-def recorded(site: ReviewSite, frame: int, said: tuple[str | None, str | None, str | None]) -> None:
-    wait_until(lambda: decided(site, frame) == said, f"frame {frame} is {said}")
 
 
 def log_all_out(site: ReviewSite) -> None:
@@ -280,46 +276,6 @@ def test_a_browser_that_stores_nothing_still_sends(site: ReviewSite, visit: Visi
     recorded(site, frames[1], ("defect", None, "olga"))
 
 
-def test_filters_stand_in_the_address(site: ReviewSite, visit: Visit) -> None:
-    for lot, station in (("A", CAM1), ("A", CAM2), ("B", CAM2)):
-        site.add(station=station, lot=lot)
-    page = visit("olga", "/")
-    page.get_by_text("Filter", exact=True).click()
-    page.get_by_label("Station").select_option(str(CAM2))
-    page.get_by_label("Lot").fill("A")
-    page.get_by_role("button", name="Show").click()
-    page.wait_for_url(re.compile(r"/\?station=plant%2Fhall1%2Fline1%2Fcam2&lot=A$"))  # loaded: keys are listened to
-    expect(page.locator(".frame-card")).to_have_count(1)
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".near")
-    assert "lot=A" in page.url
-    page.keyboard.press("q")
-    page.wait_for_selector(".frame-card")
-    assert "lot=A" in page.url
-    page.get_by_role("link", name="Clear").click()
-    expect(page.locator(".frame-card")).to_have_count(3)
-
-
-def test_frames_appear_as_they_come(site: ReviewSite, visit: Visit) -> None:
-    site.add()
-    page = visit("olga", "/?order=newest")
-    expect(page.locator(".frame-card")).to_have_count(1)
-    frame = site.add(station=CAM2)
-    expect(page.locator(".frame-card")).to_have_count(2)
-    assert page.locator(".frame-card").first.get_attribute("data-frame") == str(frame)
-    expect(page.locator("[data-station='plant/hall1/line1/cam2'] b").first).to_have_text("1")
-
-
-def test_the_way_to_further_frames_comes_with_them(site: ReviewSite, visit: Visit) -> None:
-    page = visit("olga", "/")
-    expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
-    assert page.locator("a[rel=next]").count() == 0
-    payload = drawn_part(7, scratched=True)
-    for _ in range(49):
-        site.add(payload)
-    expect(page.locator("a[rel=next]")).to_be_visible()
-
-
 def test_the_last_decision_is_taken_back_from_the_queue_that_it_led_to(site: ReviewSite, visit: Visit) -> None:
     frame = site.add()
     page = visit("olga", f"/frame/{frame}")
@@ -349,74 +305,6 @@ def test_a_page_that_nobody_uses_logs_out(site: ReviewSite, visit: Visit, monkey
         assert set(connection.execute(select(sessions.c.seen_at)).scalars()) == {before}
         connection.execute(update(sessions).values(seen_at=datetime.now(UTC) - timedelta(minutes=121)))
     expect(page.get_by_label("Password")).to_be_visible()
-
-
-def test_who_is_selecting_is_not_disturbed_by_new_frames(site: ReviewSite, visit: Visit) -> None:
-    site.add()
-    page = visit("olga", "/?order=newest")
-    page.locator("input[name=pick]").check()
-    site.add()
-    expect(page.get_by_role("button", name="New frames: show")).to_be_visible()
-    expect(page.locator(".frame-card")).to_have_count(1)
-
-
-def test_a_selection_is_decided_together_after_its_count_is_confirmed(site: ReviewSite, visit: Visit) -> None:
-    frames = [site.add() for _ in range(4)]
-    page = visit("olga", "/?order=newest")
-    for frame in frames[:2]:
-        page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
-    stolen = frames[0]
-    site.reviews.dispose(stolen, to="defect", reviewer="emil", version=0)
-    page.keyboard.press("f")
-    expect(page.locator("#confirm-title")).to_have_text("2 frames: false alarm?")
-    page.get_by_label("Note, if there is more to say").fill("oil from the new\npress")
-    page.keyboard.press("Escape")
-    assert decided(site, frames[1]) == (None, None, None)
-    page.keyboard.press("f")
-    page.get_by_role("button", name="Decide 2 frames").click()
-    expect(page.locator("#notice")).to_contain_text("1 decided, 1 left as others decided")
-    recorded(site, frames[1], ("false_alarm", None, "olga"))
-    assert [said.note for said in site.reviews.history(frames[1])] == ["oil from the new\npress"]
-    assert decided(site, stolen) == ("defect", None, "emil")
-    assert decided(site, frames[2]) == (None, None, None)
-    page.keyboard.press("z")
-    expect(page.locator("#notice")).to_contain_text("1 taken back")
-    assert decided(site, frames[1]) == (None, None, None)
-    assert decided(site, stolen) == ("defect", None, "emil")
-
-
-def test_a_note_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, visit: Visit) -> None:
-    frames = [site.add() for _ in range(3)]
-    page = visit("olga", "/")
-    for frame in frames[:2]:
-        page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
-    page.keyboard.press("d")
-    page.get_by_label("Note, if there is more to say").fill("  two of a kind ")
-    page.keyboard.press("Enter")
-    for frame in frames[:2]:
-        recorded(site, frame, ("defect", None, "olga"))
-        assert [said.note for said in site.reviews.history(frame)] == ["two of a kind"]
-    page.locator(f"[data-frame='{frames[2]}'] input[name=pick]").check()
-    page.keyboard.press("u")
-    page.get_by_role("button", name="Decide 1 frame").click()
-    recorded(site, frames[2], ("unsure", None, "olga"))
-    assert [said.note for said in site.reviews.history(frames[2])] == [None]
-
-
-def test_a_hand_that_is_quicker_than_the_browsers_events_loses_no_decision(site: ReviewSite, visit: Visit) -> None:
-    frames = [site.add(), site.add()]
-    page = visit("olga", "/")
-    page.locator(f"[data-frame='{frames[0]}'] input[name=pick]").check()
-    page.keyboard.press("d")
-    expect(page.locator("#confirm")).to_be_visible()
-    # The dialog tells of its end only after the next key has come.
-    page.evaluate(
-        "document.getElementById('confirm').close(''); dispatchEvent(new KeyboardEvent('keydown', {key: 'f'}))"
-    )
-    page.evaluate("() => new Promise(done => setTimeout(done, 50))")
-    page.get_by_role("button", name="Decide 1 frame").click()
-    recorded(site, frames[0], ("false_alarm", None, "olga"))
-    assert [said.to_disposition for said in site.reviews.history(frames[0])] == ["false_alarm"]
 
 
 def test_gloves_do_what_keys_do(site: ReviewSite, visit: Visit) -> None:

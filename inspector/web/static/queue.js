@@ -65,21 +65,23 @@ function told(state) {
 /** Quietly, where nobody is in the middle of something; else a button tells that there is more. */
 async function renew(more) {
   if (cards.dataset.first !== "1") return;
-  const idle = !picked().length && !dialog.open && scrollY < 80 && !cards.contains(document.activeElement);
-  if (!idle) {
-    if (more) {
-      fresh.textContent = "New frames: show";
-      fresh.hidden = false;
-    }
-    return;
+  if (idle()) await refresh(BY_ITSELF, idle);
+  if (more && !idle()) {
+    fresh.textContent = "New frames: show";
+    fresh.hidden = false;
   }
-  await refresh(BY_ITSELF);
 }
 
-async function refresh(why = {}) {
+function idle() {
+  return !picked().length && !dialog.open && scrollY < 80 && !cards.contains(document.activeElement);
+}
+
+/** `welcome` is asked once the answer is here: somebody may have chosen a card while it was under way. */
+async function refresh(why = {}, welcome = () => true) {
   const answer = await fetch(location.href, { headers: { accept: "text/html", ...why } }).catch(() => null);
   if (!answer?.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (!welcome()) return;
   const known = new Map([...cards.children].map((card) => [card.dataset.frame, card]));
   const now = [...page.querySelectorAll("#cards > li")].map((card) => {
     const here = known.get(card.dataset.frame);

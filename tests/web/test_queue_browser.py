@@ -1,0 +1,166 @@
+"""The queue in a real browser: filters, frames as they come, and what is said of a selection."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from line import CAM1, CAM2, drawn_part
+from playwright.sync_api import Page, Route, expect
+from review_site import ReviewSite, decided, recorded
+from services import DEADLINE_S
+
+Visit = Callable[..., Page]
+
+pytestmark = pytest.mark.usefixtures("empty_queue")
+
+expect.set_options(timeout=DEADLINE_S * 1000)
+
+
+def hide(page: Page, hidden: bool) -> None:
+    page.evaluate(
+        "hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        hidden,
+    )
+
+
+def test_filters_stand_in_the_address(site: ReviewSite, visit: Visit) -> None:
+    for lot, station in (("A", CAM1), ("A", CAM2), ("B", CAM2)):
+        site.add(station=station, lot=lot)
+    page = visit("olga", "/")
+    page.get_by_text("Filter", exact=True).click()
+    page.get_by_label("Station").select_option(str(CAM2))
+    page.get_by_label("Lot").fill("A")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(re.compile(r"/\?station=plant%2Fhall1%2Fline1%2Fcam2&lot=A$"))  # loaded: keys are listened to
+    expect(page.locator(".frame-card")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".near")
+    assert "lot=A" in page.url
+    page.keyboard.press("q")
+    page.wait_for_selector(".frame-card")
+    assert "lot=A" in page.url
+    page.get_by_role("link", name="Clear").click()
+    expect(page.locator(".frame-card")).to_have_count(3)
+
+
+def test_frames_appear_as_they_come(site: ReviewSite, visit: Visit) -> None:
+    site.add()
+    page = visit("olga", "/?order=newest")
+    expect(page.locator(".frame-card")).to_have_count(1)
+    frame = site.add(station=CAM2)
+    expect(page.locator(".frame-card")).to_have_count(2)
+    assert page.locator(".frame-card").first.get_attribute("data-frame") == str(frame)
+    expect(page.locator("[data-station='plant/hall1/line1/cam2'] b").first).to_have_text("1")
+
+
+def test_the_way_to_further_frames_comes_with_them(site: ReviewSite, visit: Visit) -> None:
+    page = visit("olga", "/")
+    expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+    assert page.locator("a[rel=next]").count() == 0
+    payload = drawn_part(7, scratched=True)
+    for _ in range(49):
+        site.add(payload)
+    expect(page.locator("a[rel=next]")).to_be_visible()
+
+
+def test_a_hidden_queue_holds_no_connection_and_catches_up(site: ReviewSite, visit: Visit) -> None:
+    site.add()
+    page = visit("olga", "/?order=newest")
+    expect(page.locator(".frame-card")).to_have_count(1)
+    hide(page, True)
+    for _ in range(7):  # browsers have six connections to one server
+        tab = page.context.new_page()
+        tab.goto("/?order=newest")
+        expect(tab.locator(".frame-card")).to_have_count(1)
+        hide(tab, True)
+    site.add()
+    hide(page, False)
+    expect(page.locator(".frame-card")).to_have_count(2)
+
+
+def test_who_is_selecting_is_not_disturbed_by_new_frames(site: ReviewSite, visit: Visit) -> None:
+    site.add()
+    page = visit("olga", "/?order=newest")
+    page.locator("input[name=pick]").check()
+    site.add()
+    expect(page.get_by_role("button", name="New frames: show")).to_be_visible()
+    expect(page.locator(".frame-card")).to_have_count(1)
+
+
+def test_a_card_that_is_chosen_while_new_frames_are_fetched_stays_where_it_is(site: ReviewSite, visit: Visit) -> None:
+    site.add()
+    page = visit("olga", "/?order=newest")
+    on_the_way: list[Route] = []
+    page.route(page.url, lambda route: on_the_way.append(route))
+    with page.expect_request(page.url):
+        site.add()
+    while not on_the_way:  # it was asked: the route is about to hear of it
+        page.wait_for_timeout(10)
+    page.locator("input[name=pick]").check()
+    with page.expect_response(page.url) as answer:
+        on_the_way[0].continue_()
+    answer.value.finished()
+    expect(page.get_by_role("button", name="New frames: show")).to_be_visible()
+    page.wait_for_timeout(200)
+    expect(page.locator(".frame-card")).to_have_count(1)
+    expect(page.locator("input[name=pick]")).to_be_checked()
+
+
+def test_a_selection_is_decided_together_after_its_count_is_confirmed(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(4)]
+    page = visit("olga", "/?order=newest")
+    for frame in frames[:2]:
+        page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
+    stolen = frames[0]
+    site.reviews.dispose(stolen, to="defect", reviewer="emil", version=0)
+    page.keyboard.press("f")
+    expect(page.locator("#confirm-title")).to_have_text("2 frames: false alarm?")
+    page.get_by_label("Note, if there is more to say").fill("oil from the new\npress")
+    page.keyboard.press("Escape")
+    assert decided(site, frames[1]) == (None, None, None)
+    page.keyboard.press("f")
+    page.get_by_role("button", name="Decide 2 frames").click()
+    expect(page.locator("#notice")).to_contain_text("1 decided, 1 left as others decided")
+    recorded(site, frames[1], ("false_alarm", None, "olga"))
+    assert [said.note for said in site.reviews.history(frames[1])] == ["oil from the new\npress"]
+    assert decided(site, stolen) == ("defect", None, "emil")
+    assert decided(site, frames[2]) == (None, None, None)
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_contain_text("1 taken back")
+    assert decided(site, frames[1]) == (None, None, None)
+    assert decided(site, stolen) == ("defect", None, "emil")
+
+
+def test_a_note_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", "/")
+    for frame in frames[:2]:
+        page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
+    page.keyboard.press("d")
+    page.get_by_label("Note, if there is more to say").fill("  two of a kind ")
+    page.keyboard.press("Enter")
+    for frame in frames[:2]:
+        recorded(site, frame, ("defect", None, "olga"))
+        assert [said.note for said in site.reviews.history(frame)] == ["two of a kind"]
+    page.locator(f"[data-frame='{frames[2]}'] input[name=pick]").check()
+    page.keyboard.press("u")
+    page.get_by_role("button", name="Decide 1 frame").click()
+    recorded(site, frames[2], ("unsure", None, "olga"))
+    assert [said.note for said in site.reviews.history(frames[2])] == [None]
+
+
+def test_a_hand_that_is_quicker_than_the_browsers_events_loses_no_decision(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", "/")
+    page.locator(f"[data-frame='{frames[0]}'] input[name=pick]").check()
+    page.keyboard.press("d")
+    expect(page.locator("#confirm")).to_be_visible()
+    # The dialog tells of its end only after the next key has come.
+    page.evaluate(
+        "document.getElementById('confirm').close(''); dispatchEvent(new KeyboardEvent('keydown', {key: 'f'}))"
+    )
+    page.evaluate("() => new Promise(done => setTimeout(done, 50))")
+    page.get_by_role("button", name="Decide 1 frame").click()
+    recorded(site, frames[0], ("false_alarm", None, "olga"))
+    assert [said.to_disposition for said in site.reviews.history(frames[0])] == ["false_alarm"]
