@@ -1,15 +1,16 @@
-"""The built-in backbone: a plain CNN made for patch features, carried in the package as arrays and text.
+"""The built-in backbone: a compact CNN made for patch features, carried in the package as arrays and text.
 
-The net is a chain of 3x3 convolutions with ReLU (the deployed form of a re-parameterised net: Ding et al., "RepVGG:
-Making VGG-style ConvNets Great Again", CVPR 2021), with a linear 1x1 "tap" where the stride reaches 4, 8 and 16. It is
-fully convolutional; a map of a picture of height h has `ceil(h / stride)` rows. Nothing here needs torch: OpenVINO
-builds its graph from the arrays, and torch is imported only where `torch_features` is asked for.
+The net is a chain of inverted residual blocks (Sandler et al., "MobileNetV2: Inverted Residuals and Linear
+Bottlenecks", CVPR 2018): a 1x1 convolution widens the map, a 3x3 one filters each channel by itself, a 1x1 one narrows
+it again. Where the stride reaches 4, 8 and 16, a linear 1x1 "tap" reads a widened map. The net is fully convolutional;
+a map of a picture of height h has `ceil(h / stride)` rows. Nothing here needs torch: OpenVINO builds its graph from the
+arrays, and torch is imported only where `torch_features` is asked for.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,34 +26,51 @@ if TYPE_CHECKING:
     import openvino as ov
     from torch import nn
 
-FORMAT = "inspector-backbone/1"
+FORMAT = "inspector-backbone/2"
 LAYERS = ("stride4", "stride8", "stride16")
+ACTIVATION_LIMIT = 6.0
+"""What the widened maps are clipped to, 0 to this (ReLU6)."""
 _REMEDY = "reinstall the package, or train the file again with `python -m calibration.distill`"
 
 
 @dataclass(frozen=True, slots=True)
-class Conv:
-    """A 3x3 convolution, padded by 1, with bias and ReLU."""
+class Block:
+    """An inverted residual block; what it gets is added to what it gives where both have the same shape.
+
+    widened: channels of its inner map; as many as come in where nothing is widened. channels: those that it gives; 0
+    where the net ends with this block's widened map. stride: of its 3x3 convolution, 1 or 2.
+    """
 
     name: str
+    widened: int
     channels: int
     stride: int
 
+    @property
+    def whole(self) -> bool:
+        """Whether there is more of it than the widened map."""
+        return self.channels > 0
+
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A chain of convolutions, and the linear 1x1 convolution that reads its end, where it has one."""
+class Tap:
+    """A linear 1x1 convolution that reads the widened map of a block."""
 
-    convs: tuple[Conv, ...]
-    tap: str | None = None
-    tap_channels: int = 0
+    name: str
+    block: str
+    channels: int
 
 
 @dataclass(frozen=True, slots=True)
 class NetSpec:
-    """The architecture, as the weights file describes it. Input: float32 NCHW, three ImageNet-normalised channels."""
+    """The architecture, as the weights file describes it. Input: float32 NCHW, three ImageNet-normalised channels.
 
-    stages: tuple[Stage, ...]
+    stem: channels of the 3x3 convolution at stride 2 that comes before the blocks.
+    """
+
+    stem: int
+    blocks: tuple[Block, ...]
+    taps: tuple[Tap, ...]
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -65,62 +83,58 @@ class NetSpec:
         try:
             if document["format"] != FORMAT:
                 raise ValueError(f"format {document['format']!r}, expected {FORMAT!r}")
-            stages = tuple(
-                Stage(
-                    tuple(Conv(c["name"], int(c["channels"]), int(c["stride"])) for c in stage["convs"]),
-                    stage["tap"],
-                    int(stage["tap_channels"]),
-                )
-                for stage in document["stages"]
-            )
+            blocks = tuple(Block(**block) for block in document["blocks"])
+            taps = tuple(Tap(**tap) for tap in document["taps"])
+            stem = int(document["stem"])
         except (KeyError, TypeError) as error:
-            raise ValueError(f"architecture without {error}") from error
-        return cls(stages)
+            raise ValueError(f"architecture: {error}") from error
+        return cls(stem, blocks, taps)
 
     def to_json(self) -> str:
         """The text that `from_json` reads, sorted, on one line."""
-        stages = [
-            {
-                "convs": [{"name": c.name, "channels": c.channels, "stride": c.stride} for c in stage.convs],
-                "tap": stage.tap,
-                "tap_channels": stage.tap_channels,
-            }
-            for stage in self.stages
-        ]
-        return json.dumps({"format": FORMAT, "stages": stages}, sort_keys=True)
+        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+
+    def inputs(self) -> dict[str, int]:
+        """The channels that each block gets, by its name."""
+        given = (self.stem, *(block.channels for block in self.blocks))
+        return {block.name: channels for block, channels in zip(self.blocks, given, strict=False)}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every array, in the order in which the net runs."""
+        kernels: dict[str, tuple[int, int, int, int]] = {"stem": (self.stem, 3, 3, 3)}
+        for block in self.blocks:
+            channels = self.inputs()[block.name]
+            if block.widened != channels:
+                kernels[f"{block.name}.widen"] = (block.widened, channels, 1, 1)
+            if block.whole:
+                kernels[f"{block.name}.filter"] = (block.widened, 1, 3, 3)
+                kernels[f"{block.name}.narrow"] = (block.channels, block.widened, 1, 1)
+        widened = {block.name: block.widened for block in self.blocks}
+        kernels |= {tap.name: (tap.channels, widened[tap.block], 1, 1) for tap in self.taps}
         shapes: dict[str, tuple[int, ...]] = {}
-        channels = 3
-        for stage in self.stages:
-            for conv in stage.convs:
-                shapes[f"{conv.name}.weight"] = (conv.channels, channels, 3, 3)
-                shapes[f"{conv.name}.bias"] = (conv.channels,)
-                channels = conv.channels
-            if stage.tap is not None:
-                shapes[f"{stage.tap}.weight"] = (stage.tap_channels, channels, 1, 1)
-                shapes[f"{stage.tap}.bias"] = (stage.tap_channels,)
+        for name, kernel in kernels.items():
+            shapes |= {f"{name}.weight": kernel, f"{name}.bias": kernel[:1]}
         return shapes
 
-    def upto(self, layers: Sequence[str]) -> tuple[Stage, ...]:
-        """The stages that the layers need: none after the deepest, and no tap that is not asked for.
+    def upto(self, layers: Sequence[str]) -> "NetSpec":
+        """The part that the layers need: nothing after the deepest, and no tap that is not asked for.
 
         Raises:
             BackboneError: no layer is asked for, or one that the net does not have.
         """
-        known = [stage.tap for stage in self.stages if stage.tap is not None]
+        known = [tap.name for tap in self.taps]
         unknown = [layer for layer in layers if layer not in known]
         if unknown or not layers or len(set(layers)) != len(layers):
             raise BackboneError(
                 f"built-in backbone: got layers {list(layers)}, expected one or more of {known}, each once"
             )
-        last = max(i for i, stage in enumerate(self.stages) if stage.tap in layers)
-        return tuple(stage if stage.tap in layers else Stage(stage.convs) for stage in self.stages[: last + 1])
+        taps = tuple(tap for tap in self.taps if tap.name in layers)
+        last = max(i for i, block in enumerate(self.blocks) if block.name in [tap.block for tap in taps])
+        return NetSpec(self.stem, (*self.blocks[:last], replace(self.blocks[last], channels=0)), taps)
 
     def channels(self, layers: Sequence[str]) -> tuple[int, ...]:
         """The channels of each layer's map."""
-        by_tap = {stage.tap: stage.tap_channels for stage in self.upto(layers)}
+        by_tap = {tap.name: tap.channels for tap in self.upto(layers).taps}
         return tuple(by_tap[layer] for layer in layers)
 
 
@@ -128,8 +142,8 @@ class NetSpec:
 class BuiltinWeights:
     """The arrays of the built-in backbone.
 
-    arrays: float32, by `<conv or tap name>.weight` (out, in, kernel, kernel) and `.bias` (out,). digest: sha256 of the
-    file they were read from.
+    arrays: float32, by the names of `NetSpec.shapes`; `.weight` (out, in, kernel, kernel) and `.bias` (out,). digest:
+    sha256 of the file they were read from.
     """
 
     spec: NetSpec
@@ -224,24 +238,37 @@ def openvino_features(image: "ov.Node", weights: BuiltinWeights, layers: Sequenc
     """
     from openvino import opset13 as ops
 
-    def convolve(node: Any, name: str, stride: int, padding: int) -> Any:
-        kernel = ops.constant(weights.arrays[f"{name}.weight"])
-        bias = ops.constant(weights.arrays[f"{name}.bias"].reshape(1, -1, 1, 1))
-        pads = [padding, padding]
-        return ops.add(ops.convolution(node, kernel, [stride, stride], pads, pads, [1, 1]), bias)
+    spec = weights.spec.upto(layers)
+    inputs = spec.inputs()
 
-    node: Any = image
+    def convolve(node: Any, name: str, stride: int = 1) -> Any:
+        kernel = weights.arrays[f"{name}.weight"]
+        bias = ops.constant(weights.arrays[f"{name}.bias"].reshape(1, -1, 1, 1))
+        pads = [kernel.shape[-1] // 2] * 2
+        strides = [stride, stride]
+        if name.endswith(".filter"):
+            grouped = ops.constant(kernel[:, np.newaxis])
+            return ops.add(ops.group_convolution(node, grouped, strides, pads, pads, [1, 1]), bias)
+        return ops.add(ops.convolution(node, ops.constant(kernel), strides, pads, pads, [1, 1]), bias)
+
+    def clipped(node: Any) -> Any:
+        return ops.clamp(node, 0.0, ACTIVATION_LIMIT)
+
+    node: Any = clipped(convolve(image, "stem", 2))
     taps: dict[str, Any] = {}
-    for stage in weights.spec.upto(layers):
-        for conv in stage.convs:
-            node = ops.relu(convolve(node, conv.name, conv.stride, 1))
-        if stage.tap is not None:
-            taps[stage.tap] = convolve(node, stage.tap, 1, 0).output(0)
+    for block in spec.blocks:
+        wide = node if block.widened == inputs[block.name] else clipped(convolve(node, f"{block.name}.widen"))
+        taps |= {tap.name: convolve(wide, tap.name).output(0) for tap in spec.taps if tap.block == block.name}
+        if block.whole:
+            filtered = clipped(convolve(wide, f"{block.name}.filter", block.stride))
+            narrow = convolve(filtered, f"{block.name}.narrow")
+            same = block.stride == 1 and block.channels == inputs[block.name]
+            node = ops.add(node, narrow) if same else narrow
     return [taps[layer] for layer in layers]
 
 
 def torch_features(weights: BuiltinWeights, layers: Sequence[str]) -> "nn.Module":
-    """The same net in torch, for CUDA and as the reference.
+    """The same net in torch, for CUDA and as the reference; in evaluation mode, without gradients.
 
     `forward` takes float32 (n, 3, height, width) as `openvino_features` does and returns the list of maps in the order
     of `layers`.
@@ -249,38 +276,8 @@ def torch_features(weights: BuiltinWeights, layers: Sequence[str]) -> "nn.Module
     Raises:
         BackboneError: a layer that the net does not have.
     """
-    import torch
-    from torch import nn
+    from calibration.builtin_torch import BuiltinNet
 
-    def convolution(name: str, stride: int, padding: int) -> nn.Conv2d:
-        kernel = weights.arrays[f"{name}.weight"]
-        conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], kernel.shape[2], stride, padding)
-        with torch.no_grad():
-            conv.weight.copy_(torch.from_numpy(kernel))
-            conv.bias.copy_(torch.from_numpy(weights.arrays[f"{name}.bias"]))  # type: ignore[union-attr]
-        return conv
-
-    class Net(nn.Module):
-        """The plain net, in evaluation mode, without gradients."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            stages = weights.spec.upto(layers)
-            self.stages = nn.ModuleList(
-                nn.Sequential(
-                    *(m for c in stage.convs for m in (convolution(c.name, c.stride, 1), nn.ReLU(inplace=True)))
-                )
-                for stage in stages
-            )
-            self.taps = nn.ModuleDict({s.tap: convolution(s.tap, 1, 0) for s in stages if s.tap is not None})
-            self.names = tuple(s.tap for s in stages)
-
-        def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
-            maps: dict[str, torch.Tensor] = {}
-            for stage, name in zip(self.stages, self.names, strict=True):
-                image = stage(image)
-                if name is not None:
-                    maps[name] = self.taps[name](image)
-            return [maps[layer] for layer in layers]
-
-    return Net().eval().requires_grad_(False)
+    net = BuiltinNet(weights.spec.upto(layers), layers)
+    net.take(weights.arrays)
+    return net.eval().requires_grad_(False)

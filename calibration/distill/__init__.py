@@ -1,4 +1,4 @@
-"""How the built-in backbone is trained: distilling the patch features of stronger CNNs into a plain one.
+"""How the built-in backbone is trained: distilling the patch features of stronger CNNs into a small one.
 
     pictures, textures -> augment -> crops -> teachers -> targets -> training of the student -> export
 

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 import click
 import torch
 
-from calibration.builtin import LAYERS, load_weights
+from calibration.builtin import LAYERS
 from calibration.distill.augment import CropMix
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
 from calibration.distill.export import export_weights, scaled_taps, shortened_taps
 from calibration.distill.pictures import read_folders
-from calibration.distill.student import plain_spec
+from calibration.distill.student import load_start
 from calibration.distill.teachers import Teachers, TeacherSource
 from calibration.distill.training import RoundReport, Run, TrainingPlan
 from inspector.errors import InspectorError, UsageError
@@ -28,7 +28,7 @@ Triple = tuple[Number, Number, Number]
 @click.option("--teacher-share", "teacher_shares", type=float, multiple=True, help="Each one's part of the target.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The .safetensors to write.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), required=True, help="Continued from if it exists.")
-@click.option("--start", type=click.Path(path_type=Path), help="Begin with the convolutions of this .safetensors.")
+@click.option("--start", required=True, help="The net to begin with: mobilenetv2_100@FILE, or a finished .safetensors.")
 @click.option("--rounds", default=60, help="Rounds in all.")
 @click.option("--decay-rounds", default=12, help="Rounds at the end in which the learning rate falls.")
 @click.option("--pool", default=2048, help="Fresh crops a round.")
@@ -40,14 +40,12 @@ Triple = tuple[Number, Number, Number]
 @click.option("--whitening", default=0.5, help="Of the targets' components, 0 to 1.")
 @click.option("--layer-shares", type=(float, float, float), default=(0.3, 1.0, 1.0), help="Of the loss.")
 @click.option("--gains", type=(float, float, float), default=(1.0, 1.0, 1.0), help="Of the exported maps.")
+@click.option("--trained-share", default=1.0, help="Of training in each weight; the rest is of --start.")
 @click.option("--crop", default=192, help="Side of a crop in pixels, a multiple of 16.")
 @click.option("--texture-share", default=0.2, help="Crops that begin as a drawn texture.")
 @click.option("--defect-share", default=0.3, help="Crops with a synthetic defect.")
 @click.option("--noise-share", default=0.3, help="Crops that only the student sees with noise.")
-@click.option("--stem", default=32, help="Channels at stride 2.")
-@click.option("--widths", type=(int, int, int), default=(48, 96, 160), help="Channels at strides 4, 8, 16.")
-@click.option("--depths", type=(int, int, int), default=(1, 3, 3), help="Convolutions at strides 4, 8, 16.")
-@click.option("--components", type=(int, int, int), default=(64, 128, 128), help="Tap channels.")
+@click.option("--components", type=(int, int, int), default=(64, 96, 128), help="Tap channels.")
 @click.option("--keep", type=(int, int, int), default=(64, 64, 64), help="Of them, in the exported net.")
 @click.option("--seed", default=0)
 @click.option("--device", default="cpu", help="Of torch: cpu, cuda.")
@@ -60,14 +58,11 @@ def main(
     teacher_shares: tuple[float, ...],
     output: Path,
     checkpoint: Path,
-    start: Path | None,
+    start: str,
     gains: Triple[float],
     crop: int,
     texture_share: float,
     defect_share: float,
-    stem: int,
-    widths: Triple[int],
-    depths: Triple[int],
     components: Triple[int],
     keep: Triple[int],
     device: str,
@@ -78,7 +73,8 @@ def main(
     """Distils the patch features of stronger CNNs into the built-in backbone.
 
     The weights are written after each round, so the run can be stopped at any time; with the same arguments it goes on
-    from the checkpoint. --rounds, --decay-rounds and --passes may differ then: more rounds take it further.
+    from the checkpoint. --rounds, --decay-rounds, --passes and --trained-share may differ then: more rounds take it
+    further.
     """
     shared = max(1, threads // 2) if device == "cpu" else threads  # teachers and student run side by side
     torch.set_num_threads(shared)
@@ -92,13 +88,12 @@ def main(
     folders = read_folders(pictures, max_short_side)
     weights = _parts(shares, len(pictures), "--share", "--pictures")
     teaching = Teachers(sources, device, low_precision=True, threads=shared)
-    spec = plain_spec(stem, widths, depths, components)
-    run = Run(plan, spec, teaching, list(zip(folders, weights, strict=True)), device, workers=shared)
+    run = Run(
+        plan, load_start(start), components, teaching, list(zip(folders, weights, strict=True)), device, workers=shared
+    )
     if checkpoint.exists():
         load_checkpoint(checkpoint, run)
         click.echo(f"continues after round {run.finished_rounds} of {plan.rounds}")
-    elif start is not None:
-        run.start_from(load_weights(start))
     count = sum(len(folder.training) for folder in folders)
     click.echo(f"{count} pictures, {len(sources)} teacher(s), {plan.steps_per_round()} steps a round")
 
@@ -109,6 +104,7 @@ def main(
             "crops": after.round * plan.pool,
             "teachers": [source.name for source in sources],
             "whitening": plan.whitening,
+            "trained_share": plan.trained_share,
             "gains": dict(zip(LAYERS, gains, strict=True)),
             "components": dict(zip(LAYERS, components, strict=True)),
             "components_kept": dict(zip(LAYERS, keep, strict=True)),
@@ -116,7 +112,7 @@ def main(
             "unexplained": {f"stride{s}": round(share, 4) for s, share in after.unexplained.items()},
         }
         louder = scaled_taps(run.arrays(), dict(zip(LAYERS, gains, strict=True)))
-        export_weights(output, *shortened_taps(spec, louder, dict(zip(LAYERS, keep, strict=True))), notes)
+        export_weights(output, *shortened_taps(run.student.spec, louder, dict(zip(LAYERS, keep, strict=True))), notes)
         lost = "  ".join(f"stride{stride} {share:.3f}" for stride, share in after.unexplained.items())
         click.echo(f"round {after.round}/{plan.rounds}  unexplained: {lost}  {time.monotonic() - started:.0f} s")
 

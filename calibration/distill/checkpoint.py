@@ -13,13 +13,14 @@ from calibration.distill.targets import Projection
 from calibration.distill.training import Run, TrainingPlan
 from inspector.errors import BackboneError
 
-_MAY_CHANGE = ("rounds", "decay_rounds", "passes")
+_MAY_CHANGE = ("rounds", "decay_rounds", "passes", "trained_share")
 
 
 def save_checkpoint(path: Path, run: Run) -> None:
-    """Student, average, optimiser state, projections and the number of finished rounds."""
+    """Student, average, what they began with, optimiser state, projections and the number of finished rounds."""
     arrays = {f"student/{key}": tensor for key, tensor in run.student.state_dict().items()}
     arrays |= {f"average/{key}": tensor for key, tensor in run.average.state_dict().items()}
+    arrays |= {f"begun/{name}": torch.from_numpy(array) for name, array in run.begun.items()}
     for index, state in run.optimizer.state_dict()["state"].items():
         arrays |= {f"optimizer/{index}/{key}": tensor for key, tensor in state.items()}
     explained = {}
@@ -63,6 +64,7 @@ def load_checkpoint(path: Path, run: Run) -> None:
         )
     run.student.load_state_dict(_below(arrays, "student/"))
     run.average.load_state_dict(_below(arrays, "average/"))
+    run.begun = {name: tensor.numpy() for name, tensor in _below(arrays, "begun/").items()}
     state = run.optimizer.state_dict()
     state["state"] = {}
     for key, tensor in _below(arrays, "optimizer/").items():

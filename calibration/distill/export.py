@@ -57,9 +57,6 @@ def shortened_taps(
 
     kept: channels by tap; a tap that is not named, or has no more, keeps all.
     """
-    stages = tuple(
-        replace(stage, tap_channels=min(stage.tap_channels, kept.get(stage.tap or "", stage.tap_channels)))
-        for stage in spec.stages
-    )
-    shorter = NetSpec(stages)
+    taps = tuple(replace(tap, channels=min(tap.channels, kept.get(tap.name, tap.channels))) for tap in spec.taps)
+    shorter = replace(spec, taps=taps)
     return shorter, {name: arrays[name][: shape[0]] for name, shape in shorter.shapes().items()}

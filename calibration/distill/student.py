@@ -1,150 +1,150 @@
-"""The student: the built-in net in the form in which it is trained.
+"""The student: a net that others have trained on photographs, or a finished built-in one, with taps of its own.
 
-Each 3x3 convolution is a sum of a 3x3, a 1x1 and, where shapes allow, an identity branch followed by batch
-normalisation (Ding et al., "RepVGG", CVPR 2021). The branches are added as kernels before the convolution runs (Hu et
-al., "Online Convolutional Re-parameterization", CVPR 2022; Zagoruyko and Komodakis, "DiracNets", 2017), so training
-costs one convolution a layer; afterwards the normalisation folds into kernel and bias as well.
+What a small net has learnt from a million photographs cannot be distilled anew from a thousand pictures in an hour: of
+two nets of the same speed the one that begins so is far ahead on parts that none of them has seen
+(`calibration/weights/MODEL_CARD.md`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
-from calibration.builtin import BuiltinWeights, Conv, NetSpec, Stage
+from calibration.builtin import LAYERS, Block, BuiltinWeights, NetSpec, Tap, load_weights
+from calibration.builtin_torch import BuiltinNet
+from inspector.errors import BackboneError, UsageError
 from inspector.types import Float32Array
 
 RIDGE: Final = 1e-3
 """Added to the diagonal of a least-squares fit, as a share of it."""
 
+DEAD: Final = 1e-5
+"""Added as well, as a share of the mean: some widened channels never rise above 0."""
 
-class RepConv(nn.Module):
-    """A 3x3 convolution of summed branches, batch normalisation, ReLU."""
+STAGES: Final = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1))
+"""Channels, blocks and first stride of MobileNetV2's stages up to stride 16 (Sandler et al., CVPR 2018, table 2)."""
 
-    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        self.weight = nn.Parameter(torch.empty(channels, channels_in, 3, 3))
-        self.point = nn.Parameter(torch.empty(channels, channels_in))
-        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
-        nn.init.normal_(self.point, std=(1 / channels_in) ** 0.5)
-        has_identity = channels_in == channels and stride == 1
-        self.identity = nn.Parameter(torch.ones(channels)) if has_identity else None
-        self.norm = nn.BatchNorm2d(channels)
-
-    def kernel(self) -> torch.Tensor:
-        """The branches as one kernel, (out, in, 3, 3)."""
-        centre: torch.Tensor = self.point
-        if self.identity is not None:
-            centre = centre + torch.diag(self.identity)
-        return self.weight + F.pad(centre[:, :, None, None], (1, 1, 1, 1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, in, h, w) -> (n, out, ceil(h / stride), ceil(w / stride))."""
-        y: torch.Tensor = self.norm(F.conv2d(x, self.kernel(), stride=self.stride, padding=1))
-        return F.relu(y)
-
-    @torch.no_grad()
-    def unfold(self, kernel: torch.Tensor, bias: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Becomes the plain convolution of this kernel and bias: `folded` the other way.
-
-        x: what the layer before gives for some pictures; normalisation is set to undo itself on them. Returns what
-        this one gives.
-        """
-        self.weight.add_(kernel - self.kernel())
-        y = F.conv2d(x, kernel, stride=self.stride, padding=1)
-        spread, mean = torch.var_mean(y, (0, 2, 3), correction=0)
-        if self.norm.running_var is None or self.norm.running_mean is None:
-            raise RuntimeError("batch normalisation without running statistics cannot be set")
-        self.norm.running_mean.copy_(mean)
-        self.norm.running_var.copy_(spread)
-        self.norm.weight.copy_(torch.sqrt(spread + self.norm.eps))
-        self.norm.bias.copy_(bias + mean)
-        return F.relu(y + bias[:, None, None])
-
-    @torch.no_grad()
-    def folded(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Kernel and bias of the plain convolution that does the same in evaluation mode."""
-        if self.norm.running_var is None or self.norm.running_mean is None:
-            raise RuntimeError("batch normalisation without running statistics cannot be folded")
-        gain = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
-        return self.kernel() * gain[:, None, None, None], self.norm.bias - self.norm.running_mean * gain
+WIDENING: Final = 6
+NORM_EPS: Final = 1e-5
+MOBILENET: Final = "mobilenetv2_100"
 
 
-class Student(nn.Module):
-    """The net of a `NetSpec`, trainable."""
+def mobilenet_spec(components: Sequence[int] = (64, 64, 64)) -> NetSpec:
+    """MobileNetV2 up to the map that its first block at stride 32 widens, tapped where a stage begins.
 
-    def __init__(self, spec: NetSpec) -> None:
-        super().__init__()
-        self.spec = spec
-        self.convs = nn.ModuleDict()
-        self.taps = nn.ModuleDict()
-        channels = 3
-        for stage in spec.stages:
-            for conv in stage.convs:
-                self.convs[conv.name] = RepConv(channels, conv.channels, conv.stride)
-                channels = conv.channels
-            if stage.tap is not None:
-                self.taps[stage.tap] = tap = nn.Conv2d(channels, stage.tap_channels, 1)
-                nn.init.normal_(tap.weight, std=0.1 / channels**0.5)
+    components: channels of the taps at strides 4, 8 and 16.
+    """
+    blocks: list[Block] = []
+    given = stem = 32
+    for number, (channels, depth, stride) in enumerate(STAGES):
+        for index in range(depth):
+            widened = given if number == 0 else given * WIDENING
+            blocks.append(Block(f"stage{number}_{index}", widened, channels, stride if index == 0 else 1))
+            given = channels
+    blocks.append(Block(f"stage{len(STAGES)}_0", given * WIDENING, 0, 2))
+    readers = ("stage2_0", "stage3_0", "stage5_0")
+    return NetSpec(stem, tuple(blocks), tuple(map(Tap, LAYERS, readers, components)))
 
-    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Float32 (n, 3, h, w), normalised, to the map of each tap."""
-        maps: dict[str, torch.Tensor] = {}
-        for stage in self.spec.stages:
-            for conv in stage.convs:
-                x = self.convs[conv.name](x)
-            if stage.tap is not None:
-                maps[stage.tap] = self.taps[stage.tap](x)
-        return maps
 
-    @torch.no_grad()
-    def start_from(self, weights: BuiltinWeights, pictures: torch.Tensor, targets: Mapping[str, torch.Tensor]) -> None:
-        """Takes over the convolutions of a finished net that this one has too; one that only this net has lets through
-        what it gets. The taps, which spoke of other targets, become the least-squares fit to these.
+def with_taps(spec: NetSpec, components: Sequence[int]) -> NetSpec:
+    """The same net with as many channels in its taps, in the order of `LAYERS`."""
+    return replace(
+        spec, taps=tuple(replace(tap, channels=count) for tap, count in zip(spec.taps, components, strict=True))
+    )
 
-        pictures: float32 (n, 3, h, w), normalised, that the statistics of normalisation are taken from. targets:
-        float32 maps of each tap for them; one of fewer rows and columns holds every second, third, ... of them.
-        """
-        x, shapes = pictures, self.spec.shapes()
-        for stage in self.spec.stages:
-            for conv in stage.convs:
-                if f"{conv.name}.weight" in weights.arrays:
-                    kernel, bias = (torch.from_numpy(weights.arrays[f"{conv.name}.{p}"]) for p in ("weight", "bias"))
-                else:
-                    kernel, bias = (torch.zeros(shapes[f"{conv.name}.{part}"]) for part in ("weight", "bias"))
-                    kernel[:, :, 1, 1] = torch.eye(*kernel.shape[:2])
-                x = self.convs[conv.name].unfold(kernel, bias, x)  # type: ignore[operator]
-            if stage.tap is not None:
-                fit_pointwise(self.taps[stage.tap], x, targets[stage.tap])  # type: ignore[arg-type]
 
-    @torch.no_grad()
-    def folded(self) -> dict[str, Float32Array]:
-        """The arrays of the plain net, by the names of `NetSpec.shapes`."""
-        arrays: dict[str, Float32Array] = {}
-        for name, conv in self.convs.items():
-            weight, bias = conv.folded()  # type: ignore[operator]
-            arrays[f"{name}.weight"], arrays[f"{name}.bias"] = _array(weight), _array(bias)
-        for name, tap in self.taps.items():
-            for part, tensor in tap.named_parameters():
-                arrays[f"{name}.{part}"] = _array(tensor)
-        return {name: arrays[name] for name in self.spec.shapes()}
+def load_start(text: str) -> BuiltinWeights:
+    """What training begins with: the file of a finished built-in net, or `mobilenetv2_100@FILE` in timm's key names.
+
+    Raises:
+        UsageError: another network is named.
+        BackboneError: the file cannot be read or is of another network.
+    """
+    name, at, file = text.partition("@")
+    if not at:
+        return load_weights(Path(text))
+    if name != MOBILENET:
+        raise UsageError(f"--start {text}: got {name!r}, expected {MOBILENET}@FILE or the file of a finished net")
+    return from_mobilenet(Path(file))
+
+
+def from_mobilenet(file: Path) -> BuiltinWeights:
+    """The built-in net with MobileNetV2's weights, its normalisation folded in; the taps are nothing yet.
+
+    Raises:
+        BackboneError: the file cannot be read, or an array is missing or of another shape.
+    """
+    spec = mobilenet_spec()
+    try:
+        theirs = {key: array.float() for key, array in load_file(file).items()}
+        arrays = {name: np.zeros(shape, np.float32) for name, shape in spec.shapes().items()}
+        for ours, (conv, norm) in _mobilenet_names(spec).items():
+            arrays[f"{ours}.weight"], arrays[f"{ours}.bias"] = _folded(theirs, conv, norm)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise BackboneError(f"weights {file}: expected {MOBILENET} under timm's key names: {error}") from error
+    return BuiltinWeights(spec, arrays, f"{MOBILENET}@{file.name}")
+
+
+def _mobilenet_names(spec: NetSpec) -> dict[str, tuple[str, str]]:
+    """Our name of each convolution to timm's of it and of the normalisation after it."""
+    names = {"stem": ("conv_stem", "bn1")}
+    for block in spec.blocks:
+        at = "blocks." + block.name.removeprefix("stage").replace("_", ".")
+        parts = [("widen", "conv_pw"), ("filter", "conv_dw"), ("narrow", "conv_pwl")]
+        if block.widened == spec.inputs()[block.name]:
+            parts = [("filter", "conv_dw"), ("narrow", "conv_pw")]
+        for number, (ours, theirs) in enumerate(parts if block.whole else parts[:1], 1):
+            names[f"{block.name}.{ours}"] = (f"{at}.{theirs}", f"{at}.bn{number}")
+    return names
+
+
+def _folded(arrays: Mapping[str, torch.Tensor], conv: str, norm: str) -> tuple[Float32Array, Float32Array]:
+    """Kernel and bias of the plain convolution that does what this one does with the normalisation after it."""
+    gain = arrays[f"{norm}.weight"] / torch.sqrt(arrays[f"{norm}.running_var"] + NORM_EPS)
+    bias = arrays[f"{norm}.bias"] - arrays[f"{norm}.running_mean"] * gain
+    return (arrays[f"{conv}.weight"] * gain[:, None, None, None]).numpy(), bias.numpy()
+
+
+@torch.no_grad()
+def fit_taps(net: BuiltinNet, pictures: torch.Tensor, targets: Mapping[str, torch.Tensor], batch: int = 32) -> None:
+    """Sets the taps to the least-squares fit of the targets by what the net has.
+
+    pictures: float32 (n, 3, h, w), normalised. targets: float32 maps of each tap for them; one of fewer rows and
+    columns holds every second, third, ... of them.
+    """
+    for tap in net.spec.taps:
+        conv, wanted = net.convs[tap.name], targets[tap.name]
+        step = -(-pictures.shape[-1] // (int(tap.name.removeprefix("stride")) * wanted.shape[-1]))
+        read = torch.cat([_read_by(conv, net, part)[:, :, ::step, ::step] for part in torch.split(pictures, batch)])
+        fit_pointwise(conv, read, wanted)  # type: ignore[arg-type]
+
+
+def _read_by(conv: nn.Module, net: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
+    """What a convolution within a net gets for pictures."""
+    seen: list[torch.Tensor] = []
+    hook = conv.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    net(pictures)
+    hook.remove()
+    return seen[0]
 
 
 @torch.no_grad()
 def fit_pointwise(conv: nn.Conv2d, maps: torch.Tensor, targets: torch.Tensor) -> None:
     """Sets a 1x1 convolution to the least-squares fit, slightly ridged, of the targets by the maps.
 
-    maps: float32 (n, in, h, w). targets: float32 (n, out, h / k, w / k), of every k-th row and column.
+    maps: float32 (n, in, h, w). targets: float32 (n, out, h, w).
     """
-    step = maps.shape[-1] // targets.shape[-1]
-    known = _vectors(maps[:, :, ::step, ::step])
+    known = _vectors(maps)
     known = torch.cat([known, torch.ones_like(known[:, :1])], dim=1)
     square = known.T @ known
-    square += RIDGE * torch.diag(torch.diag(square))
+    strengths = torch.diag(square)
+    square += torch.diag(RIDGE * strengths + DEAD * strengths.mean())
     solved = torch.linalg.solve(square, known.T @ _vectors(targets)).float()
     conv.weight.copy_(solved[:-1].T[:, :, None, None])
     if conv.bias is not None:
@@ -156,29 +156,7 @@ def _vectors(maps: torch.Tensor) -> torch.Tensor:
     return maps.permute(0, 2, 3, 1).flatten(0, 2).double()
 
 
-def _array(tensor: torch.Tensor) -> Float32Array:
-    array: Float32Array = tensor.detach().float().cpu().numpy().astype(np.float32)
-    return array
-
-
-def plain_spec(
-    stem: int = 32,
-    widths: tuple[int, int, int] = (48, 96, 160),
-    depths: tuple[int, int, int] = (1, 3, 3),
-    components: tuple[int, int, int] = (64, 128, 128),
-) -> NetSpec:
-    """A net with a stem at stride 2 and stages at strides 4, 8 and 16, each ending in a tap.
-
-    widths, depths, components: channels, convolutions and tap channels of the three stages.
-    """
-    stages = [Stage((Conv("stem_0", stem, 2),))]
-    for stride, width, depth, count in zip((4, 8, 16), widths, depths, components, strict=True):
-        convs = tuple(Conv(f"stage{stride}_{i}", width, 2 if i == 0 else 1) for i in range(depth))
-        stages.append(Stage(convs, f"stride{stride}", count))
-    return NetSpec(tuple(stages))
-
-
 def random_weights(spec: NetSpec, seed: int) -> BuiltinWeights:
     """The architecture at its initialisation: what training has to beat."""
     torch.manual_seed(seed)
-    return BuiltinWeights(spec, Student(spec).folded(), f"random-{seed}")
+    return BuiltinWeights(spec, BuiltinNet(spec, LAYERS).arrays(), f"random-{seed}")

@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from calibration.builtin import BuiltinWeights, NetSpec
+from calibration.builtin import LAYERS, BuiltinWeights
+from calibration.builtin_torch import BuiltinNet
 from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.pictures import PictureFolder
-from calibration.distill.student import Student
+from calibration.distill.student import fit_taps, with_taps
 from calibration.distill.targets import Projection, TargetFit, stack
 from calibration.distill.teachers import STRIDES, Teachers, normalise
 from inspector.types import Float32Array, UInt8Image
@@ -31,7 +32,7 @@ FIT_ROUND = 2**31
 """The number of the imaginary round whose crops the projections are fitted on."""
 
 START_CROPS = 192
-"""Crops that normalisation and taps are set by where a run begins with a finished net."""
+"""Crops that the taps are set by at the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class TrainingPlan:
     passes: how often the student sees each. fit_crops: crops that the projections are fitted on. whitening: [0, 1].
     teacher_shares: of the target's variance, adding up to 1. layer_shares: weights of the loss at strides 4, 8, 16.
     noise_share: the share of the crops that the student sees with noise and the teachers without, [0, 1].
+    trained_share: how much of what training made goes into each exported weight, [0, 1]; the rest is what it began with
+    (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
     """
 
     seed: int
@@ -58,6 +61,7 @@ class TrainingPlan:
     layer_shares: tuple[float, float, float]
     mix: CropMix
     noise_share: float = 0.3
+    trained_share: float = 1.0
     ema: float = 0.998
     warmup_steps: int = 200
 
@@ -97,19 +101,25 @@ class Run:
     def __init__(
         self,
         plan: TrainingPlan,
-        spec: NetSpec,
+        start: BuiltinWeights,
+        components: Sequence[int],
         teachers: Teachers,
         folders: Sequence[tuple[PictureFolder, float]],
         device: str,
         workers: int = 1,
     ) -> None:
-        """folders: each with how often it is drawn from; the weights add up to 1. workers: threads that draw crops."""
+        """start: the net that the run begins with, but for its taps. components: of those, at strides 4, 8 and 16.
+        folders: each with how often it is drawn from; the weights add up to 1. workers: threads that draw crops.
+        """
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.device = device
         # Channels last: a step in bfloat16 on a CPU takes 3.5 ms a crop, against 9.5 with channels first.
-        self.student = Student(spec).to(device).to(memory_format=torch.channels_last)
+        self.student = BuiltinNet(with_taps(start.spec, components), LAYERS)
+        self.student.take(start.arrays, taps=False)
+        self.student = self.student.to(device).to(memory_format=torch.channels_last)
         self.average = deepcopy(self.student).requires_grad_(False)
+        self.begun: dict[str, Float32Array] = {}
         self.projections: dict[int, Projection] = {}
         self.finished_rounds = 0
         parameters = list(self.student.parameters())
@@ -123,23 +133,20 @@ class Run:
         self._folders = [folder for folder, _ in folders]
         self._weights = [weight for _, weight in folders]
 
-    def start_from(self, weights: BuiltinWeights) -> None:
-        """Begins with the convolutions of a finished net instead of chance."""
-        self.fit_targets()
-        crops = self._draw(FIT_ROUND, START_CROPS)
-        targets = {f"stride{s}": torch.from_numpy(t).float() for s, t in self.targets(crops).items()}
-        self.student.cpu().start_from(weights, torch.from_numpy(normalise(crops)), targets)
-        self.student.to(self.device)
-        self.average.load_state_dict(self.student.state_dict())
-
     def fit_targets(self) -> None:
-        """Fits the projections on crops of their own."""
+        """Fits the projections on crops of their own, and the taps to them."""
         fit = TargetFit()
         crops = self._draw(FIT_ROUND, self.plan.fit_crops)
         for start in range(0, len(crops), 16):
             fit.add(self._teachers.features(crops[start : start + 16]))
-        components = [self.student.taps[f"stride{stride}"].out_channels for stride in STRIDES]
-        self.projections = fit.projections(components, self.plan.teacher_shares, self.plan.whitening)  # type: ignore[arg-type]
+        components = self.student.spec.channels(LAYERS)
+        self.projections = fit.projections(components, self.plan.teacher_shares, self.plan.whitening)
+        crops = crops[:START_CROPS]
+        targets = {f"stride{s}": torch.from_numpy(t).float() for s, t in self.targets(crops).items()}
+        fit_taps(self.student.cpu(), torch.from_numpy(normalise(crops)), targets)
+        self.student.to(self.device)
+        self.average.load_state_dict(self.student.state_dict())
+        self.begun = self.student.arrays()
 
     def train(self, report: Callable[[RoundReport], None], until: int | None = None) -> None:
         """Goes on to the last round of the plan, or to round `until`, and reports after each.
@@ -185,7 +192,6 @@ class Run:
 
     def _round(self, pool: Pool) -> dict[int, float]:
         plan = self.plan
-        self.student.train()
         step = self.finished_rounds * plan.steps_per_round()
         lost = dict.fromkeys(STRIDES, 0.0)
         order = np.random.default_rng([plan.seed, self.finished_rounds])
@@ -214,9 +220,9 @@ class Run:
         with torch.autocast(torch.device(self.device).type, torch.bfloat16):
             maps = self.student(batch)
         losses = {}
-        for stride in STRIDES:
+        for stride, mapped in zip(STRIDES, maps, strict=True):
             target = torch.from_numpy(targets[stride][rows]).to(self.device).float()
-            predicted = _thinned(maps[f"stride{stride}"], stride).float()
+            predicted = _thinned(mapped, stride).float()
             losses[stride] = (predicted - target).square().mean()
         return losses
 
@@ -228,8 +234,11 @@ class Run:
             average.lerp_(current, 1 - keep)
 
     def arrays(self) -> dict[str, Float32Array]:
-        """The averaged student, folded."""
-        return self.average.folded()
+        """The averaged student's, mixed with those that it began with, by the names of `NetSpec.shapes`."""
+        trained = np.float32(self.plan.trained_share)
+        return {
+            name: trained * array + (1 - trained) * self.begun[name] for name, array in self.average.arrays().items()
+        }
 
 
 def _tensors(net: nn.Module) -> list[torch.Tensor]:

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from calibration import head as heads
 from calibration import planting
-from calibration.builtin import Conv, NetSpec, Stage
+from calibration.builtin import Block, NetSpec, Tap
 from calibration.calibrate import Options, calibrate
 from calibration.grow import grow
 from calibration.reader import Newcomer
@@ -98,12 +98,14 @@ def test_a_folder_of_other_pictures_is_refused(bank: Path, tmp_path: Path) -> No
 def test_a_bank_keeps_its_own_net(bank: Path, good: Path, tmp_path: Path) -> None:
     """As one that was made with an earlier built-in net, of other depths."""
     earlier = copy_of(bank, tmp_path)
-    spec = NetSpec(
-        (
-            Stage((Conv("a", 8, 2), Conv("b", 12, 2), Conv("c", 16, 2)), "stride8", 10),
-            Stage((Conv("d", 24, 2),), "stride16", 14),
-        )
+    blocks = (
+        Block("a", 8, 12, 2),
+        Block("b", 24, 16, 2),
+        Block("c", 32, 16, 1),
+        Block("d", 24, 20, 2),
+        Block("e", 40, 0, 2),
     )
+    spec = NetSpec(8, blocks, (Tap("stride8", "d", 10), Tap("stride16", "e", 14)))
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(0, 0.2, shape).astype(np.float32) for name, shape in spec.shapes().items()}
     save_file(arrays, earlier / "backbone.safetensors", metadata={"spec": spec.to_json()})

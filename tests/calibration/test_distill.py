@@ -8,11 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import timm
 import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
-from calibration.builtin import LAYERS, BuiltinWeights, default_weights_path, load_weights, torch_features
+from calibration.builtin import LAYERS, Block, NetSpec, Tap, default_weights_path, load_weights, torch_features
 from calibration.distill.__main__ import main
 from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
@@ -21,15 +22,28 @@ from calibration.distill.defects import add_defect
 from calibration.distill.export import export_weights, scaled_taps, shortened_taps
 from calibration.distill.pictures import PictureFolder, read_folder
 from calibration.distill.selection import separation
-from calibration.distill.student import Student, fit_pointwise, plain_spec, random_weights
+from calibration.distill.student import (
+    fit_pointwise,
+    from_mobilenet,
+    load_start,
+    mobilenet_spec,
+    random_weights,
+    with_taps,
+)
 from calibration.distill.targets import Moments
 from calibration.distill.teachers import STRIDES, Teachers, TeacherSource, build_teacher, normalise
 from calibration.distill.textures import FIELDS, draw_texture
-from calibration.distill.training import RoundReport, Run, TrainingPlan
+from calibration.distill.training import FIT_ROUND, RoundReport, Run, TrainingPlan
 from inspector.errors import BackboneError, SamplesError, UsageError
 
 TEACHER = "mobilenetv3_small_050"
-SPEC = plain_spec(stem=8, widths=(8, 16, 16), depths=(1, 1, 1), components=(4, 8, 8))
+COMPONENTS = (4, 8, 8)
+SPEC = NetSpec(
+    8,
+    (Block("a", 8, 8, 2), Block("b", 16, 8, 1), Block("c", 16, 16, 2), Block("d", 32, 16, 2), Block("e", 32, 0, 2)),
+    (Tap("stride4", "b", 4), Tap("stride8", "d", 8), Tap("stride16", "e", 8)),
+)
+START = random_weights(SPEC, 7)
 PLAN = TrainingPlan(
     seed=1,
     rounds=3,
@@ -71,7 +85,7 @@ def folder() -> PictureFolder:
 
 
 def new_run(teachers: Teachers, pool: int = 32) -> Run:
-    return Run(replace(PLAN, pool=pool), SPEC, teachers, [], "cpu", workers=2)
+    return Run(replace(PLAN, pool=pool), START, COMPONENTS, teachers, [], "cpu", workers=2)
 
 
 def test_the_loss_falls_and_the_file_loads(teachers: Teachers, tmp_path: Path) -> None:
@@ -87,34 +101,85 @@ def test_the_loss_falls_and_the_file_loads(teachers: Teachers, tmp_path: Path) -
     assert json.loads(file.with_suffix(".json").read_text())["rounds"] == 3
     image = torch.from_numpy(normalise(np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)))
     with torch.no_grad():
-        trained = run.average.eval()(image)
+        trained = run.average(image)
     layers = ("stride4", "stride8", "stride16")
-    for layer, folded in zip(layers, torch_features(weights, layers)(image), strict=True):
-        torch.testing.assert_close(folded, trained[layer], rtol=0.02, atol=0.02)
+    for halved, whole in zip(torch_features(weights, layers)(image), trained, strict=True):
+        torch.testing.assert_close(halved, whole, rtol=0.02, atol=0.02)
 
 
-def test_a_run_begins_where_a_finished_net_ended(teachers: Teachers) -> None:
-    finished = random_weights(SPEC, 7)
-    arrays = {name: 0.5 * array + 0.1 if name.endswith("bias") else array for name, array in finished.arrays.items()}
-    finished = BuiltinWeights(SPEC, arrays, "finished")
-    deeper = plain_spec(stem=8, widths=(8, 16, 16), depths=(1, 2, 1), components=(4, 8, 8))
-    run = Run(PLAN, deeper, teachers, [], "cpu")
-    run.start_from(finished)
+def test_a_run_begins_with_the_net_it_was_given_and_taps_that_fit(teachers: Teachers) -> None:
+    run = Run(replace(PLAN, fit_crops=32), START, (4, 6, 10), teachers, [], "cpu")
+    run.fit_targets()
     begun = run.arrays()
-    for name in SPEC.shapes():
-        if name.startswith(("stage", "stem")):
-            np.testing.assert_allclose(begun[name], arrays[name], atol=1e-4, err_msg=name)
-    np.testing.assert_allclose(begun["stage8_1.weight"][:, :, 1, 1], np.eye(16), atol=1e-4)
-    run.student.train()
+    for name, array in START.arrays.items():
+        if not name.startswith("stride"):
+            np.testing.assert_array_equal(begun[name], array, err_msg=name)
+    assert [begun[f"{layer}.bias"].shape for layer in LAYERS] == [(4,), (6,), (10,)]
+    crops = run._draw(FIT_ROUND, 32)
+    with torch.no_grad():
+        maps = run.student(torch.from_numpy(normalise(crops)))
+    for stride, got in zip(STRIDES, maps, strict=True):
+        wanted = torch.from_numpy(run.targets(crops)[stride]).float()
+        step = got.shape[-1] // wanted.shape[-1]
+        assert (got[:, :, ::step, ::step] - wanted).square().mean() < wanted.var((0, 2, 3)).mean()
     run.train(lambda _: None, until=1)
     assert any((run.arrays()[name] != begun[name]).any() for name in begun)
+
+
+def test_half_of_the_start_can_be_kept(teachers: Teachers) -> None:
+    whole, half = (
+        Run(replace(PLAN, trained_share=share), START, COMPONENTS, teachers, [], "cpu") for share in (1.0, 0.5)
+    )
+    for run in (whole, half):
+        run.train(lambda _: None, until=1)
+    for name, array in half.arrays().items():
+        between = (half.begun[name] + whole.arrays()[name]) / 2
+        np.testing.assert_allclose(array, between, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert any((whole.begun[name] != whole.arrays()[name]).any() for name in whole.begun)
+
+
+def test_the_net_begins_as_timms_mobilenet(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = timm.create_model("mobilenetv2_100", pretrained=False)
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)  # type: ignore[arg-type]
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
+            torch.nn.init.uniform_(module.weight, 0.5, 2)
+            torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+    theirs.eval()
+    file = tmp_path / "mobilenet.safetensors"
+    save_file(theirs.state_dict(), file)
+    start = load_start(f"mobilenetv2_100@{file}")
+    seen: dict[str, torch.Tensor] = {}
+    for name, at in (("stride4", theirs.blocks[2]), ("stride8", theirs.blocks[3]), ("stride16", theirs.blocks[5])):
+        at[0].bn1.register_forward_hook(lambda *said, name=name: seen.update({name: said[2]}))
+    image = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        theirs(image)
+    for tap in start.spec.taps:
+        widened = seen[tap.name]
+        chosen = np.eye(tap.channels, widened.shape[1], dtype=np.float32)[:, :, np.newaxis, np.newaxis]
+        read = type(start)(start.spec, {**start.arrays, f"{tap.name}.weight": chosen}, "read")
+        (got,) = torch_features(read, (tap.name,))(image)
+        torch.testing.assert_close(got, widened[:, : tap.channels], rtol=1e-2, atol=2e-3)
+
+
+def test_what_a_run_cannot_begin_with_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected mobilenetv2_100@FILE or the file of a finished net"):
+        load_start("resnet18@file")
+    with pytest.raises(BackboneError, match="No such file"):
+        from_mobilenet(tmp_path / "missing")
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(BackboneError, match="expected mobilenetv2_100 under timm's key names: '"):
+        from_mobilenet(tmp_path / "other.safetensors")
 
 
 def test_the_taps_of_a_begun_run_fit_its_targets() -> None:
     torch.manual_seed(0)
     maps, truth, tap = torch.randn(4, 6, 16, 16), torch.nn.Conv2d(6, 3, 1), torch.nn.Conv2d(6, 3, 1)
     with torch.no_grad():
-        fit_pointwise(tap, maps, truth(maps)[:, :, ::2, ::2])
+        fit_pointwise(tap, maps, truth(maps))
     torch.testing.assert_close(tap.weight, truth.weight, atol=5e-3, rtol=0)
     torch.testing.assert_close(tap.bias, truth.bias, atol=5e-3, rtol=0)
 
@@ -155,7 +220,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(teachers: Teachers, 
 def test_a_checkpoint_of_another_run_is_refused(teachers: Teachers, tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     save_checkpoint(path, new_run(teachers))
-    other = Run(PLAN, plain_spec(stem=16), teachers, [], "cpu")
+    other = Run(PLAN, START, (4, 8, 12), teachers, [], "cpu")
     with pytest.raises(BackboneError, match="the architecture differ"):
         load_checkpoint(path, other)
     path.write_bytes(b"nothing")
@@ -166,7 +231,7 @@ def test_a_checkpoint_of_another_run_is_refused(teachers: Teachers, tmp_path: Pa
 def test_a_run_may_go_further_than_planned(teachers: Teachers, tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     save_checkpoint(path, new_run(teachers))
-    longer = Run(replace(PLAN, rounds=9, passes=4), SPEC, teachers, [], "cpu")
+    longer = Run(replace(PLAN, rounds=9, passes=4), START, COMPONENTS, teachers, [], "cpu")
     load_checkpoint(path, longer)
     assert longer.finished_rounds == 0
 
@@ -200,25 +265,12 @@ def test_a_shortened_tap_keeps_its_first_channels() -> None:
     torch.testing.assert_close(same, coarse)
 
 
-def test_folding_the_branches_changes_nothing() -> None:
-    torch.manual_seed(0)
-    student = Student(SPEC).train()
-    image = torch.randn(4, 3, 48, 80)
-    for _ in range(3):
-        student(image)
-    weights = random_weights(SPEC, 0)
-    assert {name: array.shape for name, array in student.folded().items()} == SPEC.shapes()
-    plain = torch_features(type(weights)(SPEC, student.folded(), "trained"), ("stride16",))
-    with torch.no_grad():
-        torch.testing.assert_close(plain(image)[0], student.eval()(image)["stride16"], rtol=1e-4, atol=1e-4)
-
-
 def test_what_is_too_large_or_beyond_half_precision_is_not_exported(tmp_path: Path) -> None:
     arrays = random_weights(SPEC, 0).arrays
     big = {name: array * np.float32(1e9) for name, array in arrays.items()}
     with pytest.raises(BackboneError, match="half precision"):
         export_weights(tmp_path / "x.safetensors", SPEC, big, {})
-    wide = plain_spec(widths=(64, 256, 512))
+    wide = with_taps(mobilenet_spec(), (64, 64, 8192))
     with pytest.raises(BackboneError, match="expected at most 4000000"):
         export_weights(tmp_path / "x.safetensors", wide, random_weights(wide, 0).arrays, {})
     assert not list(tmp_path.iterdir())
@@ -336,11 +388,11 @@ def test_the_command_trains_goes_on_and_exports(tmp_path: Path) -> None:
         cv2.imwrite(str(pictures / f"{index}.png"), draw_texture(rng, 96))
     teacher = tmp_path / "teacher.safetensors"
     save_file(build_teacher(TeacherSource(TEACHER, None)).state_dict(), teacher)
-    output = tmp_path / "net.safetensors"
-    arguments = (
-        f"--pictures {pictures} --teacher {TEACHER}@{teacher} -o {output} --checkpoint {tmp_path}/run.safetensors"
-    )
-    small = "--pool 16 --passes 1 --batch 8 --fit-crops 16 --crop 64 --stem 8 --widths 8 8 8 --components 4 4 4"
+    start, output = tmp_path / "start.safetensors", tmp_path / "net.safetensors"
+    export_weights(start, SPEC, START.arrays, {})
+    run = tmp_path / "run.safetensors"
+    arguments = f"--pictures {pictures} --start {start} --teacher {TEACHER}@{teacher} -o {output} --checkpoint {run}"
+    small = "--pool 16 --passes 1 --batch 8 --fit-crops 16 --crop 64 --components 4 4 4"
     for rounds, said in ((1, "round 1/1"), (2, "continues after round 1 of 2")):
         result = CliRunner().invoke(main, f"{arguments} {small} --rounds {rounds} --decay-rounds 1".split())
         assert result.exit_code == 0, result.output

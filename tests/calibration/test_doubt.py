@@ -59,7 +59,7 @@ def test_a_defect_that_many_samples_have_is_doubtful_though_they_vouch_for_one_a
     by_support = image_auroc(prepared.worst[:COUNT], prepared.worst[COUNT:])
     assert by_doubt is not None
     assert by_support is not None
-    assert by_doubt > 0.9 > by_support
+    assert by_doubt > 0.85 > by_support
     patches = join(list(prepared.folds))
     left = patches.take(undoubted(patches, doubts))
     assert 1 - len(left.vectors) / len(patches.vectors) < DOUBTFUL / 2
