@@ -88,6 +88,8 @@ class NetSpec:
             stem = int(document["stem"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"architecture: {error}") from error
+        if unknown := {tap.block for tap in taps} - {block.name for block in blocks}:
+            raise ValueError(f"architecture: a tap on {min(unknown)!r}, which is no block of it")
         return cls(stem, blocks, taps)
 
     def to_json(self) -> str:
@@ -102,8 +104,9 @@ class NetSpec:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every array, in the order in which the net runs."""
         kernels: dict[str, tuple[int, int, int, int]] = {"stem": (self.stem, 3, 3, 3)}
+        inputs = self.inputs()
         for block in self.blocks:
-            channels = self.inputs()[block.name]
+            channels = inputs[block.name]
             if block.widened != channels:
                 kernels[f"{block.name}.widen"] = (block.widened, channels, 1, 1)
             if block.whole:

@@ -148,6 +148,12 @@ def test_the_architecture_survives_the_text(weights: BuiltinWeights) -> None:
     assert NetSpec.from_json(weights.spec.to_json()) == weights.spec
 
 
+def test_an_architecture_with_a_tap_on_nothing_is_refused(weights: BuiltinWeights) -> None:
+    astray = NetSpec(8, weights.spec.blocks, (Tap("stride4", "nowhere", 4),))
+    with pytest.raises(ValueError, match="a tap on 'nowhere', which is no block of it"):
+        NetSpec.from_json(astray.to_json())
+
+
 def test_nothing_of_torch_is_imported_to_build_the_graph() -> None:
     code = (
         "import sys, numpy as np; from openvino import opset13 as ops; from calibration import builtin; "
