@@ -51,6 +51,14 @@ class Block:
         """Whether there is more of it than the widened map."""
         return self.channels > 0
 
+    def widens(self, given: int) -> bool:
+        """Whether it has a convolution that widens a map of so many channels."""
+        return self.widened != given
+
+    def adds(self, given: int) -> bool:
+        """Whether a map of so many channels is added to what it gives."""
+        return self.stride == 1 and self.channels == given
+
 
 @dataclass(frozen=True, slots=True)
 class Tap:
@@ -106,9 +114,9 @@ class NetSpec:
         kernels: dict[str, tuple[int, int, int, int]] = {"stem": (self.stem, 3, 3, 3)}
         inputs = self.inputs()
         for block in self.blocks:
-            channels = inputs[block.name]
-            if block.widened != channels:
-                kernels[f"{block.name}.widen"] = (block.widened, channels, 1, 1)
+            given = inputs[block.name]
+            if block.widens(given):
+                kernels[f"{block.name}.widen"] = (block.widened, given, 1, 1)
             if block.whole:
                 kernels[f"{block.name}.filter"] = (block.widened, 1, 3, 3)
                 kernels[f"{block.name}.narrow"] = (block.channels, block.widened, 1, 1)
@@ -134,6 +142,11 @@ class NetSpec:
         taps = tuple(tap for tap in self.taps if tap.name in layers)
         last = max(i for i, block in enumerate(self.blocks) if block.name in [tap.block for tap in taps])
         return NetSpec(self.stem, (*self.blocks[:last], replace(self.blocks[last], channels=0)), taps)
+
+    def with_taps(self, channels: Sequence[int]) -> "NetSpec":
+        """The same net with so many channels in its taps, in their order."""
+        taps = zip(self.taps, channels, strict=True)
+        return replace(self, taps=tuple(replace(tap, channels=count) for tap, count in taps))
 
     def channels(self, layers: Sequence[str]) -> tuple[int, ...]:
         """The channels of each layer's map."""
@@ -260,13 +273,13 @@ def openvino_features(image: "ov.Node", weights: BuiltinWeights, layers: Sequenc
     node: Any = clipped(convolve(image, "stem", 2))
     taps: dict[str, Any] = {}
     for block in spec.blocks:
-        wide = node if block.widened == inputs[block.name] else clipped(convolve(node, f"{block.name}.widen"))
+        given = inputs[block.name]
+        wide = clipped(convolve(node, f"{block.name}.widen")) if block.widens(given) else node
         taps |= {tap.name: convolve(wide, tap.name).output(0) for tap in spec.taps if tap.block == block.name}
         if block.whole:
             filtered = clipped(convolve(wide, f"{block.name}.filter", block.stride))
             narrow = convolve(filtered, f"{block.name}.narrow")
-            same = block.stride == 1 and block.channels == inputs[block.name]
-            node = ops.add(node, narrow) if same else narrow
+            node = ops.add(node, narrow) if block.adds(given) else narrow
     return [taps[layer] for layer in layers]
 
 

@@ -35,13 +35,13 @@ class BuiltinNet(nn.Module):
         maps: dict[str, torch.Tensor] = {}
         for block in self.spec.blocks:
             given = self._inputs[block.name]
-            wide = x if block.widened == given else _clipped(self._convolve(f"{block.name}.widen", x))
+            wide = _clipped(self._convolve(f"{block.name}.widen", x)) if block.widens(given) else x
             for tap in self.spec.taps:
                 if tap.block == block.name:
                     maps[tap.name] = self._convolve(tap.name, wide)
             if block.whole:
                 narrow = self._convolve(f"{block.name}.narrow", _clipped(self._convolve(f"{block.name}.filter", wide)))
-                x = x + narrow if block.stride == 1 and block.channels == given else narrow
+                x = x + narrow if block.adds(given) else narrow
         return [maps[layer] for layer in self.layers]
 
     @torch.no_grad()

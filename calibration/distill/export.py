@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +56,5 @@ def shortened_taps(
 
     kept: channels by tap; a tap that is not named, or has no more, keeps all.
     """
-    taps = tuple(replace(tap, channels=min(tap.channels, kept.get(tap.name, tap.channels))) for tap in spec.taps)
-    shorter = replace(spec, taps=taps)
+    shorter = spec.with_taps([min(tap.channels, kept.get(tap.name, tap.channels)) for tap in spec.taps])
     return shorter, {name: arrays[name][: shape[0]] for name, shape in shorter.shapes().items()}

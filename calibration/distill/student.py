@@ -5,8 +5,7 @@ two nets of the same speed the one that begins so is far ahead on parts that non
 (`calibration/weights/MODEL_CARD.md`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -52,13 +51,6 @@ def mobilenet_spec(components: Sequence[int] = (64, 64, 64)) -> NetSpec:
     return NetSpec(stem, tuple(blocks), tuple(map(Tap, LAYERS, readers, components)))
 
 
-def with_taps(spec: NetSpec, components: Sequence[int]) -> NetSpec:
-    """The same net with as many channels in its taps, in the order of `LAYERS`."""
-    return replace(
-        spec, taps=tuple(replace(tap, channels=count) for tap, count in zip(spec.taps, components, strict=True))
-    )
-
-
 def load_start(text: str) -> BuiltinWeights:
     """What training begins with: the file of a finished built-in net, or `mobilenetv2_100@FILE` in timm's key names.
 
@@ -94,10 +86,11 @@ def from_mobilenet(file: Path) -> BuiltinWeights:
 def _mobilenet_names(spec: NetSpec) -> dict[str, tuple[str, str]]:
     """Our name of each convolution to timm's of it and of the normalisation after it."""
     names = {"stem": ("conv_stem", "bn1")}
+    inputs = spec.inputs()
     for block in spec.blocks:
         at = "blocks." + block.name.removeprefix("stage").replace("_", ".")
         parts = [("widen", "conv_pw"), ("filter", "conv_dw"), ("narrow", "conv_pwl")]
-        if block.widened == spec.inputs()[block.name]:
+        if not block.widens(inputs[block.name]):
             parts = [("filter", "conv_dw"), ("narrow", "conv_pw")]
         for number, (ours, theirs) in enumerate(parts if block.whole else parts[:1], 1):
             names[f"{block.name}.{ours}"] = (f"{at}.{theirs}", f"{at}.bn{number}")
@@ -118,20 +111,22 @@ def fit_taps(net: BuiltinNet, pictures: torch.Tensor, targets: Mapping[str, torc
     pictures: float32 (n, 3, h, w), normalised. targets: float32 maps of each tap for them; one of fewer rows and
     columns holds every second, third, ... of them.
     """
-    for tap in net.spec.taps:
-        conv, wanted = net.convs[tap.name], targets[tap.name]
-        step = -(-pictures.shape[-1] // (int(tap.name.removeprefix("stride")) * wanted.shape[-1]))
-        read = torch.cat([_read_by(conv, net, part)[:, :, ::step, ::step] for part in torch.split(pictures, batch)])
-        fit_pointwise(conv, read, wanted)  # type: ignore[arg-type]
+    steps = {
+        name: -(-pictures.shape[-1] // (int(name.removeprefix("stride")) * wanted.shape[-1]))
+        for name, wanted in targets.items()
+    }
+    read: dict[str, list[torch.Tensor]] = {name: [] for name in targets}
 
+    def reading(name: str) -> Callable[[nn.Module, tuple[torch.Tensor]], None]:
+        return lambda _, given: read[name].append(given[0][:, :, :: steps[name], :: steps[name]])
 
-def _read_by(conv: nn.Module, net: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
-    """What a convolution within a net gets for pictures."""
-    seen: list[torch.Tensor] = []
-    hook = conv.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    net(pictures)
-    hook.remove()
-    return seen[0]
+    hooks = [net.convs[name].register_forward_pre_hook(reading(name)) for name in targets]
+    for part in torch.split(pictures, batch):
+        net(part)
+    for hook in hooks:
+        hook.remove()
+    for name, wanted in targets.items():
+        fit_pointwise(net.convs[name], torch.cat(read[name]), wanted)  # type: ignore[arg-type]
 
 
 @torch.no_grad()
