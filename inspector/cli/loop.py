@@ -88,7 +88,9 @@ def _station(station: str | None, known: list[str]) -> str:
     if station is None and len(known) == 1:
         return known[0]
     if station is None or (known and station not in known):
-        raise UsageError(f"--station: got {station}, expected one of {', '.join(known) or 'those that were recorded'}")
+        raise UsageError(
+            f"--station: got {station or 'nothing'}, expected one of {', '.join(known) or 'those that were recorded'}"
+        )
     return station
 
 

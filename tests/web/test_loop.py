@@ -158,4 +158,4 @@ def test_the_command_line(site: ReviewSite, tmp_path: Path) -> None:
         check=False,
     )
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "--station: got None, expected one of" in refused.stderr
+    assert "--station: got nothing, expected one of" in refused.stderr
