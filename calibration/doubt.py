@@ -23,7 +23,7 @@ from inspector.types import Float32Array
 DOUBTFUL: Final = 0.5
 """Share of the samples whose most doubtful patch lies beyond the bound; all patches beyond it are left out.
 
-Chosen on good samples of four parts, a tenth of them with drawn pits, lines or cracks: docs/accuracy.md.
+Chosen on good samples of four parts, a tenth of them with drawn pits, lines or cracks: docs/studies.md.
 """
 
 LEAST_SPREAD: Final = 0.02
