@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inspector.errors import BankError
+from inspector.problem import explain
 from inspector.recipe import Recipe
 from inspector.types import Thresholds
 
@@ -146,9 +147,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise BankError(f"bank {path}: manifest.json, {key}: {first['msg']}; got {first['input']!r}") from error
+        raise BankError(f"bank {path}: manifest.json, {explain(error.errors()[0], Manifest)}") from error
     try:
         _ = manifest.thresholds
     except ValueError as error:

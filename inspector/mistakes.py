@@ -1,10 +1,7 @@
 """Says what is wrong in a configuration, in one line each: place, key, what was got, what was expected."""
 
-import difflib
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel
@@ -12,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from inspector.errors import SettingsError
 from inspector.overrides import Override
+from inspector.problem import explain, place
 
 
 def refuse_repeated_keys(path: Path, root: yaml.Node) -> None:
@@ -41,22 +39,15 @@ def _refuse_repeated(path: Path, node: yaml.MappingNode) -> None:
         seen.add(key.value)
 
 
-def place(problem: ErrorDetails) -> tuple[str | int, ...]:
-    """Keys and places in lists, from the top, without pydantic's names of functions."""
-    return tuple(part for part in problem["loc"] if not str(part).startswith("function-"))
-
-
-def explain(
+def locate(
     path: Path, root: yaml.Node, problem: ErrorDetails, overrides: Sequence[Override], model: type[BaseModel]
 ) -> str:
-    """The line for one problem.
+    """The line for one problem, with where it is: a line of the file, or the variable that brought it in.
 
     root: the file as nodes, which know their lines. overrides: what variables said. model: of the whole file.
     """
     loc = place(problem)
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
-    text = _problem(problem["type"], problem["msg"], problem.get("input"), loc, model)
-    said = f"{key}: {text}" if key else text
+    said = explain(problem, model)
     variable = _variable(root, loc, overrides)
     return f"environment: {variable}: {said}" if variable else f"{path}:{_line(root, loc)}: {said}"
 
@@ -85,33 +76,6 @@ def _depth(node: yaml.Node, loc: Sequence[str | int]) -> int:
         else:
             return depth
     return len(loc)
-
-
-def _problem(kind: str, message: str, got: object, loc: Sequence[str | int], model: type[BaseModel]) -> str:
-    if kind == "extra_forbidden":
-        known = _known_keys(loc[:-1], model)
-        near = difflib.get_close_matches(str(loc[-1]), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
-        return f"unknown key, {hint}"
-    if kind == "missing":
-        return "missing, expected a value"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    expected = re.sub(r"^(Input|String|List|Tuple|Value) should (be|have|match) ?", "", message)
-    return f"got {got!r}, expected {expected[:1].lower()}{expected[1:]}"
-
-
-def _known_keys(loc: Sequence[str | int], model: type[BaseModel]) -> list[str]:
-    for part in loc:
-        if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation) or model
-    return sorted(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
 def _line(node: yaml.Node, loc: Sequence[str | int]) -> int:

@@ -1,6 +1,5 @@
 """A recipe: how a frame becomes a picture for the backbone, and how patches are compared."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -10,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from inspector import roi as regions_of_interest
 from inspector.errors import RecipeError
 from inspector.planes import MOST_VECTORS
-from inspector.roi import Area, Roi
+from inspector.problem import explain
+from inspector.roi import Roi
 
 LARGEST: Final = 4096
 """The longest side of a picture, pixels."""
@@ -116,29 +116,11 @@ def load(path: Path) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(data, dict):
-        raise RecipeError(f"recipe {path}: got {type(data).__name__}, expected keys such as 'size_wh: [256, 256]'")
+        got = "nothing" if data is None else type(data).__name__
+        raise RecipeError(f"recipe {path}: got {got}, expected keys such as 'size_wh: [256, 256]'")
     if isinstance(data.get("roi"), dict):
         data["roi"] = regions_of_interest.read_files(data["roi"], path.parent)
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        raise RecipeError(f"recipe {path}: {explain(error)}") from error
-
-
-def explain(error: ValidationError) -> str:
-    """One line of what pydantic found: each key, what it got, what was expected."""
-    parts = []
-    for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "recipe"
-        if item["type"] == "extra_forbidden":
-            known = ", ".join(_keys_beside(item["loc"]))
-            parts.append(f"{key}: no such key; known keys: {known}")
-        else:
-            parts.append(f"{key}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r})")
-    return "; ".join(parts)
-
-
-def _keys_beside(place: tuple[int | str, ...]) -> Iterable[str]:
-    """The keys that are allowed where an unknown one was found."""
-    models: dict[str | int, type[BaseModel]] = {"crop": Crop, "roi": Roi if len(place) == 2 else Area}
-    return (models.get(place[0], Recipe) if len(place) > 1 else Recipe).model_fields
+        raise RecipeError(f"recipe {path}: {'; '.join(explain(one, Recipe) for one in error.errors())}") from error

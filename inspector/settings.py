@@ -38,6 +38,7 @@ from inspector.fields import (
     TimeOfDay,
 )
 from inspector.overrides import Override, apply, collect
+from inspector.problem import place
 from inspector.types import StationId
 
 _INSTANCE = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -340,7 +341,8 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(root, yaml.MappingNode):
-        raise SettingsError(f"{path}: got {type(content).__name__}, expected keys and values")
+        got = "nothing" if content is None else type(content).__name__
+        raise SettingsError(f"{path}: got {got}, expected keys and values")
     mistakes.refuse_repeated_keys(path, root)
     return root, content
 
@@ -362,9 +364,9 @@ def _validated(
         return Settings.model_validate(apply(content, overrides), context={"base": path.absolute().parent})
     except ValidationError as error:
         problems = _without_consequences(error.errors(include_url=False))
-        texts = {mistakes.place(problem) for problem in problems if problem["type"] == "string_type"}
+        texts = {place(problem) for problem in problems if problem["type"] == "string_type"}
         if again and any(one.loc in texts for one in overrides):
             literal = [one.as_text() if one.loc in texts else one for one in overrides]
             return _validated(path, root, content, literal, again=False)
-        told = tuple(mistakes.explain(path, root, problem, overrides, Settings) for problem in problems)
+        told = tuple(mistakes.locate(path, root, problem, overrides, Settings) for problem in problems)
         raise SettingsMistakesError(told) from error

@@ -94,6 +94,9 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
         ),
         (SMALLEST + "broker: {port: many}\n", ":6: broker.port: got 'many', expected a valid integer"),
         (SMALLEST + "broker: {protocol: 4}\n", ":6: broker.protocol: got 4, expected 'auto', '5' or '3.1.1'"),
+        (SMALLEST + "broker: here\n", ":6: broker: got 'here', expected keys of its own: host, password_file, port"),
+        ("data_dir: ./data\nstations: [a/b/c/d]\n", ":2: stations[0]: got 'a/b/c/d', expected keys of its own: bank"),
+        ("data_dir: 7\nstations: [{id: a/b/c/d, bank: b}]\n", ":1: data_dir: got 7, expected a path"),
         (SMALLEST + "instance: a/b\n", ":6: instance: got 'a/b', expected"),
         (SMALLEST + "data_dir: ./other\n", ":6: data_dir: given twice"),
         ("data_dir: ./data\n", ":1: stations: missing"),
@@ -127,7 +130,7 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
         (f"a0: &a0 [x]\n{DOUBLED}", ":1: data_dir: missing"),
         ("data_dir: [\n", ": not valid YAML: "),
         ("just a word", ": got str, expected keys and values"),
-        ("", ": got NoneType, expected keys and values"),
+        ("", ": got nothing, expected keys and values"),
     ],
 )
 def test_every_mistake_is_one_line_with_its_key(text: str, told: str, tmp_path: Path) -> None:

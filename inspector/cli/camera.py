@@ -99,6 +99,7 @@ def _broker(
     from pydantic import ValidationError
 
     from inspector.errors import UsageError
+    from inspector.problem import explain
     from inspector.settings import BrokerSettings
 
     host, _, port = address.rpartition(":") if ":" in address else (address, "", "1883")
@@ -110,9 +111,7 @@ def _broker(
     try:
         return BrokerSettings.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        what = ".".join(map(str, first["loc"]))
-        raise UsageError(f"broker {what}: {first['msg'].removeprefix('Value error, ')} (got {address!r})") from error
+        raise UsageError(f"--broker {address}: {explain(error.errors()[0], BrokerSettings)}") from error
 
 
 def _live_line(tally: "Tally") -> None:

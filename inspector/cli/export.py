@@ -40,6 +40,7 @@ def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
 
     from inspector import settings
     from inspector.errors import UsageError
+    from inspector.problem import explain
     from inspector.review.export import annotations, bundle, table
     from inspector.review.export.coco import size_of
     from inspector.store import Archive, ReviewQueue, Tally, open_database
@@ -49,8 +50,7 @@ def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
     try:
         query = QueueQuery.model_validate({**asked, "order": "newest"})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"--{first['loc'][0]}: {first['msg']}") from error
+        raise UsageError(f"--{explain(error.errors()[0], QueueQuery)}") from error
     filters = query.filter(loaded.review)
     archive = Archive(loaded.data_dir / "frames")
     size, types = size_of(archive.path), loaded.review.defect_types

@@ -1,18 +1,21 @@
 """The application: every part wired, every error with a page of its own."""
 
 from functools import partial
+from typing import cast
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.security import HTTPBearer
+from pydantic_core import ErrorDetails
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from inspector import __version__
 from inspector.errors import InspectorError, StoreError
+from inspector.problem import explain
 from inspector.settings import Settings
 from inspector.store import (
     Accounts,
@@ -138,8 +141,7 @@ def _not_understood(request: Request, error: Exception) -> Response:
     if first["loc"] == ("body",) or first["type"] == "json_invalid":
         text = "expected a JSON object, sent as application/json"
     else:
-        place = ".".join(str(part) for part in first["loc"][1:])
-        text = f"{place}: {first['msg']}" if place else first["msg"]
+        text = explain(cast(ErrorDetails, {**first, "loc": first["loc"][1:]}))
     return _told(request, 422, "This request was not understood", text)
 
 
