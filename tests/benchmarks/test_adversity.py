@@ -10,6 +10,8 @@ from line import drawn_part
 from benchmarks import contamination, robustness
 from calibration.calibrate import Options, calibrate
 from calibration.cases import GOOD, find_cases
+from inspector import frame as decoder
+from inspector.folder import image_files
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 
@@ -39,8 +41,27 @@ def test_changes_do_what_they_say() -> None:
     assert noise.std() == pytest.approx(10, rel=0.1)
 
 
+def test_a_move_brings_in_what_lies_beside_and_no_border() -> None:
+    picture = np.full((200, 550, 3), 90, np.uint8)
+    picture[[0, -1]] = picture[:, [0, -1]] = 255
+    for name, change in robustness.CHANGES.items():
+        seen = robustness.middle(change(picture))
+        assert seen.shape == (172, 472, 3)
+        if name.startswith(("shift", "turn")):
+            assert (seen == 90).all(), name
+
+
+def test_samples_show_the_middle_in_their_order(data: Path, tmp_path: Path) -> None:
+    files = image_files(data / "train" / "good")[:3]
+    robustness.write_middles(files, tmp_path / "middles")
+    written = [decoder.decode(file.read_bytes()).pixels for file in image_files(tmp_path / "middles")]
+    for file, picture in zip(files, written, strict=True):
+        np.testing.assert_array_equal(picture, robustness.middle(decoder.decode(file.read_bytes()).pixels))
+
+
 def test_robustness_is_measured_through_the_pipeline(data: Path, tmp_path: Path) -> None:
-    calibrate(data / "train" / "good", tmp_path / "bank", Options(recipe=RECIPE, folds=2))
+    robustness.write_middles(image_files(data / "train" / "good"), tmp_path / "middles")
+    calibrate(tmp_path / "middles", tmp_path / "bank", Options(recipe=RECIPE, folds=2))
     cases = find_cases(data / "test")
     good, defective = ([case for case in cases if (case.label == GOOD) == is_good][:3] for is_good in (True, False))
     figures = robustness.measure(Pipeline.open(tmp_path / "bank"), good, defective)
