@@ -44,7 +44,7 @@ Triple = tuple[Number, Number, Number]
 @click.option("--crop", default=192, help="Side of a crop in pixels, a multiple of 16.")
 @click.option("--texture-share", default=0.2, help="Crops that begin as a drawn texture.")
 @click.option("--defect-share", default=0.3, help="Crops with a synthetic defect.")
-@click.option("--disturbed-share", default=0.5, help="Crops that only the student sees in a worse exposure.")
+@click.option("--noise-share", default=0.3, help="Crops that only the student sees with noise.")
 @click.option("--components", type=(int, int, int), default=(64, 96, 128), help="Tap channels.")
 @click.option("--keep", type=(int, int, int), default=(64, 64, 64), help="Of them, in the exported net.")
 @click.option("--seed", default=0)

@@ -19,7 +19,7 @@ from torch import nn
 
 from calibration.builtin import LAYERS, BuiltinWeights
 from calibration.builtin_torch import BuiltinNet
-from calibration.distill.augment import CropMix, disturbed, draw_crop
+from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.pictures import PictureFolder
 from calibration.distill.student import fit_taps
 from calibration.distill.targets import Projection, TargetFit, stack
@@ -42,7 +42,7 @@ class TrainingPlan:
     rounds: how many in all; decay_rounds: in how many at the end the learning rate falls. pool: crops drawn a round.
     passes: how often the student sees each. fit_crops: crops that the projections are fitted on. whitening: [0, 1].
     teacher_shares: of the target's variance, adding up to 1. layer_shares: weights of the loss at strides 4, 8, 16.
-    disturbed_share: the share of the crops that the student sees in a worse exposure than the teachers, [0, 1].
+    noise_share: the share of the crops that the student sees with noise and the teachers without, [0, 1].
     trained_share: how much of what training made goes into each exported weight, [0, 1]; the rest is what it began with
     (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
     """
@@ -60,7 +60,7 @@ class TrainingPlan:
     teacher_shares: tuple[float, ...]
     layer_shares: tuple[float, float, float]
     mix: CropMix
-    disturbed_share: float = 0.5
+    noise_share: float = 0.3
     trained_share: float = 1.0
     ema: float = 0.998
     warmup_steps: int = 200
@@ -199,7 +199,7 @@ class Run:
             rows = order.permutation(len(pool.crops))
             for start in range(0, len(rows) - plan.batch + 1, plan.batch):
                 batch = np.sort(rows[start : start + plan.batch])
-                losses = self._losses(disturbed(order, pool.crops[batch], plan.disturbed_share), pool.targets, batch)
+                losses = self._losses(noisy(order, pool.crops[batch], plan.noise_share), pool.targets, batch)
                 shares = zip(plan.layer_shares, losses.values(), strict=True)
                 self.optimizer.zero_grad(set_to_none=True)
                 torch.stack([share * loss for share, loss in shares]).sum().backward()  # type: ignore[no-untyped-call]

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from calibration.builtin import LAYERS, Block, NetSpec, Tap, default_weights_path, load_weights, torch_features
 from calibration.distill.__main__ import main
-from calibration.distill.augment import CropMix, disturbed, draw_crop
+from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
 from calibration.distill.choose import main as choose
 from calibration.distill.defects import add_defect
@@ -139,26 +139,14 @@ def test_the_built_in_net_teaches_as_well() -> None:
         torch.testing.assert_close(got, expected)
 
 
-def test_a_share_of_the_crops_is_disturbed_and_copies_alone() -> None:
+def test_noise_is_added_to_its_share_of_crops_and_to_copies_alone() -> None:
     crops = np.full((200, 8, 8, 3), 128, np.uint8)
-    seen = disturbed(np.random.default_rng(0), crops, 0.5)
+    seen = noisy(np.random.default_rng(0), crops, 0.3)
     assert (crops == 128).all()
-    levels, spread = (figure(seen.astype(float), axis=(1, 2, 3)) for figure in (np.mean, np.std))
-    assert 40 < (spread > 0).sum() < 80, "sensor noise on six tenths of a half"
+    spread = seen.astype(float).std(axis=(1, 2, 3))
+    assert 40 < (spread > 0).sum() < 80
     assert 0.5 < spread[spread > 0].min() < spread.max() < 14
-    assert 25 < (abs(levels - 128) > 4).sum() < 60, "other light on four tenths of a half"
-    assert 128 * 0.7 < levels.min() < levels.max() < 128 * 1.4
-    np.testing.assert_array_equal(disturbed(np.random.default_rng(0), crops, 0.0), crops)
-
-
-def test_a_disturbed_edge_can_be_blurred() -> None:
-    crops = np.zeros((100, 8, 8, 3), np.uint8)
-    crops[:, :, 4:] = 200
-    seen = disturbed(np.random.default_rng(1), crops, 1.0).astype(int)
-    clean_black = (seen[:, :, 0] == 0).all(axis=(1, 2))
-    greyed = seen[:, :, 3].min(axis=(1, 2)) > 5
-    assert (clean_black & greyed).any(), "blurred, without noise"
-    assert (clean_black & (seen[:, :, 3] == 0).all(axis=(1, 2))).any(), "neither"
+    np.testing.assert_array_equal(noisy(np.random.default_rng(0), crops, 0.0), crops)
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(teachers: Teachers, tmp_path: Path) -> None:
