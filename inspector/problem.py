@@ -29,7 +29,8 @@ def place(problem: ErrorDetails) -> tuple[str | int, ...]:
 def explain(problem: ErrorDetails, model: type[BaseModel] = BaseModel) -> str:
     """One line, as in `stations[0].queue.capacity: got 0, expected greater than or equal to 1`.
 
-    model: of all that was validated; it knows which keys there are. Without it an unknown key gets no hint.
+    model: of all that was validated; it knows which keys there are. Without it an unknown key gets no hint. A problem
+    without its input is said without what was got.
     """
     loc = place(problem)
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
@@ -50,14 +51,14 @@ def _text(problem: ErrorDetails, loc: Sequence[str | int], model: type[BaseModel
         return "missing, expected a value"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    value = repr(problem.get("input"))
-    got = f"got {value if len(value) <= LONGEST else value[:LONGEST] + '...'}"
+    value = repr(problem["input"]) if "input" in problem else ""
+    got = f"got {value[:LONGEST]}{'...' * (len(value) > LONGEST)}, " if value else ""
     if kind == "model_type":
-        return f"{got}, expected keys of its own: {', '.join(_known_keys(loc, model))}"
+        return f"{got}expected keys of its own: {', '.join(_known_keys(loc, model))}"
     if kind in EXPECTED:
-        return f"{got}, expected {EXPECTED[kind]}"
+        return f"{got}expected {EXPECTED[kind]}"
     should = SHOULD.match(message)
-    return f"{got}, expected {should['what']}" if should else f"{got}: {message}"
+    return f"{got}expected {should['what']}" if should else f"{got}{message}"
 
 
 def _known_keys(loc: Sequence[str | int], model: type[BaseModel]) -> list[str]:

@@ -141,7 +141,9 @@ def _not_understood(request: Request, error: Exception) -> Response:
     if first["loc"] == ("body",) or first["type"] == "json_invalid":
         text = "expected a JSON object, sent as application/json"
     else:
-        text = explain(cast(ErrorDetails, {**first, "loc": first["loc"][1:]}))
+        # Without the input: it may be a password.
+        kept = {key: first[key] for key in ("type", "msg")}
+        text = explain(cast(ErrorDetails, {**kept, "loc": first["loc"][1:]}))
     return _told(request, 422, "This request was not understood", text)
 
 

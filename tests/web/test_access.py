@@ -23,6 +23,14 @@ def test_a_stranger_is_sent_to_the_login_and_back(site: ReviewSite) -> None:
         assert stranger.get("/").status_code == 200
 
 
+def test_a_password_that_is_refused_for_its_length_is_not_shown(site: ReviewSite) -> None:
+    with site.client(None) as stranger:
+        answer = stranger.post("/login", data={"name": "olga", "password": "hush" * 300})
+    assert answer.status_code == 422
+    assert "password: expected at most 1000 characters" in answer.text
+    assert "hush" not in answer.text
+
+
 def test_what_did_not_work_leads_back_to_where_it_can_be_asked_again(site: ReviewSite) -> None:
     with site.client("emil") as emil:
         assert (
