@@ -161,7 +161,7 @@ def peer(
         for name, change in CHANGES.items():
             scores = []
             for some in (good, defective):
-                changed = [picture_of(Frame(_changed(case, change)), recipe)[0] for case in some]
+                changed = [picture_of(Frame(_changed(case.path, change)), recipe)[0] for case in some]
                 np.save(work / "changed.npy", np.stack(changed))
                 told = rival.ask("score", pictures=work / "changed.npy", out=work / "changed_maps.npy")
                 scores.append(np.array(told["scores"], np.float32))
@@ -173,8 +173,7 @@ def write_middles(files: Sequence[Path], folder: Path) -> None:
     """The middle of each picture as PNG, in the same order."""
     folder.mkdir(parents=True)
     for index, file in enumerate(files):
-        levels = cv2.cvtColor(middle(decoder.decode(file.read_bytes()).pixels), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(folder / f"{index:05d}.png"), levels)
+        (folder / f"{index:05d}.png").write_bytes(_encoded(_changed(file, CHANGES["unchanged"])))
 
 
 def middle(picture: UInt8Image) -> UInt8Image:
@@ -184,16 +183,17 @@ def middle(picture: UInt8Image) -> UInt8Image:
     return picture[top : height - top, left : width - left]
 
 
-def _changed(case: Case, change: Change) -> UInt8Image:
-    return middle(change(decoder.decode(case.path.read_bytes()).pixels))
+def _changed(file: Path, change: Change) -> UInt8Image:
+    return middle(change(decoder.decode(file.read_bytes()).pixels))
+
+
+def _encoded(picture: UInt8Image) -> bytes:
+    levels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", levels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
 def _scores(pipeline: Pipeline, cases: list[Case], change: Change) -> np.ndarray:
-    scores = []
-    for case in cases:
-        levels = cv2.cvtColor(_changed(case, change), cv2.COLOR_RGB2BGR)
-        encoded = cv2.imencode(".png", levels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
-        scores.append(pipeline.inspect(encoded.tobytes()).score)
+    scores = [pipeline.inspect(_encoded(_changed(case.path, change))).score for case in cases]
     return np.array(scores, np.float32)
 
 

@@ -114,7 +114,7 @@ class Run:
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.device = device
-        # Channels last: a step in bfloat16 on a CPU takes 3.5 ms a crop, against 9.5 with channels first.
+        # Channels last: a step on a CPU takes 40 ms a crop, against 72 with channels first; in bfloat16 it takes 32.
         self.student = BuiltinNet(start.spec.with_taps(components), LAYERS)
         self.student.take(start.arrays, taps=False)
         self.student = self.student.to(device).to(memory_format=torch.channels_last)

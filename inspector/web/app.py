@@ -142,8 +142,7 @@ def _not_understood(request: Request, error: Exception) -> Response:
         text = "expected a JSON object, sent as application/json"
     else:
         # Without the input: it may be a password.
-        kept = {key: first[key] for key in ("type", "msg")}
-        text = explain(cast(ErrorDetails, {**kept, "loc": first["loc"][1:]}))
+        text = explain(cast(ErrorDetails, {"type": first["type"], "msg": first["msg"], "loc": first["loc"][1:]}))
     return _told(request, 422, "This request was not understood", text)
 
 
