@@ -1,8 +1,8 @@
 """Which patches of the good samples are doubtful: few other samples vouch for them, and they look like a defect.
 
 Support alone overlooks what many samples have, as each vouches for the next. A head that learnt synthetic defects does
-not count how often a sight occurs. Neither is sure of itself: rare good sights have little support, and lively good
-ones alarm the head. So both are brought to the same scale and added.
+not count how often a sight occurs; what none of them resembled does not alarm it. So both are brought to the same
+scale and either is enough to doubt: added as they are, a calm head would acquit what no other sample shows.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def doubt(bench: Bench, support: Sequence[Float32Array], heads: Sequence[Head] =
     counted = bench.grid.counted
     doubts = _scaled(np.log(np.maximum(np.stack(support), 1e-6)), counted)
     if heads := heads or _trained(bench):
-        doubts += _scaled(_alarms(bench, heads), counted)
+        doubts = np.logaddexp(doubts, _scaled(_alarms(bench, heads), counted))
     doubts[:, ~counted] = doubts.min()
     return doubts
 

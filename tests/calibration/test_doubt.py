@@ -14,8 +14,10 @@ from calibration.backbone import open_backbone
 from calibration.bench import Bench
 from calibration.calibrate import Options, assign_folds, calibrate
 from calibration.doubt import DOUBTFUL, doubt, undoubted
+from calibration.finetune import fold_heads
 from calibration.fit import Prepared, prepare
 from calibration.metrics import image_auroc
+from calibration.planting import gather
 from calibration.pool import join
 from calibration.samples import read_samples
 from inspector.engines.openvino import OpenVinoEngine
@@ -66,6 +68,18 @@ def test_a_defect_that_many_samples_have_is_doubtful_though_they_vouch_for_one_a
     lost = [(patches.source == index).sum() - (left.source == index).sum() for index in range(len(bench))]
     assert np.mean(lost[COUNT:]) > 5 * np.mean(lost[:COUNT])
     assert all((one == other).all() for one, other in zip(doubts, doubt(bench, prepared.support), strict=True))
+
+
+def test_calm_heads_do_not_acquit_what_no_other_sample_shows(scratched: tuple[Bench, Prepared]) -> None:
+    bench, prepared = scratched
+    heads = fold_heads(gather(bench), bench)
+    calmest = np.unravel_index(
+        heads[bench.fold[0]].logits(bench.embed(bench.picture(0), 0)).argmin(), prepared.support[0].shape
+    )
+    support = [each.copy() for each in prepared.support]
+    support[0][calmest] = 1.5 * max(each.max() for each in support)
+    doubts = doubt(bench, support, heads)
+    assert np.unravel_index(doubts.argmax(), doubts.shape) == (0, *calmest)
 
 
 def test_where_nothing_can_be_learnt_support_alone_decides(
