@@ -8,7 +8,7 @@ import binascii
 import hashlib
 from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import cv2
 import numpy as np
@@ -102,6 +102,8 @@ class Roi(BaseModel):
     """What counts of a frame: the areas to include, or all of it where there are none, without the areas to exclude.
 
     frame_wh: width and height in pixels of the frames that it was drawn on, and that it fits alone.
+    surroundings: whether patches along the border may see what lies beside it. `covered`: nothing outside reaches them.
+    `seen`: they see it as it is, and tell more; what moves there can reach them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,6 +111,7 @@ class Roi(BaseModel):
     frame_wh: tuple[Side, Side]
     include: tuple[Area, ...] = ()
     exclude: tuple[Area, ...] = ()
+    surroundings: Literal["covered", "seen"] = "covered"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -138,10 +141,11 @@ class Roi(BaseModel):
             ) from error
 
     def __str__(self) -> str:
-        """A short description, the same for regions that leave the same pixels."""
+        """A short description, the same for regions that leave the same pixels and treat their surroundings alike."""
         inside, (width, height) = self.inside(), self.frame_wh
         digest = hashlib.sha256(np.packbits(inside).tobytes()).hexdigest()
-        return f"{inside.mean():.1%} of {width}x{height} pixels, {digest[:12]}"
+        seen = ", surroundings seen" if self.surroundings == "seen" else ""
+        return f"{inside.mean():.1%} of {width}x{height} pixels, {digest[:12]}{seen}"
 
     def inside(self) -> NDArray[np.bool_]:
         """Which pixels of the frame count: bool (height, width)."""

@@ -2,7 +2,8 @@
 
 With a region of interest, whole rows and columns of patches may be unused: the picture is cut to the rest, at the
 same scale, so that they cost nothing. Whatever else lies outside is covered, before the backbone sees it, by the mirror
-image of what lies inside: a patch sees its surroundings, and what is outside must not reach it through them.
+image of what lies inside: a patch sees its surroundings, and what is outside must not reach it through them; unless the
+region says that they may be seen.
 """
 
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class Window:
     view: what it shows of the frame. x, y: its place in the picture of the recipe's size. size_wh: its own size there.
     share: float32 (height, width), how much of each of its pixels lies inside. visible: bool (height, width), pixels to
     which nothing outside contributes. mirrored: int16 (height, width, 2), for each pixel the x and y of the visible one
-    that is shown there: itself, or its mirror image. counts: bool (height, width) of the recipe's size, True inside.
+    that is shown there: itself, or its mirror image; None where surroundings are seen. counts: bool (height, width) of
+    the recipe's size, True inside.
     """
 
     view: View
@@ -61,7 +63,7 @@ class Window:
     size_wh: tuple[int, int]
     share: Float32Array
     visible: NDArray[np.bool_]
-    mirrored: NDArray[np.int16]
+    mirrored: NDArray[np.int16] | None
     counts: NDArray[np.bool_]
 
     @property
@@ -71,7 +73,9 @@ class Window:
         return slice(self.y, self.y + height), slice(self.x, self.x + width)
 
     def cover(self, picture: UInt8Image) -> UInt8Image:
-        """A copy of the window's picture, uint8 (height, width, 3), covered where anything outside shows."""
+        """The window's picture, uint8 (height, width, 3), contiguous, covered where nothing outside may show."""
+        if self.mirrored is None:
+            return np.ascontiguousarray(picture)
         nothing = np.empty(0, np.uint16)
         return np.asarray(cv2.remap(picture, self.mirrored, nothing, cv2.INTER_NEAREST), np.uint8)
 
@@ -191,7 +195,7 @@ def _window(roi: Roi, crop: Crop | None, size_wh: tuple[int, int]) -> Window:
         size_wh=own_wh,
         share=_share(seen, own_wh),
         visible=visible,
-        mirrored=_mirrored(visible),
+        mirrored=_mirrored(visible) if roi.surroundings == "covered" else None,
         counts=_share(inside, size_wh) >= HALF,
     )
 

@@ -83,6 +83,7 @@ def test_nothing_outside_reaches_the_picture(data: st.DataObject) -> None:
     assert window is not None
     assert picture.shape == (window.size_wh[1], window.size_wh[0], 3)
     assert (view.x <= x0, view.y <= y0, view.x + view.width >= x1, view.y + view.height >= y1) == (True,) * 4
+    assert window.mirrored is not None
     assert window.visible[window.mirrored[..., 1], window.mirrored[..., 0]].all()
     assert window.counts.shape == size_wh[::-1]
 
@@ -103,6 +104,25 @@ def test_what_is_outside_is_covered_by_a_mirror() -> None:
     assert view == View(0, 0, 64, 96)
     np.testing.assert_array_equal(picture[:, :50], whole.pixels[:, :50])
     np.testing.assert_array_equal(picture[:, 50:64], whole.pixels[:, 48:34:-1])
+
+
+def test_surroundings_that_are_seen_lie_around_the_region_as_they_are() -> None:
+    whole = Frame(smooth_picture(96, 96))
+    region = box((96, 96), 20, 34, 50, 60).model_copy(update={"surroundings": "seen"})
+    recipe = Recipe(size_wh=(96, 96), roi=region)
+    picture, view = picture_of(whole, recipe)
+    assert view == View(16, 32, 48, 32)
+    np.testing.assert_array_equal(picture, whole.pixels[32:64, 16:64])
+    assert picture.flags.c_contiguous
+    without = recipe.model_copy(update={"roi": region.model_copy(update={"surroundings": "covered"})})
+    np.testing.assert_array_equal(counted(recipe), counted(without))
+
+
+def counted(recipe: Recipe) -> np.ndarray:
+    """Which pixels of the recipe's size count."""
+    window = window_of(recipe)
+    assert window is not None
+    return window.spread(np.ones(window.size_wh[::-1], np.float32))
 
 
 def test_a_patch_counts_from_half_inside() -> None:

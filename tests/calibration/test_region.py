@@ -57,6 +57,22 @@ def test_a_defect_outside_is_ignored_to_the_last_bit(left: Path) -> None:
             np.testing.assert_array_equal(spoilt.anomaly_map, plain.anomaly_map)
 
 
+def test_surroundings_that_are_seen_reach_the_border_of_the_region_alone(good: Path, tmp_path: Path) -> None:
+    """What is next to the region can change patches at its border; it is scored nowhere, and told nowhere."""
+    corners = [[0, 0], [53, 0], [53, 95], [0, 95]]
+    region = Roi.model_validate({"frame_wh": (96, 96), "include": [corners], "surroundings": "seen"})
+    calibrate(good, tmp_path / "seen", Options(recipe=RECIPE.model_copy(update={"roi": region}), folds=3))
+    pipeline = Pipeline.open(tmp_path / "seen")
+    plain, beside, defect = (pipeline.inspect(part(100, *boxes)) for boxes in ([], [(56, 0, 40, 96)], [INSIDE]))
+    assert beside.score > plain.score
+    assert not beside.anomaly_map[:, 36:].any()
+    assert beside.regions
+    assert all(one.x + one.width <= 54 for one in beside.regions)
+    assert plain.decision is Decision.OK
+    assert defect.decision is Decision.NG
+    assert "surroundings seen" in str(pipeline.bank.recipe.roi)
+
+
 def test_a_defect_inside_is_found_with_the_same_score_whatever_is_outside(left: Path) -> None:
     pipeline = Pipeline.open(left)
     for seed in range(100, 104):
