@@ -120,7 +120,7 @@ class Roi(BaseModel):
             raise ValueError(f"frame_wh: got {width}x{height}, expected at most {decoder.MAX_PIXELS / 1e6:.0f} MP")
         for kind, areas in (("include", self.include), ("exclude", self.exclude)):
             for number, area in enumerate(areas):
-                _check_fits(f"{kind}.{number}", area, self.frame_wh)
+                _check_fits(f"{kind}[{number}]", area, self.frame_wh)
         if not self.inside().any():
             raise ValueError("nothing is left to look at; expected areas that include more than they exclude")
         return self

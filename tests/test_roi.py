@@ -98,8 +98,8 @@ def bow() -> list[list[int]]:
     [
         ({"include": [SQUARE]}, "roi.frame_wh: missing, expected a value"),
         ({"frame_wh": FRAME, "include": [[[10, 10], [101, 10], [40, 40]]]},
-         "include.0: corner (101, 10) lies outside the frame; expected x from 0 to 100 and y from 0 to 60"),
-        ({"frame_wh": FRAME, "exclude": [[[10, -1], [40, 10], [40, 40]]]}, "exclude.0: corner (10, -1) lies outside"),
+         "include[0]: corner (101, 10) lies outside the frame; expected x from 0 to 100 and y from 0 to 60"),
+        ({"frame_wh": FRAME, "exclude": [[[10, -1], [40, 10], [40, 40]]]}, "exclude[0]: corner (10, -1) lies outside"),
         ({"frame_wh": FRAME, "include": [SQUARE, bow()]},
          "roi.include[1]: the edges that begin at (10, 10) and at (40, 10) cross"),
         ({"frame_wh": FRAME, "include": [[[0, 0], [40, 0], [40, 40], [20, 0], [0, 40]]]}, "cross; expected a polygon"),
@@ -130,7 +130,7 @@ def test_one_line_says_what_cannot_be(tmp_path: Path, roi: object, said: str) ->
 def test_masks_of_two_sizes(tmp_path: Path) -> None:
     white(tmp_path, "a.png", (0, 0, 50, 50))
     white(tmp_path, "b.png", (0, 0, 50, 50), (50, 60))
-    with pytest.raises(RecipeError, match=r"include\.1: the mask is 50x60 pixels, the frames are 100x60"):
+    with pytest.raises(RecipeError, match=r"include\[1\]: the mask is 50x60 pixels, the frames are 100x60"):
         load(written(tmp_path, {"include": ["a.png", "b.png"]}))
 
 
