@@ -8,6 +8,7 @@ cross-fitted scores set the thresholds. The bank that is kept is selected from a
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,23 @@ from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import SamplesError
 from inspector.manifest import Promise
 from inspector.progress import Track, silent
-from inspector.types import Thresholds
+from inspector.types import Float32Array, Thresholds
 from inspector.window import Extent, extent_of
+
+HIGHEST: Final = 8
+"""How many of the samples that score highest are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Highest:
+    """A sample of the bank on which the thresholds rest, as few score as high: its path below the samples folder.
+
+    score: its image score against a bank of others. heat: the scores of its patches, float32 (rows, columns).
+    """
+
+    name: str
+    score: float
+    heat: Float32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,7 @@ class Calibrated:
 
     skipped: files that are no samples, and why. radius: the largest distance of a normal patch to the bank.
     choice: the recipe, and what else was tried.
+    highest: the HIGHEST samples with the highest scores, in this order.
     suspects: samples to look at. excluded: they are left out, and so among `skipped` as well; trimmed: the share of
         the other samples' patches that is left out too.
     extent: how much the region of interest leaves; None without one. caveats: what these samples cannot tell.
@@ -57,6 +74,7 @@ class Calibrated:
     thresholds: Thresholds
     promise: Promise
     choice: Choice
+    highest: tuple[Highest, ...]
     suspects: tuple[Suspect, ...] = ()
     excluded: bool = False
     trimmed: float = 0.0
@@ -115,6 +133,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         thresholds=manifest.thresholds,
         promise=new.image.promise,
         choice=choice,
+        highest=_highest(new),
         suspects=suspects,
         excluded=options.exclude_suspects,
         trimmed=prepared.trimmed,
@@ -175,6 +194,14 @@ def _fitted(bench: Bench, prepared: Prepared, backbone: OpenBackbone, operation:
         pixel=limits(found.normals.peaks, options.max_false_reject),
         grid_hw=bench.grid.hw,
         operation=operation,
+    )
+
+
+def _highest(new: NewBank) -> tuple[Highest, ...]:
+    scores = new.fitted.normals.scores
+    return tuple(
+        Highest(new.samples.name(index), float(scores[index]), new.fitted.maps[index])
+        for index in map(int, np.argsort(-scores, kind="stable")[:HIGHEST])
     )
 
 

@@ -56,10 +56,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class CrossFitted:
-    """Each sample against a bank of the other folds, and what the samples are usually like."""
+    """Each sample against a bank of the other folds, and what the samples are usually like.
+
+    maps: the patch scores of each sample, for a picture of them (`Bench.small_map`).
+    """
 
     normals: NormalScores
     baseline: Baseline
+    maps: tuple[Float32Array, ...]
 
 
 def prepare(bench: Bench, *, tune: bool) -> Prepared:
@@ -85,6 +89,7 @@ def cross_fit(bench: Bench, prepared: Prepared) -> CrossFitted:
     count, inside = len(bench), bench.grid.inside
     normals = Normals(count, prepared.projection.width(bench.engine.grid[2]))
     scores, peaks, usual = (np.empty(count, np.float32) for _ in range(3))
+    maps: dict[int, Float32Array] = {}
     for held_out in bench.track(range(len(prepared.folds)), "cross-fitting thresholds"):
         projection = prepared.cross_fitted[held_out]
         memory, _ = select(_others(prepared.folds, held_out), bench.recipe.vectors, bench.seed, projection)
@@ -97,7 +102,9 @@ def cross_fit(bench: Bench, prepared: Prepared) -> CrossFitted:
             patch_scores = neighbours.patch_scores(projection.apply(embedding), inside)
             scores[index], peaks[index] = image_score(patch_scores), bench.grid.anomaly_map(patch_scores).max()
             usual[index] = usual_patch(patch_scores, inside)
-    return CrossFitted(NormalScores(scores, peaks, bench.fold), normals.baseline(bench.fold, usual))
+            maps[index] = bench.small_map(patch_scores)
+    found = NormalScores(scores, peaks, bench.fold)
+    return CrossFitted(found, normals.baseline(bench.fold, usual), tuple(maps[index] for index in range(count)))
 
 
 def select(patches: Patches, count: int, seed: int, projection: Projection) -> tuple[Patches, float]:

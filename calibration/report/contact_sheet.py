@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.calibrate import Calibrated
+from calibration.calibrate import Calibrated, Highest
 from calibration.report import charts
 from calibration.report.page import card, cards, document, map_scale, notes, section, tiles, write
 from calibration.report.pictures import small_view, stretch, with_map
@@ -47,6 +47,7 @@ def write_contact_sheet(calibrated: Calibrated, good_dir: Path, folder: Path) ->
         section("Thresholds", "Set from scores of the good samples, none of them held against itself.",
                 tiles(_figures(calibrated))),
         _scores(bank),
+        _highest(calibrated, good_dir, bank),
         notes([f"left out: {item.path} ({item.reason})" for item in calibrated.skipped]),
     )  # fmt: skip
     return write(folder, NAME, page)
@@ -88,17 +89,33 @@ def _contact_sheet(calibrated: Calibrated, good_dir: Path, bank: Bank) -> list[M
     for kind, meaning in MEANING.items():
         chosen = [item for item in shown if item.doubts[0].kind == kind]
         if chosen:
-            pictures = [_card(item, good_dir, bank.recipe) for item in chosen]
+            pictures = [_card(item, good_dir, bank.recipe, _reasons(item), el("br")) for item in chosen]
             parts.append(section(f"{kind.capitalize()} ({len(chosen):,})", meaning, cards(pictures)))
     return [*parts, _list(listed)] if listed else parts
 
 
-def _card(suspect: Suspect, good_dir: Path, recipe: Recipe) -> Markup:
-    before = small_view((good_dir / suspect.name).read_bytes(), recipe)
-    after = with_map(before, *stretch(suspect.heat))
-    reasons = "; ".join(doubt.reason for doubt in suspect.doubts)
-    return card(before, after, suspect.name, el("b", suspect.name), el("br"), reasons, el("br"),
-                f"score {score(suspect.score)}")  # fmt: skip
+def _card(sample: Suspect | Highest, good_dir: Path, recipe: Recipe, *said: Markup | str) -> Markup:
+    before = small_view((good_dir / sample.name).read_bytes(), recipe)
+    after = with_map(before, *stretch(sample.heat))
+    return card(before, after, sample.name, el("b", sample.name), el("br"), *said, f"score {score(sample.score)}")
+
+
+def _reasons(suspect: Suspect) -> str:
+    return "; ".join(doubt.reason for doubt in suspect.doubts)
+
+
+def _highest(calibrated: Calibrated, good_dir: Path, bank: Bank) -> Markup:
+    """Those of the highest scores that are no suspects, which are shown above."""
+    suspicious = {item.name for item in calibrated.suspects}
+    shown = [item for item in calibrated.highest if item.name not in suspicious]
+    if not shown:
+        return Markup("")
+    lead = (
+        "The thresholds rest on these samples. Is one of them defective? Then defects like it pass: move it out of the "
+        "folder and calibrate again."
+    )
+    pictures = [_card(item, good_dir, bank.recipe) for item in shown]
+    return section("The highest scores", lead, map_scale(stretched=True), cards(pictures))
 
 
 def _list(suspects: Sequence[Suspect]) -> Markup:

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from calibration.calibrate import Calibrated
     from calibration.choice import Choice
     from inspector.recipe import Recipe
+
+NAMED: Final = 3
+"""How many of the samples that score highest are named in the text; --json names more."""
 
 
 @click.command()
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 @options.seed
 @click.option("--finetune", is_flag=True, help="Learn synthetic defects; kept only if it helps")
 @click.option("--exclude-suspects", is_flag=True, help="Leave suspicious samples out")
-@click.option("--report", type=options.PATH, help="Write a page of suspicious samples there")
+@click.option("--report", type=options.PATH, help="Write a page of samples to look at there")
 @click.option("--replace", is_flag=True, help="Replace the bank if it exists")
 @options.as_json
 def calibrate(
@@ -103,6 +106,7 @@ def as_object(done: "Calibrated", seconds: float) -> dict[str, Any]:
         "suspects_excluded": done.excluded,
         "patches_left_out": done.trimmed,
         "caveats": list(done.caveats),
+        "highest": [{"path": item.name, "score": item.score} for item in done.highest],
         "thresholds": {"ok": done.thresholds.ok, "ng": done.thresholds.ng, "pixel": done.thresholds.pixel},
         "promise": done.promise.model_dump(mode="json"),
         "recipe": {"size_wh": done.choice.recipe.size_wh, "whitening": done.choice.recipe.whitening},
@@ -162,6 +166,7 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None) -> str
             f"promise    {promise.expected_false_reject:.2%} false rejects expected of {promise.max_false_reject:.2%} "
             f"allowed; 90 % interval {low:.2%} to {high:.2%}, from {promise.samples} samples",
         ]
+    lines.append(_highest(done, page))
     lines += [f"caution    {caveat}" for caveat in done.caveats]
     lines.append(f"next       inspector inspect {done.path} PICTURE...")
     return "\n".join(lines)
@@ -179,6 +184,12 @@ def _choice(choice: "Choice") -> list[str]:
             line += f"  {item.gain:+.3f}, standard error {item.error:.3f}: {'taken' if item.taken else 'not taken'}"
         lines.append(line)
     return lines
+
+
+def _highest(done: "Calibrated", page: Path | None) -> str:
+    named = ", ".join(f"{item.name} ({item.score:.4g})" for item in done.highest[:NAMED])
+    shown = f"{page} shows them" if page else "--report DIR shows them"
+    return f"highest    {named}\n             the thresholds rest on these; if one is defective, move it away: {shown}"
 
 
 def _suspects(done: "Calibrated", page: Path | None) -> str:

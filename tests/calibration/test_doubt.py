@@ -12,14 +12,16 @@ from calibration import head as heads
 from calibration import planting
 from calibration.backbone import open_backbone
 from calibration.bench import Bench
-from calibration.calibrate import Options, assign_folds, calibrate
+from calibration.calibrate import HIGHEST, Options, assign_folds, calibrate
 from calibration.doubt import DOUBTFUL, doubt, undoubted
 from calibration.finetune import fold_heads
 from calibration.fit import Prepared, prepare
 from calibration.metrics import image_auroc
 from calibration.planting import gather
 from calibration.pool import join
+from calibration.report import write_contact_sheet
 from calibration.samples import read_samples
+from inspector.bank import Bank
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.pipeline import Pipeline
 from inspector.progress import silent
@@ -129,3 +131,15 @@ def test_scratches_among_the_good_samples_are_found_and_what_they_cost_comes_bac
         part = drawn_part(800 + seed, scratched=True)
         assert other.inspect(part).score > after.thresholds.ng
         assert other.inspect(part).score > 1.2 * one.inspect(part).score
+
+
+def test_defects_that_stay_among_the_samples_are_those_that_score_highest(tmp_path: Path) -> None:
+    """So many that few of them are suspicious: the report shows them all the same, as the thresholds rest on them."""
+    good = mixed(tmp_path / "good", COUNT, 12)
+    made = calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=4, exclude_suspects=True))
+    left = {item.name for item in made.suspects}
+    assert len([name for name in left if name.startswith("bad")]) < 12 - HIGHEST // 2
+    assert [item.score for item in made.highest] == sorted(Bank.load(made.path).normal_scores, reverse=True)[:HIGHEST]
+    assert [item.name.startswith("bad") for item in made.highest[:4]] == [True] * 4
+    page = write_contact_sheet(made, good, tmp_path / "report").read_text("utf-8")
+    assert page.index("The highest scores") < page.index(made.highest[0].name, page.index("The highest scores"))

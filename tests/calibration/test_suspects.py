@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from line import drawn_part
 
-from calibration.calibrate import Calibrated, Options, calibrate
+from calibration.calibrate import HIGHEST, Calibrated, Options, calibrate
 from calibration.look import look_of
 from calibration.report import write_contact_sheet
 from calibration.report.contact_sheet import SHOWN
@@ -210,7 +210,11 @@ def test_the_contact_sheet_shows_them(kept: Calibrated, excluded: Calibrated, fo
     assert f"of {kept.samples} to look at." in page
     assert "zz &lt;scratched&gt;.png" in page
     assert "<scratched>" not in page
-    assert page.count("<img") == 2 * len(kept.suspects)
+    others = [item for item in kept.highest if item.name not in {each.name for each in kept.suspects}]
+    assert 0 < len(others) < HIGHEST
+    assert page.count("<img") == 2 * (len(kept.suspects) + len(others))
+    told = page[page.index("The highest scores") :]
+    assert [told.count(item.name) > 0 for item in kept.highest] == [item in others for item in kept.highest]
     assert "At the worst" not in page
     page = write_contact_sheet(excluded, folder, tmp_path / "report").read_text(encoding="utf-8")
     assert "left out." in page
@@ -224,7 +228,7 @@ def test_a_sheet_of_many_suspects_stays_bounded(kept: Calibrated, folder: Path, 
     )
     calibrated = Calibrated(**{key: getattr(kept, key) for key in kept.__slots__} | {"suspects": many})
     page = write_contact_sheet(calibrated, folder, tmp_path).read_text(encoding="utf-8")
-    assert page.count("<img") == 2 * SHOWN
+    assert page.count("<img") == 2 * (SHOWN + len([item for item in kept.highest if item.name != "00.png"]))
     assert page.count("; score ") == 5
 
 
@@ -232,7 +236,7 @@ def test_a_sheet_without_suspects_says_so(kept: Calibrated, folder: Path, tmp_pa
     clean = Calibrated(**{key: getattr(kept, key) for key in kept.__slots__} | {"suspects": ()})
     page = write_contact_sheet(clean, folder, tmp_path).read_text(encoding="utf-8")
     assert "Nothing suspicious among 21 good samples." in page
-    assert "<img" not in page
+    assert page.count("<img") == 2 * HIGHEST
 
 
 def test_the_command_line_tells_of_them(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
