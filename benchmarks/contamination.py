@@ -1,9 +1,11 @@
 """What defects among the good samples cost: one in ten mixed into the first 200, with and without --exclude-suspects.
 
-    python -m benchmarks.contamination --data DIR [--only SET]... [--share 0.1] [--json FILE]
+    python -m benchmarks.contamination --data DIR [--only SET]... [--share 0.1] [--looks N] [--json FILE]
 
 Defective pictures are drawn evenly from the test folder, renamed so that they lie between the others, and left out of
-the evaluation in all three cases, the clean one too. Runs `inspector calibrate` and `inspector evaluate`.
+the evaluation in all three cases, the clean one too. Runs `inspector calibrate` and `inspector evaluate`. With --looks,
+somebody who knows defects looks N times at what the report of `calibrate --exclude-suspects` shows, the suspects and
+the highest scores, moves the defective ones away and calibrates again.
 """
 
 import argparse
@@ -29,32 +31,45 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folders in MVTec's layout")
     parser.add_argument("--only", action="append", help="names of data sets; all by default")
     parser.add_argument("--share", type=float, default=0.1, help="of defects among the samples  [0.1]")
+    parser.add_argument("--looks", type=int, default=0, help="of a person at the report  [0]")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     document: dict[str, Any] = {"machine": machine(), "share": arguments.share, "sets": {}}
     for data in data_sets(arguments.data, arguments.only):
         with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
-            document["sets"][data.name] = measure(data, Path(work), arguments.share)
+            document["sets"][data.name] = measure(data, Path(work), arguments.share, arguments.looks)
         print(f"{data.name}: {json.dumps(document['sets'][data.name])}", flush=True)
         write(document, arguments.json)
     print(markdown(document["sets"]))
 
 
-def measure(data: Path, work: Path, share: float) -> dict[str, Any]:
-    """The same test frames against three banks."""
+def measure(data: Path, work: Path, share: float, looks: int) -> dict[str, Any]:
+    """The same test frames against three banks, and against one after each look."""
     good, mixed_in = arrange(data, work, share)
     figures: dict[str, Any] = {"good": good, "mixed in": len(mixed_in)}
     for how in HOW:
-        bank, samples = work / f"bank_{how}", work / ("clean" if how == "clean" else "mixed")
-        options = ["--exclude-suspects"] if how == "excluded" else []
-        told = command("calibrate", samples, "-o", bank, *options).document
-        evaluated = command("evaluate", bank, work / "data" / "test").document
-        left_out = {Path(item["path"]).name for item in told["suspects"]} if options else set()
-        figures[how] = {name: evaluated[name] for name in TOLD} | {
-            "left_out": len(left_out),
-            "of_them_defects": len(left_out & mixed_in),
-        }
+        samples = work / ("clean" if how == "clean" else "mixed")
+        figures[how], shown = tried(work, samples, mixed_in, exclude=how == "excluded")
+    for look in range(1, looks + 1):
+        for name in shown & mixed_in:
+            (work / "mixed" / name).unlink(missing_ok=True)
+        figures[f"look {look}"], shown = tried(work, work / "mixed", mixed_in, exclude=True)
     return figures
+
+
+def tried(work: Path, samples: Path, mixed_in: set[str], *, exclude: bool) -> tuple[dict[str, Any], set[str]]:
+    """A bank of these samples on the test frames; and the names of the samples that its report shows."""
+    bank = work / "bank"
+    told = command("calibrate", samples, "-o", bank, "--replace", *(["--exclude-suspects"] * exclude)).document
+    evaluated = command("evaluate", bank, work / "data" / "test").document
+    suspects, highest = ({Path(item["path"]).name for item in told[key]} for key in ("suspects", "highest"))
+    left_out = suspects if exclude else set()
+    figures = {name: evaluated[name] for name in TOLD} | {
+        "defects": sum((samples / name).exists() for name in mixed_in),
+        "left_out": len(left_out),
+        "of_them_defects": len(left_out & mixed_in),
+    }
+    return figures, suspects | highest
 
 
 def arrange(data: Path, work: Path, share: float) -> tuple[int, set[str]]:
@@ -105,7 +120,14 @@ def markdown(sets: dict[str, Any]) -> str:
     ]
     means = [float(np.mean([figures[how]["image_auroc"] for figures in sets.values()])) for how in HOW]
     rows.append(["mean", None, *(number(mean, 3) for mean in means), None])
-    return table(["set", "defects among samples", "clean", "mixed", "--exclude-suspects", "left out"], rows)
+    shown = table(["set", "defects among samples", "clean", "mixed", "--exclude-suspects", "left out"], rows)
+    looks = [
+        [name, how, found["defects"], number(found["image_auroc"], 3), f"{found['escape_rate']:.0%}"]
+        for name, figures in sets.items()
+        for how, found in figures.items()
+        if how.startswith("look ")
+    ]
+    return "\n\n".join([shown, *([table(["set", "after", "defects left", "AUROC", "pass"], looks)] if looks else [])])
 
 
 if __name__ == "__main__":

@@ -91,3 +91,7 @@ def test_what_contamination_costs_is_told() -> None:
     shown = contamination.markdown(sets)
     assert "| plate | 3 in 12 | 0.900 | 0.800 | 0.900 | 4, 3 of them defects |" in shown
     assert "| mean |" in shown
+    assert "after" not in shown
+    look = {"image_auroc": 0.85, "defects": 2, "escape_rate": 0.25}
+    shown = contamination.markdown({"plate": sets["plate"] | {"look 1": look}})
+    assert "| plate | look 1 | 2 | 0.850 | 25% |" in shown
