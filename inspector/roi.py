@@ -103,7 +103,7 @@ class Roi(BaseModel):
 
     frame_wh: width and height in pixels of the frames that it was drawn on, and that it fits alone.
     surroundings: whether patches along the border may see what lies beside it. `covered`: nothing outside reaches them.
-    `seen`: they see it as it is, and tell more; what moves there can reach them.
+    `seen`: they see it as it is, so that a part may lie a little elsewhere; what moves there can reach them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
