@@ -52,7 +52,7 @@ def measure(data: Path, work: Path, share: float, looks: int) -> dict[str, Any]:
         figures[how], shown = tried(work, samples, mixed_in, exclude=how == "excluded")
     for look in range(1, looks + 1):
         for name in shown & mixed_in:
-            (work / "mixed" / name).unlink(missing_ok=True)
+            (work / "mixed" / name).unlink()
         figures[f"look {look}"], shown = tried(work, work / "mixed", mixed_in, exclude=True)
     return figures
 

@@ -188,17 +188,20 @@ def _choice(choice: "Choice") -> list[str]:
 
 def _highest(done: "Calibrated", page: Path | None) -> str:
     named = ", ".join(f"{item.name} ({item.score:.4g})" for item in done.highest[:NAMED])
-    shown = f"{page} shows them" if page else "--report DIR shows them"
-    return f"highest    {named}\n             the thresholds rest on these; if one is defective, move it away: {shown}"
+    asked = f"the thresholds rest on these; if one is defective, move it away: {_shown(page)}"
+    return f"highest    {named}\n             {asked}"
 
 
 def _suspects(done: "Calibrated", page: Path | None) -> str:
     kinds = Counter(item.doubts[0].kind for item in done.suspects)
     said = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     if not done.excluded:
-        shown = f"{page} shows them" if page else "--report DIR shows them"
-        return f"suspects   {said}: {shown}, --exclude-suspects leaves them out"
+        return f"suspects   {said}: {_shown(page)}, --exclude-suspects leaves them out"
     return (
         f"suspects   {said or 'none'}: left out; if they are good after all, up to {done.left_out:.1%} more good parts "
         f"are rejected\n             of the other samples, {done.trimmed:.1%} of the patches: they are doubtful"
     )
+
+
+def _shown(page: Path | None) -> str:
+    return f"{page} shows them" if page else "--report DIR shows them"

@@ -10,7 +10,6 @@ import pytest
 from line import drawn_part
 
 from calibration.calibrate import HIGHEST, Calibrated, Options, calibrate
-from calibration.doubt import DOUBTFUL
 from calibration.look import look_of
 from calibration.report import write_contact_sheet
 from calibration.report.contact_sheet import SHOWN
@@ -189,7 +188,7 @@ def test_excluded_samples_are_neither_in_the_bank_nor_in_the_thresholds(
     alone = calibrate(without, tmp_path / "bank", Options(recipe=RECIPE, folds=4))
     assert manifest.samples == read_manifest(alone.path).samples
     assert (kept.trimmed, alone.trimmed) == (0, 0)
-    assert 0 < excluded.trimmed < DOUBTFUL / 2
+    assert 0 < excluded.trimmed < 0.15
     assert excluded.thresholds.ng < kept.thresholds.ng
 
 
