@@ -2,12 +2,12 @@
 
     python -m benchmarks.robustness --data DIR [--weights DIR --peer-python PYTHON] [--only SET]... [--frames N]
 
-`inspector calibrate` on good samples, evenly drawn, by default settings and with `light: 0.3`; then the test frames,
-evenly drawn, each changed in one way before it is encoded again and goes through the line's own pipeline. Samples and
-frames alike show the middle of each picture, so that a shift or a turn brings in what really lies beside it: a border
-that is made up is an anomaly, and the better net says so. Figures: image AUROC, and the share of good frames above the
-threshold, drift aside. Unchanged frames are encoded again as well, so that only the change differs. The peer gets the
-same samples and the same changed pictures; it sets no threshold from good samples.
+`inspector calibrate` on good samples, evenly drawn, by default settings, with `light: 0.3` and with `shift: 0.06`; then
+the test frames, evenly drawn, each changed in one way before it is encoded again and goes through the line's own
+pipeline. The recipes crop the middle of each frame, so that a shift or a turn brings in what really lies beside it: a
+border that is made up is an anomaly, and the better net says so. Figures: image AUROC, and the share of good frames
+above the threshold, drift aside. Unchanged frames are encoded again as well, so that only the change differs. The peer
+gets the same samples and the same changed pictures; it sets no threshold from good samples.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
+import yaml
 
 from benchmarks.accuracy import fitted, peer_folder
 from benchmarks.ours import command, data_sets, save_pictures, weights_file
@@ -31,7 +32,7 @@ from inspector import frame as decoder
 from inspector.folder import image_files
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
-from inspector.recipe import Recipe
+from inspector.recipe import Crop, Recipe
 from inspector.types import Frame, UInt8Image
 
 Change = Callable[[UInt8Image], UInt8Image]
@@ -42,15 +43,15 @@ def light(factor: float) -> Change:
     return lambda picture: np.clip(picture.astype(np.float32) * factor + 0.5, 0, 255).astype(np.uint8)
 
 
-def moved(share: float, degrees: float = 0.0) -> Change:
-    """Shifted to the right and down by a share of the sides, turned about the middle; the border, which is repeated,
-    lies beyond what is looked at.
+def moved(right: float, down: float, degrees: float = 0.0) -> Change:
+    """Shifted by shares of the width and height, turned about the middle; the border, which is repeated, lies beyond
+    what is looked at.
     """
 
     def change(picture: UInt8Image) -> UInt8Image:
         height, width = picture.shape[:2]
         way = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
-        way[:, 2] += (share * width, share * height)
+        way[:, 2] += (right * width, down * height)
         placed = cv2.warpAffine(picture, way, (width, height), borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(placed, np.uint8)
 
@@ -78,10 +79,11 @@ CHANGES: Final[dict[str, Change]] = {
     "light x 0.85": light(0.85),
     "light x 1.15": light(1.15),
     "light x 1.3": light(1.3),
-    "shift 2 %": moved(0.02),
-    "shift 5 %": moved(0.05),
-    "turn 2 degrees": moved(0.0, 2.0),
-    "turn 3 degrees": moved(0.0, 3.0),
+    "shift 2 %": moved(0.02, 0.02),
+    "shift 4 % left": moved(-0.04, 0.0),
+    "shift 5 %": moved(0.05, 0.05),
+    "turn 2 degrees": moved(0.0, 0.0, 2.0),
+    "turn 3 degrees": moved(0.0, 0.0, 3.0),
     "blur 1": blurred(1.0),
     "blur 2": blurred(2.0),
     "noise 5": noisy(5.0),
@@ -89,11 +91,14 @@ CHANGES: Final[dict[str, Change]] = {
 }
 
 
-MIDDLE: Final = 0.86
-"""Of each side: what samples and frames show. No change above moves the border of a picture up to 2.8 : 1 into it."""
+FRAME_SIDE: Final = 304
+"""Frames are brought to so many pixels a side, of which CROP is looked at, as large as what the backbone sees."""
 
-WAYS: Final = {"default": "{}", "light 0.3": "light: 0.3"}
-"""Recipes, by name."""
+CROP: Final = Crop(x=24, y=24, width=256, height=256)
+"""0.84 of each side. No change above moves the border of a picture up to 2.8 : 1 into it."""
+
+WAYS: Final = {"default": {}, "light 0.3": {"light": 0.3}, "shift 0.06": {"shift": 0.06}}
+"""What the recipes say, by name; a shift of 5 % of a frame is one of 5.9 % of the crop."""
 
 Figures = dict[str, dict[str, float | None]]
 
@@ -124,9 +129,10 @@ def main() -> None:
             good = evenly([case for case in cases if case.label == GOOD], arguments.frames)
             defective = evenly([case for case in cases if case.label != GOOD], arguments.frames)
             samples = Path(scratch) / data.name / GOOD
-            write_middles(evenly(image_files(data / "train" / GOOD), arguments.samples), samples)
+            write_frames(evenly(image_files(data / "train" / GOOD), arguments.samples), samples)
             figures = document["sets"].setdefault(data.name, {})
-            for name, recipe in WAYS.items():
+            for name, keys in WAYS.items():
+                recipe = yaml.safe_dump({"crop": CROP.model_dump(), **keys})
                 (work / "recipe.yaml").write_text(recipe, encoding="utf-8")
                 bank = Path(scratch) / data.name / name
                 command("calibrate", samples, "-o", bank, "--recipe", work / "recipe.yaml")
@@ -153,7 +159,7 @@ def peer(
     python: Path, weights: Path, samples: list[Path], work: Path, good: list[Case], defective: list[Case]
 ) -> Figures:
     """Each change: the peer's image AUROC on the same pixels."""
-    recipe, figures = Recipe(), Figures()
+    recipe, figures = Recipe(crop=CROP), Figures()
     save_pictures(samples, recipe, work / "good.npy")
     fitted(python, weights, work, work / "good.npy", recipe.vectors)
     with running_rival(python, weights, work / "peer_changed.log") as rival:
@@ -161,7 +167,7 @@ def peer(
         for name, change in CHANGES.items():
             scores = []
             for some in (good, defective):
-                changed = [picture_of(Frame(_changed(case.path, change)), recipe)[0] for case in some]
+                changed = [picture_of(frame_of(case.path, change), recipe)[0] for case in some]
                 np.save(work / "changed.npy", np.stack(changed))
                 told = rival.ask("score", pictures=work / "changed.npy", out=work / "changed_maps.npy")
                 scores.append(np.array(told["scores"], np.float32))
@@ -169,31 +175,26 @@ def peer(
     return figures
 
 
-def write_middles(files: Sequence[Path], folder: Path) -> None:
-    """The middle of each picture as PNG, in the same order."""
+def write_frames(files: Sequence[Path], folder: Path) -> None:
+    """Each picture as a frame in PNG, in the same order."""
     folder.mkdir(parents=True)
     for index, file in enumerate(files):
-        (folder / f"{index:05d}.png").write_bytes(_encoded(_changed(file, CHANGES["unchanged"])))
+        (folder / f"{index:05d}.png").write_bytes(_encoded(frame_of(file, CHANGES["unchanged"])))
 
 
-def middle(picture: UInt8Image) -> UInt8Image:
-    """All but the border that a move may bring in."""
-    height, width = picture.shape[:2]
-    top, left = round(height * (1 - MIDDLE) / 2), round(width * (1 - MIDDLE) / 2)
-    return picture[top : height - top, left : width - left]
+def frame_of(file: Path, change: Change) -> Frame:
+    """The picture, changed, as a frame."""
+    whole = Recipe(size_wh=(FRAME_SIDE, FRAME_SIDE))
+    return Frame(picture_of(Frame(change(decoder.decode(file.read_bytes()).pixels)), whole)[0])
 
 
-def _changed(file: Path, change: Change) -> UInt8Image:
-    return middle(change(decoder.decode(file.read_bytes()).pixels))
-
-
-def _encoded(picture: UInt8Image) -> bytes:
-    levels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+def _encoded(frame: Frame) -> bytes:
+    levels = cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", levels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
 def _scores(pipeline: Pipeline, cases: list[Case], change: Change) -> np.ndarray:
-    scores = [pipeline.inspect(_encoded(_changed(case.path, change))).score for case in cases]
+    scores = [pipeline.inspect(_encoded(frame_of(case.path, change))).score for case in cases]
     return np.array(scores, np.float32)
 
 

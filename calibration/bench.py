@@ -1,5 +1,6 @@
 """The bench: the samples of a calibration, and the decoder, engine and recipe that they are looked at with."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -8,17 +9,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.light import lit
+from calibration.augmentation import AS_IT_IS, Augmentation, augmented, pictures
 from calibration.samples import Samples
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import BackboneError
 from inspector.grid import PatchGrid
-from inspector.patches import picture_of
 from inspector.progress import Track
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours
-from inspector.types import Float32Array, UInt8Image
+from inspector.types import Float32Array, Frame, UInt8Image
 
 MAP_SIDE: Final = 64
 """Rows and columns at most of the maps that are kept of each sample, to be looked at."""
@@ -47,10 +47,16 @@ class Bench:
         """The patches of each sample."""
         return PatchGrid(self.recipe, self.engine.grid[:2])
 
-    def picture(self, index: int, light: float = 1.0) -> UInt8Image:
-        """What the backbone sees of a sample, its levels times `light`: uint8 (height, width, 3) RGB."""
-        frame = decoder.decode(self.samples.files[index].path.read_bytes())
-        return lit(picture_of(frame, self.recipe)[0], light)
+    def picture(self, index: int, augmentation: Augmentation = AS_IT_IS) -> UInt8Image:
+        """What the backbone sees of a sample, changed: uint8 (height, width, 3) RGB."""
+        return augmented(self._frame(index), self.recipe, augmentation)
+
+    def pictures(self, index: int) -> Iterator[UInt8Image]:
+        """A sample in every way that it is banked in, first as it is: uint8 (height, width, 3) RGB each."""
+        return pictures(self._frame(index), self.recipe)
+
+    def _frame(self, index: int) -> Frame:
+        return decoder.decode(self.samples.files[index].path.read_bytes())
 
     def embed(self, picture: UInt8Image, index: int) -> Float32Array:
         """The patches of a picture made from that sample: float32 (grid_h, grid_w, dim).

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.augmentation import any_augmentation
 from calibration.bench import Bench
 from calibration.coreset import greedy_k_center
 from calibration.doubt import doubt, undoubted
 from calibration.drift import Normals
 from calibration.finetune import Tuned, finetune
-from calibration.light import any_light, factors
 from calibration.metric import Metric, learn
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
@@ -85,7 +85,7 @@ def prepare(bench: Bench, *, tune: bool) -> Prepared:
 
 
 def cross_fit(bench: Bench, prepared: Prepared) -> CrossFitted:
-    """Hold each sample, in a light that frames may be in, against a bank of the other folds."""
+    """Hold each sample, in a light and a place that frames may be in, against a bank of the other folds."""
     count, inside = len(bench), bench.grid.inside
     normals = Normals(count, prepared.projection.width(bench.engine.grid[2]))
     scores, peaks, usual = (np.empty(count, np.float32) for _ in range(3))
@@ -95,8 +95,8 @@ def cross_fit(bench: Bench, prepared: Prepared) -> CrossFitted:
         memory, _ = select(_others(prepared.folds, held_out), bench.recipe.vectors, bench.seed, projection)
         neighbours = bench.neighbours(memory.vectors)
         for index in map(int, np.flatnonzero(bench.fold == held_out)):
-            light = any_light(bench.recipe.light, np.random.default_rng([bench.seed, index]))
-            picture = bench.picture(index, light)
+            augmentation = any_augmentation(bench.recipe, np.random.default_rng([bench.seed, index]))
+            picture = bench.picture(index, augmentation)
             embedding = bench.embed(picture, index)
             normals.take(index, picture, prepared.projection.apply(embedding), inside)
             patch_scores = neighbours.patch_scores(projection.apply(embedding), inside)
@@ -115,15 +115,15 @@ def select(patches: Patches, count: int, seed: int, projection: Projection) -> t
 
 
 def _embedded(bench: Bench) -> tuple[Patches, ...]:
-    """The patches of each fold, in every light that samples are banked in, within bounded memory."""
+    """The patches of each fold, in every light and place that samples are banked in, within bounded memory."""
     number = int(bench.fold.max()) + 1
     pools = [
         Pool(MAX_BYTES // number, KEEP * bench.recipe.vectors, np.random.default_rng([bench.seed, index]))
         for index in range(number)
     ]
     for index in bench.track(range(len(bench)), "embedding patches"):
-        for light in factors(bench.recipe.light):
-            embedding = bench.embed(bench.picture(index, light), index)
+        for picture in bench.pictures(index):
+            embedding = bench.embed(picture, index)
             pools[bench.fold[index]].add(patches_of(embedding, index, bench.grid.inside))
     return tuple(pool.patches() for pool in pools)
 

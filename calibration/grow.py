@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.augmentation import check_room
 from calibration.coreset import greedy_k_center
 from calibration.derive import Check, Derived, Memory, write_derived
 from calibration.normal_scores import NormalScores
@@ -114,7 +115,9 @@ def _usable(newcomers: Iterable[Newcomer], bank: Bank, track: Track) -> tuple[li
     for newcomer in track(list(newcomers), "reading pictures"):
         try:
             payload = newcomer.path.read_bytes()
-            picture_of(decoder.decode(payload), bank.recipe)
+            frame = decoder.decode(payload)
+            picture_of(frame, bank.recipe)
+            check_room(frame, bank.recipe)
         except (OSError, FrameError) as error:
             skipped.append(Skipped(newcomer.path, str(error)))
             continue

@@ -2,8 +2,8 @@
 
 A false alarm that is added takes the patches that made it an alarm into the bank. If somebody called a defect a false
 alarm, or if an alarm looks like a defect, defects of that kind would pass from then on. So before anything is added,
-each confirmed defect is scored as it would be with all newcomers in the bank, in each light that they would be banked
-in. Where it would be judged less strictly than now, the newcomers that are to blame are found, and left out.
+each confirmed defect is scored as it would be with all newcomers in the bank, in each light and place that they would
+be banked in. Where it would be judged less strictly than now, the newcomers that are to blame are found, and left out.
 """
 
 from collections.abc import Mapping, Sequence

@@ -80,7 +80,7 @@ class HeadTrial:
         return Round(_area(distances, self._scores(vectors, bad, plain)), tuple(after), unit)
 
     def _bank(self, half: int, seen: NDArray[np.bool_]) -> tuple[Float32Array, Metric | None]:
-        """Of the samples seen, in all lights: vectors as embedded, selected by their metric, and the metric."""
+        """Of the samples seen, as they are banked: vectors as embedded, selected by their metric; and the metric."""
         if half not in self._banks:
             recipe, inside = self._bench.recipe, self._bench.grid.inside
             kept = self._material.banked[seen].reshape(-1, *self._material.banked.shape[2:])

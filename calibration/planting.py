@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.augmentation import count as count_banked
 from calibration.bench import Bench
 from calibration.defects import KINDS, plant
 from calibration.head import Lesson
-from calibration.light import factors, lit
 from calibration.samples import evenly
 from inspector.errors import SamplesError
 from inspector.scoring import Inside
@@ -49,8 +49,8 @@ class PlantedSet:
 class Material:
     """What there is to learn from. numbers: int64 (n,), which samples were drawn.
 
-    banked: float32 (n, lights, patches, dim), each sample in every light that it is banked in, its own first. inside:
-    which patches count. seed: chooses patches where there are many.
+    banked: float32 (n, ways, patches, dim), each sample in every light and place that it is banked in, its own first.
+    inside: which patches count. seed: chooses patches where there are many.
     """
 
     numbers: NDArray[np.int64]
@@ -61,7 +61,7 @@ class Material:
 
     @property
     def normal(self) -> Float32Array:
-        """The samples in their own light: float32 (n, patches, dim)."""
+        """The samples as they are: float32 (n, patches, dim)."""
         return self.banked[:, 0]
 
     def lesson(self, seen: NDArray[np.bool_], kinds: Sequence[int]) -> Lesson:
@@ -89,22 +89,21 @@ class Material:
 
 
 def gather(bench: Bench) -> Material:
-    """Draw samples evenly, embed them in every light, plant defects into them and embed these.
+    """Draw samples evenly, embed them in every light and place, plant defects into them and embed these.
 
     Raises:
         SamplesError: no defect can be planted where patches count. BackboneError: an embedding is not finite.
     """
     rows, columns, dim = bench.engine.grid
     room = MAX_BYTES // (rows * columns * dim * 4)
-    lights = factors(bench.recipe.light)
-    numbers = evenly(range(len(bench)), min(NORMALS, max(FEWEST, room // len(lights))))
-    pictures = [bench.picture(number) for number in bench.track(numbers, "embedding samples")]
-    banked = np.stack(
-        [
-            np.stack([bench.embed(lit(picture, light), number).reshape(-1, dim) for light in lights])
-            for number, picture in zip(numbers, pictures, strict=True)
-        ]
-    )
+    ways = count_banked(bench.recipe)
+    numbers = evenly(range(len(bench)), min(NORMALS, max(FEWEST, room // ways)))
+    pictures, banked = [], np.empty((len(numbers), ways, rows * columns, dim), np.float32)
+    for row, number in enumerate(bench.track(numbers, "embedding samples")):
+        for way, picture in enumerate(bench.pictures(number)):
+            banked[row, way] = bench.embed(picture, number).reshape(-1, dim)
+            if way == 0:
+                pictures.append(picture)
     planted = _plant(bench, numbers, pictures, min(PLANTED, max(4 * FEWEST, room)))
     return Material(np.array(numbers, np.int64), banked, planted, bench.grid.inside, bench.seed)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from calibration.light import factors, lit
+from calibration.augmentation import pictures
 from calibration.pool import Patches, join, patches_of
 from calibration.thumbnail import thumbnail
 from inspector import frame as decoder
@@ -14,7 +14,7 @@ from inspector.grid import PatchGrid
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
 from inspector.scoring import NearestNeighbours, image_score
-from inspector.types import Float32Array
+from inspector.types import Float32Array, UInt8Image
 
 _REACH = 0.8
 """Share of the threshold ok within which growth covers novel patches: the rest is room for other frames of their kind,
@@ -50,20 +50,18 @@ class Reader:
         self._engine = pipeline.engine
         self.grid = PatchGrid(self.bank.recipe, self.bank.manifest.grid_hw)
 
-    def embed(self, payload: bytes, light: float = 1.0) -> Float32Array:
-        """float32 (grid_h, grid_w, dim), the picture's levels times `light`. Raises FrameError."""
-        picture, _ = picture_of(decoder.decode(payload), self.bank.recipe)
-        embeddings: Float32Array = self._engine.embed(lit(picture, light)[None])[0]
-        return embeddings
+    def embed(self, payload: bytes) -> Float32Array:
+        """float32 (grid_h, grid_w, dim). Raises FrameError."""
+        return self._embedded(picture_of(decoder.decode(payload), self.bank.recipe)[0])
 
     def patches(self, payload: bytes, source: int) -> Patches:
-        """Those inside, in each light that the recipe banks samples in. Raises FrameError."""
-        return join(
-            [
-                patches_of(self.embed(payload, each), source, self.grid.inside)
-                for each in factors(self.bank.recipe.light)
-            ]
-        )
+        """Those inside, in each light and place that the recipe banks samples in. Raises FrameError."""
+        banked = pictures(decoder.decode(payload), self.bank.recipe)
+        return join([patches_of(self._embedded(each), source, self.grid.inside) for each in banked])
+
+    def _embedded(self, picture: UInt8Image) -> Float32Array:
+        embeddings: Float32Array = self._engine.embed(picture[None])[0]
+        return embeddings
 
     def thumbnail(self, payload: bytes) -> bytes:
         """A small JPEG of what the backbone sees. Raises FrameError."""

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.augmentation import check_room
 from calibration.cases import GOOD, TRUTH
 from calibration.look import Look, look_of
 from inspector import frame as decoder
@@ -136,6 +137,7 @@ def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[Sam
             payload = path.read_bytes()
             frame = decoder.decode(payload)
             picture, _ = picture_of(frame, recipe)
+            check_room(frame, recipe)
         except (OSError, FrameError) as error:
             skipped.append(Skipped(path, str(error)))
             continue

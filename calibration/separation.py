@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.augmentation import count as count_banked
+from calibration.augmentation import pictures
 from calibration.backbone import open_backbone
 from calibration.coreset import greedy_k_center
 from calibration.defects import plant as plant_on
-from calibration.light import factors, lit
 from calibration.metric import learn
 from calibration.metrics import PixelFigures
 from calibration.pool import MAX_BYTES, join, patches_of
@@ -31,7 +32,7 @@ from inspector.patches import picture_of, view_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours, image_score
-from inspector.types import Float32Array, Frame
+from inspector.types import Float32Array, Frame, UInt8Image
 from inspector.window import window_of
 
 FOLDS: Final = 3
@@ -67,7 +68,7 @@ def trial_samples(paths: Sequence[Path]) -> list[Path]:
 
 
 def room(recipe: Recipe, backbone: str, turns: int = 1) -> int:
-    """How many samples fit into MAX_BYTES, embedded in each light and with each of `turns` defects.
+    """How many samples fit into MAX_BYTES, embedded in each light and place and with each of `turns` defects.
 
     Raises:
         BackboneError, RecipeError: see there.
@@ -111,10 +112,10 @@ class Trial:
         banked, planted = [], []
         for index, path in track(taken, "planting defects"):
             frame = decoder.decode(path.read_bytes())
-            banked.append(np.stack([self._embedded(frame, light) for light in factors(recipe.light)]))
+            banked.append(np.stack([self._embedded(each) for each in pictures(frame, recipe)]))
             for turn in range(turns):
                 one = plant(frame, (recipe, *beside), np.random.default_rng([seed, index, turn]))
-                planted.append((self._embedded(one.frame), _seen(one.mask, frame, recipe)))
+                planted.append((self._embedded(picture_of(one.frame, recipe)[0]), _seen(one.mask, frame, recipe)))
         self._banked = np.stack(banked)
         self._normal = self._banked[:, 0]
         self._planted = [planted[turn::turns] for turn in range(turns)]
@@ -157,9 +158,8 @@ class Trial:
         rows, _ = greedy_k_center(vectors, self._recipe.vectors, np.random.default_rng(self._seed))
         return projection, self._grid.neighbours(vectors[rows], self._engine)
 
-    def _embedded(self, frame: Frame, light: float = 1.0) -> Float32Array:
-        picture, _ = picture_of(frame, self._recipe)
-        return np.array(self._engine.embed(lit(picture, light)[None])[0])
+    def _embedded(self, picture: UInt8Image) -> Float32Array:
+        return np.array(self._engine.embed(picture[None])[0])
 
 
 def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> DefectiveFrame:
@@ -179,7 +179,7 @@ def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> 
 
 def _room(grid: tuple[int, ...], recipe: Recipe, turns: int) -> int:
     """How many samples of a grid (rows, columns, dim) fit into MAX_BYTES."""
-    return MAX_BYTES // ((len(factors(recipe.light)) + turns) * int(np.prod(grid)) * 4)
+    return MAX_BYTES // ((count_banked(recipe) + turns) * int(np.prod(grid)) * 4)
 
 
 def _seen(mask: NDArray[np.bool_], frame: Frame, recipe: Recipe) -> NDArray[np.bool_]:

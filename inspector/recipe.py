@@ -44,6 +44,8 @@ class Recipe(BaseModel):
         `auto`: calibration finds out on the part whether that helps; the bank's own recipe then says 0 or 1.
     light: by which share the light may change on the line, 0 to 0.6; samples are also banked that much darker and
         brighter.
+    shift: by which share of the crop's or whole frame's sides a part may lie off, 0 to 0.2; samples are also banked
+        moved that far, with what the frame really shows beside the crop or the region of interest.
     neighbours: k of the k-NN distance; the patch score is the mean distance to the k nearest vectors.
     plane: how many vectors around a vector span the plane through it that distances are taken to; 0: they are taken to
         the vector itself. 32 was the best of those tried.
@@ -62,6 +64,7 @@ class Recipe(BaseModel):
     centring: float = Field(default=0.5, ge=0, le=1)
     whitening: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = "auto"
     light: float = Field(default=0.0, ge=0, le=0.6)
+    shift: float = Field(default=0.0, ge=0, le=0.2)
     neighbours: int = Field(default=1, ge=1, le=50)
     plane: int = Field(default=0, ge=0, le=128)
     vectors: int = Field(default=2048, ge=16, le=1_000_000)
@@ -87,6 +90,11 @@ class Recipe(BaseModel):
             raise ValueError(f"plane: got {self.plane}, expected 0 where vectors are more than {MOST_VECTORS}")
         if len(set(self.layers)) != len(self.layers):
             raise ValueError(f"layers: got {list(self.layers)}, expected each layer once")
+        if self.shift and not (self.crop or self.roi):
+            raise ValueError(
+                f"shift: got {self.shift:g} without a crop or a region of interest, expected one with room around it, "
+                "where the frame shows what comes in when a part moves"
+            )
         if self.crop and self.roi:
             _check_overlap(self.crop, self.roi)
         return self

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from banks import write_good
@@ -12,10 +13,11 @@ from calibration.calibrate import Options, calibrate
 from calibration.cases import GOOD, find_cases
 from inspector import frame as decoder
 from inspector.folder import image_files
+from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 
-RECIPE = Recipe(size_wh=(64, 64), vectors=64)
+RECIPE = Recipe(size_wh=(64, 64), vectors=64, crop=robustness.CROP)
 
 
 @pytest.fixture
@@ -41,27 +43,31 @@ def test_changes_do_what_they_say() -> None:
     assert noise.std() == pytest.approx(10, rel=0.1)
 
 
-def test_a_move_brings_in_what_lies_beside_and_no_border() -> None:
+def test_a_move_brings_in_what_lies_beside_and_no_border(tmp_path: Path) -> None:
     picture = np.full((200, 550, 3), 90, np.uint8)
     picture[[0, -1]] = picture[:, [0, -1]] = 255
     for name, change in robustness.CHANGES.items():
-        seen = robustness.middle(change(picture))
-        assert seen.shape == (172, 472, 3)
+        file = tmp_path / "plate.png"
+        cv2.imwrite(str(file), picture)
+        frame = robustness.frame_of(file, change)
+        assert frame.size_wh == (304, 304)
+        seen, _ = picture_of(frame, Recipe(crop=robustness.CROP))
         if name.startswith(("shift", "turn")):
             assert (seen == 90).all(), name
 
 
-def test_samples_show_the_middle_in_their_order(data: Path, tmp_path: Path) -> None:
+def test_samples_are_frames_in_their_order(data: Path, tmp_path: Path) -> None:
     files = image_files(data / "train" / "good")[:3]
-    robustness.write_middles(files, tmp_path / "middles")
-    written = [decoder.decode(file.read_bytes()).pixels for file in image_files(tmp_path / "middles")]
+    robustness.write_frames(files, tmp_path / "frames")
+    written = [decoder.decode(file.read_bytes()).pixels for file in image_files(tmp_path / "frames")]
     for file, picture in zip(files, written, strict=True):
-        np.testing.assert_array_equal(picture, robustness.middle(decoder.decode(file.read_bytes()).pixels))
+        frame = robustness.frame_of(file, robustness.CHANGES["unchanged"])
+        np.testing.assert_array_equal(picture, frame.pixels)
 
 
 def test_robustness_is_measured_through_the_pipeline(data: Path, tmp_path: Path) -> None:
-    robustness.write_middles(image_files(data / "train" / "good"), tmp_path / "middles")
-    calibrate(tmp_path / "middles", tmp_path / "bank", Options(recipe=RECIPE, folds=2))
+    robustness.write_frames(image_files(data / "train" / "good"), tmp_path / "frames")
+    calibrate(tmp_path / "frames", tmp_path / "bank", Options(recipe=RECIPE, folds=2))
     cases = find_cases(data / "test")
     good, defective = ([case for case in cases if (case.label == GOOD) == is_good][:3] for is_good in (True, False))
     figures = robustness.measure(Pipeline.open(tmp_path / "bank"), good, defective)
