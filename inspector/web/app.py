@@ -2,7 +2,7 @@
 
 from functools import partial
 from typing import cast
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
@@ -112,8 +112,10 @@ def _login_needed(request: Request, _error: Exception) -> Response:
         said = {"error": "log in first, or send Authorization: Bearer TOKEN"}
         return JSONResponse(said, status_code=401, headers={"www-authenticate": "Bearer"})
     back = way_back(request)
-    target = f"/login?next={quote(back, safe='')}" if back and back != "/" else "/login"
-    return RedirectResponse(target, status_code=303)
+    query = {"next": back} if back and back != "/" else {}
+    if request.method != "GET":
+        query["unsent"] = "yes"
+    return RedirectResponse(f"/login?{urlencode(query)}" if query else "/login", status_code=303)
 
 
 def _explained(request: Request, error: Exception, *, status: int, title: str) -> Response:

@@ -97,11 +97,14 @@ def desk_of(request: Request) -> Desk:
 
 
 def way_back(request: Request) -> str | None:
-    """Where one can ask this again: its address; for what a form sent the form's page, if the navigation has it."""
+    """Where one can ask this again: its address; for what a form sent the form's page, if the navigation has it, with
+    the query that the form was sent to.
+    """
     url = request.url
-    if request.method == "GET":
-        return f"{url.path}?{url.query}" if url.query else url.path
-    return next((entry.path for entry in desk_of(request).navigation if entry.holds(url.path)), None)
+    path: str | None = url.path
+    if request.method != "GET":
+        path = next((entry.path for entry in desk_of(request).navigation if entry.holds(url.path)), None)
+    return f"{path}?{url.query}" if path and url.query else path
 
 
 DeskDep = Annotated[Desk, Depends(desk_of)]

@@ -16,13 +16,14 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/login")
-def login_form(request: Request, desk: DeskDep, next: str = "/") -> Response:
-    """The form; who is logged in already goes on."""
+def login_form(request: Request, desk: DeskDep, next: str = "/", unsent: bool = False) -> Response:
+    """The form; who is logged in already goes on. unsent: it comes instead of an answer to what a form sent."""
     if desk.accounts.empty():
         return desk.page(request, "first_start.html")
     if present_user(request, desk) is not None:
         return RedirectResponse(own_path(next), status_code=303)
-    return desk.page(request, "login.html", name="", next=own_path(next), fault=None)
+    fault = "Your session has ended. What you sent was not recorded: log in and send it again." if unsent else None
+    return desk.page(request, "login.html", name="", next=own_path(next), fault=fault)
 
 
 @router.post("/login")

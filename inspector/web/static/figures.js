@@ -1,6 +1,7 @@
 // Keeps the figures fresh while somebody looks: the same page is asked for again, and what has changed is exchanged.
 // Without this script the page shows the figures of the moment at which it was opened.
 
+import { stale } from "./notice.js";
 import { BY_ITSELF } from "./request.js";
 
 const AT_LEAST_MS = 10_000;
@@ -16,6 +17,7 @@ async function refresh() {
   if (document.hidden || shown.contains(document.activeElement)) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html", ...BY_ITSELF } });
   if (answer.redirected) location.reload(); // the session has ended
+  stale(answer.ok ? null : "away");
   if (!answer.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("figures");
@@ -31,7 +33,7 @@ async function turn() {
   try {
     await refresh();
   } catch {
-    // the network is away: the next turn tries again
+    stale("offline"); // the next turn tries again
   }
   const took = performance.now() - begin;
   clearTimeout(waiting);

@@ -30,10 +30,13 @@ function show(made, { remember = true } = {}) {
   if (remember && panel) visited.push(panel.dataset.frame);
   if (visited.length > MOST_VISITED) visited.shift();
   if (panel) changed = performance.now();
+  const twin = focused();
   if (made !== panel) place.replaceChildren(made);
   panel = made;
+  if (twin) panel.querySelector(twin)?.focus({ preventScroll: true });
+  tellAloud();
   viewer = new Viewer(panel);
-  note = new Note(panel);
+  note = new Note(panel, showConflict);
   shown += 1;
   const query = panel.dataset.query;
   history.replaceState(null, "", `/frame/${panel.dataset.frame}${query ? `?${query}` : ""}`);
@@ -41,6 +44,21 @@ function show(made, { remember = true } = {}) {
   explain(shown);
   fetchAhead();
   showConflict();
+}
+
+/** Where a key has put the focus: the same control of the next frame has it then. Null after a click. */
+function focused() {
+  const held = document.activeElement;
+  if (!panel?.contains(held) || !held.matches("button:focus-visible")) return null;
+  const { do: act, to, type } = held.dataset;
+  if (act) return `[data-do="${act}"]`;
+  return type ? `[data-type="${CSS.escape(type)}"]` : `[data-to="${to}"]:not([data-type])`;
+}
+
+/** For who hears the page: which frame it is now, what the line and people said of it, its score. */
+function tellAloud() {
+  const said = [...panel.querySelectorAll(".badge.big, .scale b")].map((one) => one.textContent);
+  document.getElementById("aloud").textContent = [panel.dataset.name, ...said].join(", ");
 }
 
 async function explain(turn) {
@@ -256,7 +274,7 @@ let facing = null; // the conflict that is on the screen, until the dialog has t
 
 function showConflict() {
   const [first] = conflicts();
-  if (!first || facing) return;
+  if (!first || facing || note?.isOpen) return; // whoever writes would answer it with the next blank
   facing = first;
   const { conflict, entry } = first;
   const own = conflict.reviewer === user; // from another browser
@@ -331,23 +349,33 @@ const keys = {
   arrowleft: actions.previous,
 };
 
+const PRESSES = ["enter", " "]; // what presses a button that has the focus
+const PANS = { arrowright: [1, 0], arrowleft: [-1, 0], arrowdown: [0, 1], arrowup: [0, -1] };
+
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches?.("input:not([type=range]), select, textarea")) return;
   const key = event.key.toLowerCase();
   if (key.startsWith("arrow") && event.target.matches?.("input")) return; // the slider's
-  if (key === "h") {
+  const pressed = event.target.closest?.("button");
+  if (key === "h" || (PRESSES.includes(key) && pressed?.dataset.do === "lift")) {
     viewer?.lift(true);
     return;
   }
+  if (event.repeat && key === "enter" && pressed) event.preventDefault(); // held down it would decide frame after frame
   if (event.repeat && !key.startsWith("arrow") && !"+-=".includes(key)) return;
+  if (event.shiftKey && PANS[key] && viewer?.zoomed) {
+    event.preventDefault();
+    viewer.pan(...PANS[key]);
+    return;
+  }
   const type = panel?.querySelectorAll(".type")[Number(key) - 1];
   const act = keys[key] ?? (type && (() => decide("defect", type.dataset.type)));
   if (!act || !panel) return;
   event.preventDefault();
   act();
 });
-addEventListener("keyup", (event) => event.key.toLowerCase() === "h" && viewer?.lift(false));
+addEventListener("keyup", (event) => ["h", ...PRESSES].includes(event.key.toLowerCase()) && viewer?.lift(false));
 addEventListener("blur", () => viewer?.lift(false));
 
 let clicked = -Infinity; // when a button last decided something or took it back

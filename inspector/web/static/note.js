@@ -37,7 +37,9 @@ function length(text) {
 }
 
 export class Note {
-  constructor(panel) {
+  /** closed: is told when the editor closes. */
+  constructor(panel, closed) {
+    this.closed = closed;
     this.frame = panel.dataset.frame;
     this.button = panel.querySelector(".note-open");
     this.editor = panel.querySelector(".note-editor");
@@ -108,6 +110,7 @@ export class Note {
     this.side.scrollTop = this.scrolled;
     // The keys are the page's again, from where they were.
     if (this.from !== document.body) (this.from?.isConnected ? this.from : this.button).focus();
+    this.closed();
   }
 
   /** On the button: what goes with the decision. */

@@ -11,6 +11,7 @@ const PASSING_MS = 8000;
 const passing = new Set(); // of {message, undo}
 let since = 0;
 let drawn = "";
+let old = null; // why what is shown may be old: offline or away
 
 function counted(number, one, many) {
   return `${number} ${number === 1 ? one : many}`;
@@ -31,6 +32,7 @@ function text() {
     case "sending":
       return Date.now() - since > SLOW_MS ? `Sending ${counted(mine, "decision", "decisions")}…` : "";
     default:
+      if (old) return `${old === "away" ? "The database does not answer" : "The server cannot be reached"}. What is shown may be old.`;
       return others.length ? `Decisions of ${others.join(", ")} wait in this browser; they will be sent when ${others.join(", ")} logs in.` : "";
   }
 }
@@ -62,7 +64,7 @@ function show() {
   for (const { message } of passing) strip.append(element("span", message));
   const undo = [...passing].at(-1)?.undo; // of what was done last: an older one takes nothing else back
   if (undo) strip.append(pressed("Undo", undo));
-  strip.classList.toggle("calm", !open && !refused.length && (condition() === "idle" || condition() === "sending"));
+  strip.classList.toggle("calm", !open && !refused.length && !old && (condition() === "idle" || condition() === "sending"));
   strip.hidden = !strip.childNodes.length;
 }
 
@@ -82,6 +84,12 @@ function element(name, text) {
   const made = document.createElement(name);
   made.textContent = text;
   return made;
+}
+
+/** Why the page is not kept up to date: offline (the server cannot be reached), away (its database cannot); null: it is. */
+export function stale(why) {
+  old = why;
+  show();
 }
 
 /** Shows for a while that something was done; undo: takes it back, once. */

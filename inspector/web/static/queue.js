@@ -1,7 +1,7 @@
 // The queue: new frames as they come, a selection and what is said about all of it, keys.
 
 import { clean } from "./note.js";
-import { say } from "./notice.js";
+import { say, stale } from "./notice.js";
 import { outbox, put, versionOf } from "./outbox.js";
 import { BY_ITSELF } from "./request.js";
 import * as steps from "./steps.js";
@@ -12,6 +12,7 @@ const dialog = document.getElementById("confirm");
 const note = document.getElementById("confirm-note"); // what was written stays there until a decision takes it along
 const fresh = document.getElementById("fresh");
 const RETRY_MS = 4000;
+const PATIENCE_MS = 3000; // of a stream that is interrupted, as also by leaving the page
 const WORDS = { defect: "defect", false_alarm: "false alarm", unsure: "unsure" };
 
 // ---- live
@@ -19,6 +20,7 @@ const WORDS = { defect: "defect", false_alarm: "false alarm", unsure: "unsure" }
 let pulse = cards.dataset.pulse.split(",").map(Number);
 
 let stream = null;
+let lost = 0; // a timer, while the stream is interrupted
 
 /** While somebody can see the page: a browser has few connections to one server, for all its tabs together. */
 function listen() {
@@ -26,7 +28,9 @@ function listen() {
   const opened = (stream = new EventSource("/live"));
   opened.addEventListener("queue", (event) => told(JSON.parse(event.data)));
   opened.addEventListener("error", () => {
-    if (opened !== stream || opened.readyState !== EventSource.CLOSED) return;
+    if (opened !== stream) return;
+    lost ||= setTimeout(() => stale("offline"), PATIENCE_MS);
+    if (opened.readyState !== EventSource.CLOSED) return;
     stream = null;
     setTimeout(again, RETRY_MS);
   });
@@ -37,6 +41,8 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) return listen();
   stream?.close();
   stream = null;
+  clearTimeout(lost);
+  lost = 0;
   return undefined;
 });
 
@@ -49,6 +55,9 @@ async function again() {
 }
 
 function told(state) {
+  clearTimeout(lost);
+  lost = 0;
+  stale(state.away ? "away" : null);
   if (state.away) return;
   let total = 0;
   for (const number of Object.values(state.open)) total += number;
@@ -89,7 +98,9 @@ async function refresh(why = {}, welcome = () => true) {
     if (!here && known.size) card.classList.add("new");
     return card;
   });
+  const giveBack = focusedCard();
   cards.replaceChildren(...now);
+  giveBack?.();
   document.getElementById("matching").replaceWith(page.getElementById("matching"));
   const [empty, other] = [document.querySelector(".empty"), page.querySelector(".empty")];
   if (empty) empty.replaceWith(...(other ? [other] : []));
@@ -102,6 +113,19 @@ async function refresh(why = {}, welcome = () => true) {
   fresh.hidden = true;
   watchPictures();
   count();
+}
+
+/** What gives the focus back to the card that has it, or to the one that comes into its place. */
+function focusedCard() {
+  const held = document.activeElement;
+  const card = held.closest("#cards > li");
+  if (!card) return null;
+  const at = [...cards.children].indexOf(card);
+  const part = held.matches("input") ? "input[name=pick]" : ".picture";
+  return () => {
+    const here = cards.contains(card) ? card : cards.children[Math.min(at, cards.children.length - 1)];
+    here?.querySelector(part).focus({ preventScroll: true });
+  };
 }
 
 fresh.addEventListener("click", () => refresh());
@@ -128,7 +152,9 @@ function count() {
   const chosen = picked();
   for (const card of cards.children) card.classList.toggle("chosen", chosen.includes(card));
   document.getElementById("picked").textContent = chosen.length;
+  const keyed = document.activeElement.matches("#batch :focus-visible");
   bar.hidden = !chosen.length;
+  if (bar.hidden && keyed) cards.querySelector(".picture")?.focus({ preventScroll: true });
   document.body.classList.toggle("selecting", chosen.length > 0);
   const all = document.getElementById("select-all");
   all.checked = chosen.length > 0 && chosen.length === cards.children.length;

@@ -1,6 +1,8 @@
 // Two thresholds to drag over the chart of scores, by mouse, touch or arrow keys. The handles follow at once; what they
 // would have done is asked of the server, one question at a time, the newest value first.
 
+import { stale } from "./notice.js";
+
 const chart = document.getElementById("scores");
 const station = document.getElementById("station");
 
@@ -94,9 +96,9 @@ function begin() {
       const answer = await fetch(`/api/v1/thresholds?${query}`, { headers: { accept: "application/json" } });
       if (answer.status === 401) location.reload();
       if (answer.ok) tell((await answer.json()).said);
-      shown.classList.toggle("stale", !answer.ok);
+      outdated(answer.ok ? null : "away");
     } catch {
-      shown.classList.add("stale"); // the network is away; the next move asks again
+      outdated("offline"); // the next move asks again
     } finally {
       asking = false;
     }
@@ -104,6 +106,11 @@ function begin() {
       again = false;
       ask();
     }
+  }
+
+  function outdated(why) {
+    shown.classList.toggle("stale", Boolean(why));
+    stale(why);
   }
 
   function tell(said) {

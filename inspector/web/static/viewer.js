@@ -65,6 +65,12 @@ export class Viewer {
     this.show({ x: x - (x - this.box.x) / real, y: y - (y - this.box.y) / real, width, height: this.box.height / real });
   }
 
+  /** Looks a quarter of what is seen further to the right and down. */
+  pan(right, down) {
+    const { x, y, width, height } = this.box;
+    this.show({ x: x + (right * width) / 4, y: y + (down * height) / 4, width, height });
+  }
+
   get zoomed() {
     return Boolean(this.stage) && this.box.width < this.width * 0.999;
   }

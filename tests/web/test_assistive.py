@@ -1,0 +1,178 @@
+"""For who hears the pages, or has no pointer: the focus stays where it was, all is named, and a key does each step."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from pages import shows
+from playwright.sync_api import Page, expect
+from review_site import ReviewSite, decided, recorded
+from services import DEADLINE_S
+
+Visit = Callable[..., Page]
+
+pytestmark = pytest.mark.usefixtures("empty_queue")
+
+expect.set_options(timeout=DEADLINE_S * 1000)
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """By the tab key, as the focus is then a visible one."""
+    for _ in range(60):
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{selector}: no tab stop")
+
+
+def part_of(site: ReviewSite, frame: int) -> str:
+    with site.engine.connect() as connection:
+        return str(connection.exec_driver_sql(f"SELECT part_id FROM frames WHERE id = {frame}").scalar_one())
+
+
+def test_a_decision_by_button_leaves_the_focus_on_that_button(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(4)]
+    page = visit("olga", f"/frame/{frames[3]}?order=newest")
+    page.wait_for_selector(".near")
+    tab_to(page, ".say.unsure")
+    page.keyboard.press("Enter")
+    shows(page, frames[2])
+    expect(page.locator(".say.unsure")).to_be_focused()
+    tab_to(page, "[data-type='dent']")
+    page.keyboard.press(" ")
+    shows(page, frames[1])
+    expect(page.locator("[data-type='dent']")).to_be_focused()
+    recorded(site, frames[3], ("unsure", None, "olga"))
+    recorded(site, frames[2], ("defect", "dent", "olga"))
+    tab_to(page, "[data-do='next']")
+    page.keyboard.press("Enter")
+    shows(page, frames[0])
+    page.locator("[data-do='previous']").click()
+    shows(page, frames[1])
+    assert page.evaluate("document.activeElement === document.body"), "after a click a blank must not press it again"
+
+
+def test_a_button_that_is_held_down_decides_once(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", f"/frame/{frames[2]}?order=newest")
+    page.wait_for_selector(".near")
+    tab_to(page, ".say.unsure")
+    page.keyboard.down("Enter")
+    shows(page, frames[1])
+    for _ in range(3):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    recorded(site, frames[2], ("unsure", None, "olga"))
+    shows(page, frames[1])
+    assert decided(site, frames[1]) == (None, None, None)
+
+
+def test_each_frame_is_said_aloud(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest")
+    status = page.get_by_role("status").filter(has_text="part-")
+    expect(status).to_contain_text(f"{part_of(site, frames[1])}, ng, score ")
+    page.keyboard.press("d")
+    expect(status).to_contain_text(f"{part_of(site, frames[0])}, ng, score ")
+    page.keyboard.press("ArrowLeft")
+    expect(status).to_contain_text(f"{part_of(site, frames[1])}, ng, defect, score ")
+
+
+def test_dialogs_say_what_they_ask(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest")
+    page.wait_for_selector(".near")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    site.reviews.dispose(frames[1], to="unsure", reviewer="emil", version=0)
+    page.keyboard.press("d")
+    told = page.get_by_role("dialog", name="Somebody else was quicker")
+    expect(told).to_have_accessible_description(re.compile("emil: “unsure”.*You: “defect”"))
+    page.keyboard.press("Enter")
+    page.goto("/")
+    page.locator("input[name=pick]").first.check()
+    page.keyboard.press("f")
+    expect(page.get_by_role("dialog", name="1 frame: false alarm?")).to_be_visible()
+
+
+def test_a_conflict_waits_until_the_note_is_written(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", f"/frame/{frames[2]}?order=newest")
+    page.wait_for_selector(".near")
+    site.reviews.dispose(frames[2], to="false_alarm", reviewer="emil", version=0)
+    page.route("**/disposition", lambda route: (page.wait_for_timeout(300), route.continue_())[1])
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    page.keyboard.press("m")
+    expect(page.locator(".note-editor textarea")).to_be_focused()
+    expect(page.locator("#notice [data-conflicts]")).to_be_visible()  # it has met emil's by now
+    page.keyboard.type("near the rim of the hole")
+    expect(page.locator("#conflict")).to_be_hidden()
+    expect(page.locator(".note-editor textarea")).to_have_value("near the rim of the hole")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Somebody else was quicker")).to_be_visible()
+    page.get_by_role("button", name="Keep theirs").click()
+    expect(page.locator(".note-open")).to_contain_text("near the rim of the hole")
+    assert decided(site, frames[2]) == ("false_alarm", None, "emil")
+
+
+def test_an_enlarged_picture_is_moved_by_keys(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add(), site.add()]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest")
+    page.wait_for_selector(".near")
+
+    def corner() -> tuple[float, float]:
+        x, y, _, _ = map(float, str(page.locator(".stage").get_attribute("viewBox")).split())
+        return x, y
+
+    for _ in range(4):
+        page.keyboard.press("+")
+    middle = corner()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    assert corner()[0] > middle[0]
+    assert corner()[1] > middle[1]
+    for key in ("Shift+ArrowLeft", "Shift+ArrowUp") * 8:
+        page.keyboard.press(key)
+    assert corner() == (0, 0)
+    shows(page, frames[1])
+    page.keyboard.press("0")
+    page.keyboard.press("ArrowRight")
+    shows(page, frames[0])
+
+
+def test_the_map_is_lifted_by_its_button_while_a_key_is_held(site: ReviewSite, visit: Visit) -> None:
+    page = visit("olga", f"/frame/{site.add()}")
+    page.wait_for_selector(".stage .map")
+    tab_to(page, "[data-do='lift']")
+    for key in (" ", "Enter"):
+        page.keyboard.down(key)
+        expect(page.locator(".stage")).to_contain_class("lifted")
+        page.keyboard.up(key)
+        expect(page.locator(".stage")).not_to_contain_class("lifted")
+
+
+def test_the_queue_gives_the_focus_back(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(4)]
+    page = visit("olga", "/?order=newest")
+    expect(page.locator(".frame-card")).to_have_count(4)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(f"[data-frame='{frames[2]}'] .picture")).to_be_focused()
+    page.keyboard.press("x")
+    page.keyboard.press("u")
+    page.keyboard.press("Enter")
+    recorded(site, frames[2], ("unsure", None, "olga"))
+    expect(page.locator(".frame-card")).to_have_count(3)
+    expect(page.locator(f"[data-frame='{frames[1]}'] .picture")).to_be_focused()
+    page.keyboard.press("z")
+    expect(page.locator(".frame-card")).to_have_count(4)
+    expect(page.locator(f"[data-frame='{frames[1]}'] .picture")).to_be_focused()
+    page.keyboard.press("x")
+    tab_to(page, "#batch [data-to='defect']")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Decide 1 frame").press("Enter")
+    recorded(site, frames[1], ("defect", None, "olga"))
+    expect(page.locator(".frame-card")).to_have_count(3)
+    assert page.evaluate("document.getElementById('cards').contains(document.activeElement)")
