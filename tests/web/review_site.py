@@ -137,8 +137,8 @@ class ReviewSite:
 
 
 @contextmanager
-def running_site(folder: Path, bank: Path, **review: Any) -> Iterator[ReviewSite]:
-    """The application on a free port, a thread of this process."""
+def running_site(folder: Path, bank: Path, *, port: int = 0, **review: Any) -> Iterator[ReviewSite]:
+    """The application on a free port, or on this one, a thread of this process."""
     path = folder / "inspector.yaml"
     stations = [{"id": str(station), "bank": str(bank)} for station in (CAM1, CAM2)]
     path.write_text(
@@ -151,7 +151,7 @@ def running_site(folder: Path, bank: Path, **review: Any) -> Iterator[ReviewSite
             if name not in [account.name for account in accounts.all()]:
                 accounts.create(name, PASSWORD, role)
         server = uvicorn.Server(
-            uvicorn.Config(create_app(loaded, engine), port=0, log_config=None, timeout_graceful_shutdown=1)
+            uvicorn.Config(create_app(loaded, engine), port=port, log_config=None, timeout_graceful_shutdown=1)
         )
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

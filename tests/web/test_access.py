@@ -6,6 +6,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from line import CAM2
 from review_site import PASSWORD, ReviewSite, decided, posted, running_site
 
 from inspector.store import Role
@@ -45,7 +46,31 @@ def test_what_did_not_work_leads_back_to_where_it_can_be_asked_again(site: Revie
                 assert f'href="{page}">Try again' in refused.text
                 assert emil.get(page).status_code == 200
     with site.client(None) as stranger:
-        assert stranger.post("/banks/rollback", data={"station": "any"}).headers["location"] == "/login?next=%2Fbanks"
+        assert (
+            stranger.post("/banks/rollback", data={"station": "any"}).headers["location"]
+            == "/login?next=%2Fbanks&unsent=yes"
+        )
+
+
+def test_who_sent_a_form_after_the_session_had_ended_is_told_and_comes_back_to_the_same_station(
+    site: ReviewSite,
+) -> None:
+    with site.client("emil") as emil:
+        form = emil.get(f"/thresholds?station={CAM2}").text
+        [action] = re.findall(r'method="post" action="(/thresholds[^"]*)"', form)
+        with site.engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM sessions")
+        login = emil.post(
+            unescape(action), data={"station": str(CAM2), "ok": "1", "ng": "2", "bank": "", "reason": "why"}
+        )
+        assert login.status_code == 303
+        told = emil.get(login.headers["location"]).text
+        assert "Your session has ended. What you sent was not recorded" in told
+        [back] = re.findall(r'name="next" value="([^"]*)"', told)
+        answer = emil.post("/login", data={"name": "emil", "password": PASSWORD, "next": unescape(back)})
+        assert f'<option value="{CAM2}" selected' in emil.get(answer.headers["location"]).text
+    with site.client(None) as stranger:
+        assert "Your session has ended" not in stranger.get("/login?next=%2Fthresholds").text
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:run()"])
