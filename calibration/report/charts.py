@@ -13,6 +13,9 @@ BINS = 48
 REACH = 3.0
 """The histogram's axis ends at so many times `ng`; what scores higher is counted in its last bar."""
 
+_LABEL = 48.0
+"""Height of the three lines that tell of a threshold, and what is free below them."""
+
 
 def roc(good: Float32Array, defect: Float32Array, thresholds: Thresholds) -> Markup:
     """Defective frames flagged over good frames flagged, for every threshold; the bank's own as points.
@@ -53,13 +56,13 @@ def _operating_points(
         false, true = float((good > threshold).mean()), float((defect > threshold).mean())
         across, down = x(false), y(true)
         label_x, label_y = max(across + 34, x(0.2)), max(down + 22, free)
-        label_y = min(label_y, y.start - 34.0 * (2 if name == "ok" else 1) + 20)
-        free = label_y + 44
-        colour = svg.DEFECT if name != "ok" else svg.GOOD
+        label_y = min(label_y, y.start - 36 - (_LABEL if name == "ok" else 0))
+        free = label_y + _LABEL
+        colour, ink = (svg.GOOD, svg.GOOD) if name == "ok" else (svg.DEFECT, svg.DEFECT_INK)
         parts += [
             svg.line(across, down, label_x - 4, label_y - 5, colour),
             el("circle", cx=across, cy=down, r=6, fill=colour, stroke="#fff", stroke_width=2),
-            svg.text(label_x, label_y, f"{name} {score(threshold)}", fill=colour, class_="strong halo"),
+            svg.text(label_x, label_y, f"{name} {score(threshold)}", fill=ink, class_="strong halo"),
             svg.text(label_x, label_y + 16, f"flags {percent(true)} of defective,", class_="halo"),
             svg.text(label_x, label_y + 31, f"{percent(false)} of good", class_="halo"),
         ]
@@ -99,7 +102,7 @@ def histogram(good: Float32Array, defect: Float32Array, thresholds: Thresholds) 
         parts.append(svg.text(x.end - 8, top + 20, f"{len(good):,} good", anchor="end", fill=svg.GOOD, class_="strong"))
     if len(defect):
         label = f"{len(defect):,} defective"
-        parts.append(svg.text(x.end - 8, bottom - 10, label, anchor="end", fill=svg.DEFECT, class_="strong"))
+        parts.append(svg.text(x.end - 8, bottom - 10, label, anchor="end", fill=svg.DEFECT_INK, class_="strong"))
     beyond = bool((everything > high).any())
     for tick in svg.ticks(low, high, 7):
         parts.append(svg.line(x(tick), bottom, x(tick), bottom + 5, svg.INK))
@@ -129,7 +132,7 @@ def _threshold_lines(thresholds: Thresholds, x: svg.Scale, top: float, bottom: f
     parts = [svg.line(place, top - 6, place, bottom, svg.INK, stroke_width=1.5) for place in sorted({ok, ng})]
     ok_label, ng_label = f"ok up to {score(thresholds.ok)}", f"ng above {score(thresholds.ng)}"
     parts.append(svg.text(ok - 6, top - 12, ok_label, anchor="end", fill=svg.GOOD, class_="strong"))
-    parts.append(svg.text(ng + 6, top - 12, ng_label, fill=svg.DEFECT, class_="strong"))
+    parts.append(svg.text(ng + 6, top - 12, ng_label, fill=svg.DEFECT_INK, class_="strong"))
     if ng - ok > 76:
         parts.append(svg.text((ok + ng) / 2, top - 12, "uncertain", anchor="middle", fill="#5f6670"))
     return parts

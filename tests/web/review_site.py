@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,13 +137,13 @@ class ReviewSite:
 
 
 @contextmanager
-def running_site(folder: Path, bank: Path, *, port: int = 0, **review: Any) -> Iterator[ReviewSite]:
+def running_site(
+    folder: Path, bank: Path, *, port: int = 0, stations: Sequence[StationId] = (CAM1, CAM2), **review: Any
+) -> Iterator[ReviewSite]:
     """The application on a free port, or on this one, a thread of this process."""
     path = folder / "inspector.yaml"
-    stations = [{"id": str(station), "bank": str(bank)} for station in (CAM1, CAM2)]
-    path.write_text(
-        yaml.safe_dump({"data_dir": "data", "review": {"time_zone": "UTC", **review}, "stations": stations})
-    )
+    entries = [{"id": str(station), "bank": str(bank)} for station in stations]
+    path.write_text(yaml.safe_dump({"data_dir": "data", "review": {"time_zone": "UTC", **review}, "stations": entries}))
     loaded = settings.load(path)
     with open_database(loaded.database_url) as engine:
         accounts = Accounts(engine)

@@ -1,0 +1,104 @@
+"""Nothing is cut off: on a phone, with the longest names that the settings take, on paper, in the system's colours."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from review_site import NOON, PASSWORD, ReviewSite, running_site
+from services import DEADLINE_S
+
+from inspector.store import Role
+from inspector.types import StationId
+
+LONG = StationId.parse("plant-of-the-south/hall-of-the-presses-3/line-12-left-hand-side/camera-above-the-belt")
+NAME = "maximilian.mustermann@werk-sued.example"
+
+expect.set_options(timeout=DEADLINE_S * 1000)
+
+Show = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, bank: Path) -> Iterator[ReviewSite]:
+    stations = (LONG, StationId.parse(f"{LONG}-2"))
+    with running_site(tmp_path_factory.mktemp("site"), bank, stations=stations) as running:
+        running.accounts.create(NAME, PASSWORD, Role.ADMIN)
+        frames = [running.add(station=station, lot="x" * 60) for station in stations for _ in range(3)]
+        for frame in frames[:4]:
+            running.reviews.dispose(frame, to="defect", defect_type="dent", reviewer=NAME, version=0, note="y" * 80)
+        yield running
+
+
+@pytest.fixture
+def show(site: ReviewSite, chromium: Browser) -> Iterator[Show]:
+    """Opens a page for the one with the long name."""
+    contexts = []
+
+    def open_page(path: str, width: int, **options: str) -> Page:
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 800}, **options))
+        page = contexts[-1].new_page()
+        page.goto(f"{site.url}/enter?code={site.sessions.begin_link(NAME, 1)}")
+        page.goto(site.url + path.format(day=NOON.date()))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+PAGES = [
+    "/?state=all",
+    "/frame/1",
+    "/figures?since={day}T00:00&until={day}T23:00",
+    "/thresholds",
+    "/banks",
+    "/audit",
+    "/accounts",
+    "/help",
+]
+
+
+@pytest.mark.parametrize("width", [320, 375, 1280])
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_scrolls_sideways(path: str, width: int, show: Show) -> None:
+    page = show(path, width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    way_out = page.get_by_role("button", name="Log out").bounding_box()
+    pages = page.get_by_role("navigation", name="Pages", exact=True).bounding_box()
+    assert way_out
+    assert pages
+    assert way_out["x"] + way_out["width"] <= width
+    assert pages["width"] >= 90
+
+
+def test_a_frame_says_its_time_and_shift_in_full(show: Show) -> None:
+    line = show("/frame/1", 1280).locator(".side header .line")
+    assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
+    assert "2026-03-02 12:0" in line.inner_text()
+
+
+def test_charts_on_a_phone_keep_a_size_that_can_be_read(show: Show) -> None:
+    page = show("/figures?since={day}T00:00&until={day}T23:00", 375)
+    heights = page.evaluate(
+        "[...document.querySelectorAll('.chart text')].map(one => one.getBoundingClientRect().height)"
+    )
+    assert min(heights) >= 11
+
+
+def test_the_audit_is_whole_on_paper(show: Show) -> None:
+    page = show("/audit", 718)  # A4, upright
+    page.emulate_media(media="print")
+    assert page.evaluate("document.querySelector('.card.scroll').scrollWidth") <= 718
+    expect(page.get_by_role("cell", name="y" * 80).first).to_be_visible()
+    expect(page.locator(".bar")).to_be_hidden()
+
+
+def test_charts_keep_their_colours_where_the_system_sets_them(show: Show) -> None:
+    page = show("/figures?since={day}T00:00&until={day}T23:00", 1280, forced_colors="active", color_scheme="dark")
+    chart = page.locator("svg.chart").first
+    assert chart.evaluate("chart => getComputedStyle(chart).backgroundColor") == "rgb(255, 255, 255)"
+    chosen = page.locator(".bar nav a[aria-current]")
+    other = page.locator(".bar nav a:not([aria-current])").first
+    colour = "link => getComputedStyle(link).borderBottomColor"
+    assert chosen.evaluate(colour) != other.evaluate(colour)
