@@ -197,6 +197,28 @@ def test_the_roc_curve_goes_through_its_operating_points() -> None:
         assert np.linalg.norm(places - place, axis=1).min() < 0.5
 
 
+@pytest.mark.parametrize(("ok", "ng"), [(50.0, 60.0), (50.0, 50.0), (4.5, 50.0), (-1.0, -0.5), (9.5, 14.5)])
+def test_what_is_said_of_operating_points_lies_apart_and_above_the_axis(ok: float, ng: float) -> None:
+    good, defect = np.arange(10, dtype=np.float32), np.arange(5, 15, dtype=np.float32)
+    drawn = charts.roc(good, defect, Thresholds(ok=ok, ng=ng, pixel=1))
+    words = sorted(float(y) for y in re.findall(r'<text [^>]*y="([\d.]+)"[^>]*halo', drawn))
+    axis = max(float(y) for y in re.findall(r'<text [^>]*y="([\d.]+)"[^>]*>0%', drawn))
+    assert words
+    assert words[-1] <= axis - 13
+    assert np.diff(words).min(initial=np.inf) >= 13
+
+
+def test_words_of_a_chart_can_be_read() -> None:
+    good, defect = np.arange(10, dtype=np.float32), np.arange(5, 15, dtype=np.float32)
+    drawn = "".join(draw(good, defect, Thresholds(ok=6.5, ng=8.5, pixel=1)) for draw in (charts.roc, charts.histogram))
+    inks = set(re.findall(r'<text [^>]*fill="#([0-9a-f]{6})"', drawn))
+    assert len(inks) >= 3
+    for ink in inks:
+        levels = np.array([int(ink[at : at + 2], 16) for at in (0, 2, 4)]) / 255
+        linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+        assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 4.5, f"#{ink} on white, by WCAG 2.1"
+
+
 def test_the_histogram_counts_all_scores() -> None:
     good, defect = np.float32([1, 1, 2, 3]), np.float32([2, 5, 900])
     drawn = charts.histogram(good, defect, Thresholds(ok=2.5, ng=3.5, pixel=1))
