@@ -20,15 +20,22 @@ def image_files(folder: Path) -> list[Path]:
     """All pictures below `folder`, at any depth, sorted by path. Links are followed, hidden files and folders left out.
 
     Raises:
-        SamplesError: no such folder, or it cannot be read.
+        SamplesError: no such folder, or one that cannot be read: what lies there would be left out silently.
     """
     if not folder.is_dir():
         raise SamplesError(f"{folder}: no such folder; expected a folder of pictures")
     found, seen = [], {folder.resolve()}
-    for where, below, names in os.walk(folder, followlinks=True):
+    for where, below, names in os.walk(folder, onerror=_refuse, followlinks=True):
         below[:] = [name for name in below if not name.startswith(".") and _is_new(Path(where, name), seen)]
         found += [Path(where, name) for name in names if _is_picture(name) and Path(where, name).is_file()]
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise SamplesError(
+        f"{error.filename}: cannot be read ({error.strerror}), so the pictures below it would be left out; make it "
+        "readable, or move it elsewhere"
+    )
 
 
 def _is_picture(name: str) -> bool:

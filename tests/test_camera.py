@@ -1,7 +1,10 @@
 """Sources of frames, and what a camera station refuses before it connects."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -9,7 +12,8 @@ import pytest
 
 from inspector.camera import CameraOptions, SourceError, SourceLostError, open_source, publish
 from inspector.camera.video import LiveSource
-from inspector.errors import BrokerError, UsageError
+from inspector.errors import BrokerError, SamplesError, UsageError
+from inspector.folder import image_files
 from inspector.frame import decode
 from inspector.settings import BrokerSettings
 from inspector.types import StationId
@@ -78,12 +82,57 @@ def test_a_single_image_is_a_source(tmp_path: Path) -> None:
         assert [(shot.part_id, shot.image) for shot in source.shots()] == [("one.png", image)]
 
 
-def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:
-    picture(tmp_path / "one.png")
+def test_a_file_that_goes_away_is_named_and_passed_over(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png", "d.png"):
+        picture(tmp_path / name)
+    told: list[str] = []
+    with open_source(str(tmp_path), on_notice=told.append) as source:
+        shots = source.shots()
+        assert next(shots).part_id == "a.png"
+        (tmp_path / "b.png").unlink()
+        (tmp_path / "c.png").unlink()
+        (tmp_path / "c.png").mkdir()
+        assert [(shot.part_id, shot.lost) for shot in shots] == [("d.png", 2)]
+    assert [line.split(": ")[0] for line in told] == [f"cannot read {tmp_path / name}" for name in ("b.png", "c.png")]
+
+
+def test_each_pass_shows_what_lies_in_the_folder_then(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
     with open_source(str(tmp_path)) as source:
-        (tmp_path / "one.png").unlink()
-        with pytest.raises(SourceLostError, match=r"one\.png"):
+        assert [shot.part_id for shot in source.shots()] == ["a.png"]
+        picture(tmp_path / "b.png")
+        assert [shot.part_id for shot in source.shots()] == ["a.png", "b.png"]
+        for path in tmp_path.iterdir():
+            path.unlink()
+        with pytest.raises(SourceLostError, match=r"no image in .* can be read any more"):
             list(source.shots())
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out_silently() -> None:
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        picture(folder / "open" / "a.png")
+        picture(folder / "closed" / "b.png")
+        folder.chmod(0o755)
+        (folder / "closed").chmod(0)
+        with as_nobody(), pytest.raises(SamplesError, match=r"closed: cannot be read \(Permission denied\)"):
+            image_files(folder)
+        (folder / "closed").chmod(0o755)
+        with as_nobody():
+            assert [file.name for file in image_files(folder)] == ["b.png", "a.png"]
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @pytest.mark.parametrize(

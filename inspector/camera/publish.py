@@ -56,7 +56,9 @@ class CameraOptions:
 
 @dataclass(frozen=True, slots=True)
 class CameraSummary:
-    """What a camera station did. seconds: from its first frame until the last answer."""
+    """What a camera station did. missed: pictures of the source that were never sent, which the line counts as a gap.
+    seconds: from its first frame until the last answer.
+    """
 
     station: StationId
     protocol: str
@@ -64,6 +66,7 @@ class CameraSummary:
     acknowledged: int
     refused: int
     unheard: int
+    missed: int
     seconds: float
 
     @property
@@ -90,31 +93,45 @@ def publish(
     """
     stop = stop if stop is not None else threading.Event()
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    source = open_source(options.source, run=run, seed=options.seed, defect_rate=options.defect_rate)
+    source = open_source(
+        options.source, run=run, seed=options.seed, defect_rate=options.defect_rate, on_notice=on_notice
+    )
     client_id = f"camera-{str(options.station).replace('/', '-')[-80:]}-{secrets.token_hex(3)}"
     uplink = Uplink(options.broker, client_id=client_id, window=options.window, on_notice=on_notice)
     with source, uplink:
         _warn_if_unwatched(uplink, options.station, on_notice)
-        pace = _Pace(_rate(options, source))
+        rate = _rate(options, source)
+        pace = _Pace(rate)
         shots = _repeated(source, loop=options.loop)
         started = time.monotonic()
-        seq = 0
-        while (options.count is None or seq < options.count) and pace.wait(seq, stop):
+        sent = missed = 0
+        while (options.count is None or sent < options.count) and pace.wait(sent, stop):
             shot = next(shots, None)
             if shot is None:
                 break
-            message = _message(options, shot, run, seq)
+            missed += shot.lost
+            if (passed := _passed(shot, rate, uplink.waited_s)) > 0:
+                missed += passed
+                on_notice(f"{passed} pictures of the source passed unsent while the broker was away or slow")
+            message = _message(options, shot, run, sent + missed)
             on_frame(message, shot)
             if not uplink.send(message, shot.content_type, stop):
                 break
-            seq += 1
+            sent += 1
             on_tally(uplink.tally)
         tally = uplink.drain(options.ack_timeout_s)
         on_tally(tally)
         seconds = time.monotonic() - started
     return CameraSummary(
-        options.station, uplink.protocol, tally.sent, tally.acknowledged, tally.refused, tally.unheard, seconds
+        options.station, uplink.protocol, tally.sent, tally.acknowledged, tally.refused, tally.unheard, missed, seconds
     )
+
+
+def _passed(shot: Shot, rate: float, waited_s: float) -> int:
+    """How many pictures would have been sent, had the frame before this one not waited for the broker."""
+    if waited_s == 0:
+        return 0  # a source that is faster than its pace, or than this machine, is thinned out as it was told to be
+    return shot.overtaken if rate == 0 else min(shot.overtaken, int(waited_s * rate))
 
 
 def _rate(options: CameraOptions, source: Source) -> float:

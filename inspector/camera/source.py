@@ -9,7 +9,7 @@ synthetic[:PRODUCT] the drawn product, without end
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,18 @@ class SourceLostError(InspectorError):
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One encoded picture. truth: `good` or the kind of defect, where the source knows."""
+    """One encoded picture. truth: `good` or the kind of defect, where the source knows.
+
+    lost: how many pictures before this one could not be read. overtaken: how many a newer one took the place of,
+    because nobody asked for them.
+    """
 
     image: bytes
     content_type: str
     part_id: str | None = None
     truth: str | None = None
+    lost: int = 0
+    overtaken: int = 0
 
 
 class Source(AbstractContextManager["Source"], Protocol):
@@ -53,10 +59,18 @@ class Source(AbstractContextManager["Source"], Protocol):
         ...
 
 
-def open_source(name: str, *, run: str = "", seed: int | None = None, defect_rate: float = 0.1) -> Source:
+def open_source(
+    name: str,
+    *,
+    run: str = "",
+    seed: int | None = None,
+    defect_rate: float = 0.1,
+    on_notice: Callable[[str], None] = lambda _: None,
+) -> Source:
     """The source of that name, not yet entered.
 
-    run: a word that makes the part ids of drawn parts unique. seed, defect_rate: for the drawn product.
+    run: a word that makes the part ids of drawn parts unique. seed, defect_rate: for the drawn product. on_notice: a
+    line worth telling a person.
 
     Raises:
         SourceError: there is no such file or folder, no image in the folder, or the name means nothing.
@@ -72,14 +86,14 @@ def open_source(name: str, *, run: str = "", seed: int | None = None, defect_rat
         return LiveSource(name)
     path = Path(name)
     if path.is_dir():
-        return FolderSource.of(path)
+        return FolderSource.of(path, on_notice)
     if not path.exists():
         raise SourceError(
             f"source {name!r}: no such file or folder; expected a folder of images, an image, a video, "
             "a stream (rtsp://...), a device number, or synthetic[:PRODUCT]"
         )
     if path.suffix.lower() in CONTENT_TYPES:
-        return FolderSource(path.parent, (path,))
+        return FolderSource(path.parent, path, on_notice)
     from inspector.camera.video import FileSource
 
     return FileSource(path)
@@ -87,24 +101,27 @@ def open_source(name: str, *, run: str = "", seed: int | None = None, defect_rat
 
 @dataclass(frozen=True, slots=True)
 class FolderSource:
-    """Images of a folder. Their bytes are published as they are: judging them is the other side's work."""
+    """Images of a folder, or one of them. Their bytes are published as they are: judging them is the other side's work.
+
+    only: the one image; None: all. on_notice: told of each that cannot be read.
+    """
 
     folder: Path
-    paths: tuple[Path, ...]
+    only: Path | None
+    on_notice: Callable[[str], None]
 
     @classmethod
-    def of(cls, folder: Path) -> "FolderSource":
+    def of(cls, folder: Path, on_notice: Callable[[str], None]) -> "FolderSource":
         """Every image below the folder, as calibration finds them, without the masks in `ground_truth`.
 
         Raises:
-            SourceError: not one image.
+            SourceError: not one image. SamplesError: a folder below it cannot be read.
         """
-        paths = tuple(path for path in image_files(folder) if _MASKS not in path.relative_to(folder).parts)
-        if not paths:
+        if not _images(folder):
             raise SourceError(
                 f"source {str(folder)!r}: no image in this folder; expected files named {' '.join(CONTENT_TYPES)}"
             )
-        return cls(folder, paths)
+        return cls(folder, None, on_notice)
 
     @property
     def fps(self) -> float | None:
@@ -112,24 +129,35 @@ class FolderSource:
         return None
 
     def shots(self) -> Iterator[Shot]:
-        """The images in order; the part id is the path within the folder.
+        """The images that are there now, in order; the part id is the path within the folder. One that cannot be read
+        is told and passed over: what lies behind it is inspected all the same.
 
         Raises:
-            SourceLostError: a file cannot be read any more.
+            SourceLostError: none can be read any more. SamplesError: a folder cannot be read.
         """
-        for path in self.paths:
+        lost, found = 0, False
+        for path in _images(self.folder) if self.only is None else [self.only]:
             try:
                 image = path.read_bytes()
             except OSError as error:
-                raise SourceLostError(f"source: cannot read {path}: {error.strerror}") from error
+                self.on_notice(f"cannot read {path}: {error.strerror}; it is passed over")
+                lost += 1
+                continue
             part_id = _legible(path.relative_to(self.folder).as_posix())[-_MAX_PART_ID:]
-            yield Shot(image, CONTENT_TYPES[path.suffix.lower()], part_id)
+            yield Shot(image, CONTENT_TYPES[path.suffix.lower()], part_id, lost=lost)
+            lost, found = 0, True
+        if not found:
+            raise SourceLostError(f"source: no image in {self.only or self.folder} can be read any more")
 
     def __enter__(self) -> "FolderSource":
         return self
 
     def __exit__(self, *exc: object) -> None:
         pass
+
+
+def _images(folder: Path) -> list[Path]:
+    return [path for path in image_files(folder) if _MASKS not in path.relative_to(folder).parts]
 
 
 def _legible(name: str) -> str:

@@ -4,6 +4,8 @@ MQTT 5 where the broker speaks it, else 3.1.1 with the JSON envelope. At most `w
 time; after a broken connection paho sends again what was not acknowledged.
 """
 
+import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,8 +19,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from inspector.contract import frame_envelope, frame_properties, station_topic
-from inspector.credentials import show_credentials
-from inspector.errors import BrokerError
+from inspector.credentials import renew_credentials, show_credentials
+from inspector.errors import BrokerError, SettingsError
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
 
@@ -69,7 +71,12 @@ class Uplink:
         self._gone: str | None = None
         self._max_packet: int | None = None
         self._client: paho.Client | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._was_up = False
+        self._trouble: str | None = None
         self.protocol: Literal["5", "3.1.1"] = "5"
+        self.waited_s = 0.0
+        """How long the last frame had to wait until there was room for it."""
 
     def __enter__(self) -> Self:
         if self._broker.protocol == "auto":
@@ -98,12 +105,15 @@ class Uplink:
             BrokerError: the frame is larger than the broker takes.
         """
         assert self._client is not None, "enter the uplink first"
+        begin = time.monotonic()
         with self._changed:
+            full = self._tally.in_flight >= self._window
             while self._tally.in_flight >= self._window:
                 if stop.is_set():
                     return False
                 self._changed.wait(0.2)
             self._tally = _counted(self._tally, sent=1)
+        self.waited_s = time.monotonic() - begin if full else 0.0
         payload, properties = message.payload, None
         if self.protocol == "5":
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
@@ -196,8 +206,9 @@ class Uplink:
         client.max_inflight_messages_set(self._window)
         client.reconnect_delay_set(1, 15)
         client.connect_timeout = _CONNECT_S
-        show_credentials(client, self._broker)
+        self._tls = show_credentials(client, self._broker)
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         return client
@@ -206,12 +217,32 @@ class Uplink:
         self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
     ) -> None:
         with self._changed:
-            again = self._answer is not None and not self._answer.is_failure
+            again = self._was_up
             self._answer = reason
+            self._was_up = again or not reason.is_failure
             self._max_packet = getattr(properties, "MaximumPacketSize", None)
             self._changed.notify_all()
-        if again:
-            self._on_notice(f"broker {self._where}: " + (str(reason) if reason.is_failure else "connected again"))
+        if reason.is_failure:
+            self._look_again(str(reason))
+        elif again:
+            self._trouble = None
+            self._on_notice(f"broker {self._where}: connected again")
+
+    def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
+        error = sys.exception()
+        self._look_again("cannot be reached" if error is None else f"cannot be reached ({error})")
+
+    def _look_again(self, trouble: str) -> None:
+        """Password and certificates may have been exchanged meanwhile: the next attempt shows those of now."""
+        if not self._was_up or self._client is None:
+            return
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._on_notice(f"broker {self._where}: {trouble}; trying again")
+        try:
+            renew_credentials(self._client, self._broker, self._tls)
+        except SettingsError as error:
+            self._on_notice(str(error))
 
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Properties | None

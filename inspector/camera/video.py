@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -66,6 +67,7 @@ class LiveSource:
         self._name = name
         self._fresh = threading.Condition()
         self._newest: UInt8Image | None = None
+        self._overtaken = 0
         self._ended = False
         self._thread: threading.Thread | None = None
         self._capture: cv2.VideoCapture | None = None
@@ -85,13 +87,14 @@ class LiveSource:
             with self._fresh:
                 self._fresh.wait_for(lambda: self._newest is not None or self._ended, timeout=_NEWEST_WITHIN_S)
                 picture, self._newest = self._newest, None
+                overtaken, self._overtaken = self._overtaken, 0
             if picture is None:
                 raise SourceLostError(
                     f"source {self._name!r}: "
                     + ("the stream ended" if self._ended else f"no picture for {_NEWEST_WITHIN_S:.0f} s")
                     + "; check the camera and its network, then start again"
                 )
-            yield _encoded(picture, None)
+            yield replace(_encoded(picture, None), overtaken=overtaken)
 
     def __enter__(self) -> "LiveSource":
         self._capture = _opened(self._name)
@@ -112,6 +115,7 @@ class LiveSource:
             got, picture = capture.read()
             with self._fresh:
                 if got:
+                    self._overtaken += self._newest is not None
                     self._newest = np.asarray(picture, dtype=np.uint8)
                 else:
                     self._ended = True

@@ -126,6 +126,8 @@ def _as_text(summary: "CameraSummary") -> str:
     )
     if summary.refused:
         line += f"; {summary.refused} REFUSED by the broker"
+    if summary.missed:
+        line += f"; {summary.missed} pictures of the source were not sent"
     if summary.unheard:
         line += f"; {summary.unheard} had no subscriber: no daemon listens to this station"
     return line
@@ -140,6 +142,7 @@ def _as_json(summary: "CameraSummary") -> str:
             "acknowledged": summary.acknowledged,
             "refused": summary.refused,
             "unheard": summary.unheard,
+            "missed": summary.missed,
             "seconds": round(summary.seconds, 3),
             "fps": round(summary.fps, 3),
         }
