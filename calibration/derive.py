@@ -77,6 +77,7 @@ def write_derived(
     thresholds: Thresholds | None = None,
     memory: Memory | None = None,
     drift: Baseline | None = None,
+    forget_drift: bool = False,
     thumbnails: Mapping[str, bytes] | None = None,
     added: Collection[Source] = (),
     removed: Collection[Source] = (),
@@ -84,8 +85,9 @@ def write_derived(
 ) -> Manifest:
     """Write a bank that came from `parent`.
 
-    thresholds, memory, drift: None keeps the parent's. thumbnails: JPEG files by the names that memory.samples give;
-    those of the parent's samples are copied.
+    thresholds, memory: None keeps the parent's. drift: what replaces the parent's baseline, which is kept otherwise;
+    forget_drift: none does, and the bank has no baseline any more. thumbnails: JPEG files by the names that
+    memory.samples give; those of the parent's samples are copied.
 
     Raises:
         BankError: `out_dir` exists and replace is not set, or cannot be written.
@@ -107,6 +109,8 @@ def write_derived(
             memory.normals.save(draft)
         if drift is not None:
             save_file(drift.arrays(), draft / DRIFT_FILE)
+        elif forget_drift:
+            (draft / DRIFT_FILE).unlink(missing_ok=True)
         calibration = Calibration(
             folds=len(np.unique(normals.fold)),
             fold_by=before.calibration.fold_by,

@@ -54,12 +54,14 @@ def shrink(
         Source(path=manifest.samples[index].path, sha256=manifest.samples[index].sha256)
         for index in np.flatnonzero(leaving)
     )
+    drift = _drift_of(bank, stays)
     derived = write_derived(
         bank,
         out_dir,
         operation=f"remove {len(gone)} pictures",
         memory=Memory(patches, samples, NormalScores.of(bank).take(stays), radius),
-        drift=_drift_of(bank, stays),
+        drift=drift,
+        forget_drift=drift is None,
         removed=gone,
         replace=replace,
     )
@@ -112,7 +114,7 @@ def _staying(bank: Bank, stays: NDArray[np.int64]) -> Patches:
 
 def _drift_of(bank: Bank, stays: NDArray[np.int64]) -> Baseline | None:
     """The baseline without the samples that leave, so that they set no limits any more. Their share of its reference, a
-    mean, stays. Samples that were added later are not in it.
+    mean, stays. Samples that were added later are not in it: None where no others stay, or there is none.
     """
     if bank.drift is None:
         return None

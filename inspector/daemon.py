@@ -59,15 +59,22 @@ STAGE_LABELS = ("queue", *STAGES)
 
 _BANKS = "banks"
 _BROKER = "broker"
+_COMMIT = "commit"
 _DATABASE = "database"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOOK_EVERY_S = 0.5
 _FLUSH_S = 5.0
 STALLED_S = 60.0
 """A frame that is inspected for longer is held by a library that hangs; the slowest known take a second or two."""
+COMMIT_S = 10.0
+"""A commit that takes longer is told: verdicts wait for it, and a disk or a database that hangs raises no error."""
 _SPARE_BYTES = 1_000_000_000
 """Left free on the disk for the ledger: with less, no picture is archived."""
 
+_HANGS = (
+    f"what was decided has been on its way to the disk for more than {COMMIT_S:.0f} s, and verdicts wait for it; does "
+    "the disk of the data folder, or the database, hang?"
+)
 _STALLED = "{frame}: inspected for {got:.0f} s, expected at most {most:.0f} s; a supervisor should start it anew"
 
 Stop = SimpleQueue[str | BaseException]
@@ -262,6 +269,7 @@ class _Daemon:
             self._control.tell()
             away = [name for name in self._health.faults() if name.startswith(_BROKER)]
             self._metrics.broker_connected.set(not away)
+            self._health.set(_COMMIT, _HANGS if self._recorder.writing_s > COMMIT_S else None)
             if (stalled_s := self._worker.inspecting_s) > STALLED_S:
                 self._fault(StalledError(_STALLED.format(frame=self._worker.in_hand, got=stalled_s, most=STALLED_S)))
             if self._health.ready and not told_ready:

@@ -9,6 +9,12 @@ HALF = ".tmp"
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file, whole or not at all. What a crash leaves half written lies beside it, under its name with HALF."""
+    write_content(path, data)
+    sync_dir(path.parent)
+
+
+def write_content(path: Path, data: bytes) -> None:
+    """A file whose bytes are on the disk; whether its name is, only the folder's sync tells."""
     half = path.with_name(path.name + HALF)
     try:
         with half.open("wb") as file:
@@ -19,7 +25,6 @@ def write_file(path: Path, data: bytes) -> None:
     except OSError:
         half.unlink(missing_ok=True)
         raise
-    sync_dir(path.parent)
 
 
 def sync_files(folder: Path) -> None:

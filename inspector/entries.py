@@ -1,5 +1,6 @@
 """What the ledger says about an outcome, and what is published about it."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from inspector import contract
@@ -22,12 +23,18 @@ class Entries:
         """No picture is removed from the archive meanwhile: hold it until the entries are committed."""
         return self._triage.archive.held()
 
-    def entry(self, settled: Settled) -> Entry:
-        """Its row of the ledger, and what is published about it.
+    def entries(self, settled: Sequence[Settled]) -> list[Entry]:
+        """The rows of all that is no duplicate.
 
         Raises:
             StoreError: bytes that belong into the quarantine cannot be written.
         """
+        new = [one for one in settled if not one.duplicate]
+        self._triage.archive_together(_pictures(self._triage, new))
+        return [self._entry(one) for one in new]
+
+    def _entry(self, settled: Settled) -> Entry:
+        """Its row of the ledger, and what is published about it."""
         if settled.error is not None:
             return self._error(settled.outcome, settled.error)
         if settled.outcome.inspection is not None:
@@ -116,6 +123,16 @@ class Entries:
             document=document,
             topic=contract.station_topic(delivery.station, "error"),
         )
+
+
+def _pictures(triage: Triage, settled: Iterable[Settled]) -> Iterator[tuple[str, bytes]]:
+    """Those that an operator is asked about, with their digests."""
+    for one in settled:
+        inspection, message = one.outcome.inspection, one.outcome.delivery.message
+        if one.error is not None or inspection is None or message is None:
+            continue
+        if triage.asks(inspection.decision, message.sha256):
+            yield message.sha256, message.payload
 
 
 def _drop(outcome: Outcome) -> Entry:

@@ -66,7 +66,8 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
         FrameFormatError: not one of the four formats, samples that are no 8- or 16-bit unsigned integers, or a
             compression that is not read.
         FrameTooLargeError: the header announces more than max_pixels.
-        FrameDamagedError: it begins like an image and does not decode to its end.
+        FrameDamagedError: it begins like an image and does not decode, or a JPEG has no end marker. One that is cut in
+            its middle and has the marker all the same decodes with grey below.
     """
     if not payload:
         raise FrameEmptyError("frame: got 0 bytes, expected a JPEG, PNG, TIFF or BMP image")

@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 WARNING = "retention"
 
+FINISH_S = 2.0
+"""Seconds that the step in hand gets at the end: a database that hangs must not hold up the process."""
+
 _LOOK_EVERY_S = 5.0
 _RELIEVE_EVERY_S = 60.0
 _SWEEP_EVERY_S = 3600.0
@@ -107,9 +110,9 @@ class Housekeeper:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Finishes the step in hand; the rest is done after the next start."""
+        """Finishes the step in hand, if that takes no longer than FINISH_S; the rest is done after the next start."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(FINISH_S)
 
     def _run(self) -> None:
         try:

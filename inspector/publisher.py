@@ -73,7 +73,9 @@ class Publisher:
         """Gives the broker a few seconds to confirm what was sent; the rest is published at the next start."""
         self._closing = True
         self._wake.set()
-        self._thread.join()
+        self._thread.join(_DRAIN_S + 1)
+        if self._thread.is_alive():
+            log.error("left unpublished", extra={"fault": "the database does not answer"})
 
     def publish(self, messages: Sequence[OutboxMessage]) -> None:
         """These were just committed to the outbox. Called by one thread, in the order of commits."""

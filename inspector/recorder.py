@@ -1,7 +1,9 @@
 """Makes outcomes durable, many in one transaction, and only then lets their frames be acknowledged."""
 
 import logging
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -16,7 +18,11 @@ log = logging.getLogger(__name__)
 
 CONDITION = "ledger"
 
+CLOSE_S = 4.0
+"""Seconds that what waits gets to be written when the recorder is to end; supervisors wait for 30 in all."""
+
 _MAX_WAITING = 256
+_MAX_WAITING_BYTES = 64_000_000
 _MAX_BATCH = 64
 _CONFIRM_TOGETHER = 50
 _IDLE_S = 0.25
@@ -58,6 +64,8 @@ class Recorder:
         self._unanswered: tuple[list[Settled], list[Entry]] | None = None
         self._busy = False
         self._closing = False
+        self._give_up = math.inf
+        self._since: float | None = None
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def __enter__(self) -> "Recorder":
@@ -66,19 +74,34 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Writes what waits, or gives up at once where it cannot: the broker sends those frames again."""
+        """Writes what waits, as far as that takes no more than CLOSE_S, or gives up at once where it cannot: the broker
+        sends the other frames again.
+        """
         with self._changed:
             self._closing = True
+            self._give_up = time.monotonic() + CLOSE_S
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(CLOSE_S + 1)
+        if self._thread.is_alive():
+            log.error("left unwritten", extra={"seconds": round(self.writing_s, 1)})
+
+    @property
+    def writing_s(self) -> float:
+        """Seconds since the commit that is under way began; 0 while there is none."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
 
     def record(self, outcome: Outcome) -> None:
-        """Hands over an outcome; blocks while many wait, which holds back the worker."""
+        """Hands over an outcome; blocks while many wait, or much, which holds back the worker."""
         with self._changed:
-            while len(self._waiting) >= _MAX_WAITING and not self._closing:
+            while self._is_full() and not self._closing:
                 self._changed.wait()
             self._waiting.append(outcome)
             self._changed.notify_all()
+
+    def _is_full(self) -> bool:
+        size = sum(len(outcome.delivery.raw.image) for outcome in self._waiting)
+        return len(self._waiting) >= _MAX_WAITING or size >= _MAX_WAITING_BYTES
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until all that was handed over is written, at most so long; returns whether it is."""
@@ -105,6 +128,9 @@ class Recorder:
         with self._changed:
             if not self._waiting and not self._closing:
                 self._changed.wait(_IDLE_S)
+            if self._waiting and time.monotonic() > self._give_up:
+                log.error("left unwritten", extra={"frames": len(self._waiting)})
+                return False
             batch = [self._waiting.popleft() for _ in range(min(_MAX_BATCH, len(self._waiting)))]
             confirmed: list[int] = []
             if not batch or len(self._confirmed) >= _CONFIRM_TOGETHER:
@@ -123,6 +149,7 @@ class Recorder:
         delay, most = _RETRY_S
         while True:
             try:
+                self._since = time.monotonic()
                 settled, messages = self._commit(batch, confirmed)
                 break
             except StoreError as error:
@@ -132,6 +159,8 @@ class Recorder:
                     log.error("outcomes not recorded", extra={"frames": len(batch), "fault": str(error)})
                     self._unanswered = None
                     return
+            finally:
+                self._since = None
             with self._changed:
                 self._changed.wait_for(lambda: self._closing, delay)
             delay = min(most, delay * 2)
@@ -164,7 +193,7 @@ class Recorder:
     ) -> tuple[list[Settled], list[OutboxMessage]]:
         settled = settle(batch, known)
         with self._entries.held():
-            entries = [self._entries.entry(one) for one in settled if not one.duplicate]
+            entries = self._entries.entries(settled)
             self._unanswered = settled, entries
             messages = self._ledger.commit(
                 entries,

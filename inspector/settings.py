@@ -256,7 +256,10 @@ class Settings(_Section):
     review: ReviewSettings = ReviewSettings()
     retention: RetentionSettings = RetentionSettings()
     max_pixels: int = Field(
-        default=64_000_000, ge=1, description="larger frames are refused as soon as their header is read"
+        default=64_000_000,
+        ge=1,
+        le=64_000_000,
+        description="larger frames are refused as soon as their header is read; calibration takes none above 64 MP",
     )
     engine: str = Field(default="auto", min_length=1, description="auto, openvino, torch, torch:cpu or torch:cuda")
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from inspector.drift import PICTURE_SIDE, Baseline, Reference
 from inspector.types import UInt8Image
 
 
@@ -57,3 +59,10 @@ def grey_png(width: int, height: int) -> bytes:
     ended = (struct.pack(">I", zlib.crc32(name + data)) for name, data in parts)
     said = (struct.pack(">I", len(data)) + name + data + end for (name, data), end in zip(parts, ended, strict=True))
     return b"\x89PNG\r\n\x1a\n" + b"".join(said)
+
+
+def baseline_of(signals: NDArray[np.float64]) -> Baseline:
+    """The baseline of normals with these signals, float64 (samples, 9)."""
+    picture = smooth_picture(PICTURE_SIDE, PICTURE_SIDE)[..., 0]
+    reference = Reference(picture, np.zeros(4, np.float32), np.ones(4, np.float32))
+    return Baseline(reference, signals, np.ones(len(signals), np.float32))

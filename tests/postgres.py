@@ -90,6 +90,20 @@ class Postgres:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(DEADLINE_S)
 
+    def freeze(self) -> None:
+        """It answers nobody, and closes no connection: as on a disk that hangs."""
+        self._signal_all("STOP")
+
+    def thaw(self) -> None:
+        """It goes on from there."""
+        self._signal_all("CONT")
+
+    def _signal_all(self, name: str) -> None:
+        assert self._process is not None
+        pid = str(self._process.pid)
+        subprocess.run(["pkill", f"-{name}", "-P", pid], timeout=DEADLINE_S)
+        subprocess.run(["kill", f"-{name}", pid], check=True, timeout=DEADLINE_S)
+
     def url(self, database: str) -> str:
         """As it would be written into the settings."""
         return f"postgresql://inspector:{self._password}@127.0.0.1:{self.port}/{database}"

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from argon2 import PasswordHasher
@@ -72,6 +72,23 @@ def test_a_hash_of_an_older_strength_is_renewed(database: Engine, ann: str) -> N
         hashed = str(connection.execute(text("SELECT password_hash FROM accounts")).scalar())
     assert not PasswordHasher().check_needs_rehash(hashed)
     assert accounts.verify(ann, PASSWORD) is not None
+
+
+def test_a_password_that_is_changed_during_a_login_stays_changed(
+    database: Engine, ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one is right and its hash weak, so it is hashed anew; meanwhile it is no longer the password."""
+    stronger = Accounts(database, PasswordHasher(time_cost=2, memory_cost=64, parallelism=1))
+    rehash = stronger._rehash
+
+    def late(*arguments: Any) -> None:
+        stronger.set_password(ann, "another password")
+        rehash(*arguments)
+
+    monkeypatch.setattr(stronger, "_rehash", late)
+    assert stronger.verify(ann, PASSWORD) is not None
+    assert stronger.verify(ann, PASSWORD) is None
+    assert stronger.verify(ann, "another password") is not None
 
 
 def test_names_and_passwords_have_rules(accounts: Accounts) -> None:

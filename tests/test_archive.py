@@ -1,5 +1,6 @@
 """The archive of pictures, in a real folder."""
 
+import hashlib
 import threading
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from services import files_no_larger_than
 
 from inspector.errors import StoreError
 from inspector.store import Archive
+from inspector.store.archive import SHARDS
 
 DIGEST = "ab" + "0" * 62
 
@@ -44,6 +46,28 @@ def test_the_same_picture_is_written_once(archive: Archive) -> None:
     first = archive.path(DIGEST, "png").stat().st_ino
     archive.keep(DIGEST, b"picture", "png")
     assert archive.path(DIGEST, "png").stat().st_ino == first
+
+
+def test_many_are_kept_together_and_one_that_cannot_be_holds_up_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    archive = Archive(folder, max_bytes=100 * 40)
+    digests = [hashlib.sha256(bytes([number])).hexdigest() for number in range(50)]
+    archive.keep(digests[3], b"was there", "png")
+    (folder / digests[7][:2]).write_text("in the way")
+    for shard in SHARDS:
+        archive.measure(shard, before=0)
+    before = archive.size_bytes
+    archive.keep_together([(digest, digest.encode() + b"x" * 36, "png") for digest in (*digests[:20], digests[1])])
+    kept = [digest for digest in digests if archive.holds(digest, "png")]
+    assert kept == [digest for digest in digests[:20] if digest[:2] != digests[7][:2]]
+    assert archive.read(digests[3], "png") == b"was there"
+    assert archive.read(digests[0], "png") == digests[0].encode() + b"x" * 36
+    assert archive.size_bytes == before + 100 * (len(kept) - 1)
+    archive.keep_together([(digest, b"x" * 100, "png") for digest in digests[20:]])
+    assert archive.size_bytes <= 100 * 40  # the rest finds no room
+    with pytest.raises(StoreError, match="expected room below"):
+        archive.keep(digests[49], b"x" * 100, "png")
+    assert not list(folder.rglob("*.tmp"))
 
 
 @pytest.mark.parametrize(

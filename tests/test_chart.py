@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pictures import baseline_of
 
 from inspector.chart import Chart, Limits, State, wander
 from inspector.drift import SIGNALS
@@ -95,3 +96,5 @@ def test_normals_that_wandered_widen_the_limits_and_shuffled_they_do_not() -> No
     assert wander(slow).mean() == pytest.approx(1, abs=0.4)
     assert wander(rng.permutation(slow)).max() < 0.15
     assert (wander(slow[:10]) == 0).all()
+    wide, narrow = (Limits.of(baseline_of(some)).drifting for some in (slow, rng.permutation(slow)))
+    assert (wide > 2 * narrow).all()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from banks import change_arrays, copy_of, sign
 from line import changed, drawn_part
-from pictures import smooth_picture
+from pictures import baseline_of, smooth_picture
 
 from inspector.bank import Bank
 from inspector.drift import SIGNALS, Baseline, Reference, glance
@@ -49,6 +49,16 @@ def test_blur_is_focus_and_hardly_light(picture: UInt8Image) -> None:
     before, after = looks(sharp), looks(cv2.GaussianBlur(sharp, (0, 0), 1.0))
     assert after["focus"] < before["focus"] - 0.5
     assert after["brightness"] == pytest.approx(before["brightness"], abs=0.01)
+
+
+def test_fewer_clipped_pixels_than_usual_are_never_out_of_control(picture: UInt8Image) -> None:
+    rng = np.random.default_rng(0)
+    signals = rng.normal(0, 1, (40, len(SIGNALS)))
+    signals[:, AT["clipped"]] += 50  # of normals that clip a lot
+    baseline = baseline_of(signals)
+    assert baseline._lower_limits[AT["clipped"]] == -np.inf
+    assert np.isfinite(baseline._lower_limits[AT["brightness"]])
+    assert baseline.frame_limits[AT["clipped"]] < 50
 
 
 def test_a_warmer_lamp_is_colour(picture: UInt8Image) -> None:

@@ -1,5 +1,6 @@
 """The recorder on a real ledger and quarantine; and with a ledger that has a bug, which no real one shows."""
 
+import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -124,6 +125,26 @@ def test_a_quarantine_that_cannot_be_written_is_waited_for(ledger: Ledger, tmp_p
         wait_until(lambda: told.settled, "it is recorded")
         assert health.ready
         assert told.failures > 0
+
+
+def test_the_pictures_of_a_batch_are_all_on_disk(ledger: Ledger, url: str, tmp_path: Path) -> None:
+    told, health = Told(), Health()
+    (tmp_path / "frames").mkdir()
+    pictures = [PICTURE + bytes([number]) for number in range(40)]
+    lost = hashlib.sha256(pictures[5]).hexdigest()
+    (tmp_path / "frames" / lost[:2]).write_text("in the way")
+    with recorder(ledger, tmp_path, told, health) as writer:
+        for number, picture in enumerate(pictures):
+            writer.record(outcome(f"f{number}", payload=picture))
+        assert writer.flush(60)
+    with open_database(url) as engine:
+        rows = ReviewQueue(engine).page(QueueFilter(), limit=100).rows
+    archive = Archive(tmp_path / "frames")
+    assert len(rows) == 40
+    for row in rows:
+        assert (row.image is None) == (row.sha256[:2] == lost[:2])
+        assert row.image is None or archive.read(row.sha256, row.image) in pictures
+    assert len(told.missing) == sum(row.image is None for row in rows) >= 1
 
 
 def test_a_picture_for_review_is_on_disk_before_it_is_told(ledger: Ledger, url: str, tmp_path: Path) -> None:

@@ -159,6 +159,32 @@ def test_a_line_that_a_crash_cut_off_inside_a_letter_is_passed_over(in_use: Path
     assert Shelf(in_use).rollback(by="anna").number == 3
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c", "\n", "\r\n"])
+def test_whatever_separates_lines_in_a_reason_the_way_back_stays(
+    separator: str, in_use: Path, bank: Path, tmp_path: Path
+) -> None:
+    shelf = Shelf(in_use)
+    move = shelf.promote(variant(bank, tmp_path / "candidate", 2.0), by="anna", reason=f"pasted{separator}text")
+    assert shelf.moves() == (move,)
+    assert kept(in_use) == {1.0}
+    shelf.rollback(by="anna", reason=f"back{separator}again")
+    assert Bank.load(in_use).thresholds.pixel == 1.0
+    assert [one.action for one in shelf.moves()] == ["promote", "rollback"]
+
+
+@pytest.mark.parametrize("reason", ["nothing\x00more", "half of \ud83d one"])
+def test_a_reason_that_no_database_holds_is_refused_before_anything_happens(
+    reason: str, in_use: Path, bank: Path, tmp_path: Path
+) -> None:
+    shelf = Shelf(in_use)
+    with pytest.raises(BankError, match="reason: got a character that no database holds"):
+        shelf.promote(variant(bank, tmp_path / "candidate", 2.0), by="anna", reason=reason)
+    with pytest.raises(BankError, match="reason: got a character that no database holds"):
+        shelf.rollback(by="anna", reason=reason)
+    assert Bank.load(in_use).thresholds.pixel == 1.0
+    assert shelf.moves() == ()
+
+
 def test_an_exchange_is_refused_in_words_where_it_is_impossible(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(FileNotFoundError):

@@ -13,9 +13,11 @@ def region(manifest: Manifest, payload: bytes) -> Markup:
     if extent is None:
         return Markup("")
     before, after = small_view(payload, manifest.recipe, shaded=False), small_view(payload, manifest.recipe)
+    roi = manifest.recipe.roi
+    beside = "can be seen" if roi and roi.surroundings == "seen" else "is covered before the backbone sees it"
     said = (
         f"{extent.patches:,} of {extent.of:,} patches are compared. A patch counts if at least half of it lies inside; "
-        "what lies outside is covered before the backbone sees it."
+        f"what lies outside {beside}."
     )
     shown = card(before, after, "the region of interest", el("b", f"{extent.share:.0%} of the picture"), el("br"), said)
     return section("Region of interest", "What is grey and dim is not looked at: no defect is found there.",

@@ -12,6 +12,7 @@ bank's digest at worst: the next exchange gives it its right name.
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ KEEP: Final = 5
 Action = Literal["promote", "rollback", "thresholds"]
 
 _DRAFT = ".draft."
+_ILLEGIBLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class ChangedError(BankError):
@@ -72,6 +74,12 @@ class Move(BaseModel):
     done: bool = False
 
 
+def _check_words(*words: str | None) -> None:
+    """Raises BankError: the audit, which takes them from the journal, cannot hold them."""
+    if _ILLEGIBLE.search("".join(word or "" for word in words)):
+        raise BankError("reason: got a character that no database holds (NUL or half of one), expected legible text")
+
+
 class Shelf:
     """The bank in use at `bank`, and its shelf. Safe between processes."""
 
@@ -99,8 +107,10 @@ class Shelf:
 
         Raises:
             ChangedError: the candidate, or the bank in use, is another one by now.
-            BankError: the candidate is refused, is in use already, or the exchange is not possible here.
+            BankError: the candidate is refused, is in use already, or the exchange is not possible here; or a word of
+                the journal is none.
         """
+        _check_words(by, reason)
         ref = Pipeline.open(candidate).bank.ref
         after = BankName(id=ref.id, digest=ref.digest)
         if tried is not None and tried != after.digest:
@@ -129,8 +139,9 @@ class Shelf:
 
         Raises:
             ChangedError: the bank in use is another one by now.
-            BankError: nothing was replaced, or it is no longer on the shelf.
+            BankError: nothing was replaced, or it is no longer on the shelf; or a word of the journal is none.
         """
+        _check_words(by, reason)
         with self._exchanging():
             self._check_seen(seen)
             after, folder = self._previous()
@@ -147,7 +158,8 @@ class Shelf:
     def moves(self) -> tuple[Move, ...]:
         """The journal, oldest first."""
         try:
-            lines = self._journal.read_text(encoding="utf-8", errors="replace").splitlines()
+            # Not splitlines(), which also ends lines at characters that a reason may hold.
+            lines = self._journal.read_text(encoding="utf-8", errors="replace").split("\n")
         except FileNotFoundError:
             return ()
         except OSError as error:

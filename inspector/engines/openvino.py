@@ -95,8 +95,11 @@ class OpenVinoEngine:
         request, output = compiled.create_infer_request(), compiled.output(0)
 
         def search(queries: Float32Array) -> Float32Array:
-            request.infer([queries], share_inputs=True)
-            found: Float32Array = np.array(request.get_tensor(output).data)
+            try:
+                request.infer([queries], share_inputs=True)
+                found: Float32Array = np.array(request.get_tensor(output).data)
+            except RuntimeError as error:
+                raise InferenceError(f"openvino: search failed: {str(error).strip().splitlines()[-1]}") from error
             return found
 
         return search

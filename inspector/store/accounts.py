@@ -74,7 +74,7 @@ class Accounts:
         if row is None or not right or row.disabled_at is not None:
             return None
         if self._hashes.is_outdated(row.password_hash):
-            self._rehash(row.id, password)
+            self._rehash(row.id, row.password_hash, password)
         return Account.of(row)
 
     def all(self) -> list[Account]:
@@ -132,11 +132,12 @@ class Accounts:
         with store_errors("accounts"), writing(self._engine) as connection:
             _update(connection, locked_account(connection, name).id, disabled_at=None)
 
-    def _rehash(self, account: int, password: str) -> None:
-        """The password is right, and its hash weaker than those of today."""
+    def _rehash(self, account: int, weak: str, password: str) -> None:
+        """The password is right, and its hash weaker than those of today; it may have been changed meanwhile."""
         hashed = self._hashes.hash(password)
+        unchanged = (accounts.c.id == account, accounts.c.password_hash == weak)
         with store_errors("accounts"), writing(self._engine) as connection:
-            _update(connection, account, password_hash=hashed)
+            connection.execute(update(accounts).where(*unchanged).values(password_hash=hashed))
 
 
 def _count(connection: Connection) -> int:

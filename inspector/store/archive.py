@@ -3,12 +3,13 @@
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from inspector.durable import HALF, sync_dir, write_file
 from inspector.errors import StoreError
+from inspector.store.together import write_files
 
 SHARDS = tuple(f"{number:02x}" for number in range(256))
 """The folders of the archive: the first two digits of the digests in them."""
@@ -71,11 +72,30 @@ class Archive:
         with self._mapped(), self._held:
             if path.exists():
                 return
-            self._make_room(path.parent)
+            self._make_shards([path.parent])
             self._check_room(len(data))
             write_file(path, data)
             if sha256[:2] in self._sizes:
                 self._sizes[sha256[:2]] += len(data)
+
+    def keep_together(self, pictures: Iterable[tuple[str, bytes, str]]) -> None:
+        """Keeps those of (digest, data, suffix) that can be kept, as `keep` does: sooner, where the disk is slow. Then
+        `keep` tells of each whether it is there.
+        """
+        with self._held:
+            files: dict[Path, bytes] = {}
+            for sha256, data, suffix in pictures:
+                with suppress(StoreError), self._mapped():
+                    path = self.path(sha256, suffix)
+                    if path not in files and not path.exists():
+                        self._folder.mkdir(parents=True, exist_ok=True)
+                        self._check_room(sum(map(len, files.values())) + len(data))
+                        files[path] = data
+            with suppress(OSError):
+                self._make_shards({path.parent for path in files})
+            for path in write_files(files):
+                if path.parent.name in self._sizes:
+                    self._sizes[path.parent.name] += len(files[path])
 
     def read(self, sha256: str, suffix: str) -> bytes:
         """The picture's bytes.
@@ -126,9 +146,11 @@ class Archive:
             self._sizes[shard] = total
         return older
 
-    def _make_room(self, shard: Path) -> None:
-        if not shard.exists():
+    def _make_shards(self, shards: Iterable[Path]) -> None:
+        missing = [shard for shard in shards if not shard.exists()]
+        for shard in missing:
             shard.mkdir(parents=True, exist_ok=True)
+        if missing:
             sync_dir(self._folder)
 
     def _check_room(self, size: int) -> None:

@@ -33,11 +33,12 @@ _POSTGRES = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
-    "options": "-c timezone=UTC -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+    "options": "-c timezone=UTC -c lock_timeout=10s "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
 }
 """The driver notices within seconds that the server is gone (times in seconds, tcp_user_timeout in milliseconds). By
 `options` the server notices as soon that a client is gone: otherwise the locks of a box that lost its power would stay
-for hours.
+for hours; and it tells who waits for somebody else's lock (VACUUM FULL, ALTER) instead of keeping silent.
 """
 
 _MIGRATION_LOCK = 0x696E7370
@@ -198,6 +199,8 @@ def _migrate(engine: Engine) -> None:
         if _revision(connection) == HEAD:
             return
     with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # who migrates first may take long
         in_turn(connection, _MIGRATION_LOCK)
         current = _revision(connection)
         if current == HEAD:

@@ -3,6 +3,7 @@
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -77,6 +78,42 @@ def test_kill_9_and_a_server_that_goes_lose_and_double_nothing(
     verdicts = daemon.rows("SELECT frame_id, count(*) FROM frames WHERE outcome = 'verdict' GROUP BY frame_id")
     assert sorted(verdicts) == sorted((f"f-{i}", 1) for i in range(published))
     assert len({(d["frame_id"], d["result_id"]) for d in plc.documents("verdict")}) == published
+
+
+def test_a_server_that_hangs_is_told_and_holds_up_no_end(
+    daemon: _Daemon, postgres: Postgres, plc: Plc, camera: Camera
+) -> None:
+    """A hanging server raises no error: only that a commit does not come back tells of it."""
+    daemon.start()
+    camera.send(frame(0))
+    wait_until(lambda: len(plc.answered()) == 1, "a verdict")
+    postgres.freeze()
+    try:
+        camera.send(frame(1))
+        wait_until(lambda: "has been on its way" in daemon.faults().get("commit", ""), "the hanging commit is told")
+        assert daemon.get("/readyz")[0] == 503
+        assert daemon.get("/healthz")[0] == 200
+        begin = time.monotonic()
+        assert daemon.terminate() == 0
+        assert time.monotonic() - begin < 30  # what supervisors wait for
+        assert daemon.logged("left unwritten")
+    finally:
+        postgres.thaw()
+    daemon.start()
+    wait_until(lambda: len(plc.answered()) == 2, "the other verdict")
+    assert daemon.faults() == {}
+
+
+def test_a_table_that_somebody_else_has_locked_is_told(daemon: _Daemon, plc: Plc, camera: Camera) -> None:
+    daemon.start()
+    with daemon.database_engine.connect() as other:
+        other.execute(text("LOCK TABLE frames IN ACCESS EXCLUSIVE MODE"))
+        camera.send(frame(0))
+        wait_until(lambda: "lock timeout" in daemon.faults().get("ledger", ""), "the lock is told")
+        assert daemon.get("/readyz")[0] == 503
+        other.rollback()
+    wait_until(lambda: len(plc.answered()) == 1, "a verdict")
+    wait_until(daemon.ready, "ready again")
 
 
 def test_a_second_daemon_is_refused_also_after_the_server_was_away(

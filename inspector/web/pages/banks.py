@@ -86,8 +86,8 @@ def promote(
     request: Request, desk: DeskDep, user: Engineer, number: int, seen: _Seen = "", reason: _Reason = ""
 ) -> Response:
     """Takes it into use; the daemon takes it over between two frames. seen: as `roll_back` has it."""
-    candidate = _candidate_or_404(desk, number)
-    if candidate.state not in ("built", "shadowed") or _settled(desk, candidate).state in RUNNING:
+    candidate = _settled(desk, _candidate_or_404(desk, number))
+    if candidate.state != "shadowed":
         return _candidate(
             request, desk, candidate, fault=f"This candidate is {candidate.state}; it cannot be promoted."
         )
