@@ -98,6 +98,18 @@ def test_calibration_is_imported_within_functions_alone() -> None:
     assert {one for one in users if not belongs(one, "demo")} == set()
 
 
+def test_calibration_knows_nothing_of_the_shell_but_where_reviews_become_a_bank() -> None:
+    folder = INSPECTOR.parent / "calibration"
+    users = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("inspector.")
+        if layer((node.module or "").removeprefix("inspector.")) >= SHELL
+    }
+    assert users == {"rebuild.py"}
+
+
 def test_the_ends_of_the_shell_are_imported_by_commands_alone() -> None:
     users = {
         (one, other)

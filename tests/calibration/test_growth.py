@@ -173,6 +173,16 @@ def test_what_went_is_in_no_limit_of_drift(tmp_path: Path) -> None:
     assert len(drift.usual_patches) == 12
 
 
+def test_where_only_later_samples_stay_no_limits_of_drift_are_left(bank: Path, tmp_path: Path) -> None:
+    first = [sample.path for sample in Bank.load(bank).manifest.samples]
+    grow(bank, newcomers(tmp_path / "new", [stamped_part(seed) for seed in range(10)]), tmp_path / "grown")
+    shrink(tmp_path / "grown", first, tmp_path / "without")
+    left = Bank.load(tmp_path / "without")
+    assert len(left.manifest.samples) == 10
+    assert left.drift is None
+    assert Pipeline.open(tmp_path / "without").inspect(stamped_part(3)).reading is None
+
+
 def test_what_is_not_in_the_bank_cannot_go(bank: Path, tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match=r"other\.png is none of its samples"):
         shrink(bank, ["other.png"], tmp_path / "bank")

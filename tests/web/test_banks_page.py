@@ -120,6 +120,20 @@ def test_a_candidate_that_misses_a_guard_defect_asks_for_a_reason(site: ReviewSi
     assert store.get(number).state == "promoted"
 
 
+def test_a_candidate_whose_shadow_run_died_is_not_promoted(site: ReviewSite, tmp_path: Path) -> None:
+    before = in_use(site)
+    with_thresholds(site.settings.stations[0].bank, tmp_path / "other", ok=1.0, ng=2.0)
+    store = Candidates(site.engine)
+    number = store.begin(STATION, by="emil", base_digest=before).id
+    store.tell(number, state="built", path=str(tmp_path / "other"), digest="0" * 64)
+    with site.client("emil") as client:
+        refused = client.post(f"/banks/candidates/{number}/promote", data={"seen": before})
+    assert refused.status_code == 400
+    assert "This candidate is failed; it cannot be promoted." in refused.text
+    assert in_use(site) == before
+    assert store.get(number).state == "failed"
+
+
 def test_a_rebuild_that_died_has_failed(site: ReviewSite) -> None:
     store = Candidates(site.engine)
     number = store.begin(STATION, by="emil", base_digest=in_use(site)).id
