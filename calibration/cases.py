@@ -92,14 +92,15 @@ def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray
         return np.zeros((height, width), bool), None
     if case.mask is None:
         return None, None
+    name = f"{case.mask.parent.name}/{case.mask.name}"
     if (grey := _read(case.mask)) is None:
-        return None, f"{case.mask.name}: the mask does not decode; left out of the pixel figures"
+        return None, f"{name}: the mask does not decode; left out of the pixel figures"
     if (grey.shape[1], grey.shape[0]) != inspection.size_wh:
         got, expected = f"{grey.shape[1]}x{grey.shape[0]}", "{}x{}".format(*inspection.size_wh)
-        return None, f"{case.mask.name}: the mask is {got}, its frame {expected}; left out of the pixel figures"
+        return None, f"{name}: the mask is {got}, its frame {expected}; left out of the pixel figures"
     white = white_of(grey)
     if not white.any():
-        return None, f"{case.mask.name}: no pixel of it is white; left out of the pixel figures"
+        return None, f"{name}: no pixel of it is white; left out of the pixel figures"
     return reduced(white, recipe, (width, height)), None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from calibration.budget import Kept, held_against
 from calibration.cases import GOOD, Case, any_counts, find_cases, mask_of, truth_of
 from calibration.metrics import PixelFigures, f1_max, image_auroc
-from inspector.errors import FrameError
+from inspector.errors import FrameError, SamplesError
 from inspector.manifest import Promise
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
@@ -22,7 +22,9 @@ from inspector.window import window_of
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the pipeline said about a case. error: why it could not be inspected. sample: it is a sample of the bank."""
+    """What the pipeline said about a case. error: why it could not be inspected. sample: it is a sample of the bank.
+    above_ng: its score is above the threshold, whatever the drift of the whole picture makes of that.
+    """
 
     case: Case
     decision: Decision
@@ -30,6 +32,7 @@ class Outcome:
     milliseconds: float
     error: str | None = None
     sample: bool = False
+    above_ng: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,9 @@ class Evaluation:
             "n_good": sum(o.case.label == GOOD for o in self.outcomes),
             "n_defect": sum(o.case.label != GOOD for o in self.outcomes),
             "n_outside": self.outside,
-            "n_error": sum(o.decision is Decision.ERROR for o in self.outcomes),
+            "n_error": self._failed(GOOD) + self._failed(*labels),
+            "n_error_good": self._failed(GOOD),
+            "n_error_defect": self._failed(*labels),
             "latency_ms": {"p50": _quantile(latencies, 0.5), "p95": _quantile(latencies, 0.95)},
             "bank": self.bank,
             "promise": self._promise(),
@@ -77,11 +82,13 @@ class Evaluation:
         }
 
     def kept(self) -> Kept | None:
-        """The bank's promise compared with the good frames that were decided, its own samples left out."""
+        """The bank's promise, which is about scores above ng, compared with the good frames that were inspected, its
+        own samples left out.
+        """
         if self.promise is None:
             return None
-        decided = [o.decision for o in self._readable() if o.case.label == GOOD and not o.sample]
-        return held_against(self.promise, decided.count(Decision.NG), len(decided))
+        inspected = [o for o in self._readable() if o.case.label == GOOD and not o.sample]
+        return held_against(self.promise, sum(o.above_ng for o in inspected), len(inspected))
 
     def _promise(self) -> dict[str, Any] | None:
         if self.promise is None or (kept := self.kept()) is None:
@@ -92,9 +99,12 @@ class Evaluation:
         return [o for o in self.outcomes if o.decision is not Decision.ERROR]
 
     def _share(self, decision: Decision, *labels: str) -> float | None:
-        """Share of the labelled frames that got this decision; an error is neither passed nor rejected as a defect."""
-        among = [o for o in self.outcomes if o.case.label in labels]
+        """Share of the labelled frames that got this decision, of those that could be inspected."""
+        among = [o for o in self._readable() if o.case.label in labels]
         return sum(o.decision is decision for o in among) / len(among) if among else None
+
+    def _failed(self, *labels: str) -> int:
+        return sum(o.decision is Decision.ERROR for o in self.outcomes if o.case.label in labels)
 
     def _per_defect(self, label: str, good: Float32Array) -> dict[str, Any]:
         scores = np.array([o.score for o in self._readable() if o.case.label == label], np.float32)
@@ -112,7 +122,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
     frame whose mask lies outside altogether is neither good nor defective and left out.
 
     Raises:
-        SamplesError: no labelled picture below test_dir.
+        SamplesError: no labelled picture below test_dir, or none that can be inspected.
     """
     cases = find_cases(test_dir)
     figures = PixelFigures()
@@ -127,7 +137,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             inspection = pipeline.inspect(payload)
         except (FrameError, OSError) as error:
             outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, str(error)))
-            notes.append(f"{case.path.name}: {error}")
+            notes.append(f"{case.path.relative_to(test_dir)}: {error}")
             continue
         mask, note = mask_of(case, inspection, recipe)
         if note:
@@ -139,7 +149,19 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             figures.add(inspection.anomaly_map, mask, counts)
         known = hashlib.sha256(payload).hexdigest() in samples
         took_ms = sum(inspection.stage_ms.values())
-        outcomes.append(Outcome(case, inspection.decision, inspection.score, took_ms, sample=known))
+        above = inspection.score > pipeline.bank.thresholds.ng
+        outcomes.append(Outcome(case, inspection.decision, inspection.score, took_ms, sample=known, above_ng=above))
+    if outcomes and all(outcome.error is not None for outcome in outcomes):
+        raise SamplesError(
+            f"test folder {test_dir}: none of {len(outcomes)} frames can be inspected, so nothing can be told: "
+            f"{outcomes[0].error}"
+        )
+    if held := sum(o.above_ng and o.decision is Decision.UNCERTAIN and o.case.label == GOOD for o in outcomes):
+        notes.insert(
+            0,
+            f"{held} good frame{'s' if held != 1 else ''} scored above ng, yet not ng but uncertain: the whole picture "
+            "differs from the samples (light, focus, place?); the promise counts them as rejected",
+        )
     if known_frames := sum(outcome.sample for outcome in outcomes):
         notes.insert(
             0,

@@ -15,7 +15,7 @@ from calibration.cases import GOOD, TRUTH
 from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError
-from inspector.folder import CONTENT_TYPES, image_files
+from inspector.folder import CONTENT_TYPES, image_files, is_bank
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
@@ -106,9 +106,10 @@ def read_samples(
         raise SamplesError(
             f"samples {folder}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"
         )
-    found, skipped = _read(paths, recipe, track)
+    found, skipped = _read(folder, paths, recipe, track)
     files, odd = _split_odd(found)
     skipped += odd
+    skipped += [Skipped(bank, "a bank, whose pictures are small copies of its samples") for bank in _banks(folder)]
     if len(files) < MINIMUM:
         if not files and len({item.reason for item in skipped}) == 1:
             raise SamplesError(f"samples {folder}: none of {len(paths)} can be used: {skipped[0].reason}")
@@ -128,7 +129,11 @@ def _refuse_data_set(folder: Path) -> None:
         raise SamplesError(f"samples {folder}: is a whole data set, expected the folder of its good samples{meant}")
 
 
-def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[SampleFile], list[Skipped]]:
+def _banks(folder: Path) -> list[Path]:
+    return [file.parent for file in folder.rglob("manifest.json") if file.parent != folder and is_bank(file.parent)]
+
+
+def _read(folder: Path, paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[SampleFile], list[Skipped]]:
     found: list[SampleFile] = []
     skipped: list[Skipped] = []
     seen: dict[bytes, Path] = {}
@@ -144,7 +149,7 @@ def _read(paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[Sam
         # Pixels are compared: the same picture may come in another format or with other metadata.
         content = hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).digest()
         if content in seen:
-            skipped.append(Skipped(path, f"the same picture as {seen[content].name}"))
+            skipped.append(Skipped(path, f"the same picture as {seen[content].relative_to(folder)}"))
             continue
         seen[content] = path
         digest = hashlib.sha256(payload).hexdigest()

@@ -170,7 +170,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not replace:
         raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
-    if path.exists() and not _is_bank_or_empty(path):
+    if path.exists() and not is_bank_or_empty(path):
         raise BankError(f"bank {path}: is no bank, so it is not replaced; choose another name, or move it away")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,10 +182,12 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         open_to_readers(draft)
         hand_over(draft, owner_beside(path))
         sync_files(draft)
-        if path.exists():
+        if not replace or not path.exists():
+            _place(draft, path)
+        elif is_bank_or_empty(path):
             exchange(draft, path)
         else:
-            draft.rename(path)
+            raise BankError(f"bank {path}: is no bank by now, so it is not replaced; move it away and do it again")
         sync_dir(path.parent)
     except (OSError, SafetensorError) as error:
         raise BankError(f"bank {path}: cannot be written ({error})") from error
@@ -193,7 +195,18 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _is_bank_or_empty(path: Path) -> bool:
+def _place(draft: Path, path: Path) -> None:
+    """What somebody put there meanwhile stays: a folder is renamed onto nothing but an empty one."""
+    try:
+        draft.rename(path)
+    except OSError as error:
+        if path.exists():
+            raise BankError(f"bank {path}: somebody else put it there meanwhile; choose another name") from error
+        raise
+
+
+def is_bank_or_empty(path: Path) -> bool:
+    """Whether a bank may take this place: what lies there is one, damaged or not, or an empty folder."""
     return path.is_dir() and ((path / MANIFEST_FILE).is_file() or not any(path.iterdir()))
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from inspector.errors import SamplesError
+from inspector.errors import SamplesError, UsageError
 
 CONTENT_TYPES = {
     ".bmp": "image/bmp",
@@ -17,7 +17,8 @@ CONTENT_TYPES = {
 
 
 def image_files(folder: Path) -> list[Path]:
-    """All pictures below `folder`, at any depth, sorted by path. Links are followed, hidden files and folders left out.
+    """All pictures below `folder`, at any depth, sorted by path. Links are followed; hidden files and folders and banks
+    are left out.
 
     Raises:
         SamplesError: no such folder, or one that cannot be read: what lies there would be left out silently.
@@ -26,9 +27,30 @@ def image_files(folder: Path) -> list[Path]:
         raise SamplesError(f"{folder}: no such folder; expected a folder of pictures")
     found, seen = [], {folder.resolve()}
     for where, below, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        below[:] = [name for name in below if not name.startswith(".") and _is_new(Path(where, name), seen)]
+        below[:] = [
+            name
+            for name in below
+            if not name.startswith(".") and not is_bank(Path(where, name)) and _is_new(Path(where, name), seen)
+        ]
         found += [Path(where, name) for name in names if _is_picture(name) and Path(where, name).is_file()]
     return sorted(found)
+
+
+def is_bank(folder: Path) -> bool:
+    """Whether a bank lies there: it holds small pictures of its samples, which are no samples themselves."""
+    try:
+        return all((folder / name).is_file() for name in ("manifest.json", "memory.safetensors"))
+    except OSError:
+        return False  # whoever walks on meets it again, and tells
+
+
+def refuse_bank(folder: Path, what: str) -> None:
+    """Raises UsageError: the folder is a bank or lies in one, which would be refused with another file in it."""
+    place = folder.resolve()
+    if bank := next((each for each in (place, *place.parents) if is_bank(each)), None):
+        raise UsageError(
+            f"{what} {folder}: lies in the bank {bank}, which nobody could use then; choose another folder"
+        )
 
 
 def _refuse(error: OSError) -> None:

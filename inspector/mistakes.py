@@ -10,33 +10,14 @@ from pydantic_core import ErrorDetails
 from inspector.errors import SettingsError
 from inspector.overrides import Override
 from inspector.problem import explain, place
+from inspector.repeated import repeated_key
 
 
 def refuse_repeated_keys(path: Path, root: yaml.Node) -> None:
-    """YAML takes the last of two; which was meant, nobody knows. A node with many aliases, or in itself, is seen once.
-
-    Raises:
-        SettingsError: a key is given twice in one mapping.
-    """
-    waiting, known = [root], {id(root)}
-    while waiting:
-        node = waiting.pop()
-        below: list[yaml.Node] = []
-        if isinstance(node, yaml.MappingNode):
-            _refuse_repeated(path, node)
-            below = [value for _, value in node.value]
-        elif isinstance(node, yaml.SequenceNode):
-            below = node.value
-        waiting += [each for each in below if id(each) not in known]
-        known |= {id(each) for each in below}
-
-
-def _refuse_repeated(path: Path, node: yaml.MappingNode) -> None:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        if key.value in seen:
-            raise SettingsError(f"{path}:{key.start_mark.line + 1}: {key.value}: given twice, expected once")
-        seen.add(key.value)
+    """Raises SettingsError: a key is given twice in one mapping."""
+    if (found := repeated_key(root)) is not None:
+        line, key = found
+        raise SettingsError(f"{path}:{line}: {key}: given twice, expected once")
 
 
 def locate(

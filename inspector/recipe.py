@@ -10,6 +10,7 @@ from inspector import roi as regions_of_interest
 from inspector.errors import RecipeError
 from inspector.planes import MOST_VECTORS
 from inspector.problem import explain
+from inspector.repeated import repeated_key
 from inspector.roi import Roi
 
 LARGEST: Final = 4096
@@ -118,11 +119,15 @@ def load(path: Path) -> Recipe:
         RecipeError: the file cannot be read, is no YAML mapping, or says something that cannot be; or so a mask.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise RecipeError(f"recipe {path}: cannot be read ({error.strerror}); expected a YAML file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path}: not YAML ({' '.join(str(error).split())})") from error
+    if root is not None and (repeated := repeated_key(root)) is not None:
+        line, key = repeated
+        raise RecipeError(f"recipe {path}: line {line}: {key}: given twice, expected once")
     if not isinstance(data, dict):
         got = "nothing" if data is None else type(data).__name__
         raise RecipeError(f"recipe {path}: got {got}, expected keys such as 'size_wh: [256, 256]'")

@@ -379,3 +379,18 @@ def test_a_calibration_that_is_killed_leaves_no_bank_behind(tmp_path: Path) -> N
 def test_the_json_in_the_manifest_is_stable(bank: Path) -> None:
     text = (bank / "manifest.json").read_text()
     assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_somebody_else_put_there_meanwhile_stays(replace: bool, tmp_path: Path) -> None:
+    place = tmp_path / "bank"
+
+    def meet(draft: Path) -> None:
+        (draft / "made").write_text("ours")
+        place.mkdir()
+        (place / "notes.txt").write_text("precious")
+
+    with pytest.raises(BankError, match=r"meanwhile|by now"), new_folder(place, replace=replace) as draft:
+        meet(draft)
+    assert (place / "notes.txt").read_text() == "precious"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bank"]

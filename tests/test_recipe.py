@@ -94,3 +94,10 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 def test_a_recipe_does_not_change() -> None:
     with pytest.raises(ValidationError):
         Recipe().pooling = 5
+
+
+def test_a_key_that_is_given_twice_is_a_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("light: 0.1\ncrop: {x: 0, y: 0, width: 64, height: 64}\nlight: 0.3\n")
+    with pytest.raises(RecipeError, match="line 3: light: given twice, expected once"):
+        load(file)

@@ -185,6 +185,24 @@ def test_a_reason_that_no_database_holds_is_refused_before_anything_happens(
     assert shelf.moves() == ()
 
 
+@pytest.mark.parametrize("what", ["pictures", "banks", "file"])
+def test_what_is_no_bank_is_never_replaced(what: str, in_use: Path, bank: Path, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    if what == "file":
+        place.write_text("precious")
+    elif what == "pictures":
+        place.mkdir()
+        (place / "0.png").write_text("precious")
+    else:
+        variant(bank, place / "tile", 3.0)
+    before = sorted(place.rglob("*"))
+    with pytest.raises(BankError, match="is no bank, so it is not replaced"):
+        Shelf(place).promote(variant(bank, tmp_path / "candidate", 2.0), by="anna")
+    assert place.exists()
+    assert sorted(place.rglob("*")) == before
+    assert not (tmp_path / ".place.shelf").exists()
+
+
 def test_an_exchange_is_refused_in_words_where_it_is_impossible(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(FileNotFoundError):

@@ -58,7 +58,7 @@ def _operating_points(
         label_x, label_y = max(across + 34, x(0.2)), max(down + 22, free)
         label_y = min(label_y, y.start - 36 - (_LABEL if name == "ok" else 0))
         free = label_y + _LABEL
-        colour, ink = (svg.GOOD, svg.GOOD) if name == "ok" else (svg.DEFECT, svg.DEFECT_INK)
+        colour, ink = (svg.GOOD, svg.GOOD_INK) if name == "ok" else (svg.DEFECT, svg.DEFECT_INK)
         parts += [
             svg.line(across, down, label_x - 4, label_y - 5, colour),
             el("circle", cx=across, cy=down, r=6, fill=colour, stroke="#fff", stroke_width=2),
@@ -99,7 +99,9 @@ def histogram(good: Float32Array, defect: Float32Array, thresholds: Thresholds) 
     parts.append(svg.line(x.start, middle, x.end, middle, svg.INK))
     parts += _threshold_lines(thresholds, x, top, bottom)
     if len(good):
-        parts.append(svg.text(x.end - 8, top + 20, f"{len(good):,} good", anchor="end", fill=svg.GOOD, class_="strong"))
+        parts.append(
+            svg.text(x.end - 8, top + 20, f"{len(good):,} good", anchor="end", fill=svg.GOOD_INK, class_="strong")
+        )
     if len(defect):
         label = f"{len(defect):,} defective"
         parts.append(svg.text(x.end - 8, bottom - 10, label, anchor="end", fill=svg.DEFECT_INK, class_="strong"))
@@ -131,7 +133,7 @@ def _threshold_lines(thresholds: Thresholds, x: svg.Scale, top: float, bottom: f
     ok, ng = x(thresholds.ok), x(thresholds.ng)
     parts = [svg.line(place, top - 6, place, bottom, svg.INK, stroke_width=1.5) for place in sorted({ok, ng})]
     ok_label, ng_label = f"ok up to {score(thresholds.ok)}", f"ng above {score(thresholds.ng)}"
-    parts.append(svg.text(ok - 6, top - 12, ok_label, anchor="end", fill=svg.GOOD, class_="strong"))
+    parts.append(svg.text(ok - 6, top - 12, ok_label, anchor="end", fill=svg.GOOD_INK, class_="strong"))
     parts.append(svg.text(ng + 6, top - 12, ng_label, fill=svg.DEFECT_INK, class_="strong"))
     if ng - ok > 76:
         parts.append(svg.text((ok + ng) / 2, top - 12, "uncertain", anchor="middle", fill="#5f6670"))

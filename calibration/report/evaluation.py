@@ -55,16 +55,16 @@ def write_evaluation(evaluation: Evaluation, pipeline: Pipeline, test_dir: Path,
 def headline(figures: dict[str, Any]) -> list[str]:
     """The result in a sentence or two, each for a line of its own."""
     said = []
-    if figures["n_defect"]:
-        escaped = round(figures["escape_rate"] * figures["n_defect"])
-        passed = f"{escaped:,} of {count(figures['n_defect'], 'defective frame')} ({percent(figures['escape_rate'])})"
-        said.append(
-            f"{passed} passed as ok." if escaped else f"None of {figures['n_defect']:,} defective frames passed."
-        )
-    if figures["n_good"]:
-        rejected = round(figures["false_reject_rate"] * figures["n_good"])
-        share = f"{rejected:,} of {count(figures['n_good'], 'good frame')} ({percent(figures['false_reject_rate'])})"
-        said.append(f"{share} rejected." if rejected else f"None of {figures['n_good']:,} good frames rejected.")
+    if defective := figures["n_defect"] - figures["n_error_defect"]:
+        escaped = round(figures["escape_rate"] * defective)
+        passed = f"{escaped:,} of {count(defective, 'defective frame')} ({percent(figures['escape_rate'])})"
+        said.append(f"{passed} passed as ok." if escaped else f"None of {defective:,} defective frames passed.")
+    if good := figures["n_good"] - figures["n_error_good"]:
+        rejected = round(figures["false_reject_rate"] * good)
+        share = f"{rejected:,} of {count(good, 'good frame')} ({percent(figures['false_reject_rate'])})"
+        said.append(f"{share} rejected." if rejected else f"None of {good:,} good frames rejected.")
+    if figures["n_error"]:
+        said.append(f"{figures['n_error']:,} of {figures['n_good'] + figures['n_defect']:,} could not be inspected.")
     return said
 
 
@@ -156,7 +156,8 @@ def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline
         (
             "Uncertain",
             percent(figures["uncertain_rate"]),
-            "Frames between the two thresholds, which a person has to look at.",
+            "Frames between the two thresholds, or above ng where the whole picture differs from the samples: a person "
+            "has to look at them.",
         ),
         (
             "Image AUROC",

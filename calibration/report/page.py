@@ -8,6 +8,7 @@ from calibration.report.pictures import data_uri
 from inspector.charts.markup import Child, Markup, el, join
 from inspector.charts.wording import count
 from inspector.errors import UsageError
+from inspector.folder import refuse_bank
 from inspector.types import UInt8Image
 
 NOTES = 30
@@ -55,8 +56,9 @@ def check_writable(folder: Path) -> None:
     """Check that a page can be written into a folder, which is made where it is missing, before the long work.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot, or lies in a bank.
     """
+    refuse_bank(folder, "report")
     write(folder, _PROBE, "")
     (folder / _PROBE).unlink(missing_ok=True)
 

@@ -23,7 +23,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inspector.bank import manifest_digest, verify_files
+from inspector.bank import is_bank_or_empty, manifest_digest, verify_files
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
@@ -111,6 +111,7 @@ class Shelf:
                 the journal is none.
         """
         _check_words(by, reason)
+        self._check_place()
         ref = Pipeline.open(candidate).bank.ref
         after = BankName(id=ref.id, digest=ref.digest)
         if tried is not None and tried != after.digest:
@@ -197,6 +198,12 @@ class Shelf:
             )
         return before, folder
 
+    def _check_place(self) -> None:
+        if self.bank.exists() and not is_bank_or_empty(self.bank):
+            raise BankError(
+                f"bank {self.bank}: is no bank, so it is not replaced; name the bank's own folder, or a new one"
+            )
+
     def _check_seen(self, seen: str | None) -> None:
         current = self._in_use()
         if seen is not None and (current is None or current.digest != seen):
@@ -210,6 +217,7 @@ class Shelf:
         """The exchange itself: `folder`, on the shelf, becomes the bank in use."""
         number = max((move.number for move in self.moves()), default=0) + 1
         before = self._in_use()
+        self._check_place()
         move = Move(number=number, at=datetime.now(UTC), before=before, after=after, **said)
         self._write(move)
         try:

@@ -7,7 +7,8 @@ from inspector.charts.markup import Child, Markup, el
 
 GOOD = "#0072b2"
 DEFECT = "#d55e00"
-DEFECT_INK = "#b84f00"
+GOOD_INK = "#00507f"
+DEFECT_INK = "#8f3d00"
 GOOD_TINT = "#e3eff7"
 DEFECT_TINT = "#fbe9dc"
 UNCERTAIN = "#9a9a9a"
@@ -15,7 +16,7 @@ UNCERTAIN_TINT = "#ececec"
 INK = "#1b1f24"
 FAINT = "#d0d4d9"
 """Blue is good or passed, vermilion is defective or rejected, grey is between: one meaning for each in all charts.
-DEFECT_INK is for words: on white, vermilion is too faint to be read (contrast 3.9, where 4.5 are asked for).
+The inks are for words: the colours themselves are too faint to be read on white and on the tints (WCAG 2.1 asks for 4.5).
 Blue and vermilion are of Okabe and Ito's palette (2008), which colour-blind eyes can tell apart."""
 
 

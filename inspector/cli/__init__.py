@@ -1,5 +1,6 @@
 """The command line. Each command lives in its own module and is imported only when it is called or listed."""
 
+import io
 import sys
 from importlib import import_module
 from typing import Any
@@ -59,6 +60,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; exit with 0 done, 1 failed, 2 bad usage. A foreseen error is one line, without a trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no text, and a terminal not know all
     try:
         code: Any = cli.main(arguments, prog_name="inspector", standalone_mode=False)
     except InspectorError as error:

@@ -50,11 +50,14 @@ def calibrate(
     """Build a bank with thresholds from the good samples below GOOD_DIR."""
     from calibration.calibrate import calibrate as build
     from calibration.options import Options
+    from inspector.errors import UsageError
 
     bank_dir = output or Path("banks") / _name(good_dir)
     if report:
         from calibration.report.page import check_writable
 
+        if bank_dir.resolve() in (report.resolve(), *report.resolve().parents):
+            raise UsageError(f"report {report}: lies in the bank that is made, {bank_dir}; choose another folder")
         check_writable(report)
     start = perf_counter()
     done = build(good_dir, bank_dir, Options(recipe=_recipe(recipe, mask), **told), track=track)
@@ -128,7 +131,7 @@ def as_object(done: "Calibrated", seconds: float) -> dict[str, Any]:
     }
 
 
-def as_text(done: "Calibrated", seconds: float, page: Path | None = None) -> str:
+def as_text(done: "Calibrated", seconds: float, page: Path | None = None, *, options_of: str = "") -> str:
     """What a person reads. page: the contact sheet, where one was written."""
     promise, thresholds = done.promise, done.thresholds
     lines = [
@@ -146,7 +149,7 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None) -> str
         if len(done.skipped) > 10:
             lines.append(f"             … and {len(done.skipped) - 10} more (--json lists all)")
     if done.suspects or done.excluded:
-        lines.append(_suspects(done, page))
+        lines.append(_suspects(done, page, options_of))
     low, high = promise.interval
     if promise.estimated:
         lines += [
@@ -166,7 +169,7 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None) -> str
             f"promise    {promise.expected_false_reject:.2%} false rejects expected of {promise.max_false_reject:.2%} "
             f"allowed; 90 % interval {low:.2%} to {high:.2%}, from {promise.samples} samples",
         ]
-    lines.append(_highest(done, page))
+    lines.append(_highest(done, page, options_of))
     lines += [f"caution    {caveat}" for caveat in done.caveats]
     lines.append(f"next       inspector inspect {done.path} PICTURE...")
     return "\n".join(lines)
@@ -186,22 +189,22 @@ def _choice(choice: "Choice") -> list[str]:
     return lines
 
 
-def _highest(done: "Calibrated", page: Path | None) -> str:
+def _highest(done: "Calibrated", page: Path | None, options_of: str) -> str:
     named = ", ".join(f"{item.name} ({item.score:.4g})" for item in done.highest[:NAMED])
-    asked = f"the thresholds rest on these; if one is defective, move it away: {_shown(page)}"
+    asked = f"the thresholds rest on these; if one is defective, move it away: {_shown(page, options_of)}"
     return f"highest    {named}\n             {asked}"
 
 
-def _suspects(done: "Calibrated", page: Path | None) -> str:
+def _suspects(done: "Calibrated", page: Path | None, options_of: str) -> str:
     kinds = Counter(item.doubts[0].kind for item in done.suspects)
     said = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     if not done.excluded:
-        return f"suspects   {said}: {_shown(page)}, --exclude-suspects leaves them out"
+        return f"suspects   {said}: {_shown(page, options_of)}, {options_of}--exclude-suspects leaves them out"
     return (
         f"suspects   {said or 'none'}: left out; if they are good after all, up to {done.left_out:.1%} more good parts "
         f"are rejected\n             of the other samples, {done.trimmed:.1%} of the patches: they are doubtful"
     )
 
 
-def _shown(page: Path | None) -> str:
-    return f"{page} shows them" if page else "--report DIR shows them"
+def _shown(page: Path | None, options_of: str) -> str:
+    return f"{page} shows them" if page else f"{options_of}--report DIR shows them"

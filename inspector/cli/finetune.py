@@ -37,4 +37,4 @@ def finetune(bank: Path, good_dir: Path, output: Path, replace: bool, as_json: b
             f"{good_dir}, or are left out",
             err=True,
         )
-    click.echo(json.dumps(as_object(done, seconds)) if as_json else as_text(done, seconds))
+    click.echo(json.dumps(as_object(done, seconds)) if as_json else as_text(done, seconds, options_of="calibrate "))

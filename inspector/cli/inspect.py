@@ -1,6 +1,7 @@
 """`inspector inspect`."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,16 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
     Exits with 1 when a picture could not be inspected: an error is never ok.
     """
     from inspector.errors import FrameError, SamplesError, UsageError
-    from inspector.folder import CONTENT_TYPES
+    from inspector.folder import CONTENT_TYPES, refuse_bank
     from inspector.pipeline import Pipeline
 
     pipeline = Pipeline.open(bank, engine=engine)
     failed = 0
     if heatmaps:
+        refuse_bank(heatmaps, "heatmaps")
+        place = heatmaps.resolve()
+        if inside := [image for image in images if image.is_dir() and image.resolve() in (place, *place.parents)]:
+            raise UsageError(f"heatmaps {heatmaps}: lies in {inside[0]}, whose pictures are inspected; choose another")
         try:
             heatmaps.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -36,7 +41,8 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
     paths = list(_expand(images))
     if not paths:
         raise SamplesError(f"{images[0]}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth")
-    for number, path in enumerate(track(paths, "inspecting") if as_json or len(paths) > 1 else paths):
+    told = not as_json and (len(paths) == 1 or sys.stdout.isatty())  # the lines are the progress
+    for number, path in enumerate(paths if told else track(paths, "inspecting")):
         try:
             payload = path.read_bytes()
             inspection = pipeline.inspect(payload)
@@ -53,6 +59,7 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
                 "decision": str(inspection.decision),
                 "score": inspection.score,
                 "p_value": inspection.p_value,
+                "reason": inspection.reason,
                 "regions": [
                     {"x": r.x, "y": r.y, "width": r.width, "height": r.height, "area": r.area, "score": r.score}
                     for r in inspection.regions
@@ -80,7 +87,9 @@ def _line(outcome: dict[str, Any]) -> str:
         return f"error      {outcome['path']}: {outcome['message']}"
     regions = len(outcome["regions"])
     where = f"  {regions} region{'s' if regions != 1 else ''}" if regions else ""
-    return f"{outcome['decision']:<10} {outcome['score']:8.4f}  p={outcome['p_value']:.4f}  {outcome['path']}{where}"
+    why = f"  {outcome['reason']}" if outcome["reason"] else ""
+    said = f"{outcome['decision']:<10} {outcome['score']:8.4f}  p={outcome['p_value']:.4f}"
+    return f"{said}  {outcome['path']}{where}{why}"
 
 
 def _write_heatmap(file: Path, payload: bytes, anomaly_map: Any, pipeline: Any) -> None:

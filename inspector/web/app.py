@@ -113,7 +113,7 @@ def _login_needed(request: Request, _error: Exception) -> Response:
         return JSONResponse(said, status_code=401, headers={"www-authenticate": "Bearer"})
     back = way_back(request)
     query = {"next": back} if back and back != "/" else {}
-    if request.method != "GET":
+    if request.method != "GET" and request.url.path != "/logout":
         query["unsent"] = "yes"
     return RedirectResponse(f"/login?{urlencode(query)}" if query else "/login", status_code=303)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from line import drawn_part
+from line import changed, drawn_part
 from pictures import smooth_picture, with_opencv
 
 from calibration.calibrate import Options, calibrate
@@ -19,6 +19,7 @@ from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.synthetic.dataset import write_dataset
 from inspector.synthetic.defect import DefectKind
+from inspector.types import Decision
 from inspector.window import window_of
 
 SHARED = Path(os.environ.get("INSPECTOR_SHARED", Path(__file__).parents[3] / "shared"))
@@ -161,7 +162,10 @@ def test_a_mask_that_does_not_fit_is_noted_and_left_out(
     truth = labelled.parent / "ground_truth" / "scratch"
     (truth / "1_mask.png").write_bytes(content)
     figures = evaluate(pipeline, labelled).to_json()
-    assert figures["notes"] == [unmasked(labelled, "2 of 5"), f"1_mask.png: {said}; left out of the pixel figures"]
+    assert figures["notes"] == [
+        unmasked(labelled, "2 of 5"),
+        f"scratch/1_mask.png: {said}; left out of the pixel figures",
+    ]
     assert figures["pixel_auroc"] is not None
     assert figures["n_defect"] == 5
 
@@ -257,13 +261,50 @@ def test_a_frame_that_cannot_be_inspected_is_an_error_and_neither_passed_nor_rej
 ) -> None:
     (labelled / "scratch" / "broken.png").write_bytes(drawn_part(1, scratched=True)[:200])
     figures = evaluate(pipeline, labelled).to_json()
-    assert figures["n_error"] == 1
+    assert (figures["n_error"], figures["n_error_good"], figures["n_error_defect"]) == (1, 0, 1)
     assert figures["per_defect"]["scratch"]["n"] == 4
     assert figures["escape_rate"] == 0
     assert figures["image_auroc"] == 1
     unmasked_first, broken = figures["notes"]
     assert unmasked_first == unmasked(labelled, "3 of 6")
-    assert broken.startswith("broken.png: frame: PNG")
+    assert broken.startswith("scratch/broken.png: frame: PNG")
+
+
+def test_frames_in_error_are_in_no_rate_and_nothing_is_told_of_them_alone(pipeline: Pipeline, labelled: Path) -> None:
+    defective = sorted(path for path in labelled.rglob("*.png") if path.parent.name != "good")
+    before = evaluate(with_thresholds_of(pipeline, 1e9), labelled).to_json()
+    assert before["escape_rate"] == 1
+    for path in defective[1:]:
+        path.write_bytes(path.read_bytes()[:200])
+    after = evaluate(with_thresholds_of(pipeline, 1e9), labelled).to_json()
+    assert (after["n_error_defect"], after["escape_rate"]) == (len(defective) - 1, 1)
+    for path in labelled.rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(SamplesError, match=r"none of \d+ frames can be inspected, so nothing can be told: frame: "):
+        evaluate(pipeline, labelled)
+
+
+def with_thresholds_of(pipeline: Pipeline, score: float) -> Pipeline:
+    """The same bank with both thresholds at this score."""
+    manifest = pipeline.bank.manifest
+    calibration = manifest.calibration.model_copy(update={"ok": score, "ng": score})
+    bank = replace(pipeline.bank, manifest=manifest.model_copy(update={"calibration": calibration}))
+    return Pipeline(bank, pipeline.engine)
+
+
+def test_the_promise_is_about_scores_also_where_drift_makes_uncertain_of_ng(pipeline: Pipeline, labelled: Path) -> None:
+    """Good frames in another light: the line holds them for a person, and the budget is broken all the same."""
+    remove(labelled / "scratch")
+    remove(labelled / "odd")
+    for number, path in enumerate(sorted((labelled / "good").iterdir())):
+        path.write_bytes(changed(500 + number, light=0.4))
+    found = evaluate(pipeline, labelled)
+    decided = [outcome.decision for outcome in found.outcomes]
+    kept = found.kept()
+    assert kept is not None
+    assert decided.count(Decision.UNCERTAIN) > 0
+    assert kept.rejected == kept.among == len(decided)
+    assert f"{decided.count(Decision.UNCERTAIN)} good frames scored above ng, yet not ng" in found.notes[1]
 
 
 def test_a_whole_data_set_is_no_folder_of_labelled_frames(pipeline: Pipeline, labelled: Path) -> None:

@@ -117,8 +117,9 @@ def test_misses_come_first_then_false_rejects_then_catches(pipeline: Pipeline, l
     places = [
         text.index(said)
         for said in (
-            "1 of 5 defective frames (20.0%) passed as ok.",
+            "1 of 4 defective frames (25.0%) passed as ok.",
             "1 of 5 good frames (20.0%) rejected.",
+            "1 of 10 could not be inspected.",
             "Misses: defective, but passed (1)",
             "hidden <script>",
             "False rejects: good, but rejected (1)",
@@ -175,6 +176,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(pipeline: Pipeline, 
 
 def test_the_headline_tells_perfection() -> None:
     figures = {"n_defect": 7, "escape_rate": 0.0, "n_good": 1200, "false_reject_rate": 0.0}
+    figures |= {"n_error": 0, "n_error_good": 0, "n_error_defect": 0}
     assert headline(figures) == ["None of 7 defective frames passed.", "None of 1,200 good frames rejected."]
 
 

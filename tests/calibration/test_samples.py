@@ -1,5 +1,6 @@
 """Which files make the bank, and which are left out and why."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,14 @@ def good(tmp_path: Path) -> Path:
 def left_out(samples: Samples) -> dict[str, str]:
     assert all("\n" not in item.reason for item in samples.skipped)
     return {item.path.name: item.reason for item in samples.skipped}
+
+
+def test_the_small_pictures_of_a_bank_are_no_samples(bank: Path, tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 6)
+    shutil.copytree(bank, good / "banks" / "disc")
+    samples = read_samples(good, Recipe(size_wh=(64, 64)))
+    assert [samples.name(index) for index in range(6)] == [f"{number:03d}.png" for number in range(6)]
+    assert [(item.path.name, item.reason.split(",")[0]) for item in samples.skipped] == [("disc", "a bank")]
 
 
 def test_all_that_is_good_is_taken_in_order_of_its_path(good: Path) -> None:

@@ -1,6 +1,8 @@
 """The command line: what it prints, with which exit code, and one line for whatever goes wrong."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from banks import change_manifest, copy_of, write_good
-from line import drawn_part
+from line import changed, drawn_part
 
 from inspector import __version__, frame, heatmap
 from inspector.cli import main
@@ -162,9 +164,45 @@ def test_inspect_json_is_one_object_a_line(cli: Cli, bank: Path, parts: Path) ->
     assert (done.code, done.err) == (0, "")
     told = [json.loads(line) for line in done.out.splitlines()]
     assert [Path(item["path"]).name for item in told] == ["0.png", "0.png", "1.png"]
-    assert all(item.keys() == {"path", "decision", "score", "p_value", "regions"} for item in told)
+    assert all(item.keys() == {"path", "decision", "score", "p_value", "reason", "regions"} for item in told)
     assert [item["decision"] for item in told[1:]] == ["ng", "ng"]
     assert told[1]["regions"][0].keys() == {"x", "y", "width", "height", "area", "score"}
+
+
+def test_inspect_says_why_a_frame_above_ng_is_uncertain(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    (tmp_path / "dim.png").write_bytes(changed(500, light=0.4))
+    told = json.loads(cli("inspect", bank, tmp_path / "dim.png", "--json").out)
+    assert told["decision"] == "uncertain"
+    assert told["reason"].startswith("drift: ")
+    assert told["reason"] in cli("inspect", bank, tmp_path / "dim.png").out
+
+
+def test_heatmaps_and_reports_do_no_harm_to_a_bank_or_to_what_is_inspected(
+    cli: Cli, bank: Path, parts: Path, tmp_path: Path
+) -> None:
+    own = shutil.copytree(bank, tmp_path / "own")
+    made = tmp_path / "made"
+    for words, said in (
+        (("inspect", own, parts / "good", "--heatmaps", own / "seen"), "lies in the bank"),
+        (("evaluate", own, parts, "--report", own), "lies in the bank"),
+        (("inspect", own, parts, "--heatmaps", parts / "good" / "seen"), "whose pictures are inspected"),
+        (("calibrate", parts / "good", "-o", made, "--report", made / "r"), "lies in the bank that is made"),
+    ):
+        done = cli(*words)
+        assert (done.code, said in done.err) == (2, True), done
+    assert not made.exists()
+    assert cli("bank", "verify", own).code == 0
+
+
+def test_a_name_that_is_no_text_is_printed_all_the_same(bank: Path, tmp_path: Path) -> None:
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/Pr\xfcfteil.png")
+    Path(strange).write_bytes(drawn_part(1))
+    command = [sys.executable, "-X", "utf8", "-m", "inspector", "inspect", str(bank), strange]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"Pr\udcfcfteil.png" in done.stdout
 
 
 def test_inspect_in_words(cli: Cli, bank: Path, parts: Path) -> None:

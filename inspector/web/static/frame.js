@@ -33,7 +33,7 @@ function show(made, { remember = true } = {}) {
   const twin = focused();
   if (made !== panel) place.replaceChildren(made);
   panel = made;
-  if (twin) panel.querySelector(twin)?.focus({ preventScroll: true });
+  if (twin) (panel.querySelector(`${twin}:enabled`) ?? place).focus({ preventScroll: true });
   tellAloud();
   viewer = new Viewer(panel);
   note = new Note(panel, showConflict);
@@ -310,6 +310,7 @@ async function settled() {
 }
 
 dialogs.conflict.addEventListener("close", settled);
+dialogs.conflict.addEventListener("keydown", (event) => event.repeat && event.preventDefault()); // a key that is held answers nothing
 outbox.addEventListener("conflict", ({ detail }) => detail.elsewhere || showConflict());
 
 // ---- keys, buttons

@@ -283,13 +283,18 @@ addEventListener("keydown", (event) => {
   if (KEYS[key] && picked().length) ask(KEYS[key]);
   else if (key === "escape") clear();
   else if (key === "z") takeBack();
-  else if (key === "enter" && target === document.body) document.getElementById("begin")?.click(); // else what has the focus
+  else if (key === "enter" && beginsReview(target)) document.getElementById("begin")?.click(); // else what has the focus
   else if (key === "x" && cards.contains(target)) {
     const box = target.closest(".frame-card").querySelector("input[name=pick]");
     box.checked = !box.checked;
     count();
   } else if (key.startsWith("arrow")) step(key, event);
 });
+
+/** Where nothing has the focus, or a box that is not ticked: Enter does nothing else there. */
+function beginsReview(target) {
+  return target === document.body || (target.matches("input[name=pick]") && !picked().length);
+}
 
 /** Arrows go from card to card. */
 function step(key, event) {
