@@ -16,7 +16,7 @@ UNCERTAIN_TINT = "#ececec"
 INK = "#1b1f24"
 FAINT = "#d0d4d9"
 """Blue is good or passed, vermilion is defective or rejected, grey is between: one meaning for each in all charts.
-The inks are for words: the colours themselves are too faint to be read on white and on the tints (WCAG 2.1 asks for 4.5).
+The inks are for words: the colours themselves are too faint to be read on the tints (WCAG 2.1 asks for 4.5).
 Blue and vermilion are of Okabe and Ito's palette (2008), which colour-blind eyes can tell apart."""
 
 

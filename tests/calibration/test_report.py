@@ -4,7 +4,7 @@ import re
 from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import cv2
@@ -215,10 +215,15 @@ def test_words_of_a_chart_can_be_read() -> None:
     drawn = "".join(draw(good, defect, Thresholds(ok=6.5, ng=8.5, pixel=1)) for draw in (charts.roc, charts.histogram))
     inks = set(re.findall(r'<text [^>]*fill="#([0-9a-f]{6})"', drawn))
     assert len(inks) >= 3
-    for ink in inks:
-        levels = np.array([int(ink[at : at + 2], 16) for at in (0, 2, 4)]) / 255
-        linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
-        assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 4.5, f"#{ink} on white, by WCAG 2.1"
+    grounds = ["ffffff", svg.GOOD_TINT[1:], svg.DEFECT_TINT[1:]]
+    for ink, ground in product(inks, grounds):
+        assert (luminance(ground) + 0.05) / (luminance(ink) + 0.05) >= 4.5, f"#{ink} on #{ground}, by WCAG 2.1"
+
+
+def luminance(colour: str) -> float:
+    levels = np.array([int(colour[at : at + 2], 16) for at in (0, 2, 4)]) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 def test_the_histogram_counts_all_scores() -> None:
