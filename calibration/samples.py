@@ -25,6 +25,9 @@ T = TypeVar("T")
 SAME_SIZE_SHARE = 0.9
 """Where at least this share of the samples has one size, the others are odd; below it, sizes vary by nature."""
 
+FOREIGN = frozenset({".avif", ".gif", ".heic", ".jp2", ".webp"})
+"""Suffixes of pictures that are not read."""
+
 MINIMUM = 4
 """Fewer samples than this cannot be held against one another."""
 
@@ -110,6 +113,7 @@ def read_samples(
     files, odd = _split_odd(found)
     skipped += odd
     skipped += [Skipped(bank, "a bank, whose pictures are small copies of its samples") for bank in _banks(folder)]
+    skipped += _foreign(folder)
     if len(files) < MINIMUM:
         if not files and len({item.reason for item in skipped}) == 1:
             raise SamplesError(f"samples {folder}: none of {len(paths)} can be used: {skipped[0].reason}")
@@ -127,6 +131,13 @@ def _refuse_data_set(folder: Path) -> None:
     if train.is_dir() or (folder / TRUTH).is_dir():
         meant = f"; did you mean {train}?" if train.is_dir() else ""
         raise SamplesError(f"samples {folder}: is a whole data set, expected the folder of its good samples{meant}")
+
+
+def _foreign(folder: Path) -> list[Skipped]:
+    """Pictures in formats that the line does not read: without a word they would be missed by nobody."""
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in FOREIGN and file.is_file())
+    expected = ", ".join(CONTENT_TYPES)
+    return [Skipped(file, f"got a picture in {file.suffix.lower()[1:]}, expected {expected}") for file in files]
 
 
 def _banks(folder: Path) -> list[Path]:

@@ -91,8 +91,10 @@ class Archive:
                         self._folder.mkdir(parents=True, exist_ok=True)
                         self._check_room(sum(map(len, files.values())) + len(data))
                         files[path] = data
-            with suppress(OSError):
+            try:
                 self._make_shards({path.parent for path in files})
+            except OSError:
+                return  # `keep` meets it again
             for path in write_files(files):
                 if path.parent.name in self._sizes:
                     self._sizes[path.parent.name] += len(files[path])
@@ -150,8 +152,14 @@ class Archive:
         missing = [shard for shard in shards if not shard.exists()]
         for shard in missing:
             shard.mkdir(parents=True, exist_ok=True)
-        if missing:
-            sync_dir(self._folder)
+        try:
+            if missing:
+                sync_dir(self._folder)
+        except OSError:
+            for shard in missing:  # made anew the next time, as nobody knows whether a power cut would take it
+                with suppress(OSError):
+                    shard.rmdir()
+            raise
 
     def _check_room(self, size: int) -> None:
         if self._max_bytes is not None and self.size_bytes + size > self._max_bytes:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from banks import write_good
@@ -24,6 +25,17 @@ def good(tmp_path: Path) -> Path:
 def left_out(samples: Samples) -> dict[str, str]:
     assert all("\n" not in item.reason for item in samples.skipped)
     return {item.path.name: item.reason for item in samples.skipped}
+
+
+def test_pictures_in_other_formats_are_named(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 6)
+    part = cv2.imdecode(np.frombuffer(drawn_part(7), np.uint8), cv2.IMREAD_COLOR)
+    (good / "phone").mkdir()
+    cv2.imwrite(str(good / "phone" / "a.WEBP"), part)
+    (good / "notes.txt").write_text("no picture")
+    samples = read_samples(good, RECIPE)
+    assert len(samples.files) == 6
+    assert left_out(samples) == {"a.WEBP": "got a picture in webp, expected .bmp, .jpeg, .jpg, .png, .tif, .tiff"}
 
 
 def test_the_small_pictures_of_a_bank_are_no_samples(bank: Path, tmp_path: Path) -> None:
