@@ -61,6 +61,20 @@ class Promise(BaseModel):
     samples: int
     samples_needed: int
 
+    def in_words(self) -> str:
+        """The same in a line."""
+        low, high = self.interval
+        if self.estimated:
+            return (
+                f"{self.samples} samples are too few for {self.max_false_reject:.2%} false rejects, that needs "
+                f"{self.samples_needed}: ng is an estimate; at most {high:.2%} of good parts score above it "
+                "(90 % confidence)"
+            )
+        return (
+            f"{self.expected_false_reject:.2%} false rejects expected of {self.max_false_reject:.2%} allowed; "
+            f"90 % interval {low:.2%} to {high:.2%}, from {self.samples} samples"
+        )
+
 
 class Calibration(BaseModel):
     """How the thresholds were set."""

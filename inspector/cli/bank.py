@@ -70,9 +70,7 @@ def show(path: Path, as_json: bool) -> None:
         return
     recipe, calibration, promise = manifest.recipe, manifest.calibration, manifest.calibration.promise
     width, height = recipe.size_wh
-    low, high = promise.interval
     extent = extent_of(recipe, manifest.grid_hw)
-    kept = "estimated from the tail" if promise.estimated else f"90 % interval {low:.2%} to {high:.2%}"
     click.echo(
         "\n".join(
             (
@@ -86,8 +84,7 @@ def show(path: Path, as_json: bool) -> None:
                 f"samples     {len(manifest.samples)}, {calibration.folds} folds by {calibration.fold_by}, "
                 f"seed {manifest.seed}",
                 f"thresholds  ok {calibration.ok:.4g}, ng {calibration.ng:.4g}, pixel {calibration.pixel:.4g}",
-                f"promise     {promise.expected_false_reject:.2%} false rejects of {promise.max_false_reject:.2%} "
-                f"allowed, {kept}",
+                f"promise     {promise.in_words()}",
                 f"lineage     {_lineage(manifest.lineage)}",
                 *_history(path),
             )

@@ -150,7 +150,7 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None, *, opt
             lines.append(f"             … and {len(done.skipped) - 10} more (--json lists all)")
     if done.suspects or done.excluded:
         lines.append(_suspects(done, page, options_of))
-    low, high = promise.interval
+    _, high = promise.interval
     if promise.estimated:
         lines += [
             f"thresholds ok up to {thresholds.ok:.4g}, ng above"
@@ -166,8 +166,7 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None, *, opt
     else:
         lines += [
             f"thresholds ok up to {thresholds.ok:.4g}, ng above",
-            f"promise    {promise.expected_false_reject:.2%} false rejects expected of {promise.max_false_reject:.2%} "
-            f"allowed; 90 % interval {low:.2%} to {high:.2%}, from {promise.samples} samples",
+            f"promise    {promise.in_words()}",
         ]
     lines.append(_highest(done, page, options_of))
     lines += [f"caution    {caveat}" for caveat in done.caveats]

@@ -95,7 +95,6 @@ def _object(grown: "Derived") -> dict[str, Any]:
 
 def _text(grown: "Derived", bank: Path) -> str:
     promise, check = grown.promise, grown.check
-    low, high = promise.interval
     lines = [
         f"bank       {grown.path}  ({grown.bank_id}): {len(grown.added)} pictures added, {len(grown.removed)} removed, "
         f"vectors {grown.vectors[0]} -> {grown.vectors[1]}",
@@ -106,10 +105,7 @@ def _text(grown: "Derived", bank: Path) -> str:
             f"check      by the bank as it was, {check.passed} of the {check.total} new pictures pass, "
             f"{check.uncertain} are uncertain, {check.rejected} ng"
         )
-    lines.append(
-        f"promise    thresholds stay: {promise.expected_false_reject:.2%} false rejects expected of "
-        f"{promise.max_false_reject:.2%} allowed; 90 % interval {low:.2%} to {high:.2%}, from {promise.samples} samples"
-    )
+    lines.append(f"promise    thresholds stay: {promise.in_words()}")
     lines += [f"left out   {item.path}: {item.reason}" for item in grown.skipped[:10]]
     lines += [f"caution    {caution}" for caution in grown.cautions]
     lines.append(f"next       inspector bank diff {bank} {grown.path}; inspector bank promote {grown.path} {bank}")

@@ -169,6 +169,13 @@ def test_inspect_json_is_one_object_a_line(cli: Cli, bank: Path, parts: Path) ->
     assert told[1]["regions"][0].keys() == {"x", "y", "width", "height", "area", "score"}
 
 
+def test_a_bank_of_few_samples_says_everywhere_that_ng_is_an_estimate(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    new = write_good(tmp_path / "new", 4, first_seed=3000)
+    few = "samples are too few for 0.50% false rejects, that needs 199: ng is an estimate; at most "
+    assert f"10 {few}" in cli("bank", "show", bank).out
+    assert f"14 {few}" in cli("bank", "add", bank, new, "-o", tmp_path / "grown").out
+
+
 def test_inspect_says_why_a_frame_above_ng_is_uncertain(cli: Cli, bank: Path, tmp_path: Path) -> None:
     (tmp_path / "dim.png").write_bytes(changed(500, light=0.4))
     told = json.loads(cli("inspect", bank, tmp_path / "dim.png", "--json").out)
