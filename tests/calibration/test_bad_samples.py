@@ -173,7 +173,7 @@ def test_masks_of_another_size_and_a_test_folder_without_defects(
     cv2.imwrite(str(tmp_path / "ground_truth" / "scratch" / "0_mask.png"), np.zeros((50, 50), np.uint8))
     told = json.loads(call(capsys, "evaluate", bank, test, "--json")[1])
     assert told["pixel_auroc"] is None
-    assert told["notes"] == ["0_mask.png: the mask is 50x50, its frame 96x96; left out of the pixel figures"]
+    assert told["notes"] == ["scratch/0_mask.png: the mask is 50x50, its frame 96x96; left out of the pixel figures"]
     cv2.imwrite(str(tmp_path / "mask.png"), np.full((50, 50), 255, np.uint8))
     code, _, err = call(capsys, "calibrate", test / "good", "-o", tmp_path / "b", "--mask", tmp_path / "mask.png")
     assert code == 1
