@@ -57,7 +57,7 @@ def waits(page: Page, number: int) -> None:
 
 def all_sent(page: Page) -> None:
     """Nothing waits in the browser: it knows the answer to all that it sent."""
-    page.wait_for_function("!Object.keys(localStorage).some(key => key.startsWith('inspector.outbox.'))")
+    page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('inspector.outbox.'))")
 
 
 def history(site: ReviewSite, frame: int) -> list[tuple[str, str | None, str]]:
