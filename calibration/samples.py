@@ -15,7 +15,7 @@ from calibration.cases import GOOD, TRUTH
 from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError
-from inspector.folder import CONTENT_TYPES, image_files, is_bank
+from inspector.folder import CONTENT_TYPES, Contents, contents_of
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
@@ -24,9 +24,6 @@ T = TypeVar("T")
 
 SAME_SIZE_SHARE = 0.9
 """Where at least this share of the samples has one size, the others are odd; below it, sizes vary by nature."""
-
-FOREIGN = frozenset({".avif", ".gif", ".heic", ".jp2", ".webp"})
-"""Suffixes of pictures that are not read."""
 
 MINIMUM = 4
 """Fewer samples than this cannot be held against one another."""
@@ -104,16 +101,15 @@ def read_samples(
         SamplesError: no such folder, no picture in it, fewer than MINIMUM that can be used, or a whole data set.
     """
     _refuse_data_set(folder)
-    paths = evenly(image_files(folder)[:first], limit)
+    contents = contents_of(folder)
+    paths = evenly(contents.pictures[:first], limit)
     if not paths:
         raise SamplesError(
             f"samples {folder}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"
         )
     found, skipped = _read(folder, paths, recipe, track)
     files, odd = _split_odd(found)
-    skipped += odd
-    skipped += [Skipped(bank, "a bank, whose pictures are small copies of its samples") for bank in _banks(folder)]
-    skipped += _foreign(folder)
+    skipped += odd + _left_out(contents)
     if len(files) < MINIMUM:
         if not files and len({item.reason for item in skipped}) == 1:
             raise SamplesError(f"samples {folder}: none of {len(paths)} can be used: {skipped[0].reason}")
@@ -133,15 +129,13 @@ def _refuse_data_set(folder: Path) -> None:
         raise SamplesError(f"samples {folder}: is a whole data set, expected the folder of its good samples{meant}")
 
 
-def _foreign(folder: Path) -> list[Skipped]:
-    """Pictures in formats that the line does not read: without a word they would be missed by nobody."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in FOREIGN and file.is_file())
+def _left_out(contents: Contents) -> list[Skipped]:
+    """What is no sample, and would be missed by nobody without a word."""
     expected = ", ".join(CONTENT_TYPES)
-    return [Skipped(file, f"got a picture in {file.suffix.lower()[1:]}, expected {expected}") for file in files]
-
-
-def _banks(folder: Path) -> list[Path]:
-    return [file.parent for file in folder.rglob("manifest.json") if file.parent != folder and is_bank(file.parent)]
+    return [
+        *(Skipped(bank, "a bank, whose pictures are small copies of its samples") for bank in contents.banks),
+        *(Skipped(f, f"got a picture in {f.suffix.lower()[1:]}, expected {expected}") for f in contents.foreign),
+    ]
 
 
 def _read(folder: Path, paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[SampleFile], list[Skipped]]:

@@ -1,6 +1,7 @@
 """Folders of pictures: which files count, in which order."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.errors import SamplesError, UsageError
@@ -15,28 +16,49 @@ CONTENT_TYPES = {
 }
 """Suffixes of pictures, in lower case, with their media types."""
 
+FOREIGN = frozenset({".avif", ".gif", ".heic", ".jp2", ".webp"})
+"""Suffixes of pictures that are not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What lies below a folder, each sorted by path: pictures; pictures in formats that are not read; and banks, whose
+    small pictures are none of these.
+    """
+
+    pictures: list[Path]
+    foreign: list[Path]
+    banks: list[Path]
+
 
 def image_files(folder: Path) -> list[Path]:
-    """All pictures below `folder`, at any depth, sorted by path. Links are followed; hidden files and folders and banks
-    are left out.
+    """The pictures below `folder`, as `contents_of` has them. Raises SamplesError: see there."""
+    return contents_of(folder).pictures
+
+
+def contents_of(folder: Path) -> Contents:
+    """All that counts below `folder`, at any depth. Links are followed; hidden files and folders are left out.
 
     Raises:
         SamplesError: no such folder, or one that cannot be read: what lies there would be left out silently.
     """
     if not folder.is_dir():
         raise SamplesError(f"{folder}: no such folder; expected a folder of pictures")
-    found, seen = [], {folder.resolve()}
+    pictures: list[Path] = []
+    foreign: list[Path] = []
+    banks: list[Path] = []
+    seen = {folder.resolve()}
     for where, below, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        below[:] = [
-            name
-            for name in below
-            if not name.startswith(".") and not is_bank(Path(where, name)) and _is_new(Path(where, name), seen)
-        ]
-        found += [Path(where, name) for name in names if _is_picture(name) and Path(where, name).is_file()]
-    return sorted(found)
+        folders = [Path(where, name) for name in below if not name.startswith(".")]
+        banks += [each for each in folders if _is_bank(each)]
+        below[:] = [each.name for each in folders if each not in banks and _is_new(each, seen)]
+        files = [Path(where, name) for name in names if not name.startswith(".")]
+        pictures += [file for file in files if file.suffix.lower() in CONTENT_TYPES and file.is_file()]
+        foreign += [file for file in files if file.suffix.lower() in FOREIGN and file.is_file()]
+    return Contents(sorted(pictures), sorted(foreign), sorted(banks))
 
 
-def is_bank(folder: Path) -> bool:
+def _is_bank(folder: Path) -> bool:
     """Whether a bank lies there: it holds small pictures of its samples, which are no samples themselves."""
     try:
         return all((folder / name).is_file() for name in ("manifest.json", "memory.safetensors"))
@@ -47,7 +69,7 @@ def is_bank(folder: Path) -> bool:
 def refuse_bank(folder: Path, what: str) -> None:
     """Raises UsageError: the folder is a bank or lies in one, which would be refused with another file in it."""
     place = folder.resolve()
-    if bank := next((each for each in (place, *place.parents) if is_bank(each)), None):
+    if bank := next((each for each in (place, *place.parents) if _is_bank(each)), None):
         raise UsageError(
             f"{what} {folder}: lies in the bank {bank}, which nobody could use then; choose another folder"
         )
@@ -58,10 +80,6 @@ def _refuse(error: OSError) -> None:
         f"{error.filename}: cannot be read ({error.strerror}), so the pictures below it would be left out; make it "
         "readable, or move it elsewhere"
     )
-
-
-def _is_picture(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in CONTENT_TYPES
 
 
 def _is_new(folder: Path, seen: set[Path]) -> bool:

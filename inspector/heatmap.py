@@ -9,6 +9,9 @@ from inspector.types import Float32Array, UInt8Image
 SPAN = (0.6, 1.4)
 """Where the colour scale begins and ends, in pixel thresholds: normal patches lie below, plain defects above."""
 
+DRAWN = np.empty((0, 0), np.float32)
+"""Stands for an anomaly map that is a picture by now, or that nobody needs: many kept ones would fill the memory."""
+
 DIMMED = 0.4
 """Brightness, as a share of its own, of the part of a picture that does not count."""
 

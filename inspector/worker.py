@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-import numpy as np
-
 from inspector.drift import Baseline
 from inspector.errors import FrameError, FramePoisonError, RecipeMismatchError, StoreError
-from inspector.heatmap import render_png
+from inspector.heatmap import DRAWN, render_png
 from inspector.station import Delivery, Intake
 from inspector.types import BankRef, FrameMessage, Inspection, StationId, Thresholds
 
@@ -26,8 +24,6 @@ FINISH_S = 10.0
 """Seconds that the frame in hand gets when the worker is to end; supervisors wait for 30."""
 
 _STORE_RETRY_S = 0.5
-_DRAWN = np.empty((0, 0), np.float32)
-"""Instead of an anomaly map that nobody needs any more: many outcomes may wait for the ledger."""
 
 _POISON = f"the process ended {MAX_ATTEMPTS} times while it inspected this frame; it is not decoded again"
 
@@ -206,4 +202,4 @@ def _inspect(post: Post, message: FrameMessage) -> tuple[Inspection, bytes | Non
         )
     inspection = post.pipeline.inspect(message.payload)
     heatmap = render_png(inspection.anomaly_map, post.thresholds.pixel) if post.heatmap else None
-    return replace(inspection, anomaly_map=_DRAWN), heatmap
+    return replace(inspection, anomaly_map=DRAWN), heatmap

@@ -12,7 +12,6 @@ bank's digest at worst: the next exchange gives it its right name.
 
 import fcntl
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from inspector.bank import is_bank_or_empty, manifest_digest, verify_files
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
+from inspector.legible import legible
 from inspector.manifest import read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.pipeline import Pipeline
@@ -37,7 +37,6 @@ KEEP: Final = 5
 Action = Literal["promote", "rollback", "thresholds"]
 
 _DRAFT = ".draft."
-_ILLEGIBLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class ChangedError(BankError):
@@ -76,7 +75,7 @@ class Move(BaseModel):
 
 def _check_words(*words: str | None) -> None:
     """Raises BankError: the audit, which takes them from the journal, cannot hold them."""
-    if _ILLEGIBLE.search("".join(word or "" for word in words)):
+    if not all(legible(word or "") for word in words):
         raise BankError("reason: got a character that no database holds (NUL or half of one), expected legible text")
 
 

@@ -1,6 +1,5 @@
 """Opening the database: SQLite that survives a power cut, or another by URL; migrated to the newest schema."""
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import NullPool
 
 from inspector.errors import StoreError
+from inspector.legible import legible
 from inspector.store.tables import HEAD
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -46,9 +46,6 @@ _MIGRATION_LOCK = 0x696E7370
 
 _TRY_AGAIN_S = 0.01
 _WRITES = "inspector_writes"
-
-_ILLEGIBLE = re.compile(r"[\x00\ud800-\udfff]")
-"""NUL, which PostgreSQL refuses, and halves of characters, which are no UTF-8."""
 
 
 class ConflictError(StoreError):
@@ -124,11 +121,6 @@ def sqlite_file(url: URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or name in ("", ":memory:"):
         return None
     return Path(name).resolve()
-
-
-def legible(text: str) -> bool:
-    """Whether a database can hold this text."""
-    return not _ILLEGIBLE.search(text)
 
 
 def equals(column: ColumnElement[str], text: str) -> ColumnElement[bool]:

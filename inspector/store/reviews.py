@@ -11,7 +11,8 @@ from typing import Any, get_args
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from inspector.errors import InspectorError
-from inspector.store.database import in_turn, legible, store_errors, writing
+from inspector.legible import legible
+from inspector.store.database import in_turn, store_errors, writing
 from inspector.store.frame_row import COLUMNS, MAX_ID, Disposition, FrameRow, score_ratio
 from inspector.store.review_row import Action, ReviewRow, standing
 from inspector.store.tables import frames, reviews

@@ -31,10 +31,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from inspector.errors import frame_error_reasons
+from inspector.legible import legible
 from inspector.review.agreement import Opinion
 from inspector.review.figures import OutcomeCount, ReviewCount
 from inspector.review.shifts import Span
-from inspector.store.database import legible, store_errors
+from inspector.store.database import store_errors
 from inspector.store.tables import frames, promotions, queued, reviews
 
 MOST_DELAYS = 100_000

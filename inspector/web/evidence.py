@@ -12,7 +12,7 @@ from PIL import ImageOps
 from inspector import frame as decoder
 from inspector.errors import BankError, EngineError, FrameError, StoreError
 from inspector.explain import Explanation
-from inspector.heatmap import render_png
+from inspector.heatmap import DRAWN, render_png
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
@@ -32,8 +32,6 @@ _BANKS_OPEN = 2
 _EXPLANATIONS = 200
 _THUMBNAILS = 1500
 _REGIONS = 50
-_DRAWN = np.empty((0, 0), np.float32)
-"""Instead of an anomaly map that is kept as a picture: 200 of them would take 0.8 GB at 1024x1024."""
 
 
 class GoneError(Exception):
@@ -164,7 +162,7 @@ class Evidence:
                 raise GoneError(f"The archived picture cannot be inspected again: {error}.") from error
         bank = pipeline.bank
         return Why(
-            replace(explanation, anomaly_map=_DRAWN),
+            replace(explanation, anomaly_map=DRAWN),
             render_png(explanation.anomaly_map, bank.thresholds.pixel),
             digest,
             tuple(sample.path for sample in bank.manifest.samples),

@@ -1,9 +1,11 @@
 """What a page has: its elements and words in HTML, and the frame that a browser shows."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 from playwright.sync_api import Page as BrowserPage
+from review_site import ReviewSite
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -50,3 +52,12 @@ class Page(HTMLParser):
 def shows(page: BrowserPage, frame: int) -> None:
     """Waits until the browser shows this frame."""
     page.wait_for_function("frame => document.querySelector('.panel')?.dataset.frame === String(frame)", arg=frame)
+
+
+def on_frame(site: ReviewSite, visit: Callable[..., BrowserPage], number: int = 3) -> tuple[BrowserPage, list[int]]:
+    """A page on the first of some frames, in the order in which it shows them; the next ones are there."""
+    frames = [site.add() for _ in range(number)][::-1]
+    page = visit("olga", f"/frame/{frames[0]}?order=newest")
+    page.wait_for_selector(".near")
+    page.wait_for_load_state("networkidle")
+    return page, frames

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from pages import shows
+from pages import on_frame, shows
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, recorded
 from services import DEADLINE_S
@@ -31,38 +31,34 @@ def part_of(site: ReviewSite, frame: int) -> str:
 
 
 def test_a_decision_by_button_leaves_the_focus_on_that_button(site: ReviewSite, visit: Visit) -> None:
-    frames = [site.add() for _ in range(4)]
-    page = visit("olga", f"/frame/{frames[3]}?order=newest")
-    page.wait_for_selector(".near")
+    page, frames = on_frame(site, visit, 4)
     tab_to(page, ".say.unsure")
     page.keyboard.press("Enter")
-    shows(page, frames[2])
+    shows(page, frames[1])
     expect(page.locator(".say.unsure")).to_be_focused()
     tab_to(page, "[data-type='dent']")
     page.keyboard.press(" ")
-    shows(page, frames[1])
+    shows(page, frames[2])
     expect(page.locator("[data-type='dent']")).to_be_focused()
-    recorded(site, frames[3], ("unsure", None, "olga"))
-    recorded(site, frames[2], ("defect", "dent", "olga"))
+    recorded(site, frames[0], ("unsure", None, "olga"))
+    recorded(site, frames[1], ("defect", "dent", "olga"))
     tab_to(page, "[data-do='next']")
     page.keyboard.press("Enter")
-    shows(page, frames[0])
+    shows(page, frames[3])
     page.locator("[data-do='previous']").click()
-    shows(page, frames[1])
+    shows(page, frames[2])
     assert page.evaluate("document.activeElement === document.body"), "after a click a blank must not press it again"
 
 
 def test_a_button_that_is_held_down_decides_once(site: ReviewSite, visit: Visit) -> None:
-    frames = [site.add() for _ in range(3)]
-    page = visit("olga", f"/frame/{frames[2]}?order=newest")
-    page.wait_for_selector(".near")
+    page, frames = on_frame(site, visit)
     tab_to(page, ".say.unsure")
     page.keyboard.down("Enter")
     shows(page, frames[1])
     for _ in range(3):
         page.keyboard.down("Enter")
     page.keyboard.up("Enter")
-    recorded(site, frames[2], ("unsure", None, "olga"))
+    recorded(site, frames[0], ("unsure", None, "olga"))
     shows(page, frames[1])
     assert decided(site, frames[1]) == (None, None, None)
 
@@ -79,13 +75,11 @@ def test_each_frame_is_said_aloud(site: ReviewSite, visit: Visit) -> None:
 
 
 def test_dialogs_say_what_they_ask(site: ReviewSite, visit: Visit) -> None:
-    frames = [site.add(), site.add()]
-    page = visit("olga", f"/frame/{frames[1]}?order=newest")
-    page.wait_for_selector(".near")
+    page, frames = on_frame(site, visit, 2)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")
-    site.reviews.dispose(frames[1], to="unsure", reviewer="emil", version=0)
+    site.reviews.dispose(frames[0], to="unsure", reviewer="emil", version=0)
     page.keyboard.press("d")
     told = page.get_by_role("dialog", name="Somebody else was quicker")
     expect(told).to_have_accessible_description(re.compile("emil: “unsure”.*You: “defect”"))
@@ -97,10 +91,8 @@ def test_dialogs_say_what_they_ask(site: ReviewSite, visit: Visit) -> None:
 
 
 def test_a_conflict_waits_until_the_note_is_written(site: ReviewSite, visit: Visit) -> None:
-    frames = [site.add() for _ in range(3)]
-    page = visit("olga", f"/frame/{frames[2]}?order=newest")
-    page.wait_for_selector(".near")
-    site.reviews.dispose(frames[2], to="false_alarm", reviewer="emil", version=0)
+    page, frames = on_frame(site, visit)
+    site.reviews.dispose(frames[0], to="false_alarm", reviewer="emil", version=0)
     page.route("**/disposition", lambda route: (page.wait_for_timeout(300), route.continue_())[1])
     page.keyboard.press("d")
     shows(page, frames[1])
@@ -114,13 +106,11 @@ def test_a_conflict_waits_until_the_note_is_written(site: ReviewSite, visit: Vis
     expect(page.get_by_role("dialog", name="Somebody else was quicker")).to_be_visible()
     page.get_by_role("button", name="Keep theirs").click()
     expect(page.locator(".note-open")).to_contain_text("near the rim of the hole")
-    assert decided(site, frames[2]) == ("false_alarm", None, "emil")
+    assert decided(site, frames[0]) == ("false_alarm", None, "emil")
 
 
 def test_an_enlarged_picture_is_moved_by_keys(site: ReviewSite, visit: Visit) -> None:
-    frames = [site.add(), site.add()]
-    page = visit("olga", f"/frame/{frames[1]}?order=newest")
-    page.wait_for_selector(".near")
+    page, frames = on_frame(site, visit, 2)
 
     def corner() -> tuple[float, float]:
         x, y, _, _ = map(float, str(page.locator(".stage").get_attribute("viewBox")).split())
@@ -136,10 +126,10 @@ def test_an_enlarged_picture_is_moved_by_keys(site: ReviewSite, visit: Visit) ->
     for key in ("Shift+ArrowLeft", "Shift+ArrowUp") * 8:
         page.keyboard.press(key)
     assert corner() == (0, 0)
-    shows(page, frames[1])
+    shows(page, frames[0])
     page.keyboard.press("0")
     page.keyboard.press("ArrowRight")
-    shows(page, frames[0])
+    shows(page, frames[1])
 
 
 def test_the_map_is_lifted_by_its_button_while_a_key_is_held(site: ReviewSite, visit: Visit) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC
 
 import pytest
 from line import drawn_part
-from pages import shows
+from pages import on_frame, shows
 from playwright.sync_api import Page, Route, expect
 from review_site import ReviewSite, decided
 from services import DEADLINE_S, wait_until
@@ -27,15 +27,6 @@ def away(route: Route) -> None:
         route.fulfill(status=503, json={"error": "full"})
     else:
         route.continue_()
-
-
-def on_frame(site: ReviewSite, visit: Visit, number: int = 3) -> tuple[Page, list[int]]:
-    """A page on the first of some frames, in the order in which it shows them; the next ones are there."""
-    frames = [site.add() for _ in range(number)][::-1]
-    page = visit("olga", f"/frame/{frames[0]}?order=newest")
-    page.wait_for_selector(".near")
-    page.wait_for_load_state("networkidle")
-    return page, frames
 
 
 def says_two_words_while_away(site: ReviewSite, visit: Visit) -> tuple[Page, list[int]]:
