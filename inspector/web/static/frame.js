@@ -263,6 +263,14 @@ async function drained() {
   while (unsent() && performance.now() < until) await new Promise((done) => setTimeout(done, 30));
 }
 
+/** To the frame before; what was just said of it is recorded first, or it would come back as if nobody had decided. */
+async function goBack() {
+  if (!visited.length) return go(panel.dataset.previous, { remember: false });
+  const frame = visited.pop();
+  await drained();
+  return panel && go(frame, { remember: false, fresh: true });
+}
+
 // ---- somebody else was quicker
 
 function words(said) {
@@ -320,7 +328,7 @@ const actions = {
   out: () => viewer.zoom(0.8),
   whole: () => viewer.whole(),
   next: () => go(panel.dataset.next),
-  previous: async () => (visited.length ? go(visited.pop(), { remember: false, fresh: true }) : go(panel.dataset.previous, { remember: false })),
+  previous: goBack,
   undo,
   help: () => dialogs.keys.showModal(),
   note: () => note.open(),
