@@ -66,7 +66,8 @@ def test_a_button_that_is_held_down_decides_once(site: ReviewSite, visit: Visit)
 def test_each_frame_is_said_aloud(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add(), site.add()]
     page = visit("olga", f"/frame/{frames[1]}?order=newest")
-    page.route("**/disposition", lambda route: (page.wait_for_timeout(300), route.continue_())[1])  # slower than the keys
+    # slower than the keys
+    page.route("**/disposition", lambda route: (page.wait_for_timeout(300), route.continue_())[1])
     status = page.get_by_role("status").filter(has_text="part-")
     expect(status).to_contain_text(f"{part_of(site, frames[1])}, ng, score ")
     page.keyboard.press("d")

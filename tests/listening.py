@@ -1,0 +1,57 @@
+"""A subscriber in the daemon's place, which checks every frame against the contract; what a camera station is told."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from services import DEADLINE_S
+
+from inspector.camera import CameraOptions
+from inspector.contract import ALL_FRAMES, check, unpack
+from inspector.settings import BrokerSettings
+from inspector.types import FrameMessage, StationId
+
+STATION = StationId.parse("plant/hall1/line1/cam1")
+
+
+class Line:
+    """A subscriber in the daemon's place: every frame, checked against the contract."""
+
+    def __init__(self) -> None:
+        self.frames: list[FrameMessage] = []
+        self.content_types: list[str | None] = []
+        self.subscribed = threading.Event()
+
+    def take(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        properties = message.properties
+        content_type = getattr(properties, "ContentType", None)
+        raw = unpack(
+            bytes(message.payload), content_type=content_type, properties=getattr(properties, "UserProperty", [])
+        )
+        self.content_types.append(content_type)
+        self.frames.append(check(STATION, raw))
+
+
+@contextmanager
+def listening_line(port: int, protocol: int = paho.MQTTv5) -> Iterator[Line]:
+    line = Line()
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"line-{port}", protocol=protocol)
+    client.on_connect = lambda *_: client.subscribe(ALL_FRAMES, qos=1)
+    client.on_subscribe = lambda *_: line.subscribed.set()
+    client.on_message = line.take
+    client.reconnect_delay_set(1, 1)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    try:
+        assert line.subscribed.wait(DEADLINE_S)
+        yield line
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def options(source: Path | str, port: int, **more: object) -> CameraOptions:
+    return CameraOptions(source=str(source), station=STATION, broker=BrokerSettings(port=port), **more)  # type: ignore[arg-type]
