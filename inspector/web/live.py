@@ -48,7 +48,9 @@ class Live:
             self._state = {"away": True}
 
     async def events(self) -> AsyncIterator[str]:
-        """Server-sent events: the state at once, and again whenever it changes."""
+        """Server-sent events: the state at once and whenever it changes; else `here`, as a page whose stream is silent
+        must know that nobody is left to tell it anything: a machine that lost its power ends no connection.
+        """
         told: dict[str, Any] | None = None
         end = time.monotonic() + _LASTS_S
         yield "retry: 2000\n\n"
@@ -58,5 +60,5 @@ class Live:
                 told = state
                 yield f"event: queue\ndata: {json.dumps(state)}\n\n"
             else:
-                yield ": still here\n\n"
+                yield "event: here\ndata:\n\n"
             await asyncio.sleep(_EVERY_S)

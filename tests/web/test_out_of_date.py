@@ -1,11 +1,16 @@
 """A page that is not kept up to date says so, and that it is over: the real server stops, and is there again."""
 
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from review_site import running_site
+from review_site import ReviewSite, running_site
 from services import DEADLINE_S
 
 expect.set_options(timeout=DEADLINE_S * 1000)
@@ -36,3 +41,88 @@ def test_a_server_that_is_away_is_told(path: str, act: object, tmp_path: Path, b
         with running_site(tmp_path, bank, port=port):
             act(page)
             expect(page.locator("#notice")).to_be_hidden()
+
+
+class Cable:
+    """Between a browser and the server; once cut, nothing comes through and no connection ends."""
+
+    def __init__(self, server: int) -> None:
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._ends = [self._listener]
+        self._silent: list[socket.socket] = []
+        self._whole = True
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self._whole = False
+
+    def mend(self) -> None:
+        """For new connections: the machine at the other end knows none of before."""
+        self._silent = self._ends[:]
+        self._whole = True
+
+    def take_away(self) -> None:
+        for end in self._ends:
+            end.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                browser, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._server))
+            self._ends += [browser, server]
+            for source, sink in ((browser, server), (server, browser)):
+                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                if self._whole and sink not in self._silent:
+                    sink.sendall(data)
+            if self._whole:
+                sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+
+@contextmanager
+def cabled(server: int) -> Iterator[Cable]:
+    cable = Cable(server)
+    try:
+        yield cable
+    finally:
+        cable.take_away()
+
+
+def test_a_machine_that_is_silent_is_told(site: ReviewSite, chromium: Browser) -> None:
+    """Without power or network it ends no connection."""
+    with chromium.new_context() as context, cabled(urlsplit(site.url).port or 0) as cable:
+        page = context.new_page()
+        here = f"http://127.0.0.1:{cable.port}"
+        page.goto(f"{here}/enter?code={site.sessions.begin_link('emil', 1)}")
+        with page.expect_event("request", lambda request: request.url.endswith("/live")):
+            page.goto(f"{here}/")
+        expect(page.locator("#notice")).to_be_hidden()
+        cable.cut()
+        expect(page.locator("#notice")).to_have_text("The server cannot be reached. What is shown may be old.")
+        site.add()
+        cable.mend()
+        expect(page.locator("#notice")).to_be_hidden()
+        expect(page.locator("#cards > li")).to_have_count(1)
+
+
+def test_frames_that_could_not_be_fetched_are_fetched_later(site: ReviewSite, chromium: Browser) -> None:
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site.url}/enter?code={site.sessions.begin_link('emil', 1)}")
+        page.goto(site.url)
+        shown = page.locator("#cards > li").count()
+        page.route(re.compile(r"/$"), lambda route: route.abort())
+        with page.expect_event("requestfailed"):
+            site.add()
+        page.unroute(re.compile(r"/$"))
+        expect(page.locator("#cards > li")).to_have_count(shown + 1)

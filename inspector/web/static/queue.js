@@ -13,6 +13,7 @@ const note = document.getElementById("confirm-note"); // what was written stays 
 const fresh = document.getElementById("fresh");
 const RETRY_MS = 4000;
 const PATIENCE_MS = 3000; // of a stream that is interrupted, as also by leaving the page
+const SILENCE_MS = 10000; // of a stream that says something every second
 const WORDS = { defect: "defect", false_alarm: "false alarm", unsure: "unsure" };
 
 // ---- live
@@ -21,26 +22,45 @@ let pulse = cards.dataset.pulse.split(",").map(Number);
 
 let stream = null;
 let lost = 0; // a timer, while the stream is interrupted
+let silence = 0; // a timer, while there is a stream
+let missed = 0; // a timer, where what is new could not be had
 
 /** While somebody can see the page: a browser has few connections to one server, for all its tabs together. */
 function listen() {
   if (stream || document.hidden) return;
   const opened = (stream = new EventSource("/live"));
   opened.addEventListener("queue", (event) => told(JSON.parse(event.data)));
+  for (const heard of ["open", "queue", "here"]) opened.addEventListener(heard, () => opened === stream && listenOn());
   opened.addEventListener("error", () => {
     if (opened !== stream) return;
     lost ||= setTimeout(() => stale("offline"), PATIENCE_MS);
     if (opened.readyState !== EventSource.CLOSED) return;
-    stream = null;
+    hangUp();
     setTimeout(again, RETRY_MS);
   });
+  listenOn();
+}
+
+/** A machine that lost its power or its network does not end the stream. */
+function listenOn() {
+  clearTimeout(silence);
+  silence = setTimeout(() => {
+    stale("offline");
+    hangUp();
+    listen();
+  }, SILENCE_MS);
+}
+
+function hangUp() {
+  clearTimeout(silence);
+  stream?.close();
+  stream = null;
 }
 
 /** What the stream tells first brings a page up to date that was hidden meanwhile. */
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) return listen();
-  stream?.close();
-  stream = null;
+  hangUp();
   clearTimeout(lost);
   lost = 0;
   return undefined;
@@ -74,7 +94,8 @@ function told(state) {
 /** Quietly, where nobody is in the middle of something; else a button tells that there is more. */
 async function renew(more) {
   if (cards.dataset.first !== "1") return;
-  if (idle()) await refresh(BY_ITSELF, idle);
+  clearTimeout(missed);
+  if (idle() && !(await refresh(BY_ITSELF, idle))) missed = setTimeout(() => renew(more), RETRY_MS);
   if (more && !idle()) {
     fresh.textContent = "New frames: show";
     fresh.hidden = false;
@@ -85,12 +106,13 @@ function idle() {
   return !picked().length && !dialog.open && scrollY < 80 && !cards.contains(document.activeElement);
 }
 
-/** `welcome` is asked once the answer is here: somebody may have chosen a card while it was under way. */
+/** False where no answer came. `welcome` is asked once it is here: somebody may have chosen a card while it was under way. */
 async function refresh(why = {}, welcome = () => true) {
   const answer = await fetch(location.href, { headers: { accept: "text/html", ...why } }).catch(() => null);
-  if (!answer?.ok || answer.redirected) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (!welcome()) return;
+  const text = answer?.ok && !answer.redirected && (await answer.text().catch(() => null));
+  if (!text) return false;
+  const page = new DOMParser().parseFromString(text, "text/html");
+  if (!welcome()) return true;
   const known = new Map([...cards.children].map((card) => [card.dataset.frame, card]));
   const now = [...page.querySelectorAll("#cards > li")].map((card) => {
     const here = known.get(card.dataset.frame);
@@ -113,6 +135,7 @@ async function refresh(why = {}, welcome = () => true) {
   fresh.hidden = true;
   watchPictures();
   count();
+  return true;
 }
 
 /** What gives the focus back to the card that has it, or to the one that comes into its place. */
