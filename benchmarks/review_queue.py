@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Engine, event, func, insert, select, text
 
 from benchmarks.report import machine, number, spread, table, write
-from inspector.store import Cursor, QueueFilter, ReviewQueue, Reviews, ShiftHours, open_database
+from inspector.store import Cursor, Newest, QueueFilter, ReviewQueue, Reviews, ShiftHours, open_database
 from inspector.store.tables import frames, reviews
 
 STATIONS = tuple(f"plant/hall{hall}/line1/cam{cam}" for hall in (1, 2, 3) for cam in (1, 2, 3, 4))
@@ -208,9 +208,11 @@ def pages(database: Engine) -> dict[str, dict[str, float]]:
 
 def steps(database: Engine) -> dict[str, dict[str, float]]:
     """Milliseconds of what happens between a key and the next picture, and beside it."""
-    queue, said = ReviewQueue(database), Reviews(database)
+    queue, said, newest = ReviewQueue(database), Reviews(database), Newest(database)
     measured = {
         "what waits, by station": _timed(queue.open_counts),
+        "newest frames of all stations": _timed(lambda: newest.outcomes(STATIONS)),
+        "newest flagged frame of all stations": _timed(lambda: newest.flagged(STATIONS)),
         "pulse": _timed(queue.pulse),
         "find a part": _timed(lambda: queue.of_part("part-700000", limit=50)),
         "page far down": _timed(lambda: queue.page(QueueFilter(), Cursor("worst", 1.2, 1), limit=_PAGE)),

@@ -9,6 +9,7 @@ from inspector.store.cases import Cases
 from inspector.store.database import ConflictError, open_database
 from inspector.store.frame_row import Disposition, FrameRow, score_ratio
 from inspector.store.ledger import Entry, Known, Ledger
+from inspector.store.newest import Newest
 from inspector.store.outbox import Outbox, OutboxMessage
 from inspector.store.promotions import Promotion, Promotions
 from inspector.store.quarantine import Quarantine
@@ -42,6 +43,7 @@ __all__ = [
     "Freed",
     "Known",
     "Ledger",
+    "Newest",
     "Outbox",
     "OutboxMessage",
     "Page",

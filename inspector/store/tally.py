@@ -67,7 +67,7 @@ _HERE = frames.c.station == bindparam("here")
 _THEN = and_(frames.c.received_at >= bindparam("begin"), frames.c.received_at < bindparam("end"))
 
 
-_WORDS = (
+WORDS = (
     *(("verdict", word) for word in ("ok", "ng", "uncertain")),
     *(("error", reason) for reason in frame_error_reasons()),
     *(("drop", reason) for reason in ("superseded", "duplicate", "retained")),
@@ -81,7 +81,7 @@ _OUTCOMES = union_all(
         select(literal(outcome), literal(word), func.count()).where(
             _HERE, frames.c.outcome == outcome, frames.c.word == word, _THEN
         )
-        for outcome, word in _WORDS
+        for outcome, word in WORDS
     )
 )
 

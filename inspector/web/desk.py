@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from inspector import __version__
 from inspector.charts.wording import count, short_station
+from inspector.review.panels import duration
 from inspector.settings import Settings
 from inspector.store import Accounts, Archive, ReviewQueue, Reviews, Sessions, Setup, Tokens
 from inspector.store.reviews import MAX_NOTE
@@ -33,6 +34,7 @@ WORDS = {
     "ng": "ng",
     "uncertain": "uncertain",
     "error": "error",
+    "drop": "dropped",
     "defect": "defect",
     "false_alarm": "false alarm",
     "unsure": "unsure",
@@ -135,6 +137,7 @@ def open_templates(settings: Settings) -> Environment:
     environment.filters["moment"] = _moment(settings)
     environment.filters["field_time"] = partial(_field_time, zone=settings.review.zone)
     environment.filters["short_station"] = short_station
+    environment.filters["duration"] = duration
     return environment
 
 

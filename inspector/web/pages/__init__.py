@@ -9,6 +9,7 @@ from inspector.web.pages import (
     figures,
     find,
     frame,
+    line,
     live,
     login,
     queue,
@@ -19,6 +20,7 @@ from inspector.web.pages import help as help_page
 
 PAGES = (
     queue,
+    line,
     figures,
     thresholds,
     banks,

@@ -1,16 +1,26 @@
-// Keeps the figures fresh while somebody looks: the same page is asked for again, and what has changed is exchanged.
-// Without this script the page shows the figures of the moment at which it was opened.
+// Keeps a part of a page fresh while somebody looks, that with data-fresh, the seconds from one look to the next at least:
+// the same page is asked for again, and what has changed is exchanged. Without this script the page shows the moment at
+// which it was opened.
 
 import { stale } from "./notice.js";
 import { BY_ITSELF } from "./request.js";
 
-const AT_LEAST_MS = 10_000;
 const AT_MOST_MS = 300_000;
 const SHARE = 20; // it waits so many times as long as the answer took: the line's machine has other work
-const shown = document.getElementById("figures");
+const shown = document.querySelector("[data-fresh]");
+const atLeastMs = 1000 * shown?.dataset.fresh;
 
 function openTables(root) {
   return [...root.querySelectorAll("section")].filter((part) => part.querySelector("details[open]")).map((part) => part.id);
+}
+
+/** Those that stay: one that is made anew is empty for a moment. */
+function keepPictures(fresh) {
+  const old = new Map([...shown.querySelectorAll("img")].map((one) => [one.getAttribute("src"), one]));
+  for (const picture of fresh.querySelectorAll("img")) {
+    const same = old.get(picture.getAttribute("src"));
+    if (same) picture.replaceWith(same);
+  }
 }
 
 async function refresh() {
@@ -20,11 +30,12 @@ async function refresh() {
   stale(answer.ok ? null : "away");
   if (!answer.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.getElementById("figures");
+  const fresh = page.querySelector("[data-fresh]");
   if (!fresh || fresh.innerHTML === shown.innerHTML) return;
   for (const id of openTables(shown)) {
     fresh.querySelector(`#${CSS.escape(id)} details`)?.setAttribute("open", "");
   }
+  keepPictures(fresh);
   shown.replaceChildren(...fresh.childNodes);
 }
 
@@ -37,11 +48,11 @@ async function turn() {
   }
   const took = performance.now() - begin;
   clearTimeout(waiting);
-  waiting = setTimeout(turn, Math.min(AT_MOST_MS, Math.max(AT_LEAST_MS, SHARE * took)));
+  waiting = setTimeout(turn, Math.min(AT_MOST_MS, Math.max(atLeastMs, SHARE * took)));
 }
 
 let waiting;
-if (shown.dataset.live === "yes") {
-  waiting = setTimeout(turn, AT_LEAST_MS);
+if (shown) {
+  waiting = setTimeout(turn, atLeastMs);
   document.addEventListener("visibilitychange", turn);
 }

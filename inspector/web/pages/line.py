@@ -1,0 +1,47 @@
+"""The line: what every station does now."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from fastapi import APIRouter, Request, Response
+
+from inspector.review.lately import StationNow
+from inspector.review.shifts import Span
+from inspector.store import Newest, Role, Tally
+from inspector.web.access import Operator
+from inspector.web.desk import Desk, DeskDep
+from inspector.web.navigation import NavEntry
+
+NAV = NavEntry("/line", "Line", Role.OPERATOR)
+router = APIRouter(include_in_schema=False)
+
+HOUR = timedelta(hours=1)
+
+
+@router.get("/line")
+def show_line(request: Request, desk: DeskDep, _user: Operator) -> Response:
+    """A card for each station, which the page's script keeps fresh."""
+    now = datetime.now(UTC)
+    stations = _stations(desk, now)
+    return desk.page(
+        request,
+        "line.html",
+        stations=stations,
+        flagged=Newest(desk.engine).flagged([one.name for one in stations]),
+        absence_of=desk.evidence.absence,
+        now=now,
+        zone=desk.settings.review.zone,
+    )
+
+
+def _stations(desk: Desk, now: datetime) -> list[StationNow]:
+    tally = Tally(desk.engine)
+    names = desk.stations(tally.stations())
+    newest = Newest(desk.engine).outcomes(names)
+    waiting = desk.queue.open_counts()
+    begin = now - HOUR
+    outcomes, _ = tally.counts(names, [Span("", begin.date(), begin, now)])
+    hours: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for one in outcomes:
+        hours[one.station][one.word] += one.frames
+    return [StationNow(name, newest.get(name, ()), hours[name], waiting.get(name, 0)) for name in names]

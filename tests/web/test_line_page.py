@@ -1,0 +1,45 @@
+"""The line as whoever stands beside it sees it: fresh by itself, each station with its newest frames."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from line import CAM1, CAM2, drawn_part
+from playwright.sync_api import Locator, Page, expect
+from review_site import NOON, ReviewSite
+from services import DEADLINE_S
+
+Visit = Callable[..., Page]
+
+expect.set_options(timeout=DEADLINE_S * 1000)
+
+
+def minutes_ago(number: float) -> float:
+    return (datetime.now(UTC) - timedelta(minutes=number) - NOON) / timedelta(minutes=1)
+
+
+def card(page: Page, station: object) -> Locator:
+    return page.locator(".station", has=page.locator(f'h2[title="{station}"]'))
+
+
+def test_a_station_shows_what_it_does_now_by_itself(site: ReviewSite, visit: Visit) -> None:
+    page = visit("olga", "/line")
+    one, other = card(page, CAM1), card(page, CAM2)
+    expect(one).to_contain_text("No frame yet.")
+    good = [site.add(drawn_part(number), minutes=minutes_ago(1)) for number in range(3)]
+    bad = site.add(minutes=minutes_ago(0))
+    assert good
+    expect(one.locator(".course rect")).to_have_count(4)
+    expect(one.locator(".course g.ng")).to_have_count(1)
+    expect(one.get_by_role("img", name="newest 4: 3 ok, 1 ng")).to_be_visible()
+    expect(one.locator(".hour")).to_contain_text("25 %")
+    expect(one.locator(".badge").first).to_have_text("ng")
+    expect(other).to_contain_text("No frame yet.")
+    shown = one.locator(".flagged img")
+    expect(shown).to_be_visible()
+    page.wait_for_function("() => [...document.querySelectorAll('.flagged img')].every((one) => one.naturalWidth)")
+    shown.evaluate("one => { one.dataset.kept = 'yes'; }")
+    site.add(drawn_part(9), minutes=minutes_ago(0), station=CAM2)
+    expect(other.locator(".course rect")).to_have_count(1)
+    assert shown.get_attribute("data-kept") == "yes", "a picture that stays is not made anew"
+    one.locator(".flagged").click()
+    expect(page).to_have_url(f"{site.url}/frame/{bad}?station=plant%2Fhall1%2Fline1%2Fcam1&order=newest")
