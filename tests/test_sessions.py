@@ -57,6 +57,18 @@ def test_a_session_ends(sessions: Sessions, database: Engine, ann: str) -> None:
         assert max(connection.execute(select(rows.c.seen_at)).scalars()) >= now
 
 
+def test_a_viewer_stays_logged_in_and_is_not_as_somebody_else(
+    sessions: Sessions, accounts: Accounts, database: Engine
+) -> None:
+    wall = accounts.create("wall", PASSWORD, Role.VIEWER).name
+    cookie = sessions.begin(wall, 8)
+    with database.begin() as connection:
+        connection.execute(update(rows).values(seen_at=datetime.now(UTC) - IDLE - timedelta(days=1)))
+    assert sessions.account(cookie, used=False) is not None
+    accounts.set_role(wall, Role.OPERATOR)
+    assert sessions.account(cookie) is None
+
+
 def test_a_database_that_cannot_be_written_logs_nobody_out(
     sessions: Sessions, database: Engine, ann: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _password_file = click.option(
     "--password-file", type=options.PATH, help="File whose first line is the password; - is stdin  [asks]"
 )
-_role = click.Choice(["operator", "engineer", "admin"])
+_role = click.Choice(["viewer", "operator", "engineer", "admin"])
 
 
 @click.group()

@@ -22,8 +22,9 @@ class AccountError(InspectorError):
 
 
 class Role(StrEnum):
-    """What somebody may do; each may do what those before it may."""
+    """What somebody may do; each may do what those before it may. A viewer decides nothing, as a screen on a wall."""
 
+    VIEWER = "viewer"
     OPERATOR = "operator"
     ENGINEER = "engineer"
     ADMIN = "admin"

@@ -83,7 +83,7 @@ class Accounts:
             return [Account.of(row) for row in connection.execute(select(*COLUMNS).order_by(accounts.c.name))]
 
     def set_role(self, name: str, role: Role) -> None:
-        """Gives another role; tokens never exceed it.
+        """Gives another role; tokens never exceed it. Who was a viewer has to log in again, as those sessions are long.
 
         Raises:
             AccountError: there is no such account, or it is the last admin.
@@ -93,6 +93,8 @@ class Accounts:
             if role is not Role.ADMIN:
                 _spare_last_admin(connection, account)
             _update(connection, account.id, role=role.value)
+            if account.role is Role.VIEWER:
+                connection.execute(delete(sessions).where(sessions.c.account == account.id))
 
     def set_password(self, name: str, password: str) -> None:
         """Another password; whoever is logged in under this name is no longer.

@@ -3,17 +3,17 @@
 import logging
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, insert, or_, select, update
 
 from inspector.errors import StoreError
-from inspector.store.account import COLUMNS, Account, digest, locked_account, new_secret
+from inspector.store.account import COLUMNS, Account, Role, digest, locked_account, new_secret
 from inspector.store.database import store_errors, writing
 from inspector.store.tables import accounts, sessions
 
 log = logging.getLogger(__name__)
 
 IDLE = timedelta(hours=2)
-"""A session that nobody used for so long has ended."""
+"""A session that nobody used for so long has ended, except a viewer's: nobody touches a screen on a wall."""
 
 _BY_LINK = "link."
 """So begin the cookies of sessions that a login link began; of the rest of a secret no part is a dot."""
@@ -47,7 +47,8 @@ class Sessions:
         now = datetime.now(UTC)
         found = digest("session", cookie)
         query = select(*COLUMNS, sessions.c.seen_at).join_from(sessions, accounts, sessions.c.account == accounts.c.id)
-        alive = (sessions.c.digest == found, sessions.c.expires_at > now, sessions.c.seen_at > now - IDLE)
+        in_use = or_(sessions.c.seen_at > now - IDLE, accounts.c.role == Role.VIEWER.value)
+        alive = (sessions.c.digest == found, sessions.c.expires_at > now, in_use)
         with store_errors("sessions"), self._engine.connect() as connection:
             row = connection.execute(query.where(*alive, accounts.c.disabled_at.is_(None))).one_or_none()
         if row is None:

@@ -198,7 +198,7 @@ accounts = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("password_hash", String(256), nullable=False),
-    Column("role", String(16), nullable=False),  # operator, engineer, admin
+    Column("role", String(16), nullable=False),  # viewer, operator, engineer, admin
     Column("created_at", UtcDateTime, nullable=False),
     Column("disabled_at", UtcDateTime),
     sqlite_autoincrement=True,

@@ -18,6 +18,9 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _API = "/api/"
 _BY_ITSELF = "x-by-itself"
 
+VIEWER_HOURS = 365 * 24.0
+"""How long a viewer's login lasts: a screen on a wall has no keyboard. Whoever disables the account ends it."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -45,9 +48,9 @@ def cookie_name(settings: Settings) -> str:
     return "__Host-inspector" if settings.review.secure else "inspector"
 
 
-def begin_session(desk: Desk, response: Response, name: str, *, by_link: bool = False) -> None:
+def begin_session(desk: Desk, response: Response, name: str, role: Role, *, by_link: bool = False) -> None:
     """Logs an account in: the answer carries the cookie."""
-    hours = desk.settings.review.session_hours
+    hours = VIEWER_HOURS if role is Role.VIEWER else desk.settings.review.session_hours
     response.set_cookie(
         cookie_name(desk.settings),
         desk.sessions.begin(name, hours, by_link=by_link),
@@ -130,6 +133,7 @@ def _require(role: Role) -> Callable[..., Any]:
     return checked
 
 
+Viewer = Annotated[User, Depends(_require(Role.VIEWER))]
 Operator = Annotated[User, Depends(_require(Role.OPERATOR))]
 Engineer = Annotated[User, Depends(_require(Role.ENGINEER))]
 Admin = Annotated[User, Depends(_require(Role.ADMIN))]

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from line import CAM1, CAM2, drawn_part
-from playwright.sync_api import Locator, Page, expect
-from review_site import NOON, ReviewSite
+from playwright.sync_api import Browser, Locator, Page, expect
+from review_site import NOON, PASSWORD, ReviewSite, decided, posted
 from services import DEADLINE_S
+
+from inspector.store import Role
 
 Visit = Callable[..., Page]
 
@@ -43,3 +45,36 @@ def test_a_station_shows_what_it_does_now_by_itself(site: ReviewSite, visit: Vis
     assert shown.get_attribute("data-kept") == "yes", "a picture that stays is not made anew"
     one.locator(".flagged").click()
     expect(page).to_have_url(f"{site.url}/frame/{bad}?station=plant%2Fhall1%2Fline1%2Fcam1&order=newest")
+
+
+def test_a_viewer_sees_and_decides_nothing(site: ReviewSite, chromium: Browser) -> None:
+    frame = site.add(minutes=minutes_ago(0))
+    site.accounts.create("wall", PASSWORD, Role.VIEWER)
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site.url}/login")
+        page.fill("input[name=name]", "wall")
+        page.fill("input[name=password]", PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{site.url}/line")
+        expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["Line", "Figures"])
+        page.wait_for_function("() => document.querySelector('.flagged img')?.naturalWidth")
+        expect(page.locator("main").get_by_role("link")).to_have_count(0)
+        [cookie] = context.cookies()
+        assert cookie["expires"] > (datetime.now(UTC) + timedelta(days=300)).timestamp()
+        page.get_by_role("link", name="Figures").click()
+        expect(page.get_by_text("Inspected", exact=True)).to_be_visible()
+        expect(page.locator("main").get_by_role("link", name="Try other thresholds")).to_have_count(0)
+    with site.client("wall") as wall:
+        for path in (
+            f"/frame/{frame}",
+            f"/frame/{frame}/picture",
+            "/thresholds",
+            "/banks",
+            "/audit",
+            "/api/v1/export/csv",
+        ):
+            assert wall.get(path).status_code == 403, path
+        assert posted(wall, f"/api/v1/frames/{frame}/disposition", to="defect", version=0).status_code == 403
+        assert wall.get("/account").status_code == 200
+    assert decided(site, frame) == (None, None, None)

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from inspector.errors import UsageError
 from inspector.store import AccountError, ConflictError, Role
 from inspector.store.frame_row import MAX_ID
-from inspector.web.access import Admin, Operator, begin_session
+from inspector.web.access import Admin, Viewer, begin_session
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.navigation import NavEntry
 from inspector.web.passwords import TooManyFailuresError
@@ -91,14 +91,14 @@ def revoke_token(
 
 
 @router.get("/account")
-def show_account(request: Request, desk: DeskDep, _user: Operator) -> Response:
+def show_account(request: Request, desk: DeskDep, _user: Viewer) -> Response:
     """One's own."""
     return desk.page(request, "account.html", fault=None)
 
 
 @router.post("/account")
 def set_password(
-    request: Request, desk: DeskDep, user: Operator, password: _Text, again: _Text, present: _Text = ""
+    request: Request, desk: DeskDep, user: Viewer, password: _Text, again: _Text, present: _Text = ""
 ) -> Response:
     """Another password; all other sessions of this account end. Who came by a link is not asked the present."""
     fault = None
@@ -116,7 +116,7 @@ def set_password(
     if fault is not None:
         return desk.page(request, "account.html", status=400, fault=fault)
     answer = RedirectResponse("/", status_code=303)
-    begin_session(desk, answer, user.name)
+    begin_session(desk, answer, user.name, user.role)
     return answer
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from inspector.store import BatchResult, Cursor, Disposition
 from inspector.store.reviews import MAX_NOTE
 from inspector.web import documents
-from inspector.web.access import Operator
+from inspector.web.access import Operator, Viewer
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.filters import QueueQuery
 from inspector.web.pages.frame import frame_or_404
@@ -73,7 +73,7 @@ class BatchDecision(BaseModel):
 
 
 @router.get("/me", summary="Who asks")
-def me(user: Operator) -> dict[str, str]:
+def me(user: Viewer) -> dict[str, str]:
     """Name and role; the CSRF token that requests of this session must carry."""
     return {"name": user.name, "role": user.role.value, "csrf": user.csrf}
 

@@ -11,12 +11,12 @@ from inspector.review.figures import Figures, figures
 from inspector.review.panels import panels, tiles
 from inspector.review.waiting import Waiting, waiting
 from inspector.store import Role, Tally
-from inspector.web.access import Operator
+from inspector.web.access import Viewer
 from inspector.web.desk import Desk, DeskDep, without_empty_fields
 from inspector.web.navigation import NavEntry
 from inspector.web.period import RANGES, Period, PeriodQuery
 
-NAV = NavEntry("/figures", "Figures", Role.OPERATOR)
+NAV = NavEntry("/figures", "Figures", Role.VIEWER)
 router = APIRouter()
 
 
@@ -32,7 +32,7 @@ class _Counted:
 
 
 @router.get("/figures", include_in_schema=False)
-def show_figures(request: Request, desk: DeskDep, _user: Operator, query: Annotated[PeriodQuery, Query()]) -> Response:
+def show_figures(request: Request, desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> Response:
     """Tiles and charts; a form's empty fields are cleared out of the address first."""
     if (cleared := without_empty_fields(request, query)) is not None:
         return cleared
@@ -52,7 +52,7 @@ def show_figures(request: Request, desk: DeskDep, _user: Operator, query: Annota
 
 
 @router.get("/api/v1/figures", tags=["figures"], summary="Rates with intervals, throughput, backlog, agreement")
-def figures_for_machines(desk: DeskDep, _user: Operator, query: Annotated[PeriodQuery, Query()]) -> dict[str, Any]:
+def figures_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> dict[str, Any]:
     """Rates are 0..1 with an exact 95 % interval, times in seconds."""
     counted = _count(desk, query)
     found, agreed, waited = counted.figures, counted.agreement, counted.waiting

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from inspector.store import FrameRow
 from inspector.store.frame_row import MAX_ID
 from inspector.web.absence import GONE, placeholder
-from inspector.web.access import Operator
+from inspector.web.access import Operator, Viewer
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.evidence import GoneError, Picture, PictureGoneError, Why
 from inspector.web.filters import QueueQuery
@@ -51,7 +51,7 @@ def picture(desk: DeskDep, _user: Operator, frame: int, of: _Of = None) -> Respo
 
 
 @router.get("/frame/{frame}/thumbnail")
-def thumbnail(desk: DeskDep, _user: Operator, frame: int, of: _Of = None) -> Response:
+def thumbnail(desk: DeskDep, _user: Viewer, frame: int, of: _Of = None) -> Response:
     """A small one, regions drawn in; or a placeholder."""
     return _picture(desk, frame, of, desk.evidence.thumbnail)
 

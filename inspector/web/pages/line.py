@@ -8,18 +8,18 @@ from fastapi import APIRouter, Request, Response
 from inspector.review.lately import StationNow
 from inspector.review.shifts import Span
 from inspector.store import Newest, Role, Tally
-from inspector.web.access import Operator
+from inspector.web.access import Viewer
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.navigation import NavEntry
 
-NAV = NavEntry("/line", "Line", Role.OPERATOR)
+NAV = NavEntry("/line", "Line", Role.VIEWER)
 router = APIRouter(include_in_schema=False)
 
 HOUR = timedelta(hours=1)
 
 
 @router.get("/line")
-def show_line(request: Request, desk: DeskDep, _user: Operator) -> Response:
+def show_line(request: Request, desk: DeskDep, _user: Viewer) -> Response:
     """A card for each station, which the page's script keeps fresh."""
     now = datetime.now(UTC)
     stations = _stations(desk, now)

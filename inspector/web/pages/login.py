@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from inspector.store import Account
-from inspector.web.access import Operator, begin_session, end_session, present_user
+from inspector.web.access import Viewer, begin_session, end_session, present_user
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.passwords import TooManyFailuresError
 
@@ -61,7 +61,7 @@ def enter(request: Request, desk: DeskDep, code: str, next: str = "/") -> Respon
 
 
 @router.post("/logout")
-def logout(request: Request, desk: DeskDep, _user: Operator) -> Response:
+def logout(request: Request, desk: DeskDep, _user: Viewer) -> Response:
     """Ends the session."""
     answer = RedirectResponse("/login", status_code=303)
     end_session(desk, request, answer)
@@ -71,7 +71,7 @@ def logout(request: Request, desk: DeskDep, _user: Operator) -> Response:
 def logged_in(desk: Desk, account: Account, path: str, *, by_link: bool = False) -> Response:
     """Begins a session and goes on to a page."""
     answer = RedirectResponse(path, status_code=303)
-    begin_session(desk, answer, account.name, by_link=by_link)
+    begin_session(desk, answer, account.name, account.role, by_link=by_link)
     return answer
 
 

@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from inspector.store import Cursor, Role
-from inspector.web.access import Operator
+from inspector.web.access import Viewer
 from inspector.web.desk import DeskDep, without_empty_fields
 from inspector.web.filters import QueueQuery
 from inspector.web.navigation import NavEntry
@@ -25,8 +26,10 @@ class _Place(QueueQuery):
 
 
 @router.get("/")
-def show_queue(request: Request, desk: DeskDep, _user: Operator, place: Annotated[_Place, Query()]) -> Response:
-    """A page of the queue; a form's empty fields are cleared out of the address first."""
+def show_queue(request: Request, desk: DeskDep, user: Viewer, place: Annotated[_Place, Query()]) -> Response:
+    """A page of the queue; a form's empty fields are cleared out of the address first. A viewer is led to the line."""
+    if not user.role.covers(Role.OPERATOR):
+        return RedirectResponse("/line", status_code=303)
     query = QueueQuery.model_validate(place.model_dump(include=set(QueueQuery.model_fields)))
     if (cleared := without_empty_fields(request, query)) is not None:
         return cleared
