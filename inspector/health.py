@@ -1,10 +1,12 @@
 """Liveness and readiness, as named conditions; and the HTTP server that tells them and the metrics."""
 
+import errno
 import hmac
 import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from socketserver import TCPServer, ThreadingMixIn
@@ -77,8 +79,22 @@ class Health:
             return wrong if self._failed is None else {**wrong, "process": self._failed}
 
 
+_FULL_S = 0.2
+
+
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def get_request(self) -> Any:
+        """As in the base class. Where the process has no file left to open, who asks waits, and so does the server: the
+        connection stays in line and would be tried again without end.
+        """
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(_FULL_S)
+            raise
 
     def server_bind(self) -> None:
         """As in the base class, without asking a name server for our own name: the plant may have none."""
