@@ -1,5 +1,7 @@
 """Numbers and counts as reports and pages write them."""
 
+from collections.abc import Iterable
+
 
 def number(value: float | None, digits: int = 3) -> str:
     """A figure of merit with so many digits after the point; a dash where it could not be told."""
@@ -21,6 +23,11 @@ def count(number_of: int, one: str, many: str | None = None) -> str:
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
 
 
-def short_station(station: str) -> str:
-    """`line1/cam1` of `plant/hall1/line1/cam1`."""
-    return "/".join(station.split("/")[-2:])
+def short_station(station: str, among: Iterable[str] = ()) -> str:
+    """`line1/cam1` of `plant/hall1/line1/cam1`, and as much more as tells it from the others."""
+    levels = station.split("/")
+    others = [other.split("/") for other in among if other != station]
+    for depth in range(2, len(levels)):
+        if all(other[-depth:] != levels[-depth:] for other in others):
+            return "/".join(levels[-depth:])
+    return station

@@ -171,9 +171,11 @@ def _rates(found: Figures) -> Panel:
     stations = [s for s in found.stations if s.outcomes["ok"] + s.outcomes["ng"] + s.outcomes["uncertain"]]
     if not stations:
         return Panel("rates", title, missing="No frames were inspected in this time.")
+    names = [s.station for s in stations]
     drawn = [
         bars.Interval(
-            short_station(s.station), s.false_rejects.rate.value, s.false_rejects.rate.low, s.false_rejects.rate.high,
+            short_station(s.station, names),
+            s.false_rejects.rate.value, s.false_rejects.rate.low, s.false_rejects.rate.high,
             f"{share(s.false_rejects.rate.value)} ({between(s.false_rejects.rate)})",
         )
         for s in stations

@@ -136,7 +136,7 @@ def open_templates(settings: Settings) -> Environment:
     environment.globals["csrf_field"] = _csrf_field
     environment.filters["moment"] = _moment(settings)
     environment.filters["field_time"] = partial(_field_time, zone=settings.review.zone)
-    environment.filters["short_station"] = short_station
+    environment.filters["short_station"] = partial(short_station, among=settings.station_names)
     environment.filters["duration"] = duration
     return environment
 
