@@ -1,6 +1,8 @@
 """Labelled frames in MVTec's layout, and the masks of their defects.
 
 TEST_DIR/good/…  TEST_DIR/<defect>/…  TEST_DIR/../ground_truth/<defect>/<stem>_mask.png (or <stem>.png), if there is one
+
+Other data sets call the good ones ok (BTAD) or normal (VisA): a folder of that name, too, holds good frames.
 """
 
 from collections import defaultdict
@@ -19,6 +21,10 @@ from inspector.types import Inspection, UInt8Image
 from inspector.window import Window, window_of
 
 GOOD: Final = "good"
+"""The label of good frames."""
+
+GOOD_NAMES: Final = frozenset({GOOD, "ok", "normal"})
+"""Names of folders of good frames, in lower case."""
 
 TRUTH: Final = "ground_truth"
 """The folder of masks, beside the labelled one."""
@@ -34,6 +40,18 @@ class Case:
     path: Path
     label: str
     mask: Path | None
+
+
+def label_of(folder: str) -> str:
+    """The label that a folder's name gives the frames in it."""
+    return GOOD if folder.lower() in GOOD_NAMES else folder
+
+
+def good_of(folder: Path) -> Path | None:
+    """The folder of good frames that lies in this one; None where there is none."""
+    if not folder.is_dir():
+        return None
+    return next((each for each in sorted(folder.iterdir()) if label_of(each.name) == GOOD and each.is_dir()), None)
 
 
 def truth_of(test_dir: Path) -> Path:
@@ -60,12 +78,12 @@ def find_cases(test_dir: Path) -> list[Case]:
             homes[below.parts[0], below.stem].add(below.parent)
     cases = []
     for path, below in frames:
-        label = below.parts[0]
-        alone = len(homes[label, below.stem]) == 1
+        label = label_of(below.parts[0])
+        alone = len(homes[below.parts[0], below.stem]) == 1
         folders = [truth / below.parent, *([truth / label] if alone else [])]
         cases.append(Case(path, label, None if label == GOOD else _mask(folders, below.stem)))
     labels = {case.label for case in cases}
-    if GOOD not in labels and (test_dir / "test" / GOOD).is_dir():
+    if GOOD not in labels and good_of(test_dir / "test"):
         raise SamplesError(
             f"test folder {test_dir}: is a whole data set, expected the folder in it that holds {GOOD}/ and one folder "
             f"for each defect; did you mean {test_dir / 'test'}?"

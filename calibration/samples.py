@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.augmentation import check_room
-from calibration.cases import GOOD, TRUTH
+from calibration.cases import TRUTH, good_of, label_of
 from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError
@@ -100,8 +100,8 @@ def read_samples(
     Raises:
         SamplesError: no such folder, no picture in it, fewer than MINIMUM that can be used, or a whole data set.
     """
-    _refuse_data_set(folder)
     contents = contents_of(folder)
+    _refuse_data_set(folder, contents.pictures)
     paths = evenly(contents.pictures[:first], limit)
     if not paths:
         raise SamplesError(
@@ -121,11 +121,13 @@ def read_samples(
     return Samples(folder, tuple(files), tuple(sorted(skipped, key=lambda item: item.path)))
 
 
-def _refuse_data_set(folder: Path) -> None:
+def _refuse_data_set(folder: Path, pictures: Sequence[Path]) -> None:
     """Defects and masks below it would be taken for good samples."""
-    train = folder / "train" / GOOD
-    if train.is_dir() or (folder / TRUTH).is_dir():
-        meant = f"; did you mean {train}?" if train.is_dir() else ""
+    below = (picture.relative_to(folder).parts for picture in pictures)
+    labels = {label_of(parts[0]) for parts in below if len(parts) > 1}
+    good = good_of(folder / "train") or (good_of(folder) if len(labels) > 1 else None)
+    if good or (folder / TRUTH).is_dir():
+        meant = f"; did you mean {good}?" if good else ""
         raise SamplesError(f"samples {folder}: is a whole data set, expected the folder of its good samples{meant}")
 
 

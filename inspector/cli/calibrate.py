@@ -70,9 +70,11 @@ def calibrate(
 
 
 def _name(good_dir: Path) -> str:
-    """That of the folder, or of the part, where samples lie in PART/good or PART/train/good."""
-    named = (part for part in reversed(good_dir.resolve().parts[1:]) if part not in ("good", "train"))
-    return next(named, "good")
+    """That of the folder, or of the part, where samples lie in PART/good or PART/train/good (or ok, or normal)."""
+    from calibration.cases import GOOD, label_of
+
+    named = (part for part in reversed(good_dir.resolve().parts[1:]) if label_of(part) not in (GOOD, "train"))
+    return next(named, GOOD)
 
 
 def _recipe(file: Path | None, mask: Path | None) -> "Recipe":

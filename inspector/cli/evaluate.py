@@ -21,7 +21,10 @@ _SHOWN = 10
 @options.report
 @options.engine
 def evaluate(bank: Path, test_dir: Path, as_json: bool, report: Path | None, engine: str) -> None:
-    """Measure BANK on TEST_DIR: good/, one folder for each defect, masks in ../ground_truth/<defect>/."""
+    """Measure BANK on TEST_DIR: good/, one folder for each defect, masks in ../ground_truth/<defect>/.
+
+    A folder named ok or normal holds good frames too.
+    """
     from calibration.evaluation import evaluate as measure
     from calibration.report import write_evaluation
     from calibration.report.page import check_writable

@@ -67,6 +67,12 @@ def test_labels_and_masks_are_found(labelled: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["ok", "OK", "normal", "Good"])
+def test_good_frames_by_any_name_are_no_defects(labelled: Path, name: str) -> None:
+    (labelled / "good").rename(labelled / name)
+    assert sorted(case.label for case in find_cases(labelled)) == ["good"] * 4 + ["odd"] * 2 + ["scratch"] * 3
+
+
 def test_masks_of_nested_frames_are_never_those_of_others(labelled: Path) -> None:
     """Frames of several days or cameras have the same names in folders of their own."""
     truth = labelled.parent / "ground_truth" / "scratch"

@@ -163,10 +163,26 @@ def test_a_whole_data_set_is_no_folder_of_good_samples(tmp_path: Path) -> None:
     write_good(tmp_path / "test" / "scratch", 2)
     with pytest.raises(SamplesError, match=r"is a whole data set, expected .* did you mean .*/train/good\?$"):
         read_samples(tmp_path, RECIPE)
-    (tmp_path / "train").rename(tmp_path / "ok")
+    (tmp_path / "train").rename(tmp_path / "whole")
     (tmp_path / "ground_truth" / "scratch").mkdir(parents=True)
     with pytest.raises(SamplesError, match=r"is a whole data set, expected the folder of its good samples$"):
         read_samples(tmp_path, RECIPE)
+
+
+@pytest.mark.parametrize("name", ["train/ok", "Normal", "good"])
+def test_good_samples_beside_others_are_meant(tmp_path: Path, name: str) -> None:
+    """Who gives the folder above would bank the defects."""
+    write_good(tmp_path / name, 6)
+    write_good(tmp_path / "Anomaly", 2)
+    with pytest.raises(SamplesError, match=rf"is a whole data set, .* did you mean .*/{name}\?$"):
+        read_samples(tmp_path, RECIPE)
+
+
+@pytest.mark.parametrize("names", [("monday", "tuesday"), ("good",), ("good", "OK")])
+def test_folders_that_are_all_good_are_samples(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for number, name in enumerate(names):
+        write_good(tmp_path / name, 4, first_seed=10 * number)
+    assert len(read_samples(tmp_path, RECIPE).files) == 4 * len(names)
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

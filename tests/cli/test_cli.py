@@ -137,7 +137,8 @@ def test_calibrate_json(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "expected"), [("tiles", "tiles"), ("tiles/good", "tiles"), ("tiles/train/good", "tiles")]
+    ("folder", "expected"),
+    [("tiles", "tiles"), ("tiles/good", "tiles"), ("tiles/train/good", "tiles"), ("tiles/train/OK", "tiles")],
 )
 def test_calibrate_names_the_bank_after_the_folder(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, expected: str
