@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from calibration.cases import GOOD, Case, reduced, white_of
+from calibration.cases import GOOD, Case, levels_of, reduced, white_of
 from calibration.metrics import PixelFigures
 from inspector import frame as decoder
 from inspector.folder import image_files
@@ -100,8 +99,8 @@ def pixel_figures(maps: np.ndarray, cases: Sequence[Case]) -> PixelFigures:
         height, width = heat.shape
         if case.label == GOOD:
             figures.add(heat.astype(np.float32), np.zeros((height, width), bool))
-        elif case.mask is not None and (grey := cv2.imread(str(case.mask), cv2.IMREAD_GRAYSCALE)) is not None:
-            white = white_of(np.asarray(grey, np.uint8))
+        elif case.mask is not None and (levels := levels_of(case.mask)) is not None:
+            white = white_of(levels)
             if white.any():
                 figures.add(heat.astype(np.float32), reduced(white, Recipe(), (width, height)))
     return figures

@@ -6,6 +6,7 @@ Other data sets call the good ones ok (BTAD) or normal (VisA): a folder of that 
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 from inspector.errors import SamplesError
 from inspector.folder import image_files
 from inspector.recipe import Recipe
-from inspector.types import Inspection, UInt8Image
+from inspector.types import Inspection
 from inspector.window import Window, window_of
+
+Levels = NDArray[np.uint8] | NDArray[np.uint16]
 
 GOOD: Final = "good"
 """The label of good frames."""
@@ -29,8 +32,8 @@ GOOD_NAMES: Final = frozenset({GOOD, "ok", "normal"})
 TRUTH: Final = "ground_truth"
 """The folder of masks, beside the labelled one."""
 
-_WHITE = 127
-"""Grey levels above it are white."""
+_MASK_SUFFIXES: Final = (".png", ".bmp", ".tif", ".tiff")
+"""In lower case; nothing lossy, which would make levels of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,9 @@ def good_of(folder: Path) -> Path | None:
 
 
 def truth_of(test_dir: Path) -> Path:
-    """The folder of its masks, whether it is there or not."""
-    return test_dir.resolve().parent / TRUTH
+    """The folder of its masks, whether it is there or not: beside a link to the frames, or beside what it leads to."""
+    beside = test_dir.absolute().parent / TRUTH
+    return beside if beside.is_dir() else test_dir.resolve().parent / TRUTH
 
 
 def find_cases(test_dir: Path) -> list[Case]:
@@ -66,7 +70,7 @@ def find_cases(test_dir: Path) -> list[Case]:
     these folders has a frame of that name.
 
     Raises:
-        SamplesError: no such folder, no picture in a folder named by its label, or masks among the labels.
+        SamplesError: no such folder, no picture in a folder named by its label, or masks among the labels or frames.
     """
     truth = truth_of(test_dir)
     frames: list[tuple[Path, Path]] = []  # a frame, and its path below test_dir
@@ -92,6 +96,7 @@ def find_cases(test_dir: Path) -> list[Case]:
         raise SamplesError(
             f"test folder {test_dir}: pictures in {TRUTH}/ are masks, not frames; expected them beside it, in {truth}"
         )
+    _refuse_masks(test_dir, [below for _, below in frames])
     if not cases:
         raise SamplesError(f"test folder {test_dir}: no picture in it; expected {GOOD}/ and one folder for each defect")
     return cases
@@ -99,8 +104,6 @@ def find_cases(test_dir: Path) -> list[Case]:
 
 def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray[np.bool_] | None, str | None]:
     """The mask at the anomaly map's size; all False for a good frame, and where no white of it is left by the crop.
-
-    Grey levels above 127 are white; in a mask of nothing but 0 and 1, 1 is.
 
     Returns:
         None, with a note, where it does not fit, or nothing of it is white.
@@ -111,29 +114,38 @@ def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray
     if case.mask is None:
         return None, None
     name = f"{case.mask.parent.name}/{case.mask.name}"
-    if (grey := _read(case.mask)) is None:
+    if (levels := levels_of(case.mask)) is None:
         return None, f"{name}: the mask does not decode; left out of the pixel figures"
-    if (grey.shape[1], grey.shape[0]) != inspection.size_wh:
-        got, expected = f"{grey.shape[1]}x{grey.shape[0]}", "{}x{}".format(*inspection.size_wh)
+    if (levels.shape[1], levels.shape[0]) != inspection.size_wh:
+        got, expected = f"{levels.shape[1]}x{levels.shape[0]}", "{}x{}".format(*inspection.size_wh)
         return None, f"{name}: the mask is {got}, its frame {expected}; left out of the pixel figures"
-    white = white_of(grey)
+    white = white_of(levels)
     if not white.any():
         return None, f"{name}: no pixel of it is white; left out of the pixel figures"
     return reduced(white, recipe, (width, height)), None
 
 
-def _read(mask: Path) -> UInt8Image | None:
-    """Grey levels, uint8 (height, width). OpenCV is given bytes: of a name that is no text it cannot make a path."""
+def levels_of(mask: Path) -> Levels | None:
+    """The highest level of any channel, as masks may be drawn in colour: uint8 or uint16 (height, width).
+
+    None where the mask does not decode.
+
+    OpenCV is given bytes: of a name that is no text it cannot make a path.
+    """
     try:
-        grey = cv2.imdecode(np.frombuffer(mask.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        channels = cv2.imdecode(np.frombuffer(mask.read_bytes(), np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except (OSError, cv2.error):
         return None
-    return None if grey is None else np.asarray(grey, np.uint8)
+    return None if channels is None or channels.dtype not in (np.uint8, np.uint16) else channels.max(2)
 
 
-def white_of(grey: UInt8Image) -> NDArray[np.bool_]:
-    """Which pixels of a mask, uint8 (height, width), are white: bool (height, width)."""
-    return np.asarray(grey > (_WHITE if grey.max() > 1 else 0))
+def white_of(levels: Levels) -> NDArray[np.bool_]:
+    """Which pixels of a mask, uint8 or uint16 (height, width), are white: bool (height, width).
+
+    Those above half of the range; where none is, levels are numbers of defects, and all but 0 are.
+    """
+    half = np.iinfo(levels.dtype).max // 2
+    return np.asarray(levels > (half if levels.max() > half else 0))
 
 
 def reduced(white: NDArray[np.bool_], recipe: Recipe, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
@@ -160,5 +172,27 @@ def any_counts(mask: NDArray[np.bool_], window: Window | None) -> bool:
 
 
 def _mask(folders: list[Path], stem: str) -> Path | None:
-    names = (f"{stem}_mask.png", f"{stem}.png")
+    suffixes = (*_MASK_SUFFIXES, *(suffix.upper() for suffix in _MASK_SUFFIXES))
+    names = [f"{stem}{tail}{suffix}" for tail in ("_mask", "") for suffix in suffixes]
     return next((file for folder in folders for name in names if (file := folder / name).is_file()), None)
+
+
+def _refuse_masks(test_dir: Path, frames: Sequence[Path]) -> None:
+    """Masks beside their frames would be taken for defects: x_mask.png of x.png, or x.png of x.jpg.
+
+    frames: their paths below test_dir.
+    """
+    defective = [frame for frame in frames if label_of(frame.parts[0]) != GOOD]
+    suffixes: dict[tuple[Path, str], set[str]] = defaultdict(set)
+    for frame in defective:
+        suffixes[frame.parent, frame.stem].add(frame.suffix.lower())
+    for frame in defective:
+        stem = frame.stem.removesuffix("_mask").removesuffix("_label")
+        others = suffixes.get((frame.parent, stem), set())
+        if stem == frame.stem:
+            others = others - {".png"} if frame.suffix.lower() == ".png" else set()
+        if others:
+            raise SamplesError(
+                f"test folder {test_dir}: {frame} looks like the mask of a frame beside it, not like a frame; expected "
+                f"masks in {truth_of(test_dir) / frame.parent}"
+            )
