@@ -157,8 +157,11 @@ class Reference:
 
     @cached_property
     def _least(self) -> float:
-        """Frequencies that are weaker than this in the normals' mean picture are noise, and weigh less."""
-        return 1e-6 * float(np.abs(self._spectrum).max()) ** 2
+        """Frequencies that are weaker than this in the normals' mean picture are noise, and weigh less.
+
+        Above 0 also where that picture is of one level, so that nothing is divided by 0.
+        """
+        return max(1e-6 * float(np.abs(self._spectrum).max()) ** 2, float(np.finfo(np.float32).tiny))
 
 
 def _spectrum(small: UInt8Image | Float32Array) -> NDArray[np.complex64]:

@@ -10,7 +10,7 @@ from line import changed, drawn_part
 from pictures import baseline_of, smooth_picture
 
 from inspector.bank import Bank
-from inspector.drift import SIGNALS, Baseline, Reference, glance
+from inspector.drift import PICTURE_SIDE, SIGNALS, Baseline, Reference, glance
 from inspector.errors import BankError
 from inspector.pipeline import Pipeline
 from inspector.types import Decision, Reading, Thresholds, UInt8Image
@@ -86,6 +86,16 @@ def test_a_part_that_has_moved_is_found_to_half_a_percent_of_the_picture(right: 
     signals = reference.signals(glance(part(right, down)), np.ones(4, np.float32))
     assert signals[AT["position_x"]] == pytest.approx(right / 256, abs=0.005)
     assert signals[AT["position_y"]] == pytest.approx(down / 256, abs=0.005)
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_moves_before_normals_of_one_level(picture: UInt8Image) -> None:
+    """As of a bare sheet or an overexposed part."""
+    normals = np.full((4, PICTURE_SIDE, PICTURE_SIDE), 255, np.uint8)
+    reference = Reference.of(normals, np.ones((4, 3), np.float32))
+    for seen in (picture, np.full_like(picture, 255)):
+        moved = reference.signals(glance(seen), np.ones(3, np.float32))[[AT["position_x"], AT["position_y"]]]
+        np.testing.assert_array_equal(moved, 0)
 
 
 def test_each_normal_was_held_against_others(bank: Path) -> None:
