@@ -10,25 +10,21 @@ Thresholds stay. The newcomers are scored against the bank as it was, which chec
 not set them; and, fold by fold, against the bank with the other newcomers, which says what may be promised now.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.augmentation import check_room
 from calibration.coreset import greedy_k_center
 from calibration.derive import Check, Derived, Memory, write_derived
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
 from calibration.reader import Newcomer, Reader
-from calibration.samples import Skipped, in_blocks
-from inspector import frame as decoder
+from calibration.samples import SampleFile, Skipped, in_blocks, read_sample
 from inspector.bank import Bank
 from inspector.errors import FrameError, SamplesError
 from inspector.manifest import Sample, Source
-from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours, image_score
 from inspector.types import Float32Array, Thresholds
@@ -57,7 +53,7 @@ def grow(
     """
     reader = Reader(bank_dir)
     bank = reader.bank
-    usable, skipped = _usable(newcomers, bank, track)
+    usable, files, skipped = _usable(newcomers, bank, track)
     if not usable:
         why = f"; {skipped[0].path.name}: {skipped[0].reason}" if skipped else ""
         raise SamplesError(f"bank {bank_dir}: nothing to add of {len(newcomers)} pictures{why}")
@@ -68,7 +64,10 @@ def grow(
     patches, radius = _merge(reader, [pool.patches() for pool in pools])
     still = _not_passing(reader, usable, patches, track)
     names = [f"{number:06d}.jpg" for number in _free_numbers(bank, len(usable))]
-    samples = tuple(Sample(path=n.name, sha256=n.sha256, thumbnail=t) for n, t in zip(usable, names, strict=True))
+    samples = tuple(
+        Sample(path=n.name, sha256=f.sha256, thumbnail=t, pixels_sha256=f.pixels_sha256)
+        for n, f, t in zip(usable, files, names, strict=True)
+    )
     added = tuple(Source(path=sample.path, sha256=sample.sha256) for sample in samples)
     manifest = write_derived(
         bank,
@@ -107,27 +106,31 @@ def _folds(count: int, bank: Bank) -> NDArray[np.int32]:
     return np.random.default_rng(bank.manifest.seed).permutation(np.arange(count) % FOLDS).astype(np.int32)
 
 
-def _usable(newcomers: Iterable[Newcomer], bank: Bank, track: Track) -> tuple[list[Newcomer], list[Skipped]]:
-    """The newcomers that decode and are new to the bank, each once; and the others, with why they are left out."""
-    here = {sample.sha256: sample.path for sample in bank.manifest.samples}
+def _usable(
+    newcomers: Iterable[Newcomer], bank: Bank, track: Track
+) -> tuple[list[Newcomer], list[SampleFile], list[Skipped]]:
+    """The newcomers that decode and are new to the bank, each once, with what was read of each; and the others, with
+    why they are left out.
+
+    Pictures are the same where their pixels are; of banks that do not know their samples' pixels, where bytes are.
+    """
+    here = {digest: s.path for s in bank.manifest.samples for digest in (s.sha256, s.pixels_sha256) if digest}
     usable: list[Newcomer] = []
+    files: list[SampleFile] = []
     skipped: list[Skipped] = []
     for newcomer in track(list(newcomers), "reading pictures"):
         try:
-            payload = newcomer.path.read_bytes()
-            frame = decoder.decode(payload)
-            picture_of(frame, bank.recipe)
-            check_room(frame, bank.recipe)
+            file = read_sample(newcomer.path, bank.recipe)
         except (OSError, FrameError) as error:
             skipped.append(Skipped(newcomer.path, str(error)))
             continue
-        digest = hashlib.sha256(payload).hexdigest()
-        if digest in here:
-            skipped.append(Skipped(newcomer.path, f"the same bytes as {here[digest]}"))
+        if same := here.get(file.pixels_sha256) or here.get(file.sha256):
+            skipped.append(Skipped(newcomer.path, f"the same picture as {same}"))
             continue
-        here[digest] = newcomer.name
+        here[file.pixels_sha256] = newcomer.name
         usable.append(newcomer)
-    return usable, skipped
+        files.append(file)
+    return usable, files, skipped
 
 
 def _novel(

@@ -67,7 +67,14 @@ class NewBank:
         for index, file in enumerate(self.samples.files):
             name = f"{index:06d}.jpg"
             (folder / name).write_bytes(thumbnail(file.path.read_bytes(), self.backbone.recipe))
-            listed.append(Sample(path=self.samples.name(index), sha256=file.sha256, thumbnail=name))
+            listed.append(
+                Sample(
+                    path=self.samples.name(index),
+                    sha256=file.sha256,
+                    thumbnail=name,
+                    pixels_sha256=file.pixels_sha256,
+                )
+            )
         return tuple(listed)
 
     def _manifest(self, folder: Path, samples: tuple[Sample, ...], options: Options) -> Manifest:

@@ -31,10 +31,15 @@ MINIMUM = 4
 
 @dataclass(frozen=True, slots=True)
 class SampleFile:
-    """A readable sample. look: of the picture that the backbone sees."""
+    """A readable sample.
+
+    pixels_sha256: digest of its size and pixels: the same picture may come in another format or with other metadata.
+    look: of the picture that the backbone sees.
+    """
 
     path: Path
     sha256: str
+    pixels_sha256: str
     size_wh: tuple[int, int]
     look: Look
 
@@ -73,6 +78,20 @@ class Samples:
             )
         left_out = [Skipped(self.files[index].path, reason) for index, reason in reasons.items()]
         return Samples(self.folder, files, tuple(sorted((*self.skipped, *left_out), key=lambda item: item.path)))
+
+
+def read_sample(path: Path, recipe: Recipe) -> SampleFile:
+    """Decode a picture that is to be a sample, and look at it.
+
+    Raises:
+        OSError, FrameError: it cannot be read, does not fit the recipe, or has no room for its shift.
+    """
+    payload = path.read_bytes()
+    frame = decoder.decode(payload)
+    picture, _ = picture_of(frame, recipe)
+    check_room(frame, recipe)
+    pixels = hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).hexdigest()
+    return SampleFile(path, hashlib.sha256(payload).hexdigest(), pixels, frame.size_wh, look_of(picture))
 
 
 def evenly(items: Sequence[T], limit: int | None) -> list[T]:
@@ -143,24 +162,17 @@ def _left_out(contents: Contents) -> list[Skipped]:
 def _read(folder: Path, paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[SampleFile], list[Skipped]]:
     found: list[SampleFile] = []
     skipped: list[Skipped] = []
-    seen: dict[bytes, Path] = {}
+    seen: dict[str, Path] = {}
     for path in track(paths, "reading samples"):
         try:
-            payload = path.read_bytes()
-            frame = decoder.decode(payload)
-            picture, _ = picture_of(frame, recipe)
-            check_room(frame, recipe)
+            file = read_sample(path, recipe)
         except (OSError, FrameError) as error:
             skipped.append(Skipped(path, str(error)))
             continue
-        # Pixels are compared: the same picture may come in another format or with other metadata.
-        content = hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).digest()
-        if content in seen:
-            skipped.append(Skipped(path, f"the same picture as {seen[content].relative_to(folder)}"))
+        if (same := seen.setdefault(file.pixels_sha256, path)) != path:
+            skipped.append(Skipped(path, f"the same picture as {same.relative_to(folder)}"))
             continue
-        seen[content] = path
-        digest = hashlib.sha256(payload).hexdigest()
-        found.append(SampleFile(path, digest, frame.size_wh, look_of(picture)))
+        found.append(file)
     return found, skipped
 
 

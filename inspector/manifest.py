@@ -34,13 +34,17 @@ class Backbone(BaseModel):
 
 
 class Sample(BaseModel):
-    """One normal sample: its path below the samples folder, the digest of its bytes, its thumbnail's name."""
+    """One normal sample: its path below the samples folder, the digest of its bytes, its thumbnail's name.
+
+    pixels_sha256: digest of what decodes from it, whatever the format; None in banks from before it was kept.
+    """
 
     model_config = _FROZEN
 
     path: str
     sha256: str
     thumbnail: str
+    pixels_sha256: str | None = None
 
 
 class Promise(BaseModel):

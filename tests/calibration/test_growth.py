@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from banks import change_manifest, copy_of, roomy_bank, stamped_part, write_good
 from line import changed, drawn_part
+from pictures import with_opencv
 from safetensors.numpy import load_file
 
 from calibration.calibrate import Options, calibrate
@@ -112,13 +113,26 @@ def test_what_came_in_passes_by_the_mean_of_several_distances(count: int, tmp_pa
     assert not any("would still not pass" in caution for caution in grown.cautions)
 
 
+def saved_again(payload: bytes) -> bytes:
+    """The same pixels in another format."""
+    return with_opencv(cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR), ".bmp")
+
+
+def test_a_bank_that_does_not_know_the_pixels_of_its_samples_goes_by_their_bytes(bank: Path, tmp_path: Path) -> None:
+    old = copy_of(bank, tmp_path)
+    change_manifest(old, lambda manifest: [sample.pop("pixels_sha256") for sample in manifest["samples"]])
+    grown = grow(old, newcomers(tmp_path / "new", [drawn_part(1003), saved_again(drawn_part(1004))]), tmp_path / "bank")
+    assert [item.reason for item in grown.skipped] == ["the same picture as 003.png"]
+
+
 def test_what_cannot_be_added_is_told(bank: Path, tmp_path: Path) -> None:
-    payloads = [stamped_part(0), stamped_part(0), b"no picture", drawn_part(1003)]
+    payloads = [stamped_part(0), stamped_part(0), b"no picture", drawn_part(1003), saved_again(drawn_part(1004))]
     grown = grow(bank, newcomers(tmp_path / "new", payloads), tmp_path / "bank")
     assert len(grown.added) == 1
     reasons = {item.path.name: item.reason for item in grown.skipped}
-    assert reasons["01.png"] == "the same bytes as 00.png"
-    assert reasons["03.png"] == "the same bytes as 003.png"
+    assert reasons["01.png"] == "the same picture as 00.png"
+    assert reasons["03.png"] == "the same picture as 003.png"
+    assert reasons["04.png"] == "the same picture as 004.png"
     assert "frame" in reasons["02.png"]
     with pytest.raises(SamplesError, match="nothing to add of 1 pictures"):
         grow(bank, newcomers(tmp_path / "new", [b"no picture"]), tmp_path / "other")
