@@ -71,10 +71,15 @@ def pictures(frame: Frame, recipe: Recipe) -> Iterator[UInt8Image]:
         FrameSizeError: the frame does not fit the recipe, or leaves no room for a move.
     """
     rng = np.random.default_rng(zlib.crc32(frame.pixels.tobytes()))
-    for light in lights(recipe.light):
-        yield augmented(frame, recipe, Augmentation(light))
+    yield from in_lights(picture_of(frame, recipe)[0], recipe)
     for place in places(recipe.shift, rng):
         yield augmented(frame, recipe, Augmentation(shift_xy=place))
+
+
+def in_lights(picture: UInt8Image, recipe: Recipe) -> Iterator[UInt8Image]:
+    """What the backbone sees of a sample, in each light that it is banked in, first as it is."""
+    for light in lights(recipe.light):
+        yield lit(picture, light)
 
 
 def any_augmentation(recipe: Recipe, rng: np.random.Generator) -> Augmentation:

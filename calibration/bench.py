@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.augmentation import AS_IT_IS, Augmentation, augmented, pictures
+from calibration.augmentation import AS_IT_IS, Augmentation, augmented, in_lights, lit, pictures
 from calibration.samples import Samples
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
@@ -19,6 +19,7 @@ from inspector.progress import Track
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours
 from inspector.types import Float32Array, Frame, UInt8Image
+from inspector.window import picture_wh
 
 MAP_SIDE: Final = 64
 """Rows and columns at most of the maps that are kept of each sample, to be looked at."""
@@ -49,11 +50,24 @@ class Bench:
 
     def picture(self, index: int, augmentation: Augmentation = AS_IT_IS) -> UInt8Image:
         """What the backbone sees of a sample, changed: uint8 (height, width, 3) RGB."""
-        return augmented(self._frame(index), self.recipe, augmentation)
+        kept = self._kept(index)
+        if kept is None:
+            return augmented(self._frame(index), self.recipe, augmentation)
+        return lit(kept, augmentation.light)
 
     def pictures(self, index: int) -> Iterator[UInt8Image]:
         """A sample in every way that it is banked in, first as it is: uint8 (height, width, 3) RGB each."""
-        return pictures(self._frame(index), self.recipe)
+        kept = self._kept(index)
+        return pictures(self._frame(index), self.recipe) if kept is None else in_lights(kept, self.recipe)
+
+    def _kept(self, index: int) -> UInt8Image | None:
+        """The sample's picture where it need not be decoded again: it was kept, and read at the size of this recipe.
+
+        A sample that is banked moved is decoded: only its frame shows what comes in.
+        """
+        kept = self.samples.files[index].picture
+        fits = kept is not None and kept.shape[1::-1] == picture_wh(self.recipe)
+        return kept if fits and not self.recipe.shift else None
 
     def _frame(self, index: int) -> Frame:
         return decoder.decode(self.samples.files[index].path.read_bytes())

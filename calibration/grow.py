@@ -11,6 +11,7 @@ not set them; and, fold by fold, against the bank with the other newcomers, whic
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,7 @@ def _usable(
             continue
         here[file.pixels_sha256] = newcomer.name
         usable.append(newcomer)
-        files.append(file)
+        files.append(replace(file, picture=None))
     return usable, files, skipped
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from inspector.folder import CONTENT_TYPES, Contents, contents_of
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
+from inspector.types import UInt8Image
 
 T = TypeVar("T")
 
@@ -28,13 +29,16 @@ SAME_SIZE_SHARE = 0.9
 MINIMUM = 4
 """Fewer samples than this cannot be held against one another."""
 
+KEPT_BYTES = 256 << 20
+"""Bound of the pictures that are kept of all samples, bytes: 1,365 of 256x256."""
+
 
 @dataclass(frozen=True, slots=True)
 class SampleFile:
     """A readable sample.
 
     pixels_sha256: digest of its size and pixels: the same picture may come in another format or with other metadata.
-    look: of the picture that the backbone sees.
+    look: of the picture that the backbone sees. picture: that picture, uint8 (height, width, 3) RGB, where it is kept.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class SampleFile:
     pixels_sha256: str
     size_wh: tuple[int, int]
     look: Look
+    picture: UInt8Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,14 @@ def read_sample(path: Path, recipe: Recipe) -> SampleFile:
     frame = decoder.decode(payload)
     picture, _ = picture_of(frame, recipe)
     check_room(frame, recipe)
-    pixels = hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).hexdigest()
-    return SampleFile(path, hashlib.sha256(payload).hexdigest(), pixels, frame.size_wh, look_of(picture))
+    return SampleFile(
+        path=path,
+        sha256=hashlib.sha256(payload).hexdigest(),
+        pixels_sha256=hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).hexdigest(),
+        size_wh=frame.size_wh,
+        look=look_of(picture),
+        picture=picture.copy(),  # it may be a part of the frame, which would be kept with it
+    )
 
 
 def evenly(items: Sequence[T], limit: int | None) -> list[T]:
@@ -160,9 +171,11 @@ def _left_out(contents: Contents) -> list[Skipped]:
 
 
 def _read(folder: Path, paths: Sequence[Path], recipe: Recipe, track: Track) -> tuple[list[SampleFile], list[Skipped]]:
+    """Pictures are kept up to KEPT_BYTES: large frames take longer to decode than their pictures to embed."""
     found: list[SampleFile] = []
     skipped: list[Skipped] = []
     seen: dict[str, Path] = {}
+    room = KEPT_BYTES
     for path in track(paths, "reading samples"):
         try:
             file = read_sample(path, recipe)
@@ -172,7 +185,8 @@ def _read(folder: Path, paths: Sequence[Path], recipe: Recipe, track: Track) -> 
         if (same := seen.setdefault(file.pixels_sha256, path)) != path:
             skipped.append(Skipped(path, f"the same picture as {same.relative_to(folder)}"))
             continue
-        found.append(file)
+        room -= file.picture.nbytes if file.picture is not None else 0
+        found.append(file if room >= 0 else replace(file, picture=None))
     return found, skipped
 
 

@@ -13,10 +13,11 @@ from safetensors.numpy import load_file
 
 from calibration import calibrate as calibrating
 from calibration import fit as fitting
+from calibration import samples as reading
 from calibration.calibrate import Options, assign_folds, calibrate
 from calibration.pool import Patches
 from inspector import frame
-from inspector.bank import Bank
+from inspector.bank import Bank, digests
 from inspector.errors import BackboneError, BankError, SamplesError, UsageError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
@@ -125,6 +126,37 @@ def test_a_small_pool_still_makes_a_bank(good: Path, tmp_path: Path, monkeypatch
     assert tight.thresholds.ok < 3 * roomy.thresholds.ok
     neighbours = NearestNeighbours(Bank.load(tmp_path / "tight").vectors)
     assert neighbours.search(Bank.load(tmp_path / "roomy").vectors)[0].max() < 3 * roomy.radius
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"light": 0.3, "whitening": 0},
+        {"crop": {"x": 20, "y": 16, "width": 60, "height": 60}},
+        {"crop": {"x": 20, "y": 16, "width": 60, "height": 60}, "shift": 0.1},
+    ],
+    ids=["light", "crop", "shift"],
+)
+def test_pictures_that_are_kept_make_the_bank_that_decoding_again_makes(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
+) -> None:
+    options = Options(recipe=Recipe.model_validate({**RECIPE.model_dump(), **how}), folds=2)
+    calibrate(good, tmp_path / "kept", options)
+    monkeypatch.setattr(reading, "KEPT_BYTES", 0)
+    calibrate(good, tmp_path / "again", options)
+    assert digests(tmp_path / "kept") == digests(tmp_path / "again")
+
+
+def test_samples_that_are_kept_are_not_decoded_again(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large frames take longer to decode than to embed."""
+
+    def decoded(bench: fitting.Bench, index: int) -> None:
+        raise AssertionError(f"sample {index} is decoded again")
+
+    monkeypatch.setattr(fitting.Bench, "_frame", decoded)
+    calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=2))
 
 
 def test_a_bank_rejects_defects_and_passes_good_parts(bank: Path) -> None:

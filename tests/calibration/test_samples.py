@@ -10,8 +10,11 @@ from banks import write_good
 from line import drawn_part
 from pictures import bomb, smooth_picture, with_opencv
 
+from calibration import samples as reading
 from calibration.samples import MINIMUM, Samples, evenly, read_samples
+from inspector import frame
 from inspector.errors import SamplesError
+from inspector.patches import picture_of
 from inspector.recipe import Crop, Recipe
 
 RECIPE = Recipe(size_wh=(64, 64))
@@ -183,6 +186,14 @@ def test_folders_that_are_all_good_are_samples(tmp_path: Path, names: tuple[str,
     for number, name in enumerate(names):
         write_good(tmp_path / name, 4, first_seed=10 * number)
     assert len(read_samples(tmp_path, RECIPE).files) == 4 * len(names)
+
+
+def test_pictures_are_kept_while_there_is_room(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "KEPT_BYTES", 3 * 64 * 64 * 3)
+    kept = [file.picture for file in read_samples(good, RECIPE).files]
+    assert [picture is not None for picture in kept] == [True] * 3 + [False] * 9
+    expected, _ = picture_of(frame.decode((good / "000.png").read_bytes()), RECIPE)
+    np.testing.assert_array_equal(kept[0], expected)
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
