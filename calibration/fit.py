@@ -75,12 +75,11 @@ def prepare(bench: Bench, *, tune: bool) -> Prepared:
     folds = _embedded(bench)
     tuned = finetune(bench) if tune else None
     projection, cross_fitted = _projections(folds, bench.recipe.power, tuned)
-    patches = _projected(join(list(folds)), projection)
 
     def embedded(index: int) -> Float32Array:
         return projection.apply(bench.embed(bench.picture(index), index))
 
-    found = support(patches, embedded, len(bench), bench.grid.inside, bench.seed, bench.track)
+    found = support(folds, projection.apply, embedded, len(bench), bench.grid.inside, bench.seed, bench.track)
     return Prepared(folds, projection, cross_fitted, found, tuned)
 
 
@@ -125,7 +124,7 @@ def _embedded(bench: Bench) -> tuple[Patches, ...]:
         for picture in bench.pictures(index):
             embedding = bench.embed(picture, index)
             pools[bench.fold[index]].add(patches_of(embedding, index, bench.grid.inside))
-    return tuple(pool.patches() for pool in pools)
+    return tuple(pools.pop(0).patches() for _ in range(number))  # what a pool held goes before the next is put together
 
 
 def _projections(

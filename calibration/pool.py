@@ -20,6 +20,9 @@ from inspector.types import Float32Array
 MAX_BYTES = 1 << 30
 """Bound of all pools of a calibration together, bytes of vectors."""
 
+CHUNK_BYTES = 1 << 26
+"""Small arrays of so many bytes are put together: memory of many small ones does not go back to the system."""
+
 KEEP = 4
 """A pool shrinks to so many times the bank's vectors."""
 
@@ -74,19 +77,24 @@ class Pool:
         self._keep = keep
         self._rng = rng
         self._parts: list[Patches] = []
-        self._bytes = 0
+        self._small: list[Patches] = []
+        self._bytes = self._small_bytes = 0
 
     def add(self, patches: Patches) -> None:
         """Take patches in; shrink first where they would not fit."""
-        if self._parts and self._bytes + patches.vectors.nbytes > self._max_bytes:
-            whole = join(self._parts)
+        if self._bytes and self._bytes + patches.vectors.nbytes > self._max_bytes:
+            whole = self.patches()
             room = max(1, self._max_bytes // 2 // whole.vectors[0].nbytes)
             rows, _ = greedy_k_center(whole.vectors, min(self._keep, room), self._rng)
-            self._parts = [whole.take(np.sort(rows))]
+            self._parts, self._small, self._small_bytes = [whole.take(np.sort(rows))], [], 0
             self._bytes = self._parts[0].vectors.nbytes
-        self._parts.append(patches)
+        self._small.append(patches)
         self._bytes += patches.vectors.nbytes
+        self._small_bytes += patches.vectors.nbytes
+        if self._small_bytes >= CHUNK_BYTES:
+            self._parts.append(join(self._small))
+            self._small, self._small_bytes = [], 0
 
     def patches(self) -> Patches:
         """All that is held, in order of arrival."""
-        return join(self._parts)
+        return join([*self._parts, *self._small])

@@ -7,10 +7,11 @@ normal patches in most. In the spirit of SoftPatch (Jiang et al., NeurIPS 2022),
 factors, and of the median of means.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.coreset import greedy_k_center
 from calibration.pool import Patches
@@ -27,7 +28,8 @@ CANDIDATES: Final = 48 * VECTORS
 
 
 def support(
-    patches: Patches,
+    folds: Sequence[Patches],
+    projected: Callable[[Float32Array], Float32Array],
     embedded: Callable[[int], Float32Array],
     count: int,
     inside: Inside,
@@ -36,7 +38,8 @@ def support(
 ) -> list[Float32Array]:
     """For each of `count` samples, two or more: the median distance of its patches to the groups that it is not in.
 
-    patches: of all samples, projected. embedded: gives a sample's projected patches by its number, float32 (grid_h,
+    folds: the patches of all samples, which are not put together as they may fill a gigabyte. projected: vectors,
+    float32 (n, dim), as they are compared. embedded: gives a sample's projected patches by its number, float32 (grid_h,
     grid_w, dim). seed: draws the groups, and the patches that their banks are selected from.
 
     Returns:
@@ -45,8 +48,7 @@ def support(
     groups = min(GROUPS, count)
     rng = np.random.default_rng([seed, 3])
     group = rng.permutation(count) % groups
-    owner = group[patches.source]
-    searches = [NearestNeighbours(_bank(patches.vectors[owner == number], rng)) for number in range(groups)]
+    searches = [NearestNeighbours(_bank(_vectors(folds, group == number), projected, rng)) for number in range(groups)]
     found = []
     for index in track(range(count), "asking other samples"):
         embedding = embedded(index)
@@ -58,8 +60,16 @@ def support(
     return found
 
 
-def _bank(vectors: Float32Array, rng: np.random.Generator) -> Float32Array:
+def _vectors(folds: Sequence[Patches], among: NDArray[np.bool_]) -> Float32Array:
+    """The vectors of the samples that are `among`, bool (samples,): float32 (n, dim)."""
+    return np.concatenate([patches.vectors[among[patches.source]] for patches in folds])
+
+
+def _bank(
+    vectors: Float32Array, projected: Callable[[Float32Array], Float32Array], rng: np.random.Generator
+) -> Float32Array:
     if len(vectors) > CANDIDATES:
         vectors = vectors[np.sort(rng.choice(len(vectors), CANDIDATES, replace=False))]
+    vectors = projected(vectors)
     rows, _ = greedy_k_center(vectors, VECTORS, rng)
     return vectors[rows]

@@ -147,6 +147,23 @@ def test_pictures_that_are_kept_make_the_bank_that_decoding_again_makes(
     assert digests(tmp_path / "kept") == digests(tmp_path / "again")
 
 
+def test_patches_are_not_put_together_before_they_have_to_be(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may fill a gigabyte, and would be held twice while samples are asked of one another."""
+
+    def joining(parts: list[Patches]) -> Patches:
+        raise AssertionError(f"{len(parts)} folds are put together")
+
+    def preparing(*arguments: Any, **told: Any) -> fitting.Prepared:
+        with monkeypatch.context() as patched:
+            patched.setattr(fitting, "join", joining)
+            return fitting.prepare(*arguments, **told)
+
+    monkeypatch.setattr(calibrating, "prepare", preparing)
+    calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=2))
+
+
 def test_samples_that_are_kept_are_not_decoded_again(
     good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

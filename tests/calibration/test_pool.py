@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from calibration import pool as pool_of_patches
 from calibration.pool import Patches, Pool, join, patches_of
 
 
@@ -37,6 +38,21 @@ def test_nothing_is_lost_while_there_is_room() -> None:
     for part in parts:
         pool.add(part)
     np.testing.assert_array_equal(pool.patches().vectors, join(parts).vectors)
+
+
+def test_small_arrays_are_put_together_and_the_selection_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand small ones that are let go stay with the process; a few large ones do not."""
+    found = []
+    for chunk in (1, 70 * 8 * 4, 10**9):
+        monkeypatch.setattr(pool_of_patches, "CHUNK_BYTES", chunk)
+        pool = Pool(100 * 8 * 4, 40, np.random.default_rng(0))
+        for sample in range(30):
+            pool.add(embedded(sample))
+            assert sum(part.vectors.nbytes for part in pool._small) < chunk
+        found.append(pool.patches())
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.vectors, found[0].vectors)
+        np.testing.assert_array_equal(other.source, found[0].source)
 
 
 @pytest.mark.parametrize("keep", [10, 60, 10_000])
