@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import SamplesError
-from inspector.folder import image_files
+from inspector.folder import contents_of
 from inspector.recipe import Recipe
 from inspector.types import Inspection
 from inspector.window import Window, window_of
@@ -75,7 +75,8 @@ def find_cases(test_dir: Path) -> list[Case]:
     truth = truth_of(test_dir)
     frames: list[tuple[Path, Path]] = []  # a frame, and its path below test_dir
     homes: dict[tuple[str, str], set[Path]] = defaultdict(set)
-    for path in image_files(test_dir):
+    contents = contents_of(test_dir)
+    for path in contents.pictures:
         below = path.relative_to(test_dir)
         if len(below.parts) > 1:  # beside the label folders: no label, no case
             frames.append((path, below))
@@ -98,7 +99,9 @@ def find_cases(test_dir: Path) -> list[Case]:
         )
     _refuse_masks(test_dir, [below for _, below in frames])
     if not cases:
-        raise SamplesError(f"test folder {test_dir}: no picture in it; expected {GOOD}/ and one folder for each defect")
+        loose = len(contents.pictures)
+        got = f"{loose} pictures, none in a folder that labels it" if loose else contents.none_read
+        raise SamplesError(f"test folder {test_dir}: {got}; expected {GOOD}/ and one folder for each defect")
     return cases
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from calibration.budget import Kept, held_against
 from calibration.cases import GOOD, Case, any_counts, find_cases, mask_of, truth_of
 from calibration.metrics import PixelFigures, f1_max, image_auroc
+from inspector.charts.wording import count
 from inspector.errors import FrameError, SamplesError
+from inspector.folder import contents_of
 from inspector.manifest import Promise
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
@@ -175,7 +177,12 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         pixel_auroc=figures.auroc,
         aupro=figures.aupro,
         bank=pipeline.bank.summary(),
-        notes=(*_missing([outcome.case for outcome in outcomes]), *_unmasked(cases, test_dir), *notes),
+        notes=(
+            *_missing([outcome.case for outcome in outcomes]),
+            *_foreign(test_dir),
+            *_unmasked(cases, test_dir),
+            *notes,
+        ),
         outside=outside,
         promise=pipeline.bank.manifest.calibration.promise,
     )
@@ -198,6 +205,15 @@ def _missing(cases: Sequence[Case]) -> list[str]:
     if labels == {GOOD}:
         notes.append("no defective frames: AUROC, F1 and escape rate cannot be told")
     return notes
+
+
+def _foreign(test_dir: Path) -> list[str]:
+    """Frames that nobody would miss without a word."""
+    foreign = contents_of(test_dir).foreign
+    if not foreign:
+        return []
+    first = foreign[0].relative_to(test_dir)
+    return [f"left out, in formats that are not read: {count(len(foreign), 'picture')}, such as {first}"]
 
 
 def _unmasked(cases: Sequence[Case], test_dir: Path) -> list[str]:

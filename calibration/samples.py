@@ -135,7 +135,7 @@ def read_samples(
     paths = evenly(contents.pictures[:first], limit)
     if not paths:
         raise SamplesError(
-            f"samples {folder}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"
+            f"samples {folder}: {contents.none_read}; expected {', '.join(CONTENT_TYPES)} files, at any depth"
         )
     found, skipped = _read(folder, paths, recipe, track)
     files, odd = _split_odd(found)

@@ -30,6 +30,14 @@ class Contents:
     foreign: list[Path]
     banks: list[Path]
 
+    @property
+    def none_read(self) -> str:
+        """In words, where there is no picture that is read."""
+        if not self.foreign:
+            return "no picture there"
+        first = self.foreign[0]
+        return f"no picture there but {len(self.foreign)} in formats that are not read, such as {first.name}"
+
 
 def image_files(folder: Path) -> list[Path]:
     """The pictures below `folder`, as `contents_of` has them. Raises SamplesError: see there."""

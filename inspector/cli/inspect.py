@@ -73,11 +73,12 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
 
 
 def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
-    from inspector.folder import image_files
+    from inspector.folder import contents_of
 
     for image in images:
         if image.is_dir():
-            yield from image_files(image)
+            contents = contents_of(image)
+            yield from sorted(contents.pictures + contents.foreign)  # what is not read is an error, not left out
         else:
             yield image
 

@@ -362,8 +362,20 @@ def test_a_whole_data_set_is_no_folder_of_labelled_frames(pipeline: Pipeline, la
 
 @pytest.mark.parametrize("make", [lambda p: p / "none", lambda p: p], ids=["missing", "empty"])
 def test_no_pictures(pipeline: Pipeline, tmp_path: Path, make: object) -> None:
-    with pytest.raises(SamplesError, match=r"no such folder|no picture in it; expected good/"):
+    with pytest.raises(SamplesError, match=r"no such folder|no picture there; expected good/"):
         evaluate(pipeline, make(tmp_path))  # type: ignore[operator]
+
+
+def test_pictures_that_nothing_labels_are_no_empty_folder(labelled: Path) -> None:
+    with pytest.raises(SamplesError, match="4 pictures, none in a folder that labels it; expected good/"):
+        find_cases(labelled / "good")
+
+
+def test_frames_in_other_formats_are_told(pipeline: Pipeline, labelled: Path) -> None:
+    (labelled / "odd" / "phone.WEBP").write_bytes(b"RIFF")
+    found = evaluate(pipeline, labelled)
+    assert found.notes[0] == "left out, in formats that are not read: 1 picture, such as odd/phone.WEBP"
+    assert len(found.outcomes) == 9
 
 
 def test_a_crop_applies_to_masks_too(labelled: Path, tmp_path: Path) -> None:

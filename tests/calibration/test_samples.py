@@ -196,6 +196,13 @@ def test_pictures_are_kept_while_there_is_room(good: Path, monkeypatch: pytest.M
     np.testing.assert_array_equal(kept[0], expected)
 
 
+def test_a_folder_of_other_formats_is_told_from_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "a.webp").write_bytes(b"RIFF")
+    (tmp_path / "b.gif").write_bytes(b"GIF8")
+    with pytest.raises(SamplesError, match=r"no picture there but 2 in formats .* such as a\.webp; expected \.bmp"):
+        read_samples(tmp_path, RECIPE)
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match=r"no picture there; expected \.bmp, \.jpeg"):
         read_samples(tmp_path, RECIPE)

@@ -222,11 +222,12 @@ def test_inspect_in_words(cli: Cli, bank: Path, parts: Path) -> None:
 
 def test_what_cannot_be_inspected_is_an_error_and_exits_with_1(cli: Cli, bank: Path, parts: Path) -> None:
     (parts / "good" / "half.png").write_bytes(drawn_part(1)[:300])
+    (parts / "good" / "phone.webp").write_bytes(b"RIFF")
     done = cli("inspect", bank, parts / "good", parts / "none.png", "--json")
     assert done.code == 1
     told = {Path(item["path"]).name: item for item in map(json.loads, done.out.splitlines())}
-    assert len(told) == 4
-    for name, reason in (("half.png", "damaged"), ("none.png", "unreadable")):
+    assert len(told) == 5
+    for name, reason in (("half.png", "damaged"), ("none.png", "unreadable"), ("phone.webp", "unknown_format")):
         assert (told[name]["decision"], told[name]["score"], told[name]["reason"]) == ("error", None, reason)
     assert "error      " in cli("inspect", bank, parts / "none.png").out
 
