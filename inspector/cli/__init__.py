@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from inspector import __version__
+from inspector.cli.ending import tidy
 from inspector.errors import InspectorError
 
 _COMMANDS = {
@@ -64,7 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be no text, and a terminal not know all
     try:
-        code: Any = cli.main(arguments, prog_name="inspector", standalone_mode=False)
+        with tidy():
+            code: Any = cli.main(arguments, prog_name="inspector", standalone_mode=False)
     except InspectorError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
