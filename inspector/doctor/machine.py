@@ -53,11 +53,23 @@ def _clock_state() -> int | None:
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
-    """Room, and how long it takes until something is really written: every verdict waits for that."""
-    folder = settings.data_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    """Room, and how long it takes until something is really written: every verdict waits for that.
+
+    Where data_dir is not there yet, the folder is looked at in which it will be made.
+    """
+    folder = next(there for there in (settings.data_dir, *settings.data_dir.parents) if there.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        yield fail(
+            "disk",
+            f"data_dir {settings.data_dir}: {folder} is no folder that this user can write to",
+            expected="one",
+            do="make data_dir and give it to the daemon's user, or correct the path",
+        )
+        return
     usage = shutil.disk_usage(folder)
-    room = f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.0f} GB at {folder}"
+    room = f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.0f} GB at {settings.data_dir}"
+    if folder != settings.data_dir:
+        room += ", which will be made at the first start"
     todo = "make room; df -h, du -x -d1 -h"
     if usage.free < _TOO_LITTLE_BYTES:
         yield fail("disk", room, expected=f"at least {_TOO_LITTLE_BYTES / 1e9:.1f} GB", do=todo)

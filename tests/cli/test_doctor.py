@@ -94,6 +94,19 @@ def test_all_is_well_at_a_broker_that_was_set_up(broker: Mosquitto, write: Calla
     assert heard == [], "nothing is published where a line listens"
 
 
+def test_it_leaves_nothing_behind(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write(free_port(), data_dir="new/data")
+    before = set(tmp_path.rglob("*"))
+    found = doctor(path, code=1)
+    assert set(tmp_path.rglob("*")) == before
+    assert "will be made" in found["disk"][0]["got"]
+    assert marks(found)["disk speed"] <= {"ok", "warn"}
+    (tmp_path / "new").write_text("no folder")
+    (finding,) = doctor(path, code=1)["disk"]
+    assert finding["mark"] == "fail"
+    assert f"{tmp_path / 'new'} is no folder" in finding["got"]
+
+
 def test_it_prints_a_line_for_each_thing(broker: Mosquitto, write: Callable[..., Path]) -> None:
     command = [sys.executable, "-m", "inspector", "doctor", "-c", str(write(broker.port))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
