@@ -79,7 +79,21 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except MemoryError as error:
+        click.echo(f"error: out of memory ({_line(error)}); expected more, see free -m and ulimit -v", err=True)
+        sys.exit(1)
+    except ImportError as error:
+        click.echo(
+            f"error: a library cannot be loaded: {_line(error)}; expected a whole installation, and memory that no "
+            "limit cuts short (ulimit -v)",
+            err=True,
+        )
+        sys.exit(1)
     except OSError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -376,3 +376,29 @@ def test_bank_promote_rollback_and_diff(cli: Cli, bank: Path, tmp_path: Path) ->
     assert "rollback" in cli("bank", "rollback", place, "--by", "ben").out
     assert "the same: every frame gets the same verdict" in cli("bank", "diff", bank, place).out
     assert "nothing to roll back to" in cli.fails("bank", "rollback", place)
+
+
+def test_a_library_that_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('libav.so: failed to map segment\\nfrom shared object')\n")
+    command = [sys.executable, "-m", "inspector", "inspect", "bank", "picture.png"]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), *sys.path))}, capture_output=True,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "error: a library cannot be loaded: libav.so: failed to map segment from shared object;"
+    )
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_process_without_memory_is_told_in_one_line(
+    cli: Cli, tmp_path: Path, bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "part.png").write_bytes(drawn_part(1))
+
+    def full(*_: object, **__: object) -> None:
+        np.zeros((1 << 30, 1 << 20))
+
+    monkeypatch.setattr(Pipeline, "open", full)
+    assert "out of memory (Unable to allocate" in cli.fails("inspect", bank, tmp_path / "part.png")
