@@ -1,15 +1,15 @@
-"""A page that is not kept up to date says so, and that it is over: the real server stops, and is there again."""
+"""A page that is not kept up to date says so, and that it is over: the real server stops and starts again, or hangs."""
 
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from review_site import ReviewSite, running_site
 from services import DEADLINE_S
 
@@ -18,6 +18,11 @@ expect.set_options(timeout=DEADLINE_S * 1000)
 
 def look_only(page: Page) -> None:
     """The page asks by itself."""
+
+
+def look_again(page: Page) -> None:
+    page.evaluate("document.activeElement.blur()")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def move_a_handle(page: Page) -> None:
@@ -126,3 +131,23 @@ def test_frames_that_could_not_be_fetched_are_fetched_later(site: ReviewSite, ch
             site.add()
         page.unroute(re.compile(r"/$"))
         expect(page.locator("#cards > li")).to_have_count(shown + 1)
+
+
+SOONER = "const limit = AbortSignal.timeout; AbortSignal.timeout = (ms) => limit.call(AbortSignal, ms / 20);"
+
+
+@pytest.mark.parametrize(("path", "act"), [("/figures", look_again), ("/thresholds", move_a_handle)])
+def test_a_server_that_hangs_is_told(path: str, act: object, site: ReviewSite, visit: Callable[..., Page]) -> None:
+    assert callable(act)
+    site.add()
+    page = visit("emil", path)
+    page.add_init_script(SOONER)
+    page.reload()
+    held: list[Route] = []
+    page.route(re.compile(r"/figures$|/api/v1/thresholds"), lambda route: held.append(route))
+    act(page)
+    expect(page.locator("#notice")).to_have_text("The server cannot be reached. What is shown may be old.")
+    page.unroute_all()
+    act(page)
+    expect(page.locator("#notice")).to_be_hidden()
+    assert held

@@ -1,11 +1,11 @@
 // Shows how far a rebuild is, and the page anew when it is done.
 
-import { BY_ITSELF } from "./request.js";
+import { BY_ITSELF, get } from "./request.js";
 
 const EVERY_MS = 1000;
 
 async function look(place) {
-  const answer = await fetch(`/banks/candidates/${place.dataset.candidate}/progress`, { headers: { accept: "application/json", ...BY_ITSELF } });
+  const answer = await get(`/banks/candidates/${place.dataset.candidate}/progress`, { accept: "application/json", ...BY_ITSELF });
   if (answer.status === 401) location.reload(); // the session has ended
   if (!answer.ok) return;
   const { state, progress } = await answer.json();

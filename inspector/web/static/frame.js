@@ -3,7 +3,7 @@
 import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
 import { condition, conflicts, outbox, put, settle, versionOf, waiting } from "./outbox.js";
-import { user } from "./request.js";
+import { get, user } from "./request.js";
 import * as steps from "./steps.js";
 import { Viewer } from "./viewer.js";
 
@@ -101,7 +101,7 @@ function panelOf(frame, query) {
 
 async function fetchPanel(frame, query, key) {
   try {
-    const answer = await fetch(`/frame/${frame}/panel?${query}`, { headers: { accept: "application/json" } });
+    const answer = await get(`/frame/${frame}/panel?${query}`, { accept: "application/json" });
     if (answer.ok) {
       const made = fragment(await answer.text()).querySelector(".panel");
       warm(made);
@@ -143,7 +143,7 @@ async function nearest({ dataset: { frame, result } }) {
 
 async function fetchNearest(frame, result) {
   try {
-    const answer = await fetch(`/frame/${frame}/nearest?of=${result}`, { headers: { accept: "application/json" } });
+    const answer = await get(`/frame/${frame}/nearest?of=${result}`, { accept: "application/json" });
     if (answer.ok) return fragment(await answer.text()).firstElementChild;
   } catch {
     // Asked again when the frame is shown again.

@@ -3,7 +3,7 @@
 // which it was opened.
 
 import { stale } from "./notice.js";
-import { BY_ITSELF } from "./request.js";
+import { BY_ITSELF, get } from "./request.js";
 
 const AT_MOST_MS = 300_000;
 const SHARE = 20; // it waits so many times as long as the answer took: the line's machine has other work
@@ -25,7 +25,7 @@ function keepPictures(fresh) {
 
 async function refresh() {
   if (document.hidden || shown.contains(document.activeElement)) return;
-  const answer = await fetch(location.href, { headers: { accept: "text/html", ...BY_ITSELF } });
+  const answer = await get(location.href, { accept: "text/html", ...BY_ITSELF });
   if (answer.redirected) location.reload(); // the session has ended
   stale(answer.ok ? null : "away");
   if (!answer.ok || answer.redirected) return;

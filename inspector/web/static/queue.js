@@ -3,7 +3,7 @@
 import { clean } from "./note.js";
 import { say, stale } from "./notice.js";
 import { outbox, put, versionOf } from "./outbox.js";
-import { BY_ITSELF } from "./request.js";
+import { BY_ITSELF, get } from "./request.js";
 import * as steps from "./steps.js";
 
 const cards = document.getElementById("cards");
@@ -69,7 +69,7 @@ document.addEventListener("visibilitychange", () => {
 /** The stream was refused: where the session has ended the page says so, else it was the server's bad moment. */
 async function again() {
   if (stream || document.hidden) return;
-  const answer = await fetch("/api/v1/me", { headers: BY_ITSELF }).catch(() => null);
+  const answer = await get("/api/v1/me", BY_ITSELF).catch(() => null);
   if (answer?.status === 401) location.reload();
   else listen();
 }
@@ -108,7 +108,7 @@ function idle() {
 
 /** False where no answer came. `welcome` is asked once it is here: somebody may have chosen a card while it was under way. */
 async function refresh(why = {}, welcome = () => true) {
-  const answer = await fetch(location.href, { headers: { accept: "text/html", ...why } }).catch(() => null);
+  const answer = await get(location.href, { accept: "text/html", ...why }).catch(() => null);
   const text = answer?.ok && !answer.redirected && (await answer.text().catch(() => null));
   if (!text) return false;
   const page = new DOMParser().parseFromString(text, "text/html");

@@ -1,6 +1,7 @@
 // Requests to our own server: JSON, the session's CSRF token, a time limit.
 
 const LIMIT_MS = 15000;
+const SHOWN_LIMIT_MS = 60000; // of what is computed to be shown: figures of a large ledger, a map
 
 function meta(name) {
   return document.querySelector(`meta[name="${name}"]`)?.content ?? "";
@@ -11,6 +12,11 @@ let csrf = meta("csrf");
 
 /** Of a request that an open page makes while nobody need be there: it does not keep the session alive. */
 export const BY_ITSELF = { "x-by-itself": "yes" };
+
+/** The answer of a GET whose answer is shown; rejects where it does not come in time. */
+export function get(path, headers) {
+  return fetch(path, { headers, signal: AbortSignal.timeout(SHOWN_LIMIT_MS) });
+}
 
 /** The answer of a GET or, with a body, of a POST; rejects where the server cannot be reached. */
 export async function request(path, body) {

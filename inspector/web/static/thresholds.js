@@ -2,6 +2,7 @@
 // would have done is asked of the server, one question at a time, the newest value first.
 
 import { stale } from "./notice.js";
+import { get } from "./request.js";
 
 const chart = document.getElementById("scores");
 const station = document.getElementById("station");
@@ -93,7 +94,7 @@ function begin() {
     asking = true;
     try {
       const query = new URLSearchParams({ station: station.value, ok: chosen.ok, ng: chosen.ng });
-      const answer = await fetch(`/api/v1/thresholds?${query}`, { headers: { accept: "application/json" } });
+      const answer = await get(`/api/v1/thresholds?${query}`, { accept: "application/json" });
       if (answer.status === 401) location.reload();
       if (answer.ok) tell((await answer.json()).said);
       outdated(answer.ok ? null : "away");
