@@ -9,13 +9,22 @@ from calibration.samples import MINIMUM, Samples
 from calibration.suspects import FEWEST, Suspect, nearest_of
 from calibration.thresholds import limits
 from inspector.manifest import Promise
+from inspector.recipe import Recipe
 from inspector.types import Float32Array
+from inspector.window import view_counts
 
 HARDLY: Final = 0.5
 """Grey levels, of 255, by which thumbnails of different parts differ at least; usually it is ten times as much."""
 
 LOWER: Final = 0.9
 """It is a caveat where the threshold would fall to this share of itself, or below, without the outlying samples."""
+
+LITTLE: Final = 0.05
+"""A region of interest that leaves less than this share of the picture is a caveat."""
+
+RIM, MIDDLE = 0.85, 0.05
+"""So is one that looks at more than this share of the picture's rim, and at less than that of its middle ninth. A
+band across the whole picture that leaves out as much leaves less of the rim."""
 
 COMPARED: Final = 200
 """At most so many samples are compared with one another."""
@@ -43,6 +52,25 @@ def rests_on_suspects(scores: Float32Array, suspects: Sequence[Suspect], promise
     return (
         f"ok rests on outlying samples ({which}): without them it would be {without:.3g}, not {ok:.3g}; look at them "
         "first, for what is wrong with them will pass"
+    )
+
+
+def region_in_doubt(recipe: Recipe) -> str | None:
+    """A sentence where the region of interest leaves hardly anything, or what a mask with black for white leaves."""
+    counts = view_counts(recipe, recipe.size_wh)
+    if counts is None:
+        return None
+    rim = np.concatenate((counts[0], counts[-1], counts[:, 0], counts[:, -1])).mean()
+    third_h, third_w = (side // 3 for side in counts.shape)
+    if rim > RIM and counts[third_h:-third_h, third_w:-third_w].mean() < MIDDLE:
+        told = "looks at the rim of the picture and not at its middle"
+    elif counts.mean() < LITTLE:
+        told = f"leaves {counts.mean():.1%} of the picture"
+    else:
+        return None
+    return (
+        f"the region of interest {told}: is that meant? A mask is white where to look, and `exclude` is left out; "
+        "`inspector inspect --heatmaps DIR` shows what is not looked at dim"
     )
 
 

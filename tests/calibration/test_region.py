@@ -1,7 +1,9 @@
 """Banks with a region of interest: what lies outside counts for nothing, what lies inside is found as ever."""
 
 import json
+from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from line import drawn_part
 from safetensors.numpy import load_file
 
 from calibration.calibrate import Options, calibrate
+from calibration.caveats import region_in_doubt
 from calibration.evaluation import evaluate
 from calibration.report import write_contact_sheet, write_evaluation
 from inspector.bank import Bank, digests
@@ -71,6 +74,42 @@ def test_surroundings_that_are_seen_reach_the_border_of_the_region_alone(good: P
     assert plain.decision is Decision.OK
     assert defect.decision is Decision.NG
     assert "surroundings seen" in str(pipeline.bank.recipe.roi)
+
+
+def mask(middle: int, rim: int) -> bytes:
+    """A picture of a frame's size with a disc of one grey level, as the part is, on another."""
+    pixels = np.full((96, 96), rim, np.uint8)
+    cv2.circle(pixels, (48, 48), 40, middle, -1)
+    return bytes(cv2.imencode(".png", pixels)[1])
+
+
+def test_a_mask_with_black_for_white_is_told(good: Path, tmp_path: Path) -> None:
+    (tmp_path / "mask.png").write_bytes(mask(0, 255))
+    recipe = Recipe(size_wh=(64, 64), vectors=64, roi=Roi.read_mask(tmp_path / "mask.png"))
+    done = calibrate(good, tmp_path / "bank", Options(recipe=recipe, folds=3))
+    assert sum("not at its middle: is that meant?" in said for said in done.caveats) == 1
+
+
+RIGHT_WAY = mask(255, 0)
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ({"include": [{"png": b64encode(RIGHT_WAY).decode()}]}, None),
+        ({"include": LEFT.include}, None),
+        ({"exclude": [[[44, 44], [52, 44], [52, 52], [44, 52]]]}, None),
+        ({"exclude": [[[0, 30], [96, 30], [96, 66], [0, 66]]]}, None),
+        ({"exclude": [[[20, 20], [76, 20], [76, 76], [20, 76]]]}, "not at its middle"),
+        ({"include": [[[20, 20], [32, 20], [32, 32], [20, 32]]]}, "leaves 1.8% of the picture"),
+    ],
+)
+def test_a_region_that_leaves_what_nobody_means_is_told(region: dict[str, Any], said: str | None) -> None:
+    recipe = Recipe(size_wh=(96, 96), roi=Roi.model_validate({"frame_wh": (96, 96), **region}))
+    told = region_in_doubt(recipe)
+    assert (told is None) == (said is None)
+    assert said is None or said in str(told)
+    assert region_in_doubt(Recipe()) is None
 
 
 def test_a_defect_inside_is_found_with_the_same_score_whatever_is_outside(left: Path) -> None:
