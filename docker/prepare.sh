@@ -26,6 +26,7 @@ for server in broker review; do
     alternatives=
     for name in $names; do
         case $name in
+            *:*) alternatives=$alternatives,IP:$name ;;
             *[!0-9.]*) alternatives=$alternatives,DNS:$name ;;
             *) alternatives=$alternatives,IP:$name ;;
         esac
@@ -40,7 +41,11 @@ subjectAltName = ${alternatives#,}
 END
     openssl req -newkey rsa:3072 -nodes -subj "/CN=$server" -keyout "$server.key" -out server.csr 2>/dev/null
     openssl x509 -req -days 825 -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile server.ext \
-        -out "$server.pem" 2>/dev/null
+        -out "$server.pem" 2>/dev/null || {
+        rm -f "$server.pem"
+        echo "error: no certificate for $names: expected names and addresses of this box" >&2
+        exit 1
+    }
     rm -f server.csr server.ext
 done
 

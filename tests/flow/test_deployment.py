@@ -182,6 +182,26 @@ def test_a_frame_goes_through_what_compose_wires(secrets: Path, broker: Mosquitt
         assert healthy(folder) == 1
 
 
+def test_certificates_are_for_names_and_addresses_of_both_kinds_and_for_nothing_else(secrets: Path) -> None:
+    def prepare(*names: str) -> subprocess.CompletedProcess[str]:
+        for server in ("broker", "review"):
+            (secrets / f"{server}.pem").unlink(missing_ok=True)
+        return subprocess.run([secrets.parent / "prepare.sh", *names], capture_output=True, text=True, timeout=100)
+
+    assert prepare("box7", "fd00::7").returncode == 0
+    shown = subprocess.run(
+        ["openssl", "x509", "-in", secrets / "broker.pem", "-noout", "-ext", "subjectAltName"],
+        capture_output=True, text=True, check=True, timeout=100,
+    ).stdout  # fmt: skip
+    assert "DNS:box7" in shown
+    assert "IP Address:FD00:0:0:0:0:0:0:7" in shown
+    refused = prepare("10.1.2.300")
+    assert refused.returncode == 1
+    assert "10.1.2.300" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not (secrets / "broker.pem").exists()
+
+
 def healthy(folder: Path) -> int:
     """The exit code of the image's health check."""
     program = ROOT / "docker" / "health.py"
