@@ -1,6 +1,5 @@
 """A bank made from a bank: what stays is copied, what changed is written, and lineage says which it came from."""
 
-import hashlib
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -120,10 +119,8 @@ def write_derived(
             promise=promise_of(normals.scores, limits.ng, before.calibration.promise.max_false_reject),
         )
         files = bank_files.digests(draft)
-        # The same vectors under other thresholds decide otherwise: their id is another.
-        figure = hashlib.sha256(calibration.model_dump_json().encode()).hexdigest()
         changes: dict[str, Any] = {
-            "id": bank_files.identity({**files, "calibration": figure}),
+            "id": bank_files.identity(files, calibration),
             "calibration": calibration,
             "files": files,
             "samples": samples,

@@ -79,10 +79,18 @@ class NewBank:
 
     def _manifest(self, folder: Path, samples: tuple[Sample, ...], options: Options) -> Manifest:
         files = bank_files.digests(folder)
+        calibration = Calibration(
+            folds=min(options.folds, len(samples)),
+            fold_by="block" if options.blocks else "image",
+            ok=self.image.ok,
+            ng=self.image.ng,
+            pixel=self.pixel.ok,
+            promise=self.image.promise,
+        )
         count, dim = self.memory.vectors.shape
         return Manifest(
             schema=SCHEMA,
-            id=bank_files.identity(files),
+            id=bank_files.identity(files, calibration),
             recipe=self.backbone.recipe,
             backbone=self.backbone.info,
             seed=options.seed,
@@ -91,14 +99,7 @@ class NewBank:
             grid_hw=self.grid_hw,
             covering_radius=self.radius,
             samples=samples,
-            calibration=Calibration(
-                folds=min(options.folds, len(samples)),
-                fold_by="block" if options.blocks else "image",
-                ok=self.image.ok,
-                ng=self.image.ng,
-                pixel=self.pixel.ok,
-                promise=self.image.promise,
-            ),
+            calibration=calibration,
             lineage=Lineage(parent=options.parent, operation=self.operation),
             files=files,
         )

@@ -34,7 +34,7 @@ from inspector.drift import ARRAYS, Baseline
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
-from inspector.manifest import MANIFEST_FILE, Manifest, read_manifest
+from inspector.manifest import MANIFEST_FILE, Calibration, Manifest, read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.recipe import Recipe
 from inspector.types import BankRef, Float32Array, Thresholds
@@ -216,9 +216,14 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): file_sha256(file) for file in files}
 
 
-def identity(files: Mapping[str, str]) -> str:
-    """A bank's id: the first twelve digits of the digest of its files' digests. Same bytes, same id."""
-    listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
+def identity(files: Mapping[str, str], calibration: Calibration) -> str:
+    """A bank's id: the first twelve digits of the digest of its files' digests and its thresholds. Same bytes, same id.
+
+    The same vectors under other thresholds decide otherwise: their id is another.
+    """
+    figures = hashlib.sha256(calibration.model_dump_json().encode()).hexdigest()
+    told = {**files, "calibration": figures}
+    listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(told.items()))
     return hashlib.sha256(listing.encode()).hexdigest()[:12]
 
 

@@ -268,21 +268,28 @@ def test_a_graph_that_is_none(copied: Path, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_bank(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_or_budget_another_bank(tmp_path: Path) -> None:
     good = write_good(tmp_path / "good", 6)
     recipe = Recipe(size_wh=(64, 64), vectors=32)
     for name, seed in (("first", 7), ("second", 7), ("third", 8)):
         calibrate(good, tmp_path / name, Options(recipe=recipe, folds=3, seed=seed))
+    calibrate(good, tmp_path / "lenient", Options(recipe=recipe, folds=3, seed=7, max_false_reject=0.3))
     first, second, third = (digests(tmp_path / name) for name in ("first", "second", "third"))
     assert first == second
     assert first["memory.safetensors"] != third["memory.safetensors"]
-    assert read_manifest(tmp_path / "first").id != read_manifest(tmp_path / "third").id
+    assert len({read_manifest(tmp_path / name).id for name in ("first", "second", "third", "lenient")}) == 3
 
 
-def test_an_identity_depends_on_names_and_bytes() -> None:
+def test_an_identity_depends_on_names_bytes_and_thresholds(bank: Path) -> None:
     files = {"a": "1", "b": "2"}
-    assert identity(files) == identity(dict(reversed(files.items())))
-    assert len({identity(files), identity({"a": "2", "b": "1"}), identity({"a": "1", "c": "2"})}) == 3
+    calibration = read_manifest(bank).calibration
+    other = calibration.model_copy(update={"ng": 2 * calibration.ng})
+
+    def of(files: dict[str, str]) -> str:
+        return identity(files, calibration)
+
+    assert of(files) == of(dict(reversed(files.items())))
+    assert len({of(files), of({"a": "2", "b": "1"}), of({"a": "1", "c": "2"}), identity(files, other)}) == 4
 
 
 def test_a_folder_appears_whole(tmp_path: Path) -> None:
