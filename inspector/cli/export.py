@@ -74,9 +74,17 @@ def _written(output: Path) -> Iterator[IO[bytes]]:
     if str(output) == "-":
         yield sys.stdout.buffer
         return
+    from inspector.errors import StoreError
+
+    if output.is_dir():
+        raise StoreError(f"export to {output}: is a folder, expected a file")
     draft = output.with_name(f".{output.name}.part")
     try:
-        with draft.open("wb") as file:
+        file = draft.open("wb")
+    except OSError as error:
+        raise StoreError(f"export to {output}: cannot be written ({error.strerror}), expected a file") from error
+    try:
+        with file:
             yield file
         draft.replace(output)
     finally:

@@ -138,8 +138,17 @@ def test_bad_usage_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_told(
-    site: ReviewSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("no/frames.csv", "cannot be written (No such file or directory), expected a file"),
+        (".", "is a folder, expected a"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told(
+    site: ReviewSite, tmp_path: Path, where: str, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    exported(site, "--format", "csv", "-o", tmp_path / "no" / "frames.csv", code=1)
-    assert "No such file or directory" in capsys.readouterr().err
+    exported(site, "--format", "csv", "-o", tmp_path / where, code=1)
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: export to {tmp_path / where}: {why}")
+    assert said.count("\n") == 1
