@@ -1,5 +1,6 @@
 """A client of the doctor's own at the broker: it connects, subscribes, publishes, and counts what comes."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -82,6 +83,13 @@ class Visitor:
 
     def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
         self._end()
+
+    @property
+    def certified_until(self) -> float | None:
+        """Until when the broker's certificate is valid, seconds since 1970; None without TLS."""
+        wire = self._client.socket()
+        shown = wire.getpeercert() if isinstance(wire, ssl.SSLSocket) else None
+        return ssl.cert_time_to_seconds(str(shown["notAfter"])) if shown else None
 
     def subscribe(self, topics: Sequence[str]) -> list[str | None]:
         """Why the broker refuses each topic, or None."""

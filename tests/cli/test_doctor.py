@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -140,6 +141,23 @@ def test_a_name_that_the_broker_does_not_know_fails(
     broker = broker_with("allow_anonymous false", f"password_file {passwords}")
     (finding,) = doctor(write(broker.port), code=1)["broker"]
     assert "refused: Not authorized" in finding["got"]
+
+
+@pytest.mark.parametrize(("days", "mark"), [(20, "warn"), (825, "ok")])
+def test_a_certificate_that_ends_soon_is_told(
+    tmp_path: Path, broker_with: Callable[..., Mosquitto], write: Callable[..., Path], days: int, mark: str
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificates")
+    own = ("-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    made = ("openssl", "req", "-x509", *own, "-days", str(days), "-keyout", "key.pem", "-out", "certificate.pem")
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    shown = tmp_path / "certificate.pem"
+    broker = broker_with(f"cafile {shown}", f"certfile {shown}", f"keyfile {tmp_path / 'key.pem'}")
+    path = write(broker.port, broker={"host": "127.0.0.1", "port": broker.port, "tls": {"ca_file": str(shown)}})
+    (finding,) = doctor(path)["certificate"]
+    assert finding["mark"] == mark
+    assert f"for {days} days" in finding["got"]
 
 
 def test_an_access_list_that_forbids_its_own_place_and_its_verdicts_is_found(
