@@ -13,7 +13,7 @@ from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.settings import Settings
-from inspector.store import Archive, Cases, Promotion, Promotions
+from inspector.store import Archive, Candidates, Cases, Promotion, Promotions
 
 
 class GuardError(InspectorError):
@@ -130,7 +130,8 @@ def apply_thresholds(
 
 
 def record(settings: Settings, engine: Engine, place: Path) -> None:
-    """Brings the audit up to what the shelf's journal says, exchanges by the command line included.
+    """Brings the audit, and what is said of candidates, up to what the shelf's journal says, exchanges by the command
+    line included.
 
     Raises:
         StoreError: the database did not take it; the journal has it, and the next call tries again.
@@ -149,5 +150,9 @@ def record(settings: Settings, engine: Engine, place: Path) -> None:
         for move in Shelf(place).moves()
         if move.done
     ]
+    taken, candidates = {move.after[1] for move in moves}, Candidates(engine)
     for station in settings.stations_at(place):
         Promotions(engine).record(station, moves)
+        for candidate in candidates.of(station):
+            if candidate.state == "shadowed" and candidate.digest in taken:
+                candidates.tell(candidate.id, state="promoted")

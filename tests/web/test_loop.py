@@ -159,3 +159,17 @@ def test_the_command_line(site: ReviewSite, tmp_path: Path) -> None:
     )
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "--station: got nothing, expected one of" in refused.stderr
+
+
+def test_a_candidate_that_the_command_line_takes_into_use_is_promoted_on_the_page(
+    site: ReviewSite, tmp_path: Path
+) -> None:
+    for seed in range(8):
+        said(site, stamped_part(seed), "false_alarm")
+    candidate = rebuild(site.settings, site.engine, STATION, by="emil")
+    place = site.settings.stations[0].bank
+    inspector("bank", "promote", candidate.path, place, "-c", tmp_path / "inspector.yaml")
+    with site.client("emil") as client:
+        assert "promoted" in client.get("/banks", params={"station": STATION}).text
+        assert "Promote" not in client.get(f"/banks/candidates/{candidate.id}").text
+    assert Candidates(site.engine).get(candidate.id).state == "promoted"
