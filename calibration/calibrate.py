@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from calibration.backbone import OpenBackbone, open_backbone
 from calibration.bench import Bench
-from calibration.caveats import caveats, region_in_doubt, rests_on_suspects
+from calibration.caveats import caveats, pressed, region_in_doubt, rests_on_suspects
 from calibration.choice import Choice, choose
 from calibration.doubt import doubt
 from calibration.finetune import Tuned
@@ -208,4 +208,5 @@ def _highest(new: NewBank) -> tuple[Highest, ...]:
 def _caveats(new: NewBank, suspects: Collection[Suspect]) -> tuple[str, ...]:
     """What the samples cannot tell, the suspects that are in the bank included."""
     resting = rests_on_suspects(new.fitted.normals.scores, tuple(suspects), new.image.promise, new.image.ok)
-    return caveats(new.samples, resting, region_in_doubt(new.backbone.recipe))
+    recipe = new.backbone.recipe
+    return caveats(new.samples, resting, region_in_doubt(recipe), pressed(new.samples, recipe))

@@ -1,5 +1,6 @@
 """Caveats: what a set of good samples cannot tell, whatever is calculated from it."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,6 +26,12 @@ LITTLE: Final = 0.05
 RIM, MIDDLE = 0.85, 0.05
 """So is one that looks at more than this share of the picture's rim, and at less than that of its middle ninth. A
 band across the whole picture that leaves out as much leaves less of the rim."""
+
+PRESSED: Final = 4.0
+"""It is a caveat where one side is pressed so many times as much as the other; 2.5 cost nothing (docs/studies)."""
+
+SIDE_STEP: Final = 32
+"""Sides of the picture that is proposed instead are multiples of it, pixels: of the strides of all layers in use."""
 
 COMPARED: Final = 200
 """At most so many samples are compared with one another."""
@@ -71,6 +78,27 @@ def region_in_doubt(recipe: Recipe) -> str | None:
     return (
         f"the region of interest {told}: is that meant? A mask is white where to look, and `exclude` is left out; "
         "`inspector inspect --heatmaps DIR` shows what is not looked at dim"
+    )
+
+
+def pressed(samples: Samples, recipe: Recipe) -> str | None:
+    """A sentence where what the recipe looks at is of far other proportions than the picture that is made of it, and
+    large enough for one of its own.
+    """
+    if recipe.crop:
+        wide, high = recipe.crop.width, recipe.crop.height
+    else:
+        wide, high = (int(side) for side in np.median([file.size_wh for file in samples.files], axis=0))
+    width, height = recipe.size_wh
+    if 1 / PRESSED < wide / high / (width / height) < PRESSED:
+        return None
+    fair = [math.sqrt(width * height * share) for share in (wide / high, high / wide)]
+    sides = [max(SIDE_STEP, round(side / SIDE_STEP) * SIDE_STEP) for side in fair]
+    if wide < sides[0] or high < sides[1]:
+        return None  # enlarged, small pictures are worse
+    return (
+        f"{wide}x{high} pixels are pressed into {width}x{height}: what is narrow along the long side may be lost; with "
+        f"`size_wh: {sides}` in a recipe both sides count alike, for about the same time"
     )
 
 

@@ -129,7 +129,7 @@ def _budget(evaluation: Evaluation) -> Markup:
         tiles(
             [
                 ("Budget", f"{promise.max_false_reject:.2%}", promised),
-                ("Rejected here", f"{rate:.2%}", f"{kept.rejected:,} of {count(kept.among, 'good frame')}."),
+                ("Above ng here", f"{rate:.2%}", f"{kept.rejected:,} of {count(kept.among, 'good frame')}."),
                 ("As many or more by chance", f"{kept.chance:.1%}", "If the promise holds; below 5% it is refuted."),
                 ("The promise", verdict, meaning),
             ]

@@ -74,7 +74,7 @@ def _promise(promise: dict[str, Any] | None) -> list[str]:
 
     if not promise or promise["chance"] is None:
         return []
-    of = f"{promise['rejected']} of {promise['among']} rejected, {promise['max_false_reject']:.2%} allowed"
+    of = f"{promise['rejected']} of {promise['among']} above ng, {promise['max_false_reject']:.2%} allowed"
     takes = frames_to_tell(promise["max_false_reject"], promise["among"])
     few = f" (telling takes about {takes:,} good frames)" if takes else ""
     return [f"promise            {promise['word']}: {of}; as many or more by chance: {promise['chance']:.1%}{few}"]

@@ -17,7 +17,7 @@ from inspector.cli import main
 from inspector.errors import SamplesError
 from inspector.folder import image_files
 from inspector.pipeline import Pipeline
-from inspector.recipe import Recipe
+from inspector.recipe import Crop, Recipe
 from inspector.types import Decision
 
 RECIPE = Recipe(size_wh=(64, 64), vectors=64)
@@ -51,6 +51,19 @@ def test_fewer_than_ten_samples_make_a_bank_that_says_what_it_cannot_tell(tmp_pa
     assert f"{number} good samples: too few to tell which is suspicious." in page
     assert "Nothing suspicious" not in page
     assert Pipeline.open(done.path).inspect(drawn_part(50, scratched=True)).decision is Decision.NG
+
+
+def test_samples_that_are_pressed_flat_are_told_with_a_size_that_does_not(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 10)
+    for file in image_files(good):
+        cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), (640, 80)))
+    (said,) = calibrated(good).caveats
+    assert said.startswith("640x80 pixels are pressed into 64x64: what is narrow along the long side may be lost")
+    assert "`size_wh: [192, 32]`" in said
+    fair = Options(recipe=Recipe(size_wh=(192, 32), vectors=64), folds=2)
+    assert calibrate(good, tmp_path / "fair", fair).caveats == ()
+    cropped = Options(recipe=Recipe(size_wh=(64, 64), vectors=64, crop=Crop(x=0, y=0, width=100, height=80)), folds=2)
+    assert calibrate(good, tmp_path / "cropped", cropped).caveats == ()
 
 
 @pytest.mark.parametrize("number", [1, 3])
