@@ -131,15 +131,21 @@ class Link:
             return
         if self._ending:
             self._client.disconnect()
+        try:
+            self._loop()
+        except OSError as error:  # no file descriptor is left for the pair of sockets that wakes the loop
+            self.trouble = f"{where}: {error}"
+        self.up = False
+        self.silent = not self._answered and self.trouble is None
+        self.trouble = self.trouble or f"{where}: {'no answer to CONNECT' if self.silent else 'connection closed'}"
+        self._client.disconnect()
+        self._client.loop_write()
+
+    def _loop(self) -> None:
         deadline = time.monotonic() + _CONNACK_TIMEOUT_S
         while self._client.loop(_WAKE_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
             if not self._answered and time.monotonic() > deadline:
                 break
-        self.up = False
-        self.silent = not self._answered
-        self.trouble = self.trouble or f"{where}: {'no answer to CONNECT' if self.silent else 'connection closed'}"
-        self._client.disconnect()
-        self._client.loop_write()
 
     def settle(self, timeout_s: float) -> None:
         """Waits, at most so long, until the broker has confirmed what was handed over. From any other thread.

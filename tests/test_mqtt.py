@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from queue import SimpleQueue
 
 import pytest
-from services import DEADLINE_S, Mosquitto, wait_until
+from services import DEADLINE_S, Mosquitto, no_descriptors_left, wait_until
 
 from inspector.link import Arrival, Identity
 from inspector.mqtt import Connection
@@ -118,6 +118,17 @@ def test_a_host_that_cannot_be_is_trouble_and_no_fault(host: str, connect: Conne
     _, seen = connect(1883, Identity("c"), host=host)
     wait_until(lambda: any(change and host in change for change in seen.changes), "the trouble is told")
     assert seen.faults == []
+
+
+def test_without_file_descriptors_it_tries_again(mosquitto: Mosquitto, connect: Connect) -> None:
+    up(connect(mosquitto.port, Identity("before"))[0])  # what a first one imports is there
+    with no_descriptors_left(spare=1):
+        connection, seen = connect(mosquitto.port, Identity("c"))
+        wait_until(lambda: seen.changes or seen.faults, "the trouble is told")
+    assert seen.faults == []
+    assert "Too many open files" in str(seen.changes[0])
+    up(connection)
+    assert connection.protocol == "5"
 
 
 def test_closing_does_not_wait_for_a_broker_that_is_away(connect: Connect) -> None:
