@@ -89,6 +89,7 @@ class Housekeeper:
             self._looking,
             _Task(_RELIEVE_EVERY_S, retention.relieve),
             _Task(_SWEEP_EVERY_S, self._tidy),
+            _Task(_SWEEP_EVERY_S, retention.forget_attempts),
             _Task(_SWEEP_EVERY_S, self._sweep, due=time.monotonic() + self._grace_s(retention.newest())),
         ]
         self._clock = _Clock()

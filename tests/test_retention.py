@@ -10,7 +10,7 @@ import pytest
 from reviewing import CAM1, NOON, filled, verdict
 from sqlalchemy import Engine, func, select
 
-from inspector.store import Archive, Entry, Policy, Retention, Reviews
+from inspector.store import Archive, Entry, Ledger, Policy, Retention, Reviews
 from inspector.store.tables import frames
 from inspector.store.tables import reviews as audit
 
@@ -169,3 +169,15 @@ def test_the_audit_counts_from_where_it_stopped(database: Engine) -> None:
     last, said = reviews.since(last)
     assert said == {(CAM1, "undone"): 1, (CAM1, "false_alarm"): 2, (CAM1, "escape"): 1}
     assert reviews.since(last) == (last, {})
+
+
+def test_attempts_at_a_frame_that_never_came_again_go_at_the_second_look(database: Engine, archive: Archive) -> None:
+    ledger, retention = Ledger(database), Retention(database, archive, POLICY)
+    gone, again = (CAM1, "gone", "a" * 64), (CAM1, "again", "b" * 64)
+    ledger.attempt(*gone)
+    ledger.attempt(*again)
+    list(retention.forget_attempts())
+    assert ledger.attempt(*again) == 2
+    list(retention.forget_attempts())
+    assert ledger.attempt(*again) == 3
+    assert ledger.attempt(*gone) == 1

@@ -15,7 +15,7 @@ from sqlalchemy import Delete, Engine, Update, bindparam, delete, func, select, 
 
 from inspector.store.archive import SHARDS, Archive
 from inspector.store.database import store_errors, writing
-from inspector.store.tables import frames
+from inspector.store.tables import attempts, frames
 
 _ROWS = 100
 """Rows that are looked at in one step, and deleted in one transaction."""
@@ -92,6 +92,13 @@ _KEPT = select(frames.c.sha256, frames.c.image).where(
 _BY_ID = frames.c.id.in_(bindparam("ids", expanding=True))
 _NOW = select(frames.c.id, frames.c.version).where(_BY_ID).order_by(frames.c.id).with_for_update()
 _DELETE = delete(frames).where(_BY_ID)
+_ATTEMPTS = select(attempts.c.station, attempts.c.frame_id, attempts.c.sha256, attempts.c.count)
+_FORGET_ATTEMPT = delete(attempts).where(
+    attempts.c.station == bindparam("of_station"),
+    attempts.c.frame_id == bindparam("of_frame_id"),
+    attempts.c.sha256 == bindparam("of_sha256"),
+    attempts.c.count == bindparam("of_count"),
+)
 _FORGET_PICTURE = update(frames).where(_BY_ID).values(image=None, image_freed_at=bindparam("freed_at"))
 
 
@@ -106,6 +113,19 @@ class Retention:
         self._engine = engine
         self._archive = archive
         self._policy = policy
+        self._begun: frozenset[tuple[str, str, str, int]] = frozenset()
+
+    def forget_attempts(self) -> Iterator[Freed]:
+        """Removes the attempts that were there the last time already, of frames that never came again. To be called
+        so seldom that a frame in hand has had its outcome, or ended the process.
+        """
+        with store_errors("retention"), writing(self._engine) as connection:
+            there = {(row[0], row[1], row[2], row[3]) for row in connection.execute(_ATTEMPTS)}
+            for station, frame_id, sha256, count in there & self._begun:
+                of_it = {"of_station": station, "of_frame_id": frame_id, "of_sha256": sha256, "of_count": count}
+                connection.execute(_FORGET_ATTEMPT, of_it)
+        self._begun = frozenset(there - self._begun)
+        yield Freed()
 
     def sweep(self, now: datetime) -> Iterator[Freed]:
         """Removes the frames that are past their time, oldest first, with their pictures."""
