@@ -12,6 +12,7 @@ from inspector.errors import StoreError
 from inspector.health import Health
 from inspector.settlement import Settled, settle
 from inspector.store import ConflictError, Entry, Known, Ledger, OutboxMessage
+from inspector.store.ledger import Key
 from inspector.worker import Outcome
 
 log = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ class Recorder:
         """
         if self._unanswered is not None:
             settled, entries = self._unanswered
-            messages = self._ledger.written(entries)
+            messages = self._ledger.written(entries, _repeated(settled))
             self._unanswered = None
             if messages is not None:
                 self._tell_missing(entries)
@@ -197,7 +198,7 @@ class Recorder:
             self._unanswered = settled, entries
             messages = self._ledger.commit(
                 entries,
-                duplicates=[one.key for one in settled if one.duplicate],
+                duplicates=_repeated(settled),
                 attempted=[
                     (str(one.delivery.station), one.delivery.raw.frame_id, one.delivery.raw.sha256)
                     for one in batch
@@ -213,3 +214,7 @@ class Recorder:
         for entry in entries:
             if entry.queued and entry.image is None:
                 self._on_missing(entry.station)
+
+
+def _repeated(settled: Sequence[Settled]) -> list[Key]:
+    return [one.key for one in settled if one.duplicate]

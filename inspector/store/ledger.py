@@ -65,15 +65,14 @@ _COLUMNS = tuple(column.name for column in frames.columns if column.name in Entr
 
 _INSERT_FRAMES = insert(frames)
 _INSERT_OUTBOX = insert(outbox)
-_COUNT_DUPLICATE = (
-    update(frames)
-    .where(
-        frames.c.station == bindparam("of_station"),
-        frames.c.frame_id == bindparam("of_frame_id"),
-        frames.c.variant == bindparam("of_variant"),
-    )
-    .values(duplicates=frames.c.duplicates + 1)
+_OF_KEY = (
+    frames.c.station == bindparam("of_station"),
+    frames.c.frame_id == bindparam("of_frame_id"),
+    frames.c.variant == bindparam("of_variant"),
 )
+_COUNT_DUPLICATE = update(frames).where(*_OF_KEY).values(duplicates=frames.c.duplicates + 1)
+_DUPLICATES = select(frames.c.duplicates).where(*_OF_KEY)
+_RESULT = select(frames.c.result_id).where(*_OF_KEY)
 _KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.sha256).where(
     frames.c.station.in_(bindparam("stations", expanding=True)),
     frames.c.frame_id.in_(bindparam("frame_ids", expanding=True)),
@@ -97,6 +96,7 @@ class Ledger:
         self._engine = engine
         self._last_message = 0
         self._knows_last = False
+        self._repeated: int | None = None
 
     def known(self, frame_ids: Iterable[tuple[str, str]]) -> dict[Key, str]:
         """Which of these (station, frame id) have outcomes.
@@ -125,10 +125,13 @@ class Ledger:
             ConflictError: one of the frames has an outcome; nothing was written.
             StoreError: nothing was written, or all was and the answer got lost: `written` tells.
         """
+        self._repeated = None
         try:
             with store_errors("ledger"), writing(self._engine) as connection:
                 messages = self._messages(connection, entries)
                 _write(connection, entries, messages, duplicates)
+                if duplicates and not entries:
+                    self._repeated = connection.execute(_DUPLICATES, _keyed(duplicates[0])).scalar()
                 for attempt in attempted:
                     connection.execute(_FORGET_ATTEMPT, _named(attempt))
                 if confirmed:
@@ -140,19 +143,22 @@ class Ledger:
             self._last_message = messages[-1].id
         return messages
 
-    def written(self, entries: Sequence[Entry]) -> list[OutboxMessage] | None:
-        """After a commit of these entries that failed: what it left to be published if it was written all the same,
-        as where a server goes after it has committed and before it says so; None if nothing was written.
+    def written(self, entries: Sequence[Entry], duplicates: Sequence[Key] = ()) -> list[OutboxMessage] | None:
+        """After a commit of these entries and duplicates that failed: what it left to be published if it was written
+        all the same, as where a server goes after it has committed and before it says so; None if nothing was written.
 
         Raises:
             StoreError: the database cannot be read.
         """
-        if not entries:
-            return None
-        station, frame_id, variant = entries[0].key
-        of_it = (frames.c.station == station, frames.c.frame_id == frame_id, frames.c.variant == variant)
         with store_errors("ledger"), self._engine.connect() as connection:
-            written = connection.execute(select(frames.c.result_id).where(*of_it)).scalar()
+            if not entries:
+                # Nobody else counts them: where the first has as many as that commit left it with, it was written.
+                repeated = self._repeated
+                if repeated is None or not duplicates:
+                    return None
+                there = connection.execute(_DUPLICATES, _keyed(duplicates[0])).scalar()
+                return [] if there == repeated else None
+            written = connection.execute(_RESULT, _keyed(entries[0].key)).scalar()
         if written != entries[0].result_id:
             return None
         messages = Outbox(self._engine).waiting(after=self._last_message, most=len(entries))
@@ -213,10 +219,7 @@ def _write(
         rows = [{"id": one.id, "topic": one.topic, "payload": one.payload} for one in messages]
         connection.execute(_INSERT_OUTBOX, rows)
     if duplicates:
-        connection.execute(
-            _COUNT_DUPLICATE,
-            [{"of_station": s, "of_frame_id": f, "of_variant": v} for s, f, v in duplicates],
-        )
+        connection.execute(_COUNT_DUPLICATE, [_keyed(key) for key in duplicates])
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -224,6 +227,10 @@ def _row(entry: Entry) -> dict[str, Any]:
     row["variant"] = entry.key[2]
     row["document"] = None if entry.document is None else entry.document.decode()
     return row
+
+
+def _keyed(key: Key) -> dict[str, str]:
+    return dict(zip(("of_station", "of_frame_id", "of_variant"), key, strict=True))
 
 
 def _named(attempt: tuple[str, str, str]) -> dict[str, str]:

@@ -170,7 +170,7 @@ class _CutsAfterCommit:
                         return
                     (server if end is client else client).sendall(data)
                     if end is client:
-                        wrote = wrote or b"INSERT INTO frames" in data
+                        wrote = wrote or b"INSERT INTO frames" in data or b"UPDATE frames" in data
                         if wrote and b"COMMIT" in data and self.armed.is_set():
                             self.armed.clear()
                             server.recv(65536)  # it has committed, and says so to nobody
@@ -195,3 +195,20 @@ def test_a_commit_whose_answer_is_lost_is_published_and_counted_once(
         wait_until(lambda: daemon.metric("inspector_outbox_depth") == 0, "the gauge says so")
         assert daemon.metric("inspector_verdicts_total") == 8
         assert daemon.rows("SELECT sum(duplicates) FROM frames") == [(0,)]
+
+
+def test_a_frame_that_comes_again_is_counted_once_where_the_answer_is_lost(
+    daemon: _Daemon, postgres: Postgres, plc: Plc, camera: Camera
+) -> None:
+    with _CutsAfterCommit(postgres.port) as way:
+        daemon.settings["database"] = daemon.settings["database"].replace(f":{postgres.port}/", f":{way.port}/")
+        daemon.start()
+        camera.send(frame(1))
+        wait_until(lambda: plc.answered() == {"f-1": 1}, "the first verdict")
+        way.armed.set()
+        camera.send(frame(1))
+        wait_until(lambda: not way.armed.is_set(), "the connection is cut")
+        camera.send(frame(2))
+        wait_until(lambda: plc.answered() == {"f-1": 1, "f-2": 1}, "the line goes on")
+        agrees(daemon)
+        assert daemon.rows("SELECT sum(duplicates) FROM frames") == [(1,)]
