@@ -278,6 +278,13 @@ class Settings(_Section):
         return self.database or f"sqlite:///{self.data_dir / 'ledger.sqlite3'}"
 
     @property
+    def one_port_for_two(self) -> bool:
+        """Whether metrics and the review page would listen on the same port, so that one of them cannot."""
+        hosts = {self.metrics.host, self.review.host}
+        meet = len(hosts) == 1 or hosts & {"0.0.0.0", "::"}
+        return bool(self.review.enabled and self.metrics.port == self.review.port != 0 and meet)
+
+    @property
     def station_names(self) -> list[str]:
         """The ids of the stations as text, in order."""
         return [str(station.id) for station in self.stations]

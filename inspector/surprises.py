@@ -35,6 +35,7 @@ def surprises(settings: Settings) -> list[Surprise]:
         *_secrets(settings),
         *_database(settings),
         *_metrics(settings),
+        *_ports(settings),
         *_memory(settings),
         *_disk(settings),
         *_banks(settings),
@@ -90,6 +91,13 @@ def _metrics(settings: Settings) -> Iterator[Surprise]:
         yield Surprise(
             "metrics.host",
             f"{settings.metrics.host}: the token crosses the network as it is; keep it to the plant's own network",
+        )
+
+
+def _ports(settings: Settings) -> Iterator[Surprise]:
+    if settings.one_port_for_two:
+        yield Surprise(
+            "review.port", f"{settings.review.port} is the port of metrics too: the page cannot start; choose another"
         )
 
 

@@ -123,7 +123,11 @@ def ports(settings: Settings) -> Iterator[Finding]:
         yield from _guarded(settings)
     if not review.enabled:
         return
-    if _free(review.host, review.port):
+    if settings.one_port_for_two:
+        yield fail(
+            "review", f"{review.port} is the port of metrics too", expected="one of its own", do="set review.port"
+        )
+    elif _free(review.host, review.port):
         yield ok("review", f"{review.host}:{review.port} is free")
     elif ours:
         yield ok("review", f"{review.host}:{review.port} is in use, and so is the daemon")

@@ -201,6 +201,13 @@ def test_a_port_that_another_program_has_is_found(broker: Mosquitto, write: Call
         assert marks(doctor(path, code=1))["metrics"] == {"fail"}
 
 
+def test_one_port_for_metrics_and_the_page_is_found(broker: Mosquitto, write: Callable[..., Path]) -> None:
+    port = free_port()
+    path = write(broker.port, metrics={"port": port}, review={"enabled": True, "port": port})
+    (finding,) = doctor(path, code=1)["review"]
+    assert (finding["mark"], finding["got"]) == ("fail", f"{port} is the port of metrics too")
+
+
 def test_beside_a_daemon_that_runs_it_looks_whether_metrics_are_guarded(daemon: Daemon, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret\n")
     daemon.settings["metrics"]["token_file"] = "token"
