@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import yaml
 
+from inspector import unreadable_yaml
 from inspector.errors import SettingsError
 
 PREFIX = "INSPECTOR_"
@@ -34,7 +35,7 @@ class Override:
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise SettingsError(f"environment: {variable}: not YAML: {' '.join(str(error).split())}") from error
+            raise SettingsError(f"environment: {variable}: not YAML: {unreadable_yaml.why(error)}") from error
         return cls(variable, loc, value, text)
 
     def as_text(self) -> Self:

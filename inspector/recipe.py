@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspector import roi as regions_of_interest
+from inspector import unreadable_yaml
 from inspector.errors import RecipeError
 from inspector.planes import MOST_VECTORS
 from inspector.problem import explain
@@ -124,7 +125,7 @@ def load(path: Path) -> Recipe:
     except OSError as error:
         raise RecipeError(f"recipe {path}: cannot be read ({error.strerror}); expected a YAML file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path}: not YAML ({' '.join(str(error).split())})") from error
+        raise RecipeError(f"recipe {path}: not YAML ({unreadable_yaml.why(error)})") from error
     if root is not None and (repeated := repeated_key(root)) is not None:
         line, key = repeated
         raise RecipeError(f"recipe {path}: line {line}: {key}: given twice, expected once")

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from inspector import mistakes
+from inspector import mistakes, unreadable_yaml
 from inspector.errors import SettingsError, SettingsMistakesError, UsageError
 from inspector.fields import (
     AnyPath,
@@ -349,7 +349,7 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise SettingsError(f"{path}: not valid YAML: {unreadable_yaml.why(error)}") from error
     if not isinstance(root, yaml.MappingNode):
         got = "nothing" if content is None else type(content).__name__
         raise SettingsError(f"{path}: got {got}, expected keys and values")

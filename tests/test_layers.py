@@ -13,7 +13,7 @@ CORE = {
     *("planes", "protocol", "recipe", "roi", "scoring", "synthetic", "window"),
     *("review.agreement", "review.figures", "review.intervals", "review.panels", "review.preview", "review.shifts"),
     *("review.trial", "review.waiting"),
-    *("durable", "exchange", "folder", "legible", "owner", "problem", "progress", "repeated"),
+    *("durable", "exchange", "folder", "legible", "owner", "problem", "progress", "repeated", "unreadable_yaml"),
 }
 """Arrays and values in, values out; and what does nothing but read and write files."""
 

@@ -58,7 +58,10 @@ def test_a_recipe_survives_being_written(tmp_path: Path) -> None:
         ("name: ../x", "name: "),
         ("- a\n- b", "got list, expected keys"),
         ("", "got nothing, expected keys"),
-        ("a: [1", "not YAML"),
+        (
+            "size_wh: [1,\n  2",
+            "not YAML (line 2, column 4: while parsing a flow sequence, expected ',' or ']', but got '<stream end>')",
+        ),
         ("!!python/object/apply:os.system [ls]", "not YAML"),
         ("1: 2", "[1]: unknown key, expected one of auto, "),
     ],

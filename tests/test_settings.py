@@ -128,7 +128,7 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
         (SMALLEST.replace("./data", "~nobody-knows/d"), ":2: data_dir: got ~nobody-knows/d, and the home folder"),
         ("a: &a\n  b: *a\n", ":1: data_dir: missing"),
         (f"a0: &a0 [x]\n{DOUBLED}", ":1: data_dir: missing"),
-        ("data_dir: [\n", ": not valid YAML: "),
+        ("data_dir: [\n", ": not valid YAML: line 2, column 1: while parsing a flow "),
         ("just a word", ": got str, expected keys and values"),
         ("", ": got nothing, expected keys and values"),
     ],

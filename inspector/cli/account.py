@@ -31,7 +31,10 @@ def account() -> None:
 def list_accounts(config: Path, as_json: bool) -> None:
     """Show every account."""
     with _accounts(config) as accounts:
-        for one in accounts.all():
+        found = accounts.all()
+        if not found:
+            click.echo("no account yet; inspector account add NAME --role admin makes one", err=True)
+        for one in found:
             since = one.created_at.isoformat(timespec="seconds")
             disabled = None if one.disabled_at is None else one.disabled_at.isoformat(timespec="seconds")
             if as_json:
