@@ -11,7 +11,15 @@ INSPECTOR = Path(__file__).parent.parent / "inspector"
 CORE = {
     *("bank", "chart", "charts", "contract", "drift", "explain", "frame", "grid", "heatmap", "manifest", "patches"),
     *("planes", "protocol", "recipe", "roi", "scoring", "synthetic", "window"),
-    *("review.agreement", "review.figures", "review.intervals", "review.panels", "review.preview", "review.shifts"),
+    *(
+        "review.agreement",
+        "review.figures",
+        "review.intervals",
+        "review.lately",
+        "review.panels",
+        "review.preview",
+        "review.shifts",
+    ),
     *("review.trial", "review.waiting"),
     *("durable", "exchange", "folder", "legible", "owner", "problem", "progress", "repeated", "unreadable_yaml"),
 }
