@@ -40,9 +40,11 @@ def test_a_station_shows_what_it_does_now_by_itself(site: ReviewSite, visit: Vis
     expect(shown).to_be_visible()
     page.wait_for_function("() => [...document.querySelectorAll('.flagged img')].every((one) => one.naturalWidth)")
     shown.evaluate("one => { one.dataset.kept = 'yes'; }")
+    one.locator(".flagged").focus()
     site.add(drawn_part(9), minutes=minutes_ago(0), station=CAM2)
     expect(other.locator(".course rect")).to_have_count(1)
     assert shown.get_attribute("data-kept") == "yes", "a picture that stays is not made anew"
+    expect(one.locator(".flagged")).to_be_focused()
     one.locator(".flagged").click()
     expect(page).to_have_url(f"{site.url}/frame/{bad}?station=plant%2Fhall1%2Fline1%2Fcam1&order=newest")
 

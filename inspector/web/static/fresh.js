@@ -24,7 +24,9 @@ function keepPictures(fresh) {
 }
 
 async function refresh() {
-  if (document.hidden || shown.contains(document.activeElement)) return;
+  const held = document.activeElement;
+  const at = [...shown.querySelectorAll("a")].indexOf(held);
+  if (document.hidden || (at < 0 && shown.contains(held))) return; // whoever is in a table keeps it
   const answer = await get(location.href, { accept: "text/html", ...BY_ITSELF });
   if (answer.redirected) location.reload(); // the session has ended
   stale(answer.ok ? null : "away");
@@ -36,7 +38,9 @@ async function refresh() {
     fresh.querySelector(`#${CSS.escape(id)} details`)?.setAttribute("open", "");
   }
   keepPictures(fresh);
+  const there = document.activeElement === held;
   shown.replaceChildren(...fresh.childNodes);
+  if (there && at >= 0) shown.querySelectorAll("a")[at]?.focus({ preventScroll: true });
 }
 
 async function turn() {
