@@ -10,6 +10,7 @@ import pytest
 from reviewing import CAM1, NOON, filled, verdict
 from sqlalchemy import Engine, func, select
 
+from inspector.errors import StoreError
 from inspector.store import Archive, Entry, Ledger, Policy, Retention, Reviews
 from inspector.store.tables import frames
 from inspector.store.tables import reviews as audit
@@ -155,6 +156,22 @@ def test_a_picture_that_no_frame_speaks_of_goes_after_an_hour(database: Engine, 
     assert run(Retention(database, archive, POLICY), NOON) == (0, 1)
     assert sorted(path.name[63] for path in half.parent.iterdir()) == ["1", "2"]
     assert archive.size_bytes == 14
+
+
+def test_the_pictures_of_another_ledger_stay_and_are_told(database: Engine, archive: Archive) -> None:
+    """As where the settings name a new database, or pictures come back before their ledger does."""
+    theirs = [verdict(number, sha256=f"{number:02x}" * 32) for number in range(250)]
+    for entry in theirs:
+        archive.keep(entry.sha256, b"picture", "png")
+        os.utime(archive.path(entry.sha256, "png"), (0, 0))
+    filled(database, verdict(1000))
+    retention = Retention(database, archive, POLICY)
+    with pytest.raises(StoreError, match=r"speaks of 250 pictures, most of.*nothing is removed"):
+        run(retention, NOON)
+    assert pictures(archive) == 250
+    assert archive.size_bytes == 250 * len(b"picture")
+    filled(database, *(replace(entry, image="png") for entry in theirs[:240]))
+    assert run(retention, NOON) == (0, 10)
 
 
 def test_the_audit_counts_from_where_it_stopped(database: Engine) -> None:

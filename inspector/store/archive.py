@@ -34,6 +34,11 @@ class Archive:
         self._held = threading.RLock()
 
     @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._folder
+
+    @property
     def size_bytes(self) -> int:
         """How much is kept, in the folders that were measured."""
         return sum(self._sizes.values())

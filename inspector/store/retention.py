@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Delete, Engine, Update, bindparam, delete, func, select, update
 
+from inspector.errors import StoreError
 from inspector.store.archive import SHARDS, Archive
 from inspector.store.database import store_errors, writing
 from inspector.store.tables import attempts, frames
@@ -23,6 +24,11 @@ _ROWS = 100
 _PICTURES = 50
 _ORPHAN_S = 3600.0
 """A file that no row refers to is left alone for so long: its row may be on its way."""
+
+_STRAY = 200
+"""Of so many pictures a few power cuts may have kept their rows from the ledger. More, and most of what there is, are
+those of another ledger: none is removed, as it may come back.
+"""
 
 _RELIEF = (0.95, 0.90)
 """Shares of the bound: above the first, pictures are removed down to the second."""
@@ -172,14 +178,32 @@ class Retention:
             yield Freed()
 
     def tidy(self) -> Iterator[Freed]:
-        """Measures the archive, and removes the pictures that no frame refers to, as after a power cut."""
+        """Measures the archive, and removes the pictures that no frame refers to, as after a power cut.
+
+        Raises:
+            StoreError: these are most of the pictures, as beside an empty or a wrong ledger; all of them stay.
+        """
+        old = stray = 0
+        for part in self._old_pictures():
+            old += len(part)
+            stray += len(self._unreferenced(part))
+            yield Freed()
+        if stray > max(_STRAY, old / 2):
+            raise StoreError(
+                f"archive {self._archive.folder}: no frame in the ledger speaks of {stray:,} pictures, most of "
+                "those there, expected it of few; nothing is removed. If their ledger is another one, restore that; if "
+                "nobody needs them, move them elsewhere"
+            )
+        for part in self._old_pictures() if stray else ():
+            with self._archive.held():
+                removed = self._remove_unreferenced(part)
+            yield Freed(pictures=removed)
+
+    def _old_pictures(self) -> Iterator[Sequence[tuple[str, str]]]:
+        """What is in the archive for longer than a row may be on its way: of each shard one part at least."""
         for shard in SHARDS:
             older = self._archive.measure(shard, before=time.time() - _ORPHAN_S)
-            yield Freed()
-            for part in _parts(older, _PICTURES):
-                with self._archive.held():
-                    removed = self._remove_unreferenced(part)
-                yield Freed(pictures=removed)
+            yield from _parts(older, _PICTURES) if older else [[]]
 
     def _is_past_its_time(self, row: Any, now: datetime) -> bool:
         days = self._policy.days(queued=row.queued, disposition=row.disposition)
@@ -216,12 +240,17 @@ class Retention:
         return len(same)
 
     def _remove_unreferenced(self, pictures: Iterable[tuple[str, str]]) -> int:
-        """Removes those of the pictures that no frame refers to: several frames may share one."""
-        gone = set(pictures)
+        """Removes those of the pictures that no frame refers to; returns how many that were."""
+        return sum(self._archive.remove(digest, suffix) > 0 for digest, suffix in self._unreferenced(pictures))
+
+    def _unreferenced(self, pictures: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of the pictures that no frame refers to: several frames may share one."""
+        asked = set(pictures)
+        if not asked:
+            return asked
         with store_errors("retention"), self._engine.connect() as connection:
-            kept = connection.execute(_KEPT, {"digests": sorted({digest for digest, _ in gone})}).all()
-        gone -= {(row.sha256, row.image) for row in kept}
-        return sum(self._archive.remove(digest, suffix) > 0 for digest, suffix in gone)
+            kept = connection.execute(_KEPT, {"digests": sorted({digest for digest, _ in asked})}).all()
+        return asked - {(row.sha256, row.image) for row in kept}
 
 
 def _parts(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
