@@ -1,12 +1,14 @@
 """The audit's pages, on SQLite and on PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 from reviewing import CAM1, CAM2, NOON, filled, verdict
 from sqlalchemy import Engine, insert
 
-from inspector.store import Audit, AuditFilter, Reviews
+from inspector.store import Audit, AuditFilter, Promotion, Promotions, Reviews
 from inspector.store.tables import promotions
 
 
@@ -72,3 +74,21 @@ def test_promotions(audit: Audit) -> None:
     assert audit.promotions(AuditFilter(station=CAM2), limit=9) == []
     assert audit.promotions(AuditFilter(who="ann"), limit=9) == []
     assert len(audit.promotions(AuditFilter(since=NOON + timedelta(minutes=1)), limit=9)) == 2
+
+
+def test_an_exchange_that_two_record_at_once_is_there_once(database: Engine) -> None:
+    together = Barrier(2)
+
+    def record(exchange: Promotion) -> int:
+        together.wait()
+        return Promotions(database).record(CAM2, [exchange])
+
+    exchanges = [
+        Promotion(NOON + timedelta(hours=hour), "cli", "promote", None, ("bank3", "c" * 64), None, 0)
+        for hour in range(10)
+    ]
+    with ThreadPoolExecutor(2) as people:
+        for exchange in exchanges:
+            assert sorted(people.map(record, [exchange] * 2)) == [0, 1]
+    rows = Audit(database).promotions(AuditFilter(station=CAM2), limit=100)
+    assert [row.at for row in rows] == [exchange.at for exchange in reversed(exchanges)]

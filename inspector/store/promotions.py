@@ -6,8 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import Engine, insert, select
 
-from inspector.store.database import store_errors, writing
+from inspector.store.database import in_turn, store_errors, writing
 from inspector.store.tables import promotions
+
+_WRITE_LOCK = 0x70726F6D
+""" "prom": the advisory lock under which PostgreSQL records exchanges. Each page and command brings the audit up to
+date; two that do so at once would both find the same exchange missing, and nobody could take the second row out.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Promotions:
             StoreError: nothing was written.
         """
         with store_errors("promotions"), writing(self._engine) as connection:
+            in_turn(connection, _WRITE_LOCK)
             known = select(promotions.c.at, promotions.c.to_digest).where(promotions.c.station == station)
             seen = {(row[0], row[1]) for row in connection.execute(known)}
             new = [one for one in exchanges if (one.at, one.after[1]) not in seen]
