@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from inspector.errors import StoreError
 from inspector.health import Health
@@ -90,17 +90,20 @@ class Housekeeper:
             _Task(_RELIEVE_EVERY_S, retention.relieve),
             _Task(_SWEEP_EVERY_S, self._tidy),
             _Task(_SWEEP_EVERY_S, retention.forget_attempts),
-            _Task(_SWEEP_EVERY_S, self._sweep, due=time.monotonic() + self._grace_s(retention.newest())),
+            _Task(_SWEEP_EVERY_S, self._sweep, due=time.monotonic() + self._grace_s()),
         ]
         self._clock = _Clock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
-    def _grace_s(self, newest: datetime | None) -> float:
+    def _grace_s(self) -> float:
         """How long to wait with the first sweep: after a long time without a frame the box may have started with a
-        clock that is ahead, and there is an hour to put it right before anything counts as old.
+        clock that is ahead, and there is an hour to put it right before anything counts as old. A further start within
+        that hour, by somebody who is about to, does not shorten it: frames of the hour do not count.
         """
-        silent_s = 0.0 if newest is None else (datetime.now(UTC) - newest).total_seconds()
+        now = datetime.now(UTC)
+        newest = self._retention.newest(but=(now - timedelta(seconds=_SWEEP_EVERY_S), now))
+        silent_s = 0.0 if newest is None else (now - newest).total_seconds()
         if abs(silent_s) <= _SILENT_S:
             return 0.0
         log.info("no frame for long", extra={"seconds": round(silent_s), "nothing_is_removed_for_s": _SWEEP_EVERY_S})

@@ -92,7 +92,7 @@ def test_pictures_go_when_they_near_the_bound(database: Engine, house: House) ->
 def test_a_clock_that_jumps_removes_nothing_before_it_can_be_put_right(
     database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    filled(database, verdict(1, "ok"), verdict(2, "ok", received_at=datetime.now(UTC)))
+    filled(database, verdict(1, "ok"), verdict(2, "ok", received_at=datetime.now(UTC) - timedelta(hours=2)))
     soon = replace(POLICY, records=10)
     jumped, steady = House(database, tmp_path, soon), House(database, tmp_path, soon)
     real = time.time
@@ -107,7 +107,14 @@ def test_a_clock_that_jumps_removes_nothing_before_it_can_be_put_right(
 def test_a_start_long_after_the_last_frame_removes_nothing_before_the_clock_can_be_put_right(
     database: Engine, tmp_path: Path, patience: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    filled(database, verdict(1, "ok"), verdict(2, "ok", received_at=datetime.now(UTC) - timedelta(days=2)))
+    """Whatever came since the clock is wrong: a second start is no sign that it was put right."""
+    minutes_ago = datetime.now(UTC) - timedelta(minutes=5)
+    filled(
+        database,
+        verdict(1, "ok"),
+        verdict(2, "ok", received_at=datetime.now(UTC) - timedelta(days=2)),
+        verdict(3, "ok", received_at=minutes_ago),
+    )
     caplog.set_level("INFO")
     house = House(database, tmp_path, replace(POLICY, records=1))
     with house.keeper:

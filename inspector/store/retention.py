@@ -85,7 +85,12 @@ _OLDEST = (
     .order_by(frames.c.id)
     .limit(bindparam("most"))
 )
-_NEWEST = select(frames.c.received_at).order_by(frames.c.id.desc()).limit(1)
+_NEWEST = (
+    select(frames.c.received_at)
+    .where(~frames.c.received_at.between(bindparam("begin"), bindparam("end")))
+    .order_by(frames.c.id.desc())
+    .limit(1)
+)
 _PICTURES_OF = (
     select(frames.c.id, frames.c.version, frames.c.image, frames.c.sha256, frames.c.disposition)
     .where(frames.c.id > bindparam("after"), frames.c.image.is_not(None))
@@ -153,10 +158,10 @@ class Retention:
             if surplus <= 0 and newest < rows[-1].received_at <= now:  # later ones are of a clock that was wrong
                 return
 
-    def newest(self) -> datetime | None:
-        """When the last frame came that the ledger knows."""
+    def newest(self, but: tuple[datetime, datetime]) -> datetime | None:
+        """When the last frame came that the ledger knows, but for those that came between two moments."""
         with store_errors("retention"), self._engine.connect() as connection:
-            return connection.execute(_NEWEST).scalar()
+            return connection.execute(_NEWEST, {"begin": but[0], "end": but[1]}).scalar()
 
     def relieve(self) -> Iterator[Freed]:
         """Where the pictures are near their bound, removes those of decided frames, oldest first; never of defects."""

@@ -116,9 +116,9 @@ def test_what_has_had_its_time_goes_while_the_line_runs(daemon: Daemon, plc: Plc
     (daemon.folder / "data").mkdir()
     with beside(daemon) as engine:
         old = {"received_at": long_ago, "decided_at": long_ago, "document": None, "topic": None}
-        just_now = {**old, "received_at": datetime.now(UTC), "decided_at": datetime.now(UTC)}
+        today = {**old, "received_at": datetime.now(UTC) - timedelta(hours=2), "decided_at": datetime.now(UTC)}
         before = [verdict(i, "ok", **old) for i in range(2000)] + [verdict(3000, **old)]
-        Ledger(engine).commit([*before, verdict(3001, "ok", **just_now)])
+        Ledger(engine).commit([*before, verdict(3001, "ok", **today)])
         (row,) = ReviewQueue(engine).page(QueueFilter()).rows
         Reviews(engine).dispose(row.id, to="defect", reviewer="ann", version=0)
     daemon.settings["retention"] = {"records_days": 5}
