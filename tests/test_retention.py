@@ -135,6 +135,22 @@ def test_above_the_bound_decided_pictures_go_oldest_first_and_no_defects(databas
     assert list(retention.relieve()) == []
 
 
+def test_a_disk_that_is_nearly_full_is_relieved_below_the_bound_too(database: Engine, tmp_path: Path) -> None:
+    """A bound above the size of the disk, or a ledger that grows: the line stops with the last byte."""
+    roomy = Archive(tmp_path / "frames", max_bytes=10**9)
+    ids = filled(database, *(pictured(roomy, verdict(i), b"x" * 100) for i in range(40)))
+    reviews = Reviews(database)
+    for number, frame in enumerate(ids[:30]):
+        reviews.dispose(frame, to="defect" if number % 3 == 0 else "false_alarm", reviewer="ann", version=0)
+    full = Archive(tmp_path / "frames", max_bytes=10**9, spare_bytes=10**18)
+    for archive, gone in ((roomy, 0), (full, 20)):
+        retention = Retention(database, archive, POLICY)
+        for _ in retention.tidy():
+            pass
+        assert sum(one.pictures for one in retention.relieve()) == gone
+    assert pictures(full) == 20
+
+
 def test_the_bound_on_rows_takes_only_what_nobody_was_asked_about(database: Engine, archive: Archive) -> None:
     filled(database, *(verdict(i, "ng" if i % 10 == 0 else "ok") for i in range(1200)))
     retention = Retention(database, archive, replace(POLICY, max_records=200))

@@ -43,6 +43,15 @@ class Archive:
         """How much is kept, in the folders that were measured."""
         return sum(self._sizes.values())
 
+    def room_bytes(self) -> int:
+        """How much the disk takes before only what is left to the ledger is free; below 0 where that is less already.
+
+        Raises:
+            StoreError: the folder is not there.
+        """
+        with self._mapped():
+            return shutil.disk_usage(self._folder).free - self._spare_bytes
+
     @property
     def unreadable(self) -> str | None:
         """Why folders could not be measured the last time, and how many; None when all could be."""

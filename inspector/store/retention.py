@@ -1,8 +1,8 @@
 """Retention: old frames are removed in small steps, so that neither disk nor ledger grows for ever.
 
-Each kind of frame has a time of its own, for its row and its picture alike. Above their bounds, pictures of decided
-frames are removed before their time, and rows that nobody was asked about; nothing else is. What operators said stays
-in the audit.
+Each kind of frame has a time of its own, for its row and its picture alike. Above their bounds, or on a disk that is
+nearly full, pictures of decided frames are removed before their time, and rows that nobody was asked about above
+theirs; nothing else is. What operators said stays in the audit.
 """
 
 import time
@@ -164,9 +164,15 @@ class Retention:
             return connection.execute(_NEWEST, {"begin": but[0], "end": but[1]}).scalar()
 
     def relieve(self) -> Iterator[Freed]:
-        """Where the pictures are near their bound, removes those of decided frames, oldest first; never of defects."""
-        most, enough = (self._policy.max_bytes * part for part in _RELIEF)
-        if self._archive.size_bytes <= most:
+        """Where the pictures are near their bound, or leave the ledger too little of the disk, removes those of decided
+        frames, oldest first; never of defects.
+        """
+        size = self._archive.size_bytes
+        if not size:
+            return
+        bound = min(self._policy.max_bytes, size + self._archive.room_bytes())
+        most, enough = (bound * part for part in _RELIEF)
+        if size <= most:
             return
         after = 0
         while self._archive.size_bytes > enough:

@@ -21,7 +21,7 @@ def not_archived(row: FrameRow, zone: tzinfo) -> str | None:
         return None
     if row.image_freed_at is not None:
         day = row.image_freed_at.astimezone(zone).date()
-        return f"Kept until {day}, then removed to make room (retention.max_gb)."
+        return f"Kept until {day}, then removed to make room (retention.max_gb, or the disk)."
     if row.word == "ok" and not row.sampled:
         return "Not archived: of the parts that pass only a random sample is."
     return "Not archived: the archive was full or could not be written."

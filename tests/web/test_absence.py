@@ -57,7 +57,7 @@ def every_kind(site: ReviewSite) -> dict[int, str]:
     os.truncate(file_of(site, cut), 900)  # the header is sound
     file_of(site, empty).write_bytes(b"")
     return {
-        made_room: f"Kept until {datetime.now(UTC).date()}, then removed to make room (retention.max_gb).",
+        made_room: f"Kept until {datetime.now(UTC).date()}, then removed to make room (retention.max_gb, or the disk).",
         never: NOT_ARCHIVED,
         passed: NOT_DRAWN,
         lost: LOST,
