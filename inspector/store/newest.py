@@ -1,4 +1,4 @@
-"""The newest frames of each station: what an hour of the line needs no scan for, however large the ledger is."""
+"""The newest frames of each station, found without a scan, however large the ledger is."""
 
 from collections.abc import Sequence
 

@@ -9,14 +9,15 @@ from review_site import NOON, PASSWORD, ReviewSite, decided, posted
 from services import DEADLINE_S
 
 from inspector.store import Role
+from inspector.types import StationId
 
 Visit = Callable[..., Page]
 
 expect.set_options(timeout=DEADLINE_S * 1000)
 
 
-def minutes_ago(number: float) -> float:
-    return (datetime.now(UTC) - timedelta(minutes=number) - NOON) / timedelta(minutes=1)
+def minutes_ago(number: int) -> int:
+    return (datetime.now(UTC) - timedelta(minutes=number) - NOON) // timedelta(minutes=1)
 
 
 def card(page: Page, station: object) -> Locator:
@@ -47,6 +48,15 @@ def test_a_station_shows_what_it_does_now_by_itself(site: ReviewSite, visit: Vis
     expect(one.locator(".flagged")).to_be_focused()
     one.locator(".flagged").click()
     expect(page).to_have_url(f"{site.url}/frame/{bad}?station=plant%2Fhall1%2Fline1%2Fcam1&order=newest")
+
+
+def test_a_station_that_is_gone_is_not_shown(site: ReviewSite) -> None:
+    for name, minutes in (("gone", 3 * 24 * 60), ("lent", 60)):
+        site.add(drawn_part(1), station=StationId.parse(f"plant/hall9/line1/{name}"), minutes=minutes_ago(minutes))
+    with site.client("olga") as olga:
+        page = olga.get("/line").text
+    assert "line1/lent" in page
+    assert "line1/gone" not in page
 
 
 def test_a_viewer_sees_and_decides_nothing(site: ReviewSite, chromium: Browser) -> None:

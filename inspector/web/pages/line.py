@@ -15,7 +15,7 @@ from inspector.web.navigation import NavEntry
 NAV = NavEntry("/line", "Line", Role.VIEWER)
 router = APIRouter(include_in_schema=False)
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @router.get("/line")
@@ -35,6 +35,7 @@ def show_line(request: Request, desk: DeskDep, _user: Viewer) -> Response:
 
 
 def _stations(desk: Desk, now: datetime) -> list[StationNow]:
+    """Those of the settings, and others that sent a frame within a day: the ledger remembers what is long gone."""
     tally = Tally(desk.engine)
     names = desk.stations(tally.stations())
     newest = Newest(desk.engine).outcomes(names)
@@ -44,4 +45,6 @@ def _stations(desk: Desk, now: datetime) -> list[StationNow]:
     hours: dict[str, Counter[str]] = {name: Counter() for name in names}
     for one in outcomes:
         hours[one.station][one.word] += one.frames
-    return [StationNow(name, newest.get(name, ()), hours[name], waiting.get(name, 0)) for name in names]
+    found = [StationNow(name, newest.get(name, ()), hours[name], waiting.get(name, 0)) for name in names]
+    listed = set(desk.settings.station_names)
+    return [one for one in found if one.name in listed or (one.last and now - one.last.at < DAY)]
