@@ -1,7 +1,6 @@
 """Readiness, and the HTTP server that tells it."""
 
 import json
-import resource
 import socket
 import time
 import urllib.error
@@ -9,7 +8,7 @@ import urllib.request
 
 import pytest
 from prometheus_client import CollectorRegistry
-from services import DEADLINE_S, listening
+from services import DEADLINE_S, listening, no_descriptors_left
 
 from inspector.errors import SettingsError
 from inspector.health import Health, serve
@@ -94,17 +93,13 @@ def test_a_port_that_is_taken_is_told() -> None:
 
 
 def test_a_process_without_a_file_left_does_not_spin_and_answers_later() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with serve(Health(), CollectorRegistry(), host="127.0.0.1", port=0, token=None) as port, socket.socket() as client:
         client.settimeout(DEADLINE_S)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))  # what is open stays so
-        try:
+        with no_descriptors_left(spare=0):
             client.connect(("127.0.0.1", port))
             busy = time.process_time()
             time.sleep(2)
             busy = time.process_time() - busy
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
         answer = client.recv(100)
     assert b"200 OK" in answer
