@@ -4,7 +4,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,11 +54,12 @@ class Cable:
     def __init__(self, server: int) -> None:
         self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._ends = [self._listener]
+        self._ends: list[socket.socket] = []
         self._silent: list[socket.socket] = []
         self._whole = True
+        self._threads = [threading.Thread(target=self._accept)]
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads[0].start()
 
     def cut(self) -> None:
         self._whole = False
@@ -69,29 +70,39 @@ class Cable:
         self._whole = True
 
     def take_away(self) -> None:
+        _hang_up(self._listener)
+        self._threads[0].join()  # from now on there are no more of either
         for end in self._ends:
+            _hang_up(end)
+        for thread in self._threads[1:]:
+            thread.join()
+        for end in (self._listener, *self._ends):
             end.close()
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with suppress(OSError):
+            while True:
                 browser, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._server))
-            self._ends += [browser, server]
-            for source, sink in ((browser, server), (server, browser)):
-                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+                self._ends.append(browser)
+                server = socket.create_connection(("127.0.0.1", self._server))
+                self._ends.append(server)
+                for source, sink in ((browser, server), (server, browser)):
+                    self._threads.append(threading.Thread(target=self._carry, args=(source, sink)))
+                    self._threads[-1].start()
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
+        with suppress(OSError):
             while data := source.recv(65536):
                 if self._whole and sink not in self._silent:
                     sink.sendall(data)
             if self._whole:
                 sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
+
+
+def _hang_up(end: socket.socket) -> None:
+    """Wakes whoever waits for it."""
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
