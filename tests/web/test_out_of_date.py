@@ -55,7 +55,6 @@ class Cable:
         self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ends: list[socket.socket] = []
-        self._silent: list[socket.socket] = []
         self._whole = True
         self._threads = [threading.Thread(target=self._accept)]
         self.port = int(self._listener.getsockname()[1])
@@ -65,8 +64,9 @@ class Cable:
         self._whole = False
 
     def mend(self) -> None:
-        """For new connections: the machine at the other end knows none of before."""
-        self._silent = self._ends[:]
+        """For new connections: the machine at the other end knows none of before, and says so."""
+        for end in self._ends[:]:
+            _hang_up(end)
         self._whole = True
 
     def take_away(self) -> None:
@@ -93,7 +93,7 @@ class Cable:
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if self._whole and sink not in self._silent:
+                if self._whole:
                     sink.sendall(data)
             if self._whole:
                 sink.shutdown(socket.SHUT_WR)
