@@ -79,14 +79,14 @@ _KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.
 )
 _LAST_MESSAGE = select(func.coalesce(func.max(outbox.c.id), 0))
 _CONFIRM = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
-_ATTEMPT = (
+OF_ATTEMPT = (
     attempts.c.station == bindparam("of_station"),
     attempts.c.frame_id == bindparam("of_frame_id"),
     attempts.c.sha256 == bindparam("of_sha256"),
 )
-_COUNT_ATTEMPT = update(attempts).where(*_ATTEMPT).values(count=attempts.c.count + 1)
-_READ_ATTEMPT = select(attempts.c.count).where(*_ATTEMPT)
-_FORGET_ATTEMPT = delete(attempts).where(*_ATTEMPT)
+_COUNT_ATTEMPT = update(attempts).where(*OF_ATTEMPT).values(count=attempts.c.count + 1)
+_READ_ATTEMPT = select(attempts.c.count).where(*OF_ATTEMPT)
+_FORGET_ATTEMPT = delete(attempts).where(*OF_ATTEMPT)
 
 
 class Ledger:

@@ -16,6 +16,7 @@ from sqlalchemy import Delete, Engine, Update, bindparam, delete, func, select, 
 from inspector.errors import StoreError
 from inspector.store.archive import SHARDS, Archive
 from inspector.store.database import store_errors, writing
+from inspector.store.ledger import OF_ATTEMPT
 from inspector.store.tables import attempts, frames
 
 _ROWS = 100
@@ -104,12 +105,7 @@ _BY_ID = frames.c.id.in_(bindparam("ids", expanding=True))
 _NOW = select(frames.c.id, frames.c.version).where(_BY_ID).order_by(frames.c.id).with_for_update()
 _DELETE = delete(frames).where(_BY_ID)
 _ATTEMPTS = select(attempts.c.station, attempts.c.frame_id, attempts.c.sha256, attempts.c.count)
-_FORGET_ATTEMPT = delete(attempts).where(
-    attempts.c.station == bindparam("of_station"),
-    attempts.c.frame_id == bindparam("of_frame_id"),
-    attempts.c.sha256 == bindparam("of_sha256"),
-    attempts.c.count == bindparam("of_count"),
-)
+_FORGET_ATTEMPT = delete(attempts).where(*OF_ATTEMPT, attempts.c.count == bindparam("of_count"))
 _FORGET_PICTURE = update(frames).where(_BY_ID).values(image=None, image_freed_at=bindparam("freed_at"))
 
 

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -177,17 +177,24 @@ class _CutsAfterCommit:
                             return
 
 
-def test_a_commit_whose_answer_is_lost_is_published_and_counted_once(
-    daemon: _Daemon, postgres: Postgres, plc: Plc, camera: Camera
-) -> None:
+@contextmanager
+def answer_lost(daemon: _Daemon, postgres: Postgres, plc: Plc, camera: Camera, number: int) -> Iterator[None]:
+    """The line has decided frame 1; of what it commits for this frame the answer is lost."""
     with _CutsAfterCommit(postgres.port) as way:
         daemon.settings["database"] = daemon.settings["database"].replace(f":{postgres.port}/", f":{way.port}/")
         daemon.start()
         camera.send(frame(1))
         wait_until(lambda: plc.answered() == {"f-1": 1}, "the first verdict")
         way.armed.set()
-        camera.send(frame(2))
+        camera.send(frame(number))
         wait_until(lambda: not way.armed.is_set(), "the connection is cut")
+        yield
+
+
+def test_a_commit_whose_answer_is_lost_is_published_and_counted_once(
+    daemon: _Daemon, postgres: Postgres, plc: Plc, camera: Camera
+) -> None:
+    with answer_lost(daemon, postgres, plc, camera, 2):
         camera.send(*(frame(i) for i in range(3, 9)))
         wait_until(lambda: plc.answered() == {f"f-{i}": 1 for i in range(1, 9)}, "every frame has its verdict")
         wait_until(lambda: Outbox(daemon.database_engine).depth() == 0, "the outbox is empty")
@@ -200,14 +207,7 @@ def test_a_commit_whose_answer_is_lost_is_published_and_counted_once(
 def test_a_frame_that_comes_again_is_counted_once_where_the_answer_is_lost(
     daemon: _Daemon, postgres: Postgres, plc: Plc, camera: Camera
 ) -> None:
-    with _CutsAfterCommit(postgres.port) as way:
-        daemon.settings["database"] = daemon.settings["database"].replace(f":{postgres.port}/", f":{way.port}/")
-        daemon.start()
-        camera.send(frame(1))
-        wait_until(lambda: plc.answered() == {"f-1": 1}, "the first verdict")
-        way.armed.set()
-        camera.send(frame(1))
-        wait_until(lambda: not way.armed.is_set(), "the connection is cut")
+    with answer_lost(daemon, postgres, plc, camera, 1):
         camera.send(frame(2))
         wait_until(lambda: plc.answered() == {"f-1": 1, "f-2": 1}, "the line goes on")
         agrees(daemon)
