@@ -21,30 +21,30 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @router.get("/line")
 def show_line(request: Request, desk: DeskDep, _user: Viewer) -> Response:
     """A card for each station, which the page's script keeps fresh."""
-    now = datetime.now(UTC)
-    stations = _stations(desk, now)
+    now, newest = datetime.now(UTC), Newest(desk.engine)
+    stations = _stations(desk, newest, now)
     return desk.page(
         request,
         "line.html",
         stations=stations,
-        flagged=Newest(desk.engine).flagged([one.name for one in stations]),
+        flagged=newest.flagged([one.name for one in stations]),
         absence_of=desk.evidence.absence,
         now=now,
         zone=desk.settings.review.zone,
     )
 
 
-def _stations(desk: Desk, now: datetime) -> list[StationNow]:
+def _stations(desk: Desk, newest: Newest, now: datetime) -> list[StationNow]:
     """Those of the settings, and others that sent a frame within a day: the ledger remembers what is long gone."""
     tally = Tally(desk.engine)
     names = desk.stations(tally.stations())
-    newest = Newest(desk.engine).outcomes(names)
+    outcomes = newest.outcomes(names)
     waiting = desk.queue.open_counts()
     begin = now - HOUR
-    outcomes, _ = tally.counts(names, [Span("", begin.date(), begin, now)])
+    counts, _ = tally.counts(names, [Span("", begin.date(), begin, now)])
     hours: dict[str, Counter[str]] = {name: Counter() for name in names}
-    for one in outcomes:
+    for one in counts:
         hours[one.station][one.word] += one.frames
-    found = [StationNow(name, newest.get(name, ()), hours[name], waiting.get(name, 0)) for name in names]
+    found = [StationNow(name, outcomes.get(name, ()), hours[name], waiting.get(name, 0)) for name in names]
     listed = set(desk.settings.station_names)
     return [one for one in found if one.name in listed or (one.last and now - one.last.at < DAY)]
