@@ -32,7 +32,7 @@ SHELL = 3
 OUTSIDE = {"logging", "paho", "prometheus_client", "socket", "sqlalchemy", "subprocess", "threading", "urllib"}
 """The network, the database, other processes and threads."""
 
-ENDS = ("camera", "daemon", "doctor", "web")
+ENDS = ("camera", "collect", "daemon", "doctor", "web")
 """Only commands import them. `daemon` joins the rooms of the shell."""
 
 

@@ -13,6 +13,7 @@ from inspector.errors import InspectorError
 
 _COMMANDS = {
     "demo": ("inspector.cli.demo", "Show everything on this machine: broker, cameras, daemon, review."),
+    "collect": ("inspector.cli.collect", "Collect good samples from a running station."),
     "calibrate": ("inspector.cli.calibrate", "Build a bank from a folder of good samples."),
     "finetune": ("inspector.cli.finetune", "Fine-tune a bank on its good samples."),
     "inspect": ("inspector.cli.inspect", "Score pictures against a bank."),

@@ -33,7 +33,7 @@ def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: b
     from inspector.store import Archive, Cases, open_database
 
     data_dir, database, known = _recorded(config)
-    name = _station(station, known)
+    name = options.one_of(station, known)
     with open_database(database) as engine:
         cases = Cases(engine)
         rows = (*cases.guard(name), *cases.false_alarms(name), *cases.recent(name, limit))
@@ -58,7 +58,7 @@ def rebuild(config: Path, station: str | None, good: Path | None, by: str | None
     from inspector.store import open_database
 
     loaded = settings.load(config)
-    name = _station(station, [str(one.id) for one in loaded.stations])
+    name = options.one_of(station, [str(one.id) for one in loaded.stations])
     with open_database(loaded.database_url) as engine:
         candidate = build(loaded, engine, name, by=by or user(), good=good, track=track)
     if as_json:
@@ -80,18 +80,6 @@ def _recorded(config: Path) -> tuple[Path, str, list[str]]:
         return config, f"sqlite:///{ledger}", []
     loaded = settings.load(config)
     return loaded.data_dir, loaded.database_url, [str(one.id) for one in loaded.stations]
-
-
-def _station(station: str | None, known: list[str]) -> str:
-    from inspector.errors import UsageError
-
-    if station is None and len(known) == 1:
-        return known[0]
-    if station is None or (known and station not in known):
-        raise UsageError(
-            f"--station: got {station or 'nothing'}, expected one of {', '.join(known) or 'those that were recorded'}"
-        )
-    return station
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -30,3 +30,20 @@ by = click.option("--by", help="Who, for the records  [the user]")
 reason = click.option("--reason", help="Why, for the journal")
 
 station = click.option("--station", help="site/area/line/station  [the only one]")
+
+
+def one_of(station: str | None, known: list[str]) -> str:
+    """The station that was named, one of those that are known, or the only one of them.
+
+    Raises:
+        UsageError: there is no such station, or none was named and there are several.
+    """
+    from inspector.errors import UsageError
+
+    if station is None and len(known) == 1:
+        return known[0]
+    if station is None or (known and station not in known):
+        raise UsageError(
+            f"--station: got {station or 'nothing'}, expected one of {', '.join(known) or 'those that were recorded'}"
+        )
+    return station

@@ -1,0 +1,119 @@
+"""`inspector collect`: the command around `inspector.collect`."""
+
+import json
+import re
+import shlex
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from inspector.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inspector.collect import Collected
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LOTS_SHOWN = 6
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float:
+    """From `90s`, `30m`, `8h` or `2d`."""
+    if value is None:
+        return 0.0
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhd])", value.strip())
+    if found is None:
+        raise click.BadParameter(f"got {value}, expected a number and s, m, h or d, as in 30m or 8h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+@click.command()
+@click.argument("folder", type=options.PATH)
+@options.config
+@options.station
+@click.option("--count", default=200, show_default=True, type=click.IntRange(min=1), help="How many samples")
+@click.option("--over", "over_s", metavar="TIME", callback=_seconds,
+              help="Spread them evenly over this time, as in 30m or 8h  [as they come]")  # fmt: skip
+@options.as_json
+def collect(folder: Path, config: Path, station: str | None, count: int, over_s: float, as_json: bool) -> None:
+    """Collect good samples from a running station into FOLDER.
+
+    Let good parts run while it collects, of every lot and shift that will come. A bank need not be there yet, and a
+    daemon that inspects the station is not disturbed. Ends by itself, or with Ctrl-C; a second run adds to the first.
+    """
+    from inspector import settings
+    from inspector.collect import CollectOptions
+    from inspector.collect import collect as run
+    from inspector.errors import SamplesError
+    from inspector.types import StationId
+
+    loaded = settings.load(config)
+    banks = {str(one.id): one.bank for one in loaded.stations}
+    name = options.one_of(station, list(banks))
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    live = sys.stderr.isatty()
+    collected = run(
+        CollectOptions(StationId.parse(name), folder, loaded.broker, count, over_s),
+        stop=stop,
+        on_notice=lambda line: click.echo(f"{chr(13) if live else ''}collect {name}: {line}", err=True),
+        on_tally=_live_line(count) if live else lambda _tally, _next_s: None,
+    )
+    if live:
+        click.echo("\r" + " " * 72 + "\r", nl=False, err=True)
+    click.echo(_as_json(name, folder, collected) if as_json else _as_text(name, folder, collected, banks[name]))
+    if not collected.taken:
+        raise SamplesError(f"{folder}: no sample was collected; {collected.why or 'no new frame came'}")
+
+
+def _live_line(count: int) -> "Callable[[Collected, float], None]":
+    def show(collected: "Collected", next_s: float) -> None:
+        due = f", the next in {_span(next_s)}" if next_s >= 1 else ", waiting for a frame"
+        click.echo(f"\r{f'{collected.taken} of {count} samples{due}':<72}", nl=False, err=True)
+
+    return show
+
+
+def _as_text(station: str, folder: Path, collected: "Collected", bank: Path) -> str:
+    lines = [f"samples  {folder}: {collected.taken} of {station} in {_span(collected.seconds)}"]
+    named = [(lot, count) for lot, count in collected.lots.items() if lot is not None]
+    if named:
+        shown = ", ".join(f"{lot} {count}" for lot, count in named[:_LOTS_SHOWN])
+        more = f" and {len(named) - _LOTS_SHOWN} more" if len(named) > _LOTS_SHOWN else ""
+        lines.append(f"lots     {shown}{more}")
+    if collected.repeated:
+        lines.append(f"repeated {collected.repeated} pictures that are there already, not taken again")
+    if collected.unreadable:
+        lines.append(f"not read {collected.unreadable} frames; the first: {collected.why}")
+    if collected.taken:
+        lines.append("next     look at them and move away what is not good; then")
+        lines.append(f"         inspector calibrate {shlex.quote(str(folder))} -o {shlex.quote(str(bank))}")
+    return "\n".join(lines)
+
+
+def _as_json(station: str, folder: Path, collected: "Collected") -> str:
+    return json.dumps(
+        {
+            "station": station,
+            "folder": str(folder),
+            "taken": collected.taken,
+            "lots": {lot or "": count for lot, count in collected.lots.items()},
+            "repeated": collected.repeated,
+            "unreadable": collected.unreadable,
+            "why": collected.why,
+            "seconds": round(collected.seconds, 3),
+        }
+    )
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
