@@ -87,7 +87,7 @@ def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[Abstra
     stop: ends it too, where it runs in a thread. beside: contexts that are entered as long as the daemon inspects.
 
     Raises:
-        BankError, EngineError: a bank cannot be used.
+        BankError, EngineError: no station has a bank that can be used.
         StoreError: the data folder or the database cannot be used, or another daemon uses it.
         SettingsError: the metrics address cannot be listened on.
         InspectorError: a thread failed; its trace is in the log.
@@ -258,7 +258,7 @@ class _Daemon:
             archive,
             self._metrics,
             self._health,
-            stations=frozenset(map(str, self._posts.running)),
+            stations=frozenset(self._settings.station_names),
             on_fault=self._fault,
         )
 
@@ -356,10 +356,7 @@ class _Daemon:
             "host": socket.gethostname(),
             "protocol": self._control_connection.protocol,
             "started_at": contract.timestamp(self._started_at),
-            "stations": [
-                {"id": str(station), "recipe": post.recipe, "bank": post.bank.id, "digest": post.bank.digest}
-                for station, post in self._posts.running.items()
-            ],
+            "stations": self._posts.told(),
         }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from inspector import contract
-from inspector.errors import FrameError
+from inspector.errors import FrameError, NoBankError
 from inspector.settlement import Settled
 from inspector.store import Entry, Quarantine
 from inspector.triage import Triage
@@ -98,7 +98,11 @@ class Entries:
 
     def _error(self, outcome: Outcome, error: FrameError) -> Entry:
         delivery, raw = outcome.delivery, outcome.delivery.raw
-        quarantine_id = self._quarantine.keep(delivery.station, raw.sha256, raw.image, received_at=delivery.received_at)
+        quarantine_id = None
+        if not isinstance(error, NoBankError):  # nothing is wrong with the picture, and others need the place
+            quarantine_id = self._quarantine.keep(
+                delivery.station, raw.sha256, raw.image, received_at=delivery.received_at
+            )
         document = contract.error_json(
             error,
             str(delivery.station),

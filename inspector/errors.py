@@ -139,6 +139,12 @@ class RecipeMismatchError(FrameError):
     reason: ClassVar[str] = "unknown_recipe"
 
 
+class NoBankError(FrameError):
+    """The station has no bank that can be used yet."""
+
+    reason: ClassVar[str] = "no_bank"
+
+
 class InferenceError(FrameError):
     """The engine failed on this frame."""
 

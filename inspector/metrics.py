@@ -132,8 +132,8 @@ class Metrics:
         for stage in stages:
             self.stage_duration.labels(stage)
 
-    def station_runs(self, station: str, bank: BankRef, *, capacity: int, recipe: str, policy: str) -> None:
-        """Tells which bank and recipe a station runs, and how frames wait for it.
+    def station_runs(self, station: str, bank: BankRef, *, recipe: str, policy: str) -> None:
+        """Tells which bank and recipe a station runs, and by which policy frames wait for it.
 
         Called again when another bank has taken over: the series of the former one ends.
         """
@@ -145,7 +145,6 @@ class Metrics:
                 gauge.remove(*former)
             self._infos[gauge, station] = labels
             gauge.labels(*labels).set(1)
-        self.queue_capacity.labels(station).set(capacity)
 
     def count(self, settled: Settled) -> None:
         """One delivery is settled: exactly one of verdict, error or drop."""

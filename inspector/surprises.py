@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from inspector.bank import DRIFT_FILE, MEMORY_FILE
 from inspector.errors import BankError
-from inspector.manifest import read_manifest
+from inspector.manifest import Manifest, read_manifest
 from inspector.settings import Settings, is_loopback
 from inspector.station import QUEUE_BYTES
 
@@ -159,12 +159,14 @@ def _file_system(folder: Path) -> str | None:
 
 
 def _banks(settings: Settings) -> Iterator[Surprise]:
+    manifests = {station.id: _manifest(station.bank) for station in settings.stations}
+    some = any(isinstance(manifest, Manifest) for manifest in manifests.values())
+    without = "until it is there, the station's frames become errors" if some else "the daemon will not start"
     for index, station in enumerate(settings.stations):
         key = f"stations[{index}].bank"
-        try:
-            manifest = read_manifest(station.bank)
-        except BankError as error:
-            yield Surprise(key, f"{error}; the daemon will not start")
+        manifest = manifests[station.id]
+        if isinstance(manifest, BankError):
+            yield Surprise(key, f"{manifest}; {without}")
             continue
         if DRIFT_FILE not in manifest.files:
             yield Surprise(key, f"{station.bank} was made before drift was known: no charts; calibrate again")
@@ -173,3 +175,10 @@ def _banks(settings: Settings) -> Iterator[Surprise]:
                 f"stations[{index}].queue.capacity",
                 f"freshest with {station.queue.capacity} places: pictures may be that many frames old; set 1",
             )
+
+
+def _manifest(bank: Path) -> Manifest | BankError:
+    try:
+        return read_manifest(bank)
+    except BankError as error:
+        return error

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from inspector.drift import Baseline
-from inspector.errors import FrameError, FramePoisonError, RecipeMismatchError, StoreError
+from inspector.errors import FrameError, FramePoisonError, NoBankError, RecipeMismatchError, StoreError
 from inspector.heatmap import DRAWN, render_png
 from inspector.station import Delivery, Intake
 from inspector.types import BankRef, FrameMessage, Inspection, StationId, Thresholds
@@ -84,7 +84,7 @@ class Attempts(Protocol):
 
 
 class Worker:
-    """Inspects what the intake holds until that is closed.
+    """Inspects what the intake holds until that is closed. A frame of a station without a post is an error.
 
     hand_on: takes each outcome. all_durable: waits, at most so many seconds, until what was handed on is durable, and
     says whether it is.
@@ -147,7 +147,7 @@ class Worker:
         queue_ms = (time.perf_counter() - delivery.clock) * 1e3
         if delivery.retain:
             return Outcome.drop(delivery, "retained")
-        post = self._posts[delivery.station]
+        post = self._posts.get(delivery.station)
         inspection, error, heatmap = None, delivery.fault, None
         if delivery.message is not None:
             if delivery.dup:
@@ -195,7 +195,9 @@ class Worker:
         return None
 
 
-def _inspect(post: Post, message: FrameMessage) -> tuple[Inspection, bytes | None]:
+def _inspect(post: Post | None, message: FrameMessage) -> tuple[Inspection, bytes | None]:
+    if post is None:
+        raise NoBankError(f"{message.station}: has no bank that can be used; /readyz and the log say why")
     if message.recipe is not None and message.recipe != post.recipe:
         raise RecipeMismatchError(
             f"{message.station}: recipe: got {message.recipe!r}, the station runs {post.recipe!r}"

@@ -33,7 +33,7 @@ Rule = dict[str, Any]
 def registry(tmp_path_factory: pytest.TempPathFactory) -> CollectorRegistry:
     """All series of a daemon with one station."""
     metrics = Metrics([STATION], STAGE_LABELS)
-    metrics.station_runs(STATION, BankRef("tile", "0" * 64), capacity=64, recipe="default", policy="every_frame")
+    metrics.station_runs(STATION, BankRef("tile", "0" * 64), recipe="default", policy="every_frame")
     metrics.observe_queues(lambda: {STATION: (0, 0)})
     metrics.observe_disk(tmp_path_factory.mktemp("data"))
     metrics.observe_drift(DriftWatch([StationId.parse(STATION)]).figures)
@@ -96,7 +96,7 @@ def test_the_metrics_keep_the_conventions(registry: CollectorRegistry) -> None:
 def test_a_bank_that_took_over_is_the_only_one() -> None:
     metrics = Metrics([STATION], STAGE_LABELS)
     for digest in ("a" * 64, "b" * 64):
-        metrics.station_runs(STATION, BankRef("tile", digest), capacity=64, recipe="default", policy="every_frame")
+        metrics.station_runs(STATION, BankRef("tile", digest), recipe="default", policy="every_frame")
     exposed = generate_latest(metrics.registry).decode()
     assert re.findall(r'^inspector_bank_info\{.*digest="(\w)', exposed, re.MULTILINE) == ["b"]
     assert exposed.count("inspector_station_info{") == 1

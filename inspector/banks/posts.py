@@ -6,6 +6,7 @@ from pathlib import Path
 
 from inspector.banks.watch import BankWatch
 from inspector.drift_watch import DriftWatch
+from inspector.errors import InspectorError
 from inspector.health import Health
 from inspector.metrics import Metrics
 from inspector.pipeline import Pipeline
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Posts:
-    """The post of each station.
+    """The post of each station that has a bank.
 
     running: by station; the worker reads it for each frame, so a bank that takes over counts from the next one on.
     """
@@ -32,21 +33,46 @@ class Posts:
     def open(self, on_fault: Callable[[BaseException], None]) -> BankWatch:
         """Opens the banks, each once. Returns what sees that another lies there; it is to be entered.
 
+        A station whose bank cannot be used waits for one that can, and the others go on.
+
         Raises:
-            BankError, EngineError: a bank cannot be used.
+            BankError, EngineError: no bank can be used.
         """
         pipelines: dict[Path, Pipeline] = {}
+        faults: dict[Path, Exception] = {}
+        for folder in dict.fromkeys(station.bank for station in self._settings.stations):
+            try:
+                pipelines[folder] = self._pipeline(folder)
+            except (InspectorError, OSError) as error:
+                faults[folder] = error
+        if not pipelines:
+            raise next(iter(faults.values()))
         for station in self._settings.stations:
-            if station.bank not in pipelines:
-                pipelines[station.bank] = self._pipeline(station.bank)
-            self._begin(station, pipelines[station.bank])
+            self._metrics.queue_capacity.labels(str(station.id)).set(station.queue.capacity)
+            if station.bank in pipelines:
+                self._begin(station, pipelines[station.bank])
+            else:
+                self._health.set(_condition(station), str(faults[station.bank]))
         return BankWatch(
-            {folder: pipeline.bank.ref.digest for folder, pipeline in pipelines.items()},
+            {folder: pipeline.bank.ref.digest for folder, pipeline in pipelines.items()} | dict.fromkeys(faults, ""),
             open_bank=self._pipeline,
             hand_over=self._hand_over,
             refuse=self._refuse,
             on_fault=on_fault,
         )
+
+    def told(self) -> list[dict[str, str | None]]:
+        """What each station runs, as `/info` has it; None where it has no bank."""
+        posts = [(str(station.id), self.running.get(station.id)) for station in self._settings.stations]
+        return [
+            {
+                "id": name,
+                "recipe": None if post is None else post.recipe,
+                "bank": None if post is None else post.bank.id,
+                "digest": None if post is None else post.bank.digest,
+            }
+            for name, post in posts
+        ]
 
     def _pipeline(self, folder: Path) -> Pipeline:
         return Pipeline.open(folder, max_pixels=self._settings.max_pixels, engine=self._settings.engine)
@@ -57,34 +83,41 @@ class Posts:
         post = Post(pipeline, bank.ref, bank.thresholds, bank.recipe.name, heatmap=station.heatmap, drift=bank.drift)
         self.running[station.id] = post
         self._drift.begin(station.id, post)
-        self._metrics.station_runs(
-            str(station.id),
-            bank.ref,
-            capacity=station.queue.capacity,
-            recipe=bank.recipe.name,
-            policy=station.queue.policy,
-        )
+        self._metrics.station_runs(str(station.id), bank.ref, recipe=bank.recipe.name, policy=station.queue.policy)
+        self._health.set(_condition(station), None)
 
     def _hand_over(self, folder: Path, pipeline: Pipeline) -> None:
         """Another bank lies in the folder, and works."""
         for station in self._of(folder):
-            before = self.running[station.id].bank
+            before = self.running.get(station.id)
             self._begin(station, pipeline)
             self._metrics.bank_changes.labels(str(station.id), "taken_over").inc()
             after = pipeline.bank.ref
             log.info(
                 "bank taken over",
-                extra={"station": str(station.id), "bank": after.id, "digest": after.digest, "before": before.digest},
+                extra={
+                    "station": str(station.id),
+                    "bank": after.id,
+                    "digest": after.digest,
+                    "before": None if before is None else before.bank.digest,
+                },
             )
 
     def _refuse(self, folder: Path, fault: str | None) -> None:
-        """What lies in the folder is not taken, and the bank that runs goes on; or all is well again."""
+        """What lies in the folder is not taken, and the bank that runs, if one does, goes on; or all is well again."""
         for station in self._of(folder):
             name = str(station.id)
-            self._health.warn(f"bank {name}", None if fault is None else f"not taken over: {fault}")
+            if station.id in self.running:
+                self._health.warn(_condition(station), None if fault is None else f"not taken over: {fault}")
+            else:
+                self._health.set(_condition(station), fault)
             self._metrics.bank_refused.labels(name).set(fault is not None)
             if fault is not None:
                 self._metrics.bank_changes.labels(name, "refused").inc()
 
     def _of(self, folder: Path) -> list[StationSettings]:
         return [station for station in self._settings.stations if station.bank == folder]
+
+
+def _condition(station: StationSettings) -> str:
+    return f"bank {station.id}"

@@ -80,6 +80,11 @@ def test_a_bank_that_is_missing_is_told(tmp_path: Path) -> None:
     assert "environment: INSPECTOR_SHARED: is no key of the settings, and is left alone" in found
 
 
+def test_of_several_banks_a_missing_one_costs_its_own_station_alone(tmp_path: Path, bank: Path) -> None:
+    found = warnings(written(tmp_path, bank, f"  - {{id: plant/hall1/line1/cam2, bank: {tmp_path}/nowhere}}\n"))
+    assert any(w.startswith("stations[1].bank: bank ") and "the station's frames become errors" in w for w in found)
+
+
 def test_effective_values_are_shown_and_are_settings_themselves(tmp_path: Path, bank: Path) -> None:
     path = written(tmp_path, bank, "database: postgresql://u:hunter2@db/x\n")
     said = inspector("config", "show", "-c", path, INSPECTOR_BROKER__PORT="8883")
