@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from calibration.cases import GOOD, Case, levels_of, reduced, white_of
+from calibration.areas import Areas
+from calibration.cases import GOOD, Case
+from calibration.masks import united
 from calibration.metrics import PixelFigures
 from inspector import frame as decoder
 from inspector.folder import image_files
@@ -96,11 +98,11 @@ def pixel_figures(maps: np.ndarray, cases: Sequence[Case]) -> PixelFigures:
     """Of the peer's anomaly maps (n, height, width), by the same rules as `inspector evaluate`."""
     figures = PixelFigures()
     for heat, case in zip(maps, cases, strict=True):
-        height, width = heat.shape
+        size_wh = heat.shape[1], heat.shape[0]
         if case.label == GOOD:
-            figures.add(heat.astype(np.float32), np.zeros((height, width), bool))
-        elif case.mask is not None and (levels := levels_of(case.mask)) is not None:
-            white = white_of(levels)
-            if white.any():
-                figures.add(heat.astype(np.float32), reduced(white, Recipe(), (width, height)))
+            figures.add(heat.astype(np.float32), Areas.of(np.zeros(heat.shape, bool), size_wh))
+        elif case.masks:
+            frame_wh = decoder.decode(case.path.read_bytes()).size_wh
+            if (white := united(case.masks, frame_wh)[0]) is not None:
+                figures.add(heat.astype(np.float32), Areas.of(white, size_wh))
     return figures

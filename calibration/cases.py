@@ -8,20 +8,12 @@ Other data sets call the good ones ok (BTAD) or normal (VisA): a folder of that 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from inspector.errors import SamplesError
 from inspector.folder import contents_of
-from inspector.recipe import Recipe
-from inspector.types import Inspection
-from inspector.window import Window, window_of
-
-Levels = NDArray[np.uint8] | NDArray[np.uint16]
 
 GOOD: Final = "good"
 """The label of good frames."""
@@ -38,11 +30,11 @@ _MASK_SUFFIXES: Final = (".png", ".bmp", ".tif", ".tiff")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One labelled frame: where it lies, `good` or the name of its defect, and its mask where there is one."""
+    """One labelled frame: where it lies, `good` or the name of its defect, and its masks, if there are any."""
 
     path: Path
     label: str
-    mask: Path | None
+    masks: tuple[Path, ...]
 
 
 def label_of(folder: str) -> str:
@@ -86,7 +78,7 @@ def find_cases(test_dir: Path) -> list[Case]:
         label = label_of(below.parts[0])
         alone = len(homes[below.parts[0], below.stem]) == 1
         folders = [truth / below.parent, *([truth / label] if alone else [])]
-        cases.append(Case(path, label, None if label == GOOD else _mask(folders, below.stem)))
+        cases.append(Case(path, label, () if label == GOOD else _masks(folders, below.stem)))
     labels = {case.label for case in cases}
     if GOOD not in labels and good_of(test_dir / "test"):
         raise SamplesError(
@@ -105,79 +97,11 @@ def find_cases(test_dir: Path) -> list[Case]:
     return cases
 
 
-def mask_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[NDArray[np.bool_] | None, str | None]:
-    """The mask at the anomaly map's size; all False for a good frame, and where no white of it is left by the crop.
-
-    Returns:
-        None, with a note, where it does not fit, or nothing of it is white.
-    """
-    height, width = inspection.anomaly_map.shape
-    if case.label == GOOD:
-        return np.zeros((height, width), bool), None
-    if case.mask is None:
-        return None, None
-    name = f"{case.mask.parent.name}/{case.mask.name}"
-    if (levels := levels_of(case.mask)) is None:
-        return None, f"{name}: the mask does not decode; left out of the pixel figures"
-    if (levels.shape[1], levels.shape[0]) != inspection.size_wh:
-        got, expected = f"{levels.shape[1]}x{levels.shape[0]}", "{}x{}".format(*inspection.size_wh)
-        return None, f"{name}: the mask is {got}, its frame {expected}; left out of the pixel figures"
-    white = white_of(levels)
-    if not white.any():
-        return None, f"{name}: no pixel of it is white; left out of the pixel figures"
-    return reduced(white, recipe, (width, height)), None
-
-
-def levels_of(mask: Path) -> Levels | None:
-    """The highest level of any channel, as masks may be drawn in colour: uint8 or uint16 (height, width).
-
-    None where the mask does not decode.
-
-    OpenCV is given bytes: of a name that is no text it cannot make a path.
-    """
-    try:
-        channels = cv2.imdecode(np.frombuffer(mask.read_bytes(), np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    except (OSError, cv2.error):
-        return None
-    return None if channels is None or channels.dtype not in (np.uint8, np.uint16) else channels.max(2)
-
-
-def white_of(levels: Levels) -> NDArray[np.bool_]:
-    """Which pixels of a mask, uint8 or uint16 (height, width), are white: bool (height, width).
-
-    Those above half of the range; where none is, levels are numbers of defects, and all but 0 are.
-    """
-    half = np.iinfo(levels.dtype).max // 2
-    return np.asarray(levels > (half if levels.max() > half else 0))
-
-
-def reduced(white: NDArray[np.bool_], recipe: Recipe, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask of the frame, bool (height, width), at the anomaly map's size.
-
-    A defect so small that it would vanish keeps every pixel that it touches.
-    """
-    seen, window = _cropped(white, recipe), window_of(recipe)
-    mask = np.asarray(cv2.resize(seen.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0)
-    if any_counts(mask, window):
-        return mask
-    left = seen & _cropped(recipe.roi.inside(), recipe) if recipe.roi else seen
-    return mask | (cv2.resize(left.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA) > 0)
-
-
-def _cropped(pixels: NDArray[np.bool_], recipe: Recipe) -> NDArray[np.bool_]:
-    crop = recipe.crop
-    return pixels[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width] if crop else pixels
-
-
-def any_counts(mask: NDArray[np.bool_], window: Window | None) -> bool:
-    """Whether any of a mask at the anomaly map's size counts."""
-    return bool((mask & window.counts if window else mask).any())
-
-
-def _mask(folders: list[Path], stem: str) -> Path | None:
+def _masks(folders: list[Path], stem: str) -> tuple[Path, ...]:
     suffixes = (*_MASK_SUFFIXES, *(suffix.upper() for suffix in _MASK_SUFFIXES))
     names = [f"{stem}{tail}{suffix}" for tail in ("_mask", "") for suffix in suffixes]
-    return next((file for folder in folders for name in names if (file := folder / name).is_file()), None)
+    found = (file for folder in folders for name in names if (file := folder / name).is_file())
+    return tuple(islice(found, 1))
 
 
 def _refuse_masks(test_dir: Path, frames: Sequence[Path]) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from calibration.areas import Areas
 from calibration.budget import Kept, held_against
-from calibration.cases import GOOD, Case, any_counts, find_cases, mask_of, truth_of
+from calibration.cases import GOOD, Case, find_cases, truth_of
+from calibration.masks import areas_in, united
 from calibration.metrics import PixelFigures, f1_max, image_auroc
 from inspector.charts.wording import count
 from inspector.errors import FrameError, SamplesError
@@ -18,7 +20,7 @@ from inspector.manifest import Promise
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
-from inspector.types import Decision, Float32Array
+from inspector.types import Decision, Float32Array, Inspection
 from inspector.window import window_of
 
 
@@ -141,14 +143,14 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, str(error)))
             notes.append(f"{case.path.relative_to(test_dir)}: {error}")
             continue
-        mask, note = mask_of(case, inspection, recipe)
+        areas, note = areas_of(case, inspection, recipe)
         if note:
             notes.append(note)
-        if mask is not None:
-            if case.label != GOOD and not any_counts(mask, window):
+        if areas is not None:
+            if case.label != GOOD and not areas.any_in(counts):
                 outside += 1
                 continue
-            figures.add(inspection.anomaly_map, mask, counts)
+            figures.add(inspection.anomaly_map, areas, counts)
         known = hashlib.sha256(payload).hexdigest() in samples
         took_ms = sum(inspection.stage_ms.values())
         above = inspection.score > pipeline.bank.thresholds.ng
@@ -170,7 +172,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             f"{known_frames} of these {len(outcomes)} frames are samples of this bank: how they score says nothing "
             "about frames to come; the budget is held against the others",
         )
-    if outside or (recipe.roi and any(case.mask for case in cases)):
+    if outside or (recipe.roi and any(case.masks for case in cases)):
         notes.insert(0, f"only what lies inside {_looked_at(recipe)} counts ({_left_out(outside)})")
     return Evaluation(
         outcomes=tuple(outcomes),
@@ -186,6 +188,23 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         outside=outside,
         promise=pipeline.bank.manifest.calibration.promise,
     )
+
+
+def areas_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[Areas | None, str | None]:
+    """The defective areas of a frame, for its anomaly map; none in a good frame, or where the crop leaves none.
+
+    Returns:
+        None, with a note, where its masks do not fit, or nothing of them is white.
+    """
+    height, width = inspection.anomaly_map.shape
+    if case.label == GOOD:
+        return Areas.of(np.zeros((height, width), bool), (width, height)), None
+    if not case.masks:
+        return None, None
+    white, wrong = united(case.masks, inspection.size_wh)
+    if white is None:
+        return None, f"{wrong}; left out of the pixel figures"
+    return areas_in(white, recipe, (width, height)), None
 
 
 def _looked_at(recipe: Recipe) -> str:
@@ -219,7 +238,7 @@ def _foreign(test_dir: Path) -> list[str]:
 def _unmasked(cases: Sequence[Case], test_dir: Path) -> list[str]:
     """Said where masks are there, but not for all defective frames."""
     defective = [case for case in cases if case.label != GOOD]
-    without = [case for case in defective if case.mask is None]
+    without = [case for case in defective if not case.masks]
     if not without or not (truth := truth_of(test_dir)).is_dir():
         return []
     first = without[0]

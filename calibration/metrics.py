@@ -6,11 +6,11 @@ two thousand. Curves and areas are scikit-learn's, over those counts.
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score
 
+from calibration.areas import Areas
 from inspector.types import Float32Array
 
 FPR_LIMIT = 0.3
@@ -41,30 +41,33 @@ def f1_max(good: Float32Array, defect: Float32Array) -> float | None:
 
 @dataclass
 class PixelFigures:
-    """Collects anomaly maps with their masks; says pixel AUROC and AUPRO of all of them."""
+    """Collects anomaly maps with their defective areas; says pixel AUROC and AUPRO of all of them.
 
-    _normal: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_CODES, np.int64))
-    _defect: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_CODES, np.int64))
+    Each pixel of a map weighs the same, whatever the size of its frame.
+    """
+
+    _normal: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_CODES))
+    _defect: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_CODES))
     _overlap: NDArray[np.float64] = field(default_factory=lambda: np.zeros(_CODES))
     _areas: int = 0
 
-    def add(self, anomaly_map: Float32Array, mask: NDArray[np.bool_], counts: NDArray[np.bool_] | None = None) -> None:
-        """Add one frame; all arrays are of one shape, (height, width).
+    def add(self, anomaly_map: Float32Array, areas: Areas, counts: NDArray[np.bool_] | None = None) -> None:
+        """Add one frame.
 
-        anomaly_map: float32, >= 0. mask: bool, True where defective. counts: bool, which pixels count; None: all.
+        anomaly_map: float32 (height, width), >= 0. areas: for a map of that size. counts: bool (height, width), which
+        pixels count; None: all.
         """
-        if counts is None:
-            counts = np.ones_like(mask)
         # Beyond half precision all values are as high as can be; a negative zero has a code of its own.
-        codes = np.abs(np.minimum(anomaly_map, _HIGHEST)).astype(np.float16).view(np.uint16)
-        inspected = mask & counts
-        self._normal += _count(codes[~mask & counts])
-        self._defect += _count(codes[inspected])
-        number, labels = cv2.connectedComponents(inspected.astype(np.uint8), connectivity=8)
-        for label in range(1, number):
-            inside = codes[labels == label]
-            self._overlap += _count(inside) / len(inside)
-        self._areas += number - 1
+        codes = np.abs(np.minimum(anomaly_map, _HIGHEST)).astype(np.float16).view(np.uint16).ravel()
+        counted = np.ones(codes.shape) if counts is None else counts.ravel().astype(np.float64)
+        defective = areas.defective.ravel()
+        self._normal += _sum(codes, counted * (1 - defective))
+        self._defect += _sum(codes, counted * defective)
+        shares = areas.share * counted[areas.pixel]
+        of = np.bincount(areas.area, shares)
+        inside = shares > 0
+        self._overlap += _sum(codes[areas.pixel[inside]], shares[inside] / of[areas.area[inside]])
+        self._areas += int((of > 0).sum())
 
     @property
     def auroc(self) -> float | None:
@@ -90,6 +93,7 @@ class PixelFigures:
         return float(auc(x, y) / FPR_LIMIT)
 
 
-def _count(codes: NDArray[np.uint16]) -> NDArray[np.int64]:
-    counted: NDArray[np.int64] = np.bincount(codes, minlength=_CODES)
-    return counted
+def _sum(codes: NDArray[np.uint16], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weight of each code."""
+    summed: NDArray[np.float64] = np.bincount(codes, weights, _CODES).astype(np.float64)
+    return summed

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.areas import Areas
 from calibration.augmentation import count as count_banked
 from calibration.augmentation import pictures
 from calibration.backbone import open_backbone
@@ -143,7 +144,8 @@ class Trial:
 
     def _count(self, pixels: PixelFigures, scores: Float32Array, mask: NDArray[np.bool_]) -> None:
         window = self._grid.window
-        pixels.add(self._grid.anomaly_map(scores), mask, window.counts if window else None)
+        areas = Areas.of(mask, self._recipe.size_wh)
+        pixels.add(self._grid.anomaly_map(scores), areas, window.counts if window else None)
 
     def _bank(self, others: NDArray[np.bool_], power: float) -> tuple[Projection, NearestNeighbours]:
         patches = join(

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from calibration.cases import GOOD, mask_of
-from calibration.evaluation import Evaluation, Outcome
+from calibration.cases import GOOD
+from calibration.evaluation import Evaluation, Outcome, areas_of
 from calibration.report.page import card, cards, map_scale, section
 from calibration.report.pictures import small_view, stretch, with_map
 from inspector.charts.markup import Markup, el
@@ -100,7 +100,8 @@ def _card(outcome: Outcome, pipeline: Pipeline, stretched: bool) -> Markup:
     case, recipe, threshold = outcome.case, pipeline.bank.recipe, pipeline.bank.thresholds.pixel
     payload = case.path.read_bytes()
     inspection = pipeline.inspect(payload)
-    mask, _ = mask_of(case, inspection, recipe)
+    areas, _ = areas_of(case, inspection, recipe)
+    mask = areas.defective > 0 if areas else None
     heat = inspection.anomaly_map
     before = small_view(payload, recipe)
     after = with_map(before, *(stretch(heat) if stretched else (heat, threshold)), mask)

@@ -15,8 +15,8 @@ def test_labels_and_masks_are_found(labelled: Path) -> None:
     (labelled / "readme.png").write_bytes(drawn_part(9))  # beside the label folders: no label
     cases = find_cases(labelled)
     assert [case.label for case in cases] == ["good"] * 4 + ["odd"] * 2 + ["scratch"] * 3
-    assert [case.mask.name if case.mask else None for case in cases[4:]] == [
-        None, None, "0.png", "1_mask.png", "2_mask.png"
+    assert [[mask.name for mask in case.masks] for case in cases[4:]] == [
+        [], [], ["0.png"], ["1_mask.png"], ["2_mask.png"]
     ]  # fmt: skip
 
 
@@ -40,13 +40,13 @@ def test_masks_of_nested_frames_are_never_those_of_others(labelled: Path) -> Non
     (truth / "mon").mkdir()
     (truth / "mon" / "0_mask.png").write_bytes(mask_of_the_scratch())
     found = {
-        case.path.relative_to(labelled / "scratch").as_posix(): case.mask and case.mask.relative_to(truth).as_posix()
+        case.path.relative_to(labelled / "scratch").as_posix(): [m.relative_to(truth).as_posix() for m in case.masks]
         for case in find_cases(labelled)
         if case.label == "scratch"
     }
     assert found == {
-        "0.png": "0.png", "1.png": "1_mask.png", "2.png": "2_mask.png", "mon/0.png": "mon/0_mask.png",
-        "mon/1.png": None, "tue/0.png": None, "tue/1.png": None, "tue/9.png": "9.png",
+        "0.png": ["0.png"], "1.png": ["1_mask.png"], "2.png": ["2_mask.png"], "mon/0.png": ["mon/0_mask.png"],
+        "mon/1.png": [], "tue/0.png": [], "tue/1.png": [], "tue/9.png": ["9.png"],
     }  # fmt: skip
 
 
@@ -54,16 +54,17 @@ def test_masks_of_nested_frames_are_never_those_of_others(labelled: Path) -> Non
 def test_masks_may_be_of_any_lossless_format(labelled: Path, name: str) -> None:
     truth = labelled.parent / "ground_truth" / "scratch"
     (truth / "0.png").rename(truth / name)
-    assert [case.mask.name for case in find_cases(labelled) if case.mask] == [name, "1_mask.png", "2_mask.png"]
+    found = [mask.name for case in find_cases(labelled) for mask in case.masks]
+    assert found == [name, "1_mask.png", "2_mask.png"]
 
 
 def test_masks_of_linked_frames_lie_beside_the_link_or_the_frames(labelled: Path, tmp_path: Path) -> None:
     """As where a data set of one's own is put together of links."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "test").symlink_to(labelled)
-    assert sum(case.mask is not None for case in find_cases(tmp_path / "mine" / "test")) == 3
+    assert sum(len(case.masks) for case in find_cases(tmp_path / "mine" / "test")) == 3
     shutil.move(labelled.parent / "ground_truth", tmp_path / "mine" / "ground_truth")
-    assert sum(case.mask is not None for case in find_cases(tmp_path / "mine" / "test")) == 3
+    assert sum(len(case.masks) for case in find_cases(tmp_path / "mine" / "test")) == 3
 
 
 @pytest.mark.parametrize(("frame", "mask"), [("x.png", "x_mask.png"), ("x.bmp", "x_label.bmp"), ("x.jpg", "x.PNG")])
@@ -83,7 +84,7 @@ def test_masks_among_the_labels_are_no_defects(labelled: Path) -> None:
 
 def test_masks_are_found_from_inside_the_folder(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(labelled)
-    assert sum(case.mask is not None for case in find_cases(Path())) == 3
+    assert sum(len(case.masks) for case in find_cases(Path())) == 3
 
 
 def test_pictures_that_nothing_labels_are_no_empty_folder(labelled: Path) -> None:

@@ -14,8 +14,8 @@ from line import changed, drawn_part
 from pictures import with_opencv
 
 from calibration.calibrate import Options, calibrate
-from calibration.cases import Case, mask_of
-from calibration.evaluation import Evaluation, evaluate
+from calibration.cases import Case
+from calibration.evaluation import Evaluation, areas_of, evaluate
 from inspector.errors import SamplesError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
@@ -164,12 +164,26 @@ def test_a_defect_of_one_pixel_is_not_lost_by_shrinking_its_mask(
     looked = Recipe.model_validate({"size_wh": (64, 64), **recipe})
     inspection = pipeline.inspect((labelled / "scratch" / "0.png").read_bytes())
     heat = np.zeros(looked.size_wh[::-1], np.float32)
-    case = Case(labelled / "scratch" / "0.png", "scratch", tmp_path / "one.png")
-    found, note = mask_of(case, replace(inspection, anomaly_map=heat), looked)
+    case = Case(labelled / "scratch" / "0.png", "scratch", (tmp_path / "one.png",))
+    found, note = areas_of(case, replace(inspection, anomaly_map=heat), looked)
     assert note is None
     assert found is not None
-    counts = window.counts if (window := window_of(looked)) else True
-    assert (found & counts).sum() == drawn
+    window = window_of(looked)
+    assert found.any_in(window.counts if window else None) == drawn
+    assert ((found.defective > 0) & (window.counts if window else True)).sum() == drawn
+
+
+def test_a_small_area_counts_as_much_as_a_large_one_beside_it(pipeline: Pipeline, labelled: Path) -> None:
+    """Nearest neighbours pass over it; the map does not find it, as nothing is to be seen there."""
+    before = evaluate(pipeline, labelled).aupro
+    for file in (labelled.parent / "ground_truth" / "scratch").iterdir():
+        mask = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+        mask[89, 5] = 255
+        cv2.imwrite(str(file), mask)
+    after = evaluate(pipeline, labelled).aupro
+    assert before is not None
+    assert after is not None
+    assert after < 0.75 * before
 
 
 def test_without_masks_pixel_figures_are_null(pipeline: Pipeline, labelled: Path) -> None:

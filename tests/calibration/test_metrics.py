@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import label
 from sklearn.metrics import roc_auc_score
 
+from calibration.areas import Areas
 from calibration.metrics import FPR_LIMIT, PixelFigures, f1_max, image_auroc
 
 SCORES = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=30)
@@ -53,7 +54,7 @@ def maps_and_masks(seed: int, count: int = 6) -> tuple[list[np.ndarray], list[np
 def collected(maps: list[np.ndarray], masks: list[np.ndarray]) -> PixelFigures:
     figures = PixelFigures()
     for heat, mask in zip(maps, masks, strict=True):
-        figures.add(heat, mask)
+        figures.add(heat, Areas.of(mask, (mask.shape[1], mask.shape[0])))
     return figures
 
 
