@@ -1,19 +1,21 @@
-"""Labelled frames in MVTec's layout, and the masks of their defects.
+"""Labelled frames, and the masks of their defects: which file is what, by where it lies and how it is named.
 
-TEST_DIR/good/…  TEST_DIR/<defect>/…  TEST_DIR/../ground_truth/<defect>/<stem>_mask.png (or <stem>.png), if there is one
+TEST_DIR/good/…  TEST_DIR/<defect>/…  beside it, or in it: ground_truth/<defect>/<stem>_mask.png, or <stem>/….png
 
-Other data sets call the good ones ok (BTAD) or normal (VisA): a folder of that name, too, holds good frames.
+That is MVTec's layout. Other data sets call the good ones ok or normal, the masks' folder Masks, and a mask <stem>.png,
+<stem>_label.bmp or <stem>_GT.png; and some have masks beside the frames. Such names mean the same everywhere.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+from calibration.masks import is_drawn, levels_of
 from inspector.errors import SamplesError
-from inspector.folder import contents_of
+from inspector.folder import TRUTH, contents_of, is_truth
 
 GOOD: Final = "good"
 """The label of good frames."""
@@ -21,20 +23,34 @@ GOOD: Final = "good"
 GOOD_NAMES: Final = frozenset({GOOD, "ok", "normal"})
 """Names of folders of good frames, in lower case."""
 
-TRUTH: Final = "ground_truth"
-"""The folder of masks, beside the labelled one."""
+DEFECT: Final = "defect"
+"""The label of a defective frame that lies in no folder of its defect."""
 
-_MASK_SUFFIXES: Final = (".png", ".bmp", ".tif", ".tiff")
-"""In lower case; nothing lossy, which would make levels of its own."""
+_TRAINING: Final = frozenset({"train", "training", "validation", "val"})
+"""Folders of a data set that are not there to be tested on, in lower case."""
+
+_TAILS: Final = ("_mask", "_label", "_gt", "_GT")
+"""What names a mask after its frame."""
+
+_SUFFIXES: Final = (".png", ".bmp", ".tif", ".tiff")
+"""Of masks, in lower case; nothing lossy, which would make levels of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One labelled frame: where it lies, `good` or the name of its defect, and its masks, if there are any."""
+    """One labelled frame: where it lies, `good` or the name of its defect, and its masks, none of them or several."""
 
     path: Path
     label: str
     masks: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Masks that lie beside their frame. black: nothing is white in any of them, so the frame is good."""
+
+    masks: tuple[Path, ...]
+    black: bool
 
 
 def label_of(folder: str) -> str:
@@ -42,84 +58,134 @@ def label_of(folder: str) -> str:
     return GOOD if folder.lower() in GOOD_NAMES else folder
 
 
-def good_of(folder: Path) -> Path | None:
-    """The folder of good frames that lies in this one; None where there is none."""
-    if not folder.is_dir():
-        return None
-    return next((each for each in sorted(folder.iterdir()) if label_of(each.name) == GOOD and each.is_dir()), None)
-
-
 def truth_of(test_dir: Path) -> Path:
-    """The folder of its masks, whether it is there or not: beside a link to the frames, or beside what it leads to."""
-    beside = test_dir.absolute().parent / TRUTH
-    return beside if beside.is_dir() else test_dir.resolve().parent / TRUTH
+    """The folder of its masks, whether it is there or not: in it, beside a link to the frames, or beside what it leads
+    to.
+    """
+    beside, behind = test_dir.absolute().parent, test_dir.resolve().parent
+    names = ((place, name) for place in (test_dir, beside, behind) for name in sorted(_listed(place), key=str.lower))
+    return next((place / name for place, name in names if is_truth(name)), behind / TRUTH)
 
 
 def find_cases(test_dir: Path) -> list[Case]:
     """The labelled frames below `test_dir`, by label and path.
 
     Masks of frames in folders below their label's lie in folders of the same names; or at the top, where no other of
-    these folders has a frame of that name.
+    these folders has a frame of that name. Where there is no folder of good frames, those with a black mask beside them
+    are good.
 
     Raises:
-        SamplesError: no such folder, no picture in a folder named by its label, or masks among the labels or frames.
+        SamplesError: no such folder, no picture in a folder named by its label, or a whole data set.
     """
-    truth = truth_of(test_dir)
-    frames: list[tuple[Path, Path]] = []  # a frame, and its path below test_dir
-    homes: dict[tuple[str, str], set[Path]] = defaultdict(set)
     contents = contents_of(test_dir)
-    for path in contents.pictures:
-        below = path.relative_to(test_dir)
-        if len(below.parts) > 1:  # beside the label folders: no label, no case
-            frames.append((path, below))
-            homes[below.parts[0], below.stem].add(below.parent)
+    pictures = [each for each in contents.pictures if not any(map(is_truth, each.relative_to(test_dir).parts[:-1]))]
+    _refuse_data_set(test_dir, pictures)
+    beside = masks_beside(pictures)
+    masks = {mask for each in beside.values() for mask in each.masks}
+    frames = [(path, path.relative_to(test_dir)) for path in pictures if path not in masks]
+    sorted_out = any(label_of(below.parts[0]) == GOOD for _, below in frames if len(below.parts) > 1)
+    homes: dict[tuple[str, str], set[Path]] = defaultdict(set)
+    for _, below in frames:
+        homes[below.parts[0], below.stem].add(below.parent)
+    truth, listed = truth_of(test_dir), cache(_listed)
     cases = []
     for path, below in frames:
-        label = label_of(below.parts[0])
+        by_mask = beside.get(path)
+        if len(below.parts) > 1:
+            label = label_of(below.parts[0])
+        elif by_mask and not sorted_out:
+            label = DEFECT
+        else:  # beside the label folders: no label, no case
+            continue
+        if by_mask and by_mask.black and not sorted_out:
+            label = GOOD
         alone = len(homes[below.parts[0], below.stem]) == 1
-        folders = [truth / below.parent, *([truth / label] if alone else [])]
-        cases.append(Case(path, label, () if label == GOOD else _masks(folders, below.stem)))
-    labels = {case.label for case in cases}
-    if GOOD not in labels and good_of(test_dir / "test"):
-        raise SamplesError(
-            f"test folder {test_dir}: is a whole data set, expected the folder in it that holds {GOOD}/ and one folder "
-            f"for each defect; did you mean {test_dir / 'test'}?"
-        )
-    if TRUTH in labels:
-        raise SamplesError(
-            f"test folder {test_dir}: pictures in {TRUTH}/ are masks, not frames; expected them beside it, in {truth}"
-        )
-    _refuse_masks(test_dir, [below for _, below in frames])
+        folders = [truth / below.parent, *([truth / below.parts[0]] if alone else [])]
+        found = _masks(folders, below.stem, listed) or (by_mask.masks if by_mask else ())
+        cases.append(Case(path, label, () if label == GOOD else found))
     if not cases:
-        loose = len(contents.pictures)
-        got = f"{loose} pictures, none in a folder that labels it" if loose else contents.none_read
+        got = f"{len(frames)} pictures, none in a folder that labels it" if frames else contents.none_read
         raise SamplesError(f"test folder {test_dir}: {got}; expected {GOOD}/ and one folder for each defect")
     return cases
 
 
-def _masks(folders: list[Path], stem: str) -> tuple[Path, ...]:
-    suffixes = (*_MASK_SUFFIXES, *(suffix.upper() for suffix in _MASK_SUFFIXES))
-    names = [f"{stem}{tail}{suffix}" for tail in ("_mask", "") for suffix in suffixes]
-    found = (file for folder in folders for name in names if (file := folder / name).is_file())
-    return tuple(islice(found, 1))
+def masks_beside(pictures: Sequence[Path]) -> dict[Path, Beside]:
+    """Those of the pictures that are masks of others beside them, by their frames.
 
-
-def _refuse_masks(test_dir: Path, frames: Sequence[Path]) -> None:
-    """Masks beside their frames would be taken for defects: x_mask.png of x.png, or x.png of x.jpg.
-
-    frames: their paths below test_dir.
+    A mask is called as its frame, with _mask, _label or _GT; or it is a .png of the same name in a folder of defects.
+    What is a photograph is none, whatever its name.
     """
-    defective = [frame for frame in frames if label_of(frame.parts[0]) != GOOD]
-    suffixes: dict[tuple[Path, str], set[str]] = defaultdict(set)
-    for frame in defective:
-        suffixes[frame.parent, frame.stem].add(frame.suffix.lower())
-    for frame in defective:
-        stem = frame.stem.removesuffix("_mask").removesuffix("_label")
-        others = suffixes.get((frame.parent, stem), set())
-        if stem == frame.stem:
-            others = others - {".png"} if frame.suffix.lower() == ".png" else set()
-        if others:
-            raise SamplesError(
-                f"test folder {test_dir}: {frame} looks like the mask of a frame beside it, not like a frame; expected "
-                f"masks in {truth_of(test_dir) / frame.parent}"
-            )
+    named: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for picture in pictures:
+        named[picture.parent, picture.stem].append(picture)
+    found: dict[Path, list[Path]] = defaultdict(list)
+    black: dict[Path, bool] = {}
+    for (folder, stem), same in named.items():
+        base = next((stem.removesuffix(tail) for tail in _TAILS if stem.endswith(tail)), stem)
+        for picture in same:
+            if base != stem:
+                frames = named.get((folder, base), [])
+            elif picture.suffix.lower() == ".png" and label_of(folder.name) != GOOD:
+                frames = [other for other in same if other.suffix.lower() != ".png"]
+            else:
+                continue
+            if frames and ((levels := levels_of(picture)) is None or is_drawn(levels)):
+                found[frames[0]].append(picture)
+                black[picture] = levels is not None and not levels.any()
+    return {frame: Beside(tuple(masks), all(black[mask] for mask in masks)) for frame, masks in found.items()}
+
+
+def good_folders(folder: Path, pictures: Sequence[Path]) -> list[Path]:
+    """Folders of good samples below one that holds more than these, as data sets do: other labels beside them, or what
+    is there to be tested. Those to be trained on come first.
+    """
+    beside: dict[Path, set[str]] = defaultdict(set)
+    for picture in pictures:
+        *parts, _ = picture.relative_to(folder).parts
+        for depth, part in enumerate(parts):
+            beside[folder.joinpath(*parts[:depth])].add(part)
+    trained = {place for place in beside if place != folder and place.name.lower() in _TRAINING}
+    found = [
+        place / name
+        for place, names in beside.items()
+        for name in names
+        if label_of(name) == GOOD and (place in trained or {label_of(other) for other in names} != {GOOD})
+    ]
+    return sorted(found, key=lambda good: (good.parent not in trained, good))
+
+
+def _refuse_data_set(test_dir: Path, pictures: Sequence[Path]) -> None:
+    """Frames of a whole data set would be labelled `train` and `test`."""
+    paths = {picture.relative_to(test_dir).parts[:-1] for picture in pictures}
+    top = {parts[0] for parts in paths if parts}
+    good = {parts[:depth] for parts in paths for depth in range(1, len(parts)) if label_of(parts[depth]) == GOOD}
+    if any(label_of(name) == GOOD for name in top) or not (good or any(name.lower() in _TRAINING for name in top)):
+        return
+    places = [*sorted(good), *((name,) for name in sorted(top) if name.lower().startswith("test"))]
+    tested = next((parts for parts in places if not any(part.lower() in _TRAINING for part in parts)), None)
+    meant = f"; did you mean {test_dir.joinpath(*tested)}?" if tested else ""
+    raise SamplesError(
+        f"test folder {test_dir}: is a whole data set, expected the folder in it that holds {GOOD}/ and one folder "
+        f"for each defect{meant}"
+    )
+
+
+def _masks(folders: Sequence[Path], stem: str, listed: Callable[[Path], frozenset[str]]) -> tuple[Path, ...]:
+    """The mask of a frame of that name in the first folder that has one; or all in its own folder there, as in LOCO."""
+    suffixes = (*_SUFFIXES, *(suffix.upper() for suffix in _SUFFIXES))
+    names = [f"{stem}{tail}{suffix}" for tail in (*_TAILS, "") for suffix in suffixes]
+    for folder in folders:
+        if name := next((name for name in names if name in listed(folder)), None):
+            return (folder / name,)
+        if stem in listed(folder):
+            parts = sorted(part for part in listed(folder / stem) if part.endswith(suffixes))
+            return tuple(folder / stem / part for part in parts)
+    return ()
+
+
+def _listed(folder: Path) -> frozenset[str]:
+    """Names of all that lies in a folder; nothing where there is none, or it cannot be read."""
+    try:
+        return frozenset(each.name for each in folder.iterdir())
+    except OSError:
+        return frozenset()

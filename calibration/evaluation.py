@@ -10,7 +10,7 @@ import numpy as np
 
 from calibration.areas import Areas
 from calibration.budget import Kept, held_against
-from calibration.cases import GOOD, Case, find_cases, truth_of
+from calibration.cases import GOOD, Case, find_cases, label_of, truth_of
 from calibration.masks import areas_in, united
 from calibration.metrics import PixelFigures, f1_max, image_auroc
 from inspector.charts.wording import count
@@ -172,6 +172,8 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             f"{known_frames} of these {len(outcomes)} frames are samples of this bank: how they score says nothing "
             "about frames to come; the budget is held against the others",
         )
+    if by_mask := sum(c.label == GOOD != label_of(c.path.relative_to(test_dir).parts[0]) for c in cases):
+        notes.insert(0, f"no folder of good frames: frames whose mask is black count as good: {by_mask}")
     if outside or (recipe.roi and any(case.masks for case in cases)):
         notes.insert(0, f"only what lies inside {_looked_at(recipe)} counts ({_left_out(outside)})")
     return Evaluation(

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.augmentation import check_room
-from calibration.cases import TRUTH, good_of, label_of
+from calibration.cases import good_folders, masks_beside
 from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError
-from inspector.folder import CONTENT_TYPES, Contents, contents_of
+from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, is_truth
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
@@ -153,12 +153,17 @@ def read_samples(
 
 def _refuse_data_set(folder: Path, pictures: Sequence[Path]) -> None:
     """Defects and masks below it would be taken for good samples."""
-    below = (picture.relative_to(folder).parts for picture in pictures)
-    labels = {label_of(parts[0]) for parts in below if len(parts) > 1}
-    good = good_of(folder / "train") or (good_of(folder) if len(labels) > 1 else None)
-    if good or (folder / TRUTH).is_dir():
+    good = next(iter(good_folders(folder, pictures)), None)
+    folders = {part for each in pictures for part in each.relative_to(folder).parts[:-1]}
+    if good or any(map(is_truth, folders)) or (folder / TRUTH).is_dir():
         meant = f"; did you mean {good}?" if good else ""
         raise SamplesError(f"samples {folder}: is a whole data set, expected the folder of its good samples{meant}")
+    if beside := masks_beside(pictures):
+        frame, (mask, *_) = next((frame, each.masks) for frame, each in beside.items())
+        raise SamplesError(
+            f"samples {folder}: {mask.relative_to(folder)} is a mask of {frame.name} beside it, so defective frames "
+            "may be among them; expected good samples alone, in a folder of their own"
+        )
 
 
 def _left_out(contents: Contents) -> list[Skipped]:

@@ -20,6 +20,15 @@ FOREIGN = frozenset({".avif", ".gif", ".heic", ".jp2", ".webp"})
 """Suffixes of pictures that are not read."""
 
 
+TRUTH = "ground_truth"
+"""The folder of masks, beside the labelled one or in it, as MVTec names it."""
+
+
+def is_truth(folder: str) -> bool:
+    """Whether a folder of that name holds masks, not frames; VisA's is Masks."""
+    return folder.lower() in (TRUTH, "masks")
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What lies below a folder, each sorted by path: pictures; pictures in formats that are not read; and banks, whose

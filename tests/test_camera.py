@@ -44,6 +44,7 @@ def test_a_folder_is_read_recursively_in_order_and_as_it_is(tmp_path: Path) -> N
     (tmp_path / "notes.txt").write_text("no image")
     picture(tmp_path / ".cache" / "hidden.png")
     picture(tmp_path / "ground_truth" / "scratch" / "mask.png")
+    picture(tmp_path / "Data" / "Masks" / "Anomaly" / "mask.png")
     with open_source(str(tmp_path)) as source:
         shots = list(source.shots())
         assert source.fps is None

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 from inspector.errors import InspectorError, UsageError
-from inspector.folder import CONTENT_TYPES, image_files
+from inspector.folder import CONTENT_TYPES, image_files, is_truth
 
-_MASKS = "ground_truth"
 _MAX_PART_ID = 128
 
 
@@ -112,7 +111,7 @@ class FolderSource:
 
     @classmethod
     def of(cls, folder: Path, on_notice: Callable[[str], None]) -> "FolderSource":
-        """Every image below the folder, as calibration finds them, without the masks in `ground_truth`.
+        """Every image below the folder, as calibration finds them, without folders of masks.
 
         Raises:
             SourceError: not one image. SamplesError: a folder below it cannot be read.
@@ -157,7 +156,7 @@ class FolderSource:
 
 
 def _images(folder: Path) -> list[Path]:
-    return [path for path in image_files(folder) if _MASKS not in path.relative_to(folder).parts]
+    return [path for path in image_files(folder) if not any(map(is_truth, path.relative_to(folder).parts[:-1]))]
 
 
 def _legible(name: str) -> str:

@@ -105,6 +105,38 @@ def test_a_mask_that_does_not_fit_is_noted_and_left_out(
     assert figures["n_defect"] == 5
 
 
+def test_masks_of_several_files_are_one(pipeline: Pipeline, labelled: Path) -> None:
+    """As in MVTec LOCO, where each has a level of its own for its kind of defect."""
+    expected = evaluate(pipeline, labelled).to_json()
+    truth = labelled.parent / "ground_truth" / "scratch"
+    for stem, name in (("0", "0.png"), ("1", "1_mask.png")):
+        white = cv2.imread(str(truth / name), cv2.IMREAD_GRAYSCALE)
+        (truth / name).unlink()
+        (truth / stem).mkdir()
+        for number, (part, level) in enumerate(((slice(0, 45), 255), (slice(45, 96), 238))):
+            some = np.zeros_like(white)
+            some[part] = np.where(white[part], level, 0)
+            cv2.imwrite(str(truth / stem / f"{number:03d}.png"), some)
+    figures = evaluate(pipeline, labelled).to_json()
+    for told in (expected, figures):
+        del told["latency_ms"]
+    assert figures == expected
+    (truth / "1" / "001.png").write_bytes(b"x")
+    assert evaluate(pipeline, labelled).notes[-1] == (
+        "scratch/1/001.png: the mask does not decode; left out of the pixel figures"
+    )
+
+
+def test_where_masks_tell_which_frames_are_good_that_is_said(pipeline: Pipeline, tmp_path: Path) -> None:
+    for number, mask in enumerate([with_opencv(np.zeros((96, 96), np.uint8), ".png"), mask_of_the_scratch()]):
+        (tmp_path / f"{number}.png").write_bytes(drawn_part(number, scratched=bool(number)))
+        (tmp_path / f"{number}_GT.png").write_bytes(mask)
+    found = evaluate(pipeline, tmp_path)
+    assert found.notes == ("no folder of good frames: frames whose mask is black count as good: 1",)
+    assert [outcome.case.label for outcome in found.outcomes] == ["good", "defect"]
+    assert found.aupro is not None
+
+
 def test_masks_whose_names_are_no_text_are_read(pipeline: Pipeline, labelled: Path) -> None:
     """Cameras and file servers of another encoding name files so."""
     expected = evaluate(pipeline, labelled).pixel_auroc

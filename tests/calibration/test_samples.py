@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from banks import write_good
+from labelled import mask_of_the_scratch
 from line import drawn_part
 from pictures import bomb, smooth_picture, with_opencv
 
@@ -170,6 +171,43 @@ def test_a_whole_data_set_is_no_folder_of_good_samples(tmp_path: Path) -> None:
     (tmp_path / "ground_truth" / "scratch").mkdir(parents=True)
     with pytest.raises(SamplesError, match=r"is a whole data set, expected the folder of its good samples$"):
         read_samples(tmp_path, RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("folders", "meant"),
+    [
+        (
+            ("Data/Images/Normal", "Data/Images/Anomaly", "Data/Masks/Anomaly"),
+            r"; did you mean .*/Data/Images/Normal\?",
+        ),
+        (("can/test/bad", "can/test/good", "can/train/good"), r"; did you mean .*/can/train/good\?"),
+        (("parts", "masks"), ""),
+    ],
+)
+def test_a_whole_data_set_is_known_at_any_depth(tmp_path: Path, folders: tuple[str, ...], meant: str) -> None:
+    """As those of VisA and MVTec AD 2."""
+    for number, folder in enumerate(folders):
+        write_good(tmp_path / folder, 4, first_seed=4 * number)
+    with pytest.raises(SamplesError, match=rf"is a whole data set, expected the folder of its good samples{meant}$"):
+        read_samples(tmp_path, RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("frame", "mask"), [("000.png", "000_GT.png"), ("x.jpg", "x.png"), ("001.png", "001_mask.PNG")]
+)
+def test_masks_beside_samples_are_no_samples(good: Path, frame: str, mask: str) -> None:
+    """Where there are masks, as in KolektorSDD2, some of the frames are defective."""
+    if not (good / frame).exists():
+        (good / frame).write_bytes(with_opencv(smooth_picture(96, 96), ".jpg"))
+    (good.rename(tmp := good.parent / "parts") / mask).write_bytes(mask_of_the_scratch())
+    with pytest.raises(SamplesError, match=rf"{mask} is a mask of {frame} beside it, .* expected good samples alone"):
+        read_samples(tmp, RECIPE)
+
+
+def test_pictures_that_are_only_named_like_masks_are_samples(good: Path) -> None:
+    for number in range(2):
+        (good / f"{number:03d}_label.png").write_bytes(with_opencv(smooth_picture(96, 96, number), ".png"))
+    assert len(read_samples(good, RECIPE).files) == 14
 
 
 @pytest.mark.parametrize("name", ["train/ok", "Normal", "good"])
