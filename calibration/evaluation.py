@@ -13,6 +13,8 @@ from calibration.budget import Kept, held_against
 from calibration.cases import GOOD, Case, find_cases, label_of, truth_of
 from calibration.masks import areas_in, united
 from calibration.metrics import PixelFigures, f1_max, image_auroc
+from calibration.samples import pixels_digest
+from inspector import frame as decoder
 from inspector.charts.wording import count
 from inspector.errors import FrameError, SamplesError
 from inspector.folder import contents_of
@@ -134,7 +136,9 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
     recipe = pipeline.bank.recipe
     window = window_of(recipe)
     counts = window.counts if window else None
-    samples = {sample.sha256 for sample in pipeline.bank.manifest.samples}
+    samples = pipeline.bank.manifest.samples
+    bytes_known = {sample.sha256 for sample in samples}
+    pixels_known = {sample.pixels_sha256 for sample in samples if sample.pixels_sha256}
     for case in track(cases, "inspecting"):
         try:
             payload = case.path.read_bytes()
@@ -151,7 +155,9 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
                 outside += 1
                 continue
             figures.add(inspection.anomaly_map, areas, counts)
-        known = hashlib.sha256(payload).hexdigest() in samples
+        known = hashlib.sha256(payload).hexdigest() in bytes_known
+        if pixels_known and not known:  # it may have been stored anew
+            known = pixels_digest(decoder.decode(payload)) in pixels_known
         took_ms = sum(inspection.stage_ms.values())
         above = inspection.score > pipeline.bank.thresholds.ng
         outcomes.append(Outcome(case, inspection.decision, inspection.score, took_ms, sample=known, above_ng=above))

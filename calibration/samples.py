@@ -19,7 +19,7 @@ from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, is_tru
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
-from inspector.types import UInt8Image
+from inspector.types import Frame, UInt8Image
 
 T = TypeVar("T")
 
@@ -98,11 +98,16 @@ def read_sample(path: Path, recipe: Recipe) -> SampleFile:
     return SampleFile(
         path=path,
         sha256=hashlib.sha256(payload).hexdigest(),
-        pixels_sha256=hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).hexdigest(),
+        pixels_sha256=pixels_digest(frame),
         size_wh=frame.size_wh,
         look=look_of(picture),
         picture=picture.copy(),  # it may be a part of the frame, which would be kept with it
     )
+
+
+def pixels_digest(frame: Frame) -> str:
+    """Digest of a picture's size and pixels, sha256 in hex: the same in whatever format it was stored without loss."""
+    return hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).hexdigest()
 
 
 def evenly(items: Sequence[T], limit: int | None) -> list[T]:

@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from banks import write_good
+from banks import change_manifest, copy_of, write_good
 from line import drawn_part
 
 from calibration.budget import UNLIKELY, frames_to_tell, held_against
@@ -102,6 +103,21 @@ def test_the_samples_themselves_tell_nothing(bank: Path, tmp_path: Path) -> None
     for number, file in enumerate((tmp_path / "more").iterdir()):
         file.rename(test / "good" / f"new{number}.png")
     assert evaluate(Pipeline.open(bank), test).to_json()["promise"]["among"] == 2
+
+
+@pytest.mark.parametrize(("recorded", "known"), [(True, "10 of these 10"), (False, "9 of these 10")])
+def test_a_sample_that_was_stored_anew_is_still_one(bank: Path, tmp_path: Path, recorded: bool, known: str) -> None:
+    """By its pixels; of a bank from before these were recorded, by its bytes alone."""
+    copied = copy_of(bank, tmp_path)
+    if not recorded:
+        change_manifest(copied, lambda manifest: [sample.pop("pixels_sha256") for sample in manifest["samples"]])
+    test = tmp_path / "test"
+    shutil.copytree(bank.parent / "good", test / "good")
+    first = min((test / "good").iterdir())
+    cv2.imwrite(str(first.with_suffix(".bmp")), cv2.imread(str(first)))
+    first.unlink()
+    evaluation = evaluate(Pipeline.open(copied), test)
+    assert evaluation.notes[1].startswith(f"{known} frames are samples of this bank")
 
 
 def page(evaluation, pipeline, test, folder):  # type: ignore[no-untyped-def]
