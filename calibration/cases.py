@@ -15,7 +15,7 @@ from typing import Final
 
 from calibration.masks import is_drawn, levels_of
 from inspector.errors import SamplesError
-from inspector.folder import TRUTH, contents_of, is_truth
+from inspector.folder import TRUTH, Contents, contents_of, is_truth
 
 GOOD: Final = "good"
 """The label of good frames."""
@@ -38,7 +38,10 @@ _SUFFIXES: Final = (".png", ".bmp", ".tif", ".tiff")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One labelled frame: where it lies, `good` or the name of its defect, and its masks, none of them or several."""
+    """One labelled frame: where it lies, `good` or the name of its defect, and its masks: none, one or several.
+
+    Those of a good frame mean nothing; they are all black, or should be.
+    """
 
     path: Path
     label: str
@@ -68,16 +71,20 @@ def truth_of(test_dir: Path) -> Path:
 
 
 def find_cases(test_dir: Path) -> list[Case]:
-    """The labelled frames below `test_dir`, by label and path.
+    """The labelled frames below `test_dir`, by label and path. Raises SamplesError: see `cases_in`, `contents_of`."""
+    return cases_in(test_dir, contents_of(test_dir))
+
+
+def cases_in(test_dir: Path, contents: Contents) -> list[Case]:
+    """The labelled frames among what lies below `test_dir`, by label and path.
 
     Masks of frames in folders below their label's lie in folders of the same names; or at the top, where no other of
     these folders has a frame of that name. Where there is no folder of good frames, those with a black mask beside them
     are good.
 
     Raises:
-        SamplesError: no such folder, no picture in a folder named by its label, or a whole data set.
+        SamplesError: no picture in a folder named by its label, or a whole data set.
     """
-    contents = contents_of(test_dir)
     pictures = [each for each in contents.pictures if not any(map(is_truth, each.relative_to(test_dir).parts[:-1]))]
     _refuse_data_set(test_dir, pictures)
     beside = masks_beside(pictures)
@@ -102,7 +109,7 @@ def find_cases(test_dir: Path) -> list[Case]:
         alone = len(homes[below.parts[0], below.stem]) == 1
         folders = [truth / below.parent, *([truth / below.parts[0]] if alone else [])]
         found = _masks(folders, below.stem, listed) or (by_mask.masks if by_mask else ())
-        cases.append(Case(path, label, () if label == GOOD else found))
+        cases.append(Case(path, label, found))
     if not cases:
         got = f"{len(frames)} pictures, none in a folder that labels it" if frames else contents.none_read
         raise SamplesError(f"test folder {test_dir}: {got}; expected {GOOD}/ and one folder for each defect")

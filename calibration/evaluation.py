@@ -10,14 +10,14 @@ import numpy as np
 
 from calibration.areas import Areas
 from calibration.budget import Kept, held_against
-from calibration.cases import GOOD, Case, find_cases, label_of, truth_of
+from calibration.cases import GOOD, Case, cases_in, label_of, truth_of
 from calibration.masks import areas_in, united
 from calibration.metrics import PixelFigures, f1_max, image_auroc
 from calibration.samples import pixels_digest
 from inspector import frame as decoder
 from inspector.charts.wording import count
 from inspector.errors import FrameError, SamplesError
-from inspector.folder import contents_of
+from inspector.folder import Contents, contents_of
 from inspector.manifest import Promise
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
@@ -130,7 +130,8 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
     Raises:
         SamplesError: no labelled picture below test_dir, or none that can be inspected.
     """
-    cases = find_cases(test_dir)
+    contents = contents_of(test_dir)
+    cases = cases_in(test_dir, contents)
     figures = PixelFigures()
     outcomes, notes, outside = [], [], 0
     recipe = pipeline.bank.recipe
@@ -181,7 +182,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
     if by_mask := sum(c.label == GOOD != label_of(c.path.relative_to(test_dir).parts[0]) for c in cases):
         notes.insert(0, f"no folder of good frames: frames whose mask is black count as good: {by_mask}")
     if outside or (recipe.roi and any(case.masks for case in cases)):
-        notes.insert(0, f"only what lies inside {_looked_at(recipe)} counts ({_left_out(outside)})")
+        notes.insert(0, f"only what lies inside {_looked_at(recipe)} counts ({_outside(outside)})")
     return Evaluation(
         outcomes=tuple(outcomes),
         pixel_auroc=figures.auroc,
@@ -189,7 +190,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         bank=pipeline.bank.summary(),
         notes=(
             *_missing([outcome.case for outcome in outcomes]),
-            *_foreign(test_dir),
+            *_left_out(cases, contents, test_dir),
             *_unmasked(cases, test_dir),
             *notes,
         ),
@@ -219,7 +220,7 @@ def _looked_at(recipe: Recipe) -> str:
     return "the region of interest" if recipe.roi else "the crop"
 
 
-def _left_out(outside: int) -> str:
+def _outside(outside: int) -> str:
     frames = f"{outside} frame{'s' if outside != 1 else ''}"
     return f"{frames} left out, with a defect that lies outside altogether"
 
@@ -234,13 +235,16 @@ def _missing(cases: Sequence[Case]) -> list[str]:
     return notes
 
 
-def _foreign(test_dir: Path) -> list[str]:
+def _left_out(cases: Sequence[Case], contents: Contents, test_dir: Path) -> list[str]:
     """Frames that nobody would miss without a word."""
-    foreign = contents_of(test_dir).foreign
-    if not foreign:
-        return []
-    first = foreign[0].relative_to(test_dir)
-    return [f"left out, in formats that are not read: {count(len(foreign), 'picture')}, such as {first}"]
+    used = {path for case in cases for path in (case.path, *case.masks)}
+    loose = [path for path in contents.pictures if path.parent == test_dir and path not in used]
+    kinds = (("formats that are not read", contents.foreign), ("no folder that labels them", loose))
+    return [
+        f"left out, in {why}: {count(len(paths), 'picture')}, such as {paths[0].relative_to(test_dir)}"
+        for why, paths in kinds
+        if paths
+    ]
 
 
 def _unmasked(cases: Sequence[Case], test_dir: Path) -> list[str]:

@@ -129,7 +129,7 @@ def test_where_no_folder_is_that_of_good_frames_a_black_mask_beside_a_frame_says
     (tmp_path / folder / "9.png").write_bytes(drawn_part(9))
     found = [(case.path.name, case.label, len(case.masks)) for case in find_cases(tmp_path)]
     kind = folder or "defect"
-    assert found[:3] == [("0.png", "good", 0), ("1.png", kind, 1), ("2.png", "good", 0)]
+    assert found[:3] == [("0.png", "good", 1), ("1.png", kind, 1), ("2.png", "good", 1)]
     assert found[3:] == ([("9.png", "kos01", 0)] if folder else [])
 
 

@@ -323,6 +323,13 @@ def test_frames_in_other_formats_are_told(pipeline: Pipeline, labelled: Path) ->
     assert len(found.outcomes) == 9
 
 
+def test_frames_beside_the_folders_that_label_them_are_told(pipeline: Pipeline, labelled: Path) -> None:
+    (labelled / "loose.png").write_bytes(drawn_part(9))
+    found = evaluate(pipeline, labelled)
+    assert found.notes[0] == "left out, in no folder that labels them: 1 picture, such as loose.png"
+    assert len(found.outcomes) == 9
+
+
 def test_a_crop_applies_to_masks_too(labelled: Path, tmp_path: Path) -> None:
     good = tmp_path / "train"
     good.mkdir()
