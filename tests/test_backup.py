@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -96,6 +97,34 @@ def test_a_copy_taken_while_frames_are_written_is_whole(source: str, tmp_path: P
         assert 3000 <= frames <= 3000 + before + 1
         assert Outbox(engine).depth() == frames
     assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.sqlite3"]
+
+
+def test_of_two_who_write_the_same_copy_one_wins_whole(source: str, tmp_path: Path) -> None:
+    with open_database(source) as engine:
+        filled(engine, verdict(1))
+        copy, others = tmp_path / "copy.sqlite3", []
+
+        def meanwhile(_: float) -> None:
+            if not others:
+                others.append(backup(source, copy))
+
+        with pytest.raises(StoreError, match=r"copy.sqlite3: is there already, expected a new name"):
+            backup(source, copy, progress=meanwhile)
+        assert frames_in(copy) == 1
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.sqlite3", "data"]
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_but_not_what_another_writes(source: str, tmp_path: Path) -> None:
+    with open_database(source) as engine:
+        filled(engine, verdict(1))
+        left = ["copy.0123abcd.tmp", "copy.0123abcd.tmp-journal"]
+        others = ["copy-2.0123abcd.tmp", "copy.sqlite3.0123abcd.tmp"]
+        for name in (*left, *others, "copy.456789ef.tmp"):
+            (tmp_path / name).write_bytes(b"half")
+        for name in (*left, *others):
+            os.utime(tmp_path / name, (time.time() - 2 * 86_400,) * 2)
+        backup(source, tmp_path / "copy")
+        assert sorted(path.name for path in tmp_path.glob("copy*")) == sorted(["copy", "copy.456789ef.tmp", *others])
 
 
 def test_what_cannot_be_copied_is_told(source: str, tmp_path: Path) -> None:

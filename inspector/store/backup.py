@@ -1,11 +1,14 @@
 """A copy of the ledger that can be relied on, taken while the daemon writes, and the way back."""
 
 import errno
+import glob
 import os
+import secrets
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +22,9 @@ from inspector.store.tables import HEAD
 _PAGES = 5_000
 """Of four kilobytes, copied between two calls of `progress`."""
 
+_OLD_S = 24 * 3600.0
+"""A backup that has written nothing for so long is none any more."""
+
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """What file systems say that have no hard links: those of USB sticks."""
 
@@ -31,7 +37,8 @@ _PAGE_RUNS = "is open in another program, expected none; stop inspector review a
 def backup(url: str, target: Path, *, progress: Callable[[float], None] = lambda _: None) -> int:
     """Copies a SQLite database as it is at this moment, and checks the copy; returns its size in bytes.
 
-    The copy is there whole or not at all. Nobody waits meanwhile. progress: told the share that is done, 0 to 1.
+    The copy is there whole or not at all. Nobody waits meanwhile; of two that write the same copy, the first to be done
+    wins. progress: told the share that is done, 0 to 1.
 
     Raises:
         StoreError: the database is none of SQLite's, cannot be read, or is damaged; the target is there already, or
@@ -42,9 +49,10 @@ def backup(url: str, target: Path, *, progress: Callable[[float], None] = lambda
         raise StoreError(f"backup: {source}: no such file, expected the ledger; has the daemon been run?")
     if target.exists():
         raise StoreError(f"backup: {target}: is there already, expected a new name")
-    half = target.with_name(target.name + HALF)
+    half = target.with_name(f"{target.name}.{secrets.token_hex(4)}{HALF}")
     _begin(half, f"backup to {target}")
     try:
+        _remove_old_halves(target)
         _copy(source, half, progress)
         _place(half, target)
         sync_dir(target.parent)
@@ -109,6 +117,14 @@ def _begin(half: Path, what: str) -> None:
     except OSError as error:
         hint = "; is the disk mounted?" if half.parent.is_dir() else f"; {half.parent} is not there"
         raise StoreError(f"{what}: {error.strerror}, expected a folder to write to{hint}") from error
+
+
+def _remove_old_halves(target: Path) -> None:
+    """What kills left of this copy, with SQLite's journals; another backup may be writing to those that are young."""
+    for half in target.parent.glob(f"{glob.escape(target.name)}.{'[0-9a-f]' * 8}{HALF}*"):
+        with suppress(OSError):
+            if half.stat().st_mtime < time.time() - _OLD_S:
+                half.unlink()
 
 
 def _copy(source: Path, half: Path, progress: Callable[[float], None]) -> None:
