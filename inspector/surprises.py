@@ -11,10 +11,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from inspector.bank import DRIFT_FILE, MEMORY_FILE
-from inspector.errors import BankError
+from inspector.errors import BankError, StoreError
 from inspector.manifest import Manifest, read_manifest
 from inspector.settings import Settings, is_loopback
 from inspector.station import QUEUE_BYTES
+from inspector.store.database import make_engine
 
 _PROCESS_BYTES = 400_000_000
 """The daemon with its engine, before any bank."""
@@ -84,6 +85,10 @@ def _database(settings: Settings) -> Iterator[Surprise]:
         yield Surprise(
             "database", "holds a password that every reader of this file sees; use ~/.pgpass, a service or a socket"
         )
+    try:
+        make_engine(settings.database).dispose()
+    except StoreError as error:
+        yield Surprise("database", f"{str(error).removeprefix('database: ')}; the daemon will not start")
 
 
 def _metrics(settings: Settings) -> Iterator[Surprise]:

@@ -23,14 +23,16 @@ socket.getaddrinfo = socket.gethostbyname = socket.create_connection = refuse
 socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = refuse
 """
 
-NO_TORCH = """
+NOT_INSTALLED = """
 import sys
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "torchvision", "timm"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        if name.split(".")[0] in {names}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, NotInstalled())
 """
+NO_TORCH = NOT_INSTALLED.format(names=("torch", "torchvision", "timm"))
+NO_POSTGRESQL = NOT_INSTALLED.format(names=("psycopg", "psycopg_binary"))
 
 
 def run(program: str, *arguments: object) -> str:
@@ -118,6 +120,31 @@ main(["calibrate", {str(good)!r}, "-o", {str(tmp_path / "bank")!r}, "--backbone"
     expected = "timm is not installed; install inspector[calibrate], or use builtin"
     assert (done.returncode, done.stderr) == (1, f"error: backbone timm:resnet18: {expected}\n")
     assert not (tmp_path / "bank").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "place", "end"),
+    [
+        (("config", "check"), 0, "warning  database: ", "; the daemon will not start"),
+        (("doctor",), 1, "fail  database           ", "; expected one that can be written; see"),
+        (("run",), 1, "error: database: ", ""),
+        (("review",), 1, "error: database: ", ""),
+    ],
+)
+def test_without_the_driver_of_a_database_each_command_says_what_to_install(
+    bank: Path, tmp_path: Path, command: tuple[str, ...], code: int, place: str, end: str
+) -> None:
+    settings = tmp_path / "inspector.yaml"
+    settings.write_text(
+        f"data_dir: ./data\ndatabase: postgresql://db/inspector\nmetrics: {{port: 0}}\nreview: {{port: 0}}\n"
+        f"stations: [{{id: plant/hall1/line1/cam1, bank: {bank}}}]\n"
+    )
+    program = f"from inspector.cli import main\nmain({[*command, '-c', str(settings)]!r})"
+    called = [sys.executable, "-c", NO_POSTGRESQL + program]
+    done = subprocess.run(called, capture_output=True, text=True, timeout=120, check=False)
+    why = "the driver of this URL cannot be loaded (No module named 'psycopg'); install inspector[postgres]"
+    assert done.returncode == code, done.stderr
+    assert sum(line.startswith(place + why + end) for line in (done.stdout + done.stderr).splitlines()) == 1
 
 
 def test_opening_a_bank_talks_to_nobody(bank: Path) -> None:

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from inspector.bank import DRIFT_FILE
 from inspector.doctor.finding import Finding, fail, ok, warn
-from inspector.errors import InspectorError
+from inspector.errors import InspectorError, StoreError
 from inspector.pipeline import Pipeline
 from inspector.secret import read_secret
 from inspector.settings import Settings
-from inspector.store.database import with_driver
+from inspector.store.database import make_engine
 from inspector.store.lock import is_locked
 
 _PICTURES = 10
@@ -35,7 +35,7 @@ def database(settings: Settings) -> Iterator[Finding]:
         return
     where = str(file) if settings.database is None else "as the settings say"
     try:
-        engine = create_engine(with_driver(settings.database_url))
+        engine = make_engine(settings.database_url)
         try:
             with engine.connect() as connection:
                 if connection.dialect.name == "sqlite":
@@ -45,8 +45,8 @@ def database(settings: Settings) -> Iterator[Finding]:
                 connection.rollback()
         finally:
             engine.dispose()
-    except (SQLAlchemyError, ImportError) as error:
-        told = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    except (SQLAlchemyError, StoreError) as error:
+        told = str(getattr(error, "orig", None) or error).strip().splitlines()[0].removeprefix("database: ")
         yield fail("database", told, expected="one that can be written", do="see database and data_dir in the settings")
         return
     yield ok("database", f"can be written, {where}")

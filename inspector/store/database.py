@@ -27,6 +27,7 @@ from inspector.store.tables import HEAD
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _BUSY_TIMEOUT_MS = 5_000
+_POSTGRES_DRIVER = "postgresql+psycopg"
 _POSTGRES = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -94,7 +95,7 @@ def make_engine(url: str, *, lasting: bool = True) -> Engine:
     """An engine without a connection yet. lasting: connections are kept and used again.
 
     Raises:
-        StoreError: the URL is wrong, or its driver is not installed.
+        StoreError: the URL is wrong, or its driver cannot be loaded.
     """
     try:
         parsed = with_driver(url)
@@ -103,10 +104,12 @@ def make_engine(url: str, *, lasting: bool = True) -> Engine:
         if lasting:
             return create_engine(parsed, pool_pre_ping=True, connect_args=_POSTGRES)
         return create_engine(parsed, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=_POSTGRES)
-    except ModuleNotFoundError as error:
-        hint = "; install inspector[postgres]" if error.name == "psycopg" else ""
-        raise StoreError(f"database: the driver of this URL is not installed ({error}){hint}") from error
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+    except ImportError as error:
+        ours = parsed.drivername == _POSTGRES_DRIVER
+        todo = "install inspector[postgres]" if ours else "expected sqlite:/// or postgresql://"
+        why = str(error).partition("\n")[0]
+        raise StoreError(f"database: the driver of this URL cannot be loaded ({why}); {todo}") from error
+    except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(f"database: got a URL that cannot be used ({error}), expected an SQLAlchemy URL") from error
 
 
@@ -148,7 +151,7 @@ def in_turn(connection: Connection, lock: int) -> None:
 def with_driver(url: str) -> URL:
     """The URL, with the driver for PostgreSQL that is installed with inspector."""
     parsed = make_url(url)
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgres", "postgresql") else parsed
+    return parsed.set(drivername=_POSTGRES_DRIVER) if parsed.drivername in ("postgres", "postgresql") else parsed
 
 
 def schemas() -> frozenset[str]:
