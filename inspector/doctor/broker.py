@@ -7,9 +7,9 @@ Mosquitto confirms such subscriptions and delivers nothing.
 import os
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from inspector import contract
+from inspector.doctor.certificate import valid
 from inspector.doctor.finding import Finding, fail, ok, warn
 from inspector.doctor.visitor import PATIENCE_S, Visitor
 from inspector.errors import BrokerError
@@ -20,9 +20,6 @@ QUEUED = 2000
 
 AHEAD = 10
 """What a session asks the broker to send ahead, at most."""
-
-RENEWAL_DAYS = 30
-"""A certificate that is valid for less is to be renewed: nothing reaches the broker once it has expired."""
 
 _KINDS = ("verdict", "error", "heatmap", "drift")
 _MAX_PACKET = 4_000_000
@@ -40,7 +37,8 @@ def broker(settings: Settings, *, publish: bool) -> Iterator[Finding]:
         try:
             with Visitor(settings.broker, _name(settings, "doctor"), version=version) as visitor:
                 yield ok("broker", f"reached at {where}{', by TLS' if settings.broker.tls else ''}")
-                yield from _certified(visitor)
+                if visitor.certified_until is not None:
+                    yield valid("the broker's", visitor.certified_until)
                 yield _spoken(version)
                 yield from _limits(visitor)
                 yield from _allowed(settings, visitor, version, publish=publish)
@@ -59,18 +57,6 @@ def broker(settings: Settings, *, publish: bool) -> Iterator[Finding]:
 
 def _name(settings: Settings, role: str) -> str:
     return f"inspector:{settings.instance}:{role}:{os.getpid()}"
-
-
-def _certified(visitor: Visitor) -> Iterator[Finding]:
-    until = visitor.certified_until
-    if until is None:
-        return
-    days = (until - time.time()) / 86400
-    told = f"the broker's is valid until {datetime.fromtimestamp(until, UTC):%Y-%m-%d}, for {days:.0f} days"
-    if days < RENEWAL_DAYS:
-        yield warn("certificate", told, expected=f"{RENEWAL_DAYS} days or more", do="renew it; see docs/deployment.md")
-    else:
-        yield ok("certificate", told)
 
 
 def _spoken(version: str) -> Finding:

@@ -143,21 +143,56 @@ def test_a_name_that_the_broker_does_not_know_fails(
     assert "refused: Not authorized" in finding["got"]
 
 
+def certified(folder: Path, days: int, *, use: str = "serverAuth") -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that is valid for so many days from now, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificates")
+    folder.mkdir()
+    (folder / "own.cnf").write_text(f"subjectAltName=IP:127.0.0.1\nextendedKeyUsage={use}\n")
+    asked = ("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", "key.pem", "-out", "asked")
+    signed = ("x509", "-req", "-in", "asked", "-signkey", "key.pem", "-extfile", "own.cnf", "-days", str(days))
+    for made in (asked, (*signed, "-out", "certificate.pem")):
+        subprocess.run(("openssl", *made), cwd=folder, check=True, capture_output=True)
+    return folder / "certificate.pem", folder / "key.pem"
+
+
 @pytest.mark.parametrize(("days", "mark"), [(20, "warn"), (825, "ok")])
 def test_a_certificate_that_ends_soon_is_told(
     tmp_path: Path, broker_with: Callable[..., Mosquitto], write: Callable[..., Path], days: int, mark: str
 ) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificates")
-    own = ("-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
-    made = ("openssl", "req", "-x509", *own, "-days", str(days), "-keyout", "key.pem", "-out", "certificate.pem")
-    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
-    shown = tmp_path / "certificate.pem"
-    broker = broker_with(f"cafile {shown}", f"certfile {shown}", f"keyfile {tmp_path / 'key.pem'}")
+    shown, key = certified(tmp_path / "tls", days)
+    broker = broker_with(f"cafile {shown}", f"certfile {shown}", f"keyfile {key}")
     path = write(broker.port, broker={"host": "127.0.0.1", "port": broker.port, "tls": {"ca_file": str(shown)}})
     (finding,) = doctor(path)["certificate"]
     assert finding["mark"] == mark
     assert f"for {days} days" in finding["got"]
+
+
+@pytest.mark.parametrize(
+    ("days", "mark", "told"),
+    [(-1, "fail", "was valid until"), (20, "warn", "for 20 days"), (825, "ok", "for 825 days")],
+)
+def test_the_pages_certificate_and_the_daemons_own_are_watched_too(
+    tmp_path: Path, write: Callable[..., Path], days: int, mark: str, told: str
+) -> None:
+    page, pages_key = certified(tmp_path / "page", days)
+    own, own_key = certified(tmp_path / "own", days, use="clientAuth")
+    broker = {"port": free_port(), "tls": {"cert_file": str(own), "key_file": str(own_key)}}
+    review = {"cert_file": str(page), "key_file": str(pages_key)}
+    found = doctor(write(0, broker=broker, review=review), code=1)["certificate"]
+    assert [finding["got"].partition(" ")[0] for finding in found] == ["the", "our"]
+    assert {finding["mark"] for finding in found} == {mark}
+    assert all(told in finding["got"] for finding in found)
+
+
+def test_a_certificate_with_the_key_of_another_is_found(tmp_path: Path, write: Callable[..., Path]) -> None:
+    page, _ = certified(tmp_path / "page", 825)
+    _, key = certified(tmp_path / "other", 825)
+    (finding,) = doctor(write(free_port(), review={"cert_file": str(page), "key_file": str(key)}), code=1)[
+        "certificate"
+    ]
+    assert finding["mark"] == "fail"
+    assert "key values mismatch" in finding["got"]
 
 
 def test_an_access_list_that_forbids_its_own_place_and_its_verdicts_is_found(
