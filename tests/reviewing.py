@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from inspector.store import Entry, Ledger
 from inspector.store.tables import frames
@@ -47,3 +47,13 @@ def filled(database: Engine, *entries: Entry) -> list[int]:
     with database.connect() as connection:
         ids = dict(tuple(row) for row in connection.execute(select(frames.c.frame_id, frames.c.id)))
     return [ids[name] for name in names]
+
+
+def delivered(database: Engine) -> dict[tuple[str, str], int]:
+    """Deliveries by outcome and word; further ones of frames that had an outcome are duplicates."""
+    groups = select(frames.c.outcome, frames.c.word, func.count(), func.sum(frames.c.duplicates))
+    with database.connect() as connection:
+        rows = connection.execute(groups.group_by(frames.c.outcome, frames.c.word)).all()
+    told = {(outcome, word): number for outcome, word, number, _ in rows}
+    repeated = sum(int(duplicates) for *_, duplicates in rows)
+    return told | ({("drop", "duplicate"): repeated} if repeated else {})

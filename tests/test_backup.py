@@ -92,11 +92,11 @@ def test_a_copy_taken_while_frames_are_written_is_whole(source: str, tmp_path: P
         writing.join()
     assert size == (tmp_path / "copy.sqlite3").stat().st_size
     assert shares[-1] == 1.0
-    with open_database(f"sqlite:///{tmp_path}/copy.sqlite3") as engine:
-        frames = sum(Ledger(engine).counts().values())
-        assert 3000 <= frames <= 3000 + before + 1
-        assert Outbox(engine).depth() == frames
     assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.sqlite3"]
+    frames = frames_in(tmp_path / "copy.sqlite3")
+    assert 3000 <= frames <= 3000 + before + 1
+    with open_database(f"sqlite:///{tmp_path}/copy.sqlite3") as engine:
+        assert Outbox(engine).depth() == frames
 
 
 def test_of_two_who_write_the_same_copy_one_wins_whole(source: str, tmp_path: Path) -> None:

@@ -191,24 +191,6 @@ class Ledger:
             _begin_attempts(connection, station, frame_id, sha256)
             return 1
 
-    def counts(self) -> dict[tuple[str, str, str], int]:
-        """Deliveries by (station, outcome, word); those of frames that had an outcome count as drop, duplicate.
-
-        Raises:
-            StoreError: the database cannot be read.
-        """
-        groups = select(
-            frames.c.station, frames.c.outcome, frames.c.word, func.count(), func.sum(frames.c.duplicates)
-        ).group_by(frames.c.station, frames.c.outcome, frames.c.word)
-        totals: dict[tuple[str, str, str], int] = {}
-        with store_errors("ledger"), self._engine.connect() as connection:
-            for station, outcome, word, rows, repeated in connection.execute(groups):
-                totals[station, outcome, word] = totals.get((station, outcome, word), 0) + rows
-                if repeated:
-                    again = (station, "drop", "duplicate")
-                    totals[again] = totals.get(again, 0) + int(repeated)
-        return totals
-
 
 def _write(
     connection: Connection, entries: Sequence[Entry], messages: Sequence[OutboxMessage], duplicates: Sequence[Key]
