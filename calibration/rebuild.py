@@ -26,6 +26,7 @@ from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.settings import Settings
 from inspector.store import Archive, Candidate, Candidates, Cases, FrameRow
+from inspector.types import BankRef
 
 RECENT: Final = 500
 """How many of the last recorded frames a shadow run inspects, beside the guard and the false alarms."""
@@ -59,7 +60,7 @@ def rebuild(
     with alone(settings, station) as folder:
         base = Bank.load(place)
         store = Candidates(engine)
-        row = store.begin(station, by=by, base_digest=base.ref.digest)
+        row = store.begin(station, by=by, base=base.ref)
         try:
             _work(settings, engine, row, place, folder / str(row.id), good, _Told(store, row.id, track))
         except InspectorError as error:
@@ -103,7 +104,7 @@ def _work(
         )
     grown = grow(place, [*fed, *further], out, operation="false alarms:", replace=True, track=told)
     candidate = Pipeline.open(out, max_pixels=settings.max_pixels, engine=settings.engine)
-    told.built(out, candidate.bank.ref.digest, _grown(grown))
+    told.built(out, candidate.bank.ref, _grown(grown))
     seen = {one.id: one for one in (*guards, *alarms, *cases.recent(row.station, RECENT))}
     in_use = Pipeline.open(place, max_pixels=settings.max_pixels, engine=settings.engine)
     shadow = replay(list(seen.values()), archive, candidate, in_use=in_use, track=told)
@@ -129,8 +130,8 @@ class _Told:
     def say(self, **what: Any) -> None:
         self._store.tell(self._number, **what)
 
-    def built(self, path: Path, digest: str, grown: dict[str, Any]) -> None:
-        self._store.tell(self._number, state="built", path=str(path), digest=digest, grown=grown)
+    def built(self, path: Path, bank: BankRef, grown: dict[str, Any]) -> None:
+        self._store.tell(self._number, state="built", path=str(path), digest=bank.digest, id=bank.id, grown=grown)
 
     def tried(self, shadow: Shadow, fed: set[int], unguarded: int) -> None:
         others = [one for one in shadow.false_alarms if one.frame not in fed]

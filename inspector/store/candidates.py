@@ -11,6 +11,7 @@ from sqlalchemy import Engine, insert, select, update
 from inspector.errors import StoreError
 from inspector.store.database import store_errors, writing
 from inspector.store.tables import candidates
+from inspector.types import BankRef
 
 State = Literal["building", "built", "shadowed", "promoted", "rejected", "failed"]
 
@@ -20,7 +21,9 @@ RUNNING: Final = ("building", "built")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One row of store.tables.candidates. document: what went in, how far it is, the shadow run, the fault."""
+    """One row of store.tables.candidates. document: the ids of both banks, what went in, how far it is, the shadow run,
+    the fault.
+    """
 
     id: int
     created_at: datetime
@@ -39,16 +42,16 @@ class Candidates:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def begin(self, station: str, *, by: str, base_digest: str) -> Candidate:
+    def begin(self, station: str, *, by: str, base: BankRef) -> Candidate:
         """A new one, being built; its path is told later, as it carries the id."""
         row = {
             "created_at": datetime.now(UTC),
             "by": by[:64],
             "station": station,
             "path": "",
-            "base_digest": base_digest,
+            "base_digest": base.digest,
             "state": "building",
-            "document": "{}",
+            "document": json.dumps({"base_id": base.id}),
         }
         with store_errors("candidates"), writing(self._engine) as connection:
             number = connection.execute(insert(candidates).values(row)).inserted_primary_key

@@ -13,6 +13,7 @@ from services import DEADLINE_S
 
 from inspector.banks.replay import Judged, Shadow
 from inspector.store import Candidates, Policy, Retention
+from inspector.types import BankRef
 from inspector.web.absence import DAMAGED, GONE, LOST, placeholder
 
 Visit = Callable[..., Page]
@@ -123,7 +124,7 @@ def test_a_frame_that_was_removed_is_told_where_banks_still_speak_of_it(site: Re
     gone = 4711
     judged = Judged(gone, "f-old", "false_alarm", None, "ng", "ok", 3.0, 1.0)
     store = Candidates(site.engine)
-    number = store.begin(str(CAM1), by="emil", base_digest="0" * 64).id
+    number = store.begin(str(CAM1), by="emil", base=BankRef("0", "0" * 64)).id
     store.tell(number, state="shadowed", shadow=Shadow((judged,), 0).to_json() | {"defects_without_picture": 0})
     page = visit("emil", "/help")
     faults = watched(page)

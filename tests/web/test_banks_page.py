@@ -1,5 +1,6 @@
 """The page Banks, with the real daemon: rebuild, shadow run, promote, roll back, and what is refused."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from review_site import ReviewSite
 from services import DEADLINE_S, Mosquitto, wait_until
 
 from calibration.derive import with_thresholds
-from inspector.bank import file_sha256
+from inspector.bank import Bank, file_sha256
+from inspector.banks.promotion import promote
+from inspector.banks.shelf import KEEP
+from inspector.manifest import read_manifest
 from inspector.store import Candidates
+from inspector.types import BankRef
 
 Visit = Callable[..., Page]
 STATION = str(CAM1)
@@ -36,6 +41,10 @@ def in_use(site: ReviewSite) -> str:
     return file_sha256(site.settings.stations[0].bank / "manifest.json")
 
 
+def named(bank: Path) -> str:
+    return read_manifest(bank).id
+
+
 def runs(daemon: Daemon, digest: str) -> bool:
     return f'digest="{digest}",station="{STATION}"' in daemon.get("/metrics")[1]
 
@@ -43,7 +52,8 @@ def runs(daemon: Daemon, digest: str) -> bool:
 def test_rebuild_shadow_promote_and_roll_back(
     site: ReviewSite, line: Daemon, plc: Plc, camera: Camera, visit: Visit
 ) -> None:
-    before = in_use(site)
+    place, before = site.settings.stations[0].bank, in_use(site)
+    before_id = named(place)
     camera.send(*(frame(seed, payload=stamped_part(seed)) for seed in range(20)))
     camera.send(*(frame(seed, payload=drawn_part(seed, scratched=True)) for seed in range(100, 104)))
     wait_until(
@@ -62,6 +72,8 @@ def test_rebuild_shadow_promote_and_roll_back(
     expect(page.locator("#cleared")).to_have_text("20 of 20")
     expect(page.locator("#guard-missed")).to_have_text("0 of 4")
     expect(page.locator("#changed .frame-card")).to_have_count(20)
+    built = Path(Candidates(site.engine).get(1).path)
+    expect(page.locator("#from")).to_have_text(f"{named(place)} → {named(built)}")
     page.wait_for_function("() => [...document.images].every(one => one.loading === 'lazy' || one.naturalWidth > 0)")
     assert in_use(site) == before
     page.fill("input[name=reason]", "the new <b>stamp</b>")
@@ -69,6 +81,7 @@ def test_rebuild_shadow_promote_and_roll_back(
     expect(page.locator("#moves")).to_contain_text("the new <b>stamp</b>")
     after = in_use(site)
     assert after != before
+    expect(page.locator("#moves")).to_contain_text(f"{before_id} → {named(place)}")
     expect(page.locator("#bank-digest")).to_have_attribute("title", after)
     expect(page.locator("#lineage li")).to_have_count(2)
     wait_until(lambda: runs(line, after), "the daemon has taken it over")
@@ -97,7 +110,7 @@ def test_a_candidate_that_misses_a_guard_defect_asks_for_a_reason(site: ReviewSi
     before = in_use(site)
     with_thresholds(site.settings.stations[0].bank, tmp_path / "blind", ok=1e6, ng=1e6)
     store = Candidates(site.engine)
-    number = store.begin(STATION, by="emil", base_digest=before).id
+    number = store.begin(STATION, by="emil", base=BankRef("bank1", before)).id
     with site.client("emil") as client:
         path = f"/banks/candidates/{number}"
         assert (
@@ -124,7 +137,7 @@ def test_a_candidate_whose_shadow_run_died_is_not_promoted(site: ReviewSite, tmp
     before = in_use(site)
     with_thresholds(site.settings.stations[0].bank, tmp_path / "other", ok=1.0, ng=2.0)
     store = Candidates(site.engine)
-    number = store.begin(STATION, by="emil", base_digest=before).id
+    number = store.begin(STATION, by="emil", base=BankRef("bank1", before)).id
     store.tell(number, state="built", path=str(tmp_path / "other"), digest="0" * 64)
     with site.client("emil") as client:
         refused = client.post(f"/banks/candidates/{number}/promote", data={"seen": before})
@@ -136,7 +149,7 @@ def test_a_candidate_whose_shadow_run_died_is_not_promoted(site: ReviewSite, tmp
 
 def test_a_rebuild_that_died_has_failed(site: ReviewSite) -> None:
     store = Candidates(site.engine)
-    number = store.begin(STATION, by="emil", base_digest=in_use(site)).id
+    number = store.begin(STATION, by="emil", base=BankRef("bank1", in_use(site))).id
     with site.client("emil") as client:
         answer = client.get(f"/banks/candidates/{number}/progress")
         assert answer.json() == {"state": "failed", "progress": None}
@@ -162,6 +175,29 @@ def test_what_is_refused(site: ReviewSite) -> None:
         assert client.post("/banks/rollback", data={"station": STATION}).status_code == 403
     with site.client(None) as client:
         assert client.get("/banks").status_code == 303
+
+
+def test_banks_have_the_same_names_on_every_page(site: ReviewSite, tmp_path: Path) -> None:
+    place = site.settings.stations[0].bank
+    first, refs = site.add(), [Bank.load(place).ref]
+    number = Candidates(site.engine).begin(STATION, by="emil", base=refs[0]).id
+    for ng in range(KEEP + 1):  # one more than the shelf keeps
+        with_thresholds(place, tmp_path / str(ng), ok=1.0, ng=2.0 + ng)
+        promote(site.settings, site.engine, STATION, tmp_path / str(ng), by="emil")
+        refs.append(Bank.load(place).ref)
+    Candidates(site.engine).tell(number, state="shadowed", digest=refs[1].digest, id=refs[1].id)
+    pages = {
+        "/banks": refs,
+        f"/banks/candidates/{number}": refs[:2],
+        "/audit?log=banks": refs,
+        f"/frame/{first}": refs[:1],
+    }
+    with site.client("emil") as client:
+        for path, expected in pages.items():
+            text = client.get(path).text
+            names = dict(re.findall(r'<span class="mono" title="manifest ([0-9a-f]{64})">([^<]*)</span>', text))
+            assert {ref.digest: ref.id for ref in expected} == names, path
+        assert f'{refs[0].id}</span> <span class="soft">no longer on the shelf' in client.get("/banks").text
 
 
 def test_a_damaged_bank_in_use_is_told(site: ReviewSite) -> None:

@@ -128,7 +128,7 @@ def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = No
     except BankError as error:
         broken = str(error)
     known = {sample.sha256 for sample in in_use.manifest.samples} if in_use else set()
-    alarms = cases.false_alarms(station)
+    alarms, moves = cases.false_alarms(station), shelf.moves()
     values = {
         "station": station,
         "stations": desk.settings.station_names,
@@ -138,7 +138,8 @@ def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = No
         "broken": broken,
         "last": cases.last(station),
         "ancestors": _ancestors(in_use.manifest, shelf) if in_use else (),
-        "moves": tuple(reversed(shelf.moves()))[:_MOVES],
+        "names": {one.digest: one.id for move in moves for one in (move.before, move.after) if one is not None},
+        "moves": tuple(reversed(moves))[:_MOVES],
         "previous": shelf.previous(),
         "candidates": [_settled(desk, one) for one in Candidates(desk.engine).of(station)],
         "alarms": len(alarms),
