@@ -17,6 +17,7 @@ from inspector.banks.promotion import promote
 from inspector.banks.shelf import KEEP
 from inspector.manifest import read_manifest
 from inspector.store import Candidates
+from inspector.store.candidates import State
 from inspector.types import BankRef
 
 Visit = Callable[..., Page]
@@ -198,6 +199,18 @@ def test_banks_have_the_same_names_on_every_page(site: ReviewSite, tmp_path: Pat
             names = dict(re.findall(r'<span class="mono" title="manifest ([0-9a-f]{64})">([^<]*)</span>', text))
             assert {ref.digest: ref.id for ref in expected} == names, path
         assert f'{refs[0].id}</span> <span class="soft">no longer on the shelf' in client.get("/banks").text
+
+
+@pytest.mark.parametrize(("state", "told"), [("shadowed", True), ("promoted", False), ("rejected", False)])
+def test_only_a_candidate_that_may_be_promoted_is_called_out_of_date(
+    site: ReviewSite, state: State, told: bool
+) -> None:
+    store = Candidates(site.engine)
+    number = store.begin(STATION, by="emil", base=BankRef("bank1", "0" * 64)).id
+    store.tell(number, state=state, digest="1" * 64, id="bank2")
+    with site.client("emil") as client:
+        page = client.get(f"/banks/candidates/{number}").text
+    assert ("Another bank has been taken into use since" in page) == told
 
 
 def test_a_damaged_bank_in_use_is_told(site: ReviewSite) -> None:

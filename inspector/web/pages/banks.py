@@ -163,6 +163,7 @@ def _candidate(
 ) -> Response:
     candidate = _settled(desk, candidate)
     place = desk.settings.station(candidate.station).bank
+    awaited = candidate.state in (*RUNNING, "shadowed")
     try:
         digest: str | None = file_sha256(place / "manifest.json")
     except OSError:
@@ -174,7 +175,7 @@ def _candidate(
         candidate=candidate,
         in_use=digest,
         shadow=candidate.document.get("shadow"),
-        stale=digest is not None and candidate.base_digest != digest and candidate.digest != digest,
+        stale=awaited and digest is not None and digest not in (candidate.base_digest, candidate.digest),
         fault=fault,
         reason=reason,
     )
