@@ -6,6 +6,7 @@ bits, which are scaled here to 8.
 """
 
 import io
+import struct
 import warnings
 from collections.abc import Callable
 from typing import IO
@@ -47,6 +48,10 @@ _SUFFIXES = {"JPEG": "jpg", "PNG": "png", "TIFF": "tiff", "BMP": "bmp"}
 _TIFF_COMPRESSION_UNKNOWN = ("lzma", "webp", "zstd")
 """What Pillow's header reader may name and OpenCV's libtiff does not unpack."""
 
+_TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+
+# A header that Pillow finds odd may well decode. Told once: to set a filter for one call would not be safe in threads.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w+ImagePlugin")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -134,11 +139,9 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
     kind, reader = _reader_of(payload)
     stream = io.BytesIO(payload)
     try:
-        with warnings.catch_warnings(record=True) as oddities:  # a header that Pillow finds odd may well decode
-            warnings.simplefilter("always")
-            header = reader(stream)
+        header = reader(stream)
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers; each means the same here
-        if str(error) == "unknown pixel mode" and not oddities:
+        if str(error) == "unknown pixel mode" and kind == "TIFF" and _has_whole_directory(payload):
             raise FrameFormatError(
                 f"frame: {kind} has samples of a kind that is not read, expected 8- or 16-bit unsigned integers"
             ) from error
@@ -160,6 +163,22 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
     if kind == "JPEG" and payload.rfind(b"\xff\xd9", stream.tell()) < 0:
         raise FrameDamagedError(f"frame: JPEG of {len(payload)} bytes ends before its end marker: truncated")
     return kind
+
+
+def _has_whole_directory(payload: bytes) -> bool:
+    """Whether the tags of a TIFF's first page, and what they point to, lie within the payload."""
+    order = "<" if payload.startswith(b"II") else ">"
+    try:
+        (begin,) = struct.unpack_from(f"{order}I", payload, 4)
+        (tags,) = struct.unpack_from(f"{order}H", payload, begin)
+        for entry in range(begin + 2, begin + 2 + 12 * tags, 12):
+            _, kind, count, place = struct.unpack_from(f"{order}HHII", payload, entry)
+            size = count * _TIFF_TYPE_BYTES.get(kind, 0)
+            if size > 4 and place + size > len(payload):
+                return False
+    except struct.error:
+        return False
+    return True
 
 
 def _reader_of(payload: bytes) -> tuple[str, _Reader]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tracemalloc
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -226,11 +227,34 @@ def test_the_limit_is_the_callers() -> None:
 
 def test_an_odd_header_makes_no_noise() -> None:
     """A directory cut short is an error of ours; Pillow's own warning about it would litter the daemon's log."""
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        with pytest.raises(FrameDamagedError):
-            frame.decode(INTACT["tiff"][:100])
-    assert seen == []
+    program = """
+import sys
+from inspector import errors, frame
+try:
+    frame.decode(sys.stdin.buffer.read())
+except errors.FrameDamagedError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, input=INTACT["tiff"][:100], capture_output=True, check=True, timeout=120)
+    assert b"TIFF of 100 bytes" in done.stdout
+    assert done.stderr == b""
+
+
+def test_threads_that_decode_leave_the_processs_warnings_alone() -> None:
+    def decode() -> None:
+        for _ in range(1000):
+            frame.decode(INTACT["png"])
+
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(decode) for _ in range(4)]:
+                done.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert list(warnings.filters) == before
 
 
 def decoded_or_refused(payload: bytes) -> None:
