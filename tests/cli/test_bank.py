@@ -1,0 +1,72 @@
+"""`inspector bank`: what it prints of banks, and how one takes the place of another."""
+
+import json
+from pathlib import Path
+
+from banks import change_manifest, copy_of, write_good
+from calling import Cli
+
+
+def test_a_bank_of_few_samples_says_everywhere_that_ng_is_an_estimate(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    new = write_good(tmp_path / "new", 4, first_seed=3000)
+    few = "samples are too few for 0.50% false rejects, that needs 199: ng is an estimate; at most "
+    assert f"10 {few}" in cli("bank", "show", bank).out
+    assert f"14 {few}" in cli("bank", "add", bank, new, "-o", tmp_path / "grown").out
+
+
+def test_bank_list_shows_banks_and_why_others_are_refused(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    copied = copy_of(bank, tmp_path)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    (tmp_path / ".copied.draft").mkdir()
+    (tmp_path / ".copied.draft" / "manifest.json").write_text("{")
+    (tmp_path / "other").mkdir()
+    done = cli("bank", "list", tmp_path)
+    lines = done.out.splitlines()
+    assert done.code == 0
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{tmp_path / 'broken'}  refused: ")
+    assert lines[1].startswith(f"{copied}  ")
+    told = [json.loads(line) for line in cli("bank", "list", tmp_path, "--json").out.splitlines()]
+    assert "error" in told[0]
+    assert (told[1]["samples"], told[1]["vectors"], told[1]["backbone"]) == (10, 64, "builtin")
+    assert "no such folder" in cli.fails("bank", "list", tmp_path / "none")
+
+
+def test_bank_show(cli: Cli, bank: Path) -> None:
+    out = cli("bank", "show", bank).out
+    manifest = json.loads(cli("bank", "show", bank, "--json").out)
+    assert manifest == json.loads((bank / "manifest.json").read_text())
+    assert manifest["id"] in out
+    for word in ("memory", "backbone", "recipe", "samples", "thresholds", "promise", "lineage"):
+        assert f"\n{word} " in out
+
+
+def test_bank_verify(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    assert "sound" in cli("bank", "verify", bank).out
+    assert json.loads(cli("bank", "verify", bank, "--json").out).keys() == {"path", "id", "digest"}
+    copied = copy_of(bank, tmp_path)
+    (copied / "graph.bin").write_bytes(b"x")
+    assert "graph.bin has sha256" in cli.fails("bank", "verify", copied)
+    change_manifest(copied, lambda manifest: manifest.update(schema=9))
+    assert "schema 9" in cli.fails("bank", "show", copied)
+
+
+def test_bank_promote_rollback_and_diff(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    place, candidate = tmp_path / "tile", copy_of(bank, tmp_path)
+    change_manifest(candidate, lambda manifest: manifest["calibration"].update(pixel=9.5))
+    assert cli("bank", "promote", bank, place, "--by", "anna").code == 0
+    done = cli("bank", "promote", candidate, place, "--by", "anna", "--reason", "fewer spots", "--json")
+    move = json.loads(done.out)
+    assert (move["by"], move["reason"], move["done"]) == ("anna", "fewer spots", True)
+    shown = cli("bank", "show", place).out
+    assert "by anna: fewer spots" in shown
+    assert f"rollback    to {move['before']['id']}" in shown
+    difference = cli("bank", "diff", bank, place)
+    assert "thresholds.pixel" in difference.out
+    assert "64 -> 64, 64 in both" in difference.out
+    assert json.loads(cli("bank", "diff", bank, place, "--json").out)["changes"]["thresholds.pixel"]["after"] == 9.5
+    assert "is in use" in cli.fails("bank", "promote", candidate, place)
+    assert "rollback" in cli("bank", "rollback", place, "--by", "ben").out
+    assert "the same: every frame gets the same verdict" in cli("bank", "diff", bank, place).out
+    assert "nothing to roll back to" in cli.fails("bank", "rollback", place)

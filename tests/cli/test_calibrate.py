@@ -1,0 +1,62 @@
+"""`inspector calibrate`: what it prints, as text and as JSON, and how it fails."""
+
+import json
+from pathlib import Path
+
+import pytest
+from banks import write_good
+from calling import Cli
+
+RECIPE = "{name: disc, size_wh: [64, 64], vectors: 32}"
+
+
+def test_calibrate_says_what_it_built_and_promises(cli: Cli, tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 6)
+    (good / "bad.png").write_bytes(b"x")
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    done = cli("calibrate", good, "-o", tmp_path / "bank", "--recipe", tmp_path / "recipe.yaml", "--folds", "2")
+    assert (done.code, done.err) == (0, "")
+    assert "32 vectors of" in done.out
+    assert "bad.png: frame: " in done.out
+    assert "6 samples are too few for 0.50% false rejects: that needs 199" in done.out
+    assert "ESTIMATE" in done.out
+    assert f"inspector inspect {tmp_path / 'bank'}" in done.out
+
+
+def test_calibrate_json(cli: Cli, tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 6)
+    (good / "bad.png").write_bytes(b"x")
+    (tmp_path / "r.yaml").write_text(RECIPE)
+    arguments = ["calibrate", good, "-o", tmp_path / "b", "--recipe", tmp_path / "r.yaml", "--max-false-reject", "0.2"]
+    told = json.loads(cli(*arguments, "--json").out)
+    assert told["samples"] == 6
+    assert told["bank"]["vectors"] == 32
+    assert [Path(item["path"]).name for item in told["skipped"]] == ["bad.png"]
+    assert told["promise"]["estimated"] is False
+    assert told["thresholds"]["ok"] == told["thresholds"]["ng"]
+    assert "exists already; choose another name, or pass --replace" in cli.fails(*arguments)
+    assert json.loads(cli(*arguments, "--json", "--replace", "--seed", "1").out)["samples"] == 6
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [("tiles", "tiles"), ("tiles/good", "tiles"), ("tiles/train/good", "tiles"), ("tiles/train/OK", "tiles")],
+)
+def test_calibrate_names_the_bank_after_the_folder(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_good(Path(folder), 4)
+    Path("r.yaml").write_text(RECIPE)
+    assert cli("calibrate", folder, "--recipe", "r.yaml", "--folds", "2").code == 0
+    assert (tmp_path / "banks" / "tiles" / "manifest.json").is_file()
+
+
+def test_calibrate_fails_in_one_line(cli: Cli, tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 4)
+    assert "no such folder" in cli.fails("calibrate", tmp_path / "none", "-o", tmp_path / "b")
+    assert "expected builtin, timm:NAME" in cli.fails("calibrate", good, "-o", tmp_path / "b", "--backbone", "x")
+    assert "recipe" in cli.fails("calibrate", good, "--recipe", tmp_path / "none.yaml", code=2)
+    assert "got 7.0, expected a share" in cli.fails("calibrate", good, "--max-false-reject", "7", code=2)
+    assert "folds: got 1" in cli.fails("calibrate", good, "--folds", "1", code=2)
+    assert not (tmp_path / "b").exists()

@@ -1,0 +1,49 @@
+"""`inspector evaluate`: what it prints, as text and as JSON, and how it fails."""
+
+import json
+from pathlib import Path
+
+from calling import Cli
+
+
+def test_evaluate_json_has_what_is_promised(cli: Cli, bank: Path, parts: Path) -> None:
+    done = cli("evaluate", bank, parts, "--json")
+    assert (done.code, done.err) == (0, "")
+    told = json.loads(done.out)
+    promised = {
+        "image_auroc", "pixel_auroc", "aupro", "f1_max", "false_reject_rate", "escape_rate", "n_good", "n_defect",
+        "latency_ms", "bank", "per_defect",
+    }  # fmt: skip
+    assert promised <= told.keys()
+    assert told["latency_ms"].keys() == {"p50", "p95"}
+    assert told["bank"].keys() == {"id", "vectors", "dim", "bytes"}
+    assert told["per_defect"]["scratch"].keys() == {"image_auroc", "escape_rate", "n"}
+    assert (told["image_auroc"], told["n_good"], told["n_defect"]) == (1.0, 2, 2)
+
+
+def test_evaluate_in_words(cli: Cli, bank: Path, parts: Path) -> None:
+    out = cli("evaluate", bank, parts).out
+    assert "image AUROC        1.0000" in out
+    assert "escape rate        0.00%" in out
+    assert "\nscratch      2   1.0000     0.00%" in out
+
+
+def test_evaluate_prints_some_of_many_notes(cli: Cli, bank: Path, parts: Path) -> None:
+    for number in range(12):
+        (parts / "good" / f"broken{number}.png").write_bytes(b"x")
+    out = cli("evaluate", bank, parts).out
+    assert out.count("\nnote: ") == 11
+    assert out.endswith("\nnote: … and 2 more (--json lists all)\n")
+
+
+def test_evaluate_fails_in_one_line(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    assert "no such folder" in cli.fails("evaluate", bank, tmp_path / "none")
+    assert "no manifest.json" in cli.fails("evaluate", tmp_path / "none", tmp_path)
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_frames_are_inspected(
+    cli: Cli, bank: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    told = cli.fails("evaluate", bank, tmp_path / "none", "--report", tmp_path / "file", code=2)
+    assert "cannot be written there" in told

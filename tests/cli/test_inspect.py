@@ -1,0 +1,93 @@
+"""`inspector inspect`: what it prints, the maps that it writes, and how it fails."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from calling import Cli
+from line import changed, drawn_part
+
+from inspector import frame, heatmap
+from inspector.pipeline import Pipeline
+
+
+def test_inspect_json_is_one_object_a_line(cli: Cli, bank: Path, parts: Path) -> None:
+    done = cli("inspect", bank, parts / "good" / "0.png", parts / "scratch", "--json")
+    assert (done.code, done.err) == (0, "")
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert [Path(item["path"]).name for item in told] == ["0.png", "0.png", "1.png"]
+    assert all(item.keys() == {"path", "decision", "score", "p_value", "reason", "regions"} for item in told)
+    assert [item["decision"] for item in told[1:]] == ["ng", "ng"]
+    assert told[1]["regions"][0].keys() == {"x", "y", "width", "height", "area", "score"}
+
+
+def test_inspect_says_why_a_frame_above_ng_is_uncertain(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    (tmp_path / "dim.png").write_bytes(changed(500, light=0.4))
+    told = json.loads(cli("inspect", bank, tmp_path / "dim.png", "--json").out)
+    assert told["decision"] == "uncertain"
+    assert told["reason"].startswith("drift: ")
+    assert told["reason"] in cli("inspect", bank, tmp_path / "dim.png").out
+
+
+def test_heatmaps_and_reports_do_no_harm_to_a_bank_or_to_what_is_inspected(
+    cli: Cli, bank: Path, parts: Path, tmp_path: Path
+) -> None:
+    own = shutil.copytree(bank, tmp_path / "own")
+    made = tmp_path / "made"
+    for words, said in (
+        (("inspect", own, parts / "good", "--heatmaps", own / "seen"), "lies in the bank"),
+        (("evaluate", own, parts, "--report", own), "lies in the bank"),
+        (("inspect", own, parts, "--heatmaps", parts / "good" / "seen"), "whose pictures are inspected"),
+        (("calibrate", parts / "good", "-o", made, "--report", made / "r"), "lies in the bank that is made"),
+    ):
+        done = cli(*words)
+        assert (done.code, said in done.err) == (2, True), done
+    assert not made.exists()
+    assert cli("bank", "verify", own).code == 0
+
+
+def test_inspect_in_words(cli: Cli, bank: Path, parts: Path) -> None:
+    done = cli("inspect", bank, parts / "scratch" / "0.png")
+    assert done.out.startswith("ng ")
+    assert "0.png" in done.out
+    assert "region" in done.out
+
+
+def test_what_cannot_be_inspected_is_an_error_and_exits_with_1(cli: Cli, bank: Path, parts: Path) -> None:
+    (parts / "good" / "half.png").write_bytes(drawn_part(1)[:300])
+    (parts / "good" / "phone.webp").write_bytes(b"RIFF")
+    done = cli("inspect", bank, parts / "good", parts / "none.png", "--json")
+    assert done.code == 1
+    told = {Path(item["path"]).name: item for item in map(json.loads, done.out.splitlines())}
+    assert len(told) == 5
+    for name, reason in (("half.png", "damaged"), ("none.png", "unreadable"), ("phone.webp", "unknown_format")):
+        assert (told[name]["decision"], told[name]["score"], told[name]["reason"]) == ("error", None, reason)
+    assert "error      " in cli("inspect", bank, parts / "none.png").out
+
+
+def test_heatmaps_are_written_over_each_picture(cli: Cli, bank: Path, parts: Path, tmp_path: Path) -> None:
+    done = cli("inspect", bank, parts, "--heatmaps", tmp_path / "maps" / "new")
+    assert done.code == 0
+    files = sorted((tmp_path / "maps" / "new").iterdir())
+    assert len(files) == 4
+    pipeline = Pipeline.open(bank)
+    for file, picture in zip(files, [parts / "good" / "0.png", parts / "good" / "1.png"], strict=False):
+        inspection = pipeline.inspect(picture.read_bytes())
+        pixels = frame.decode(picture.read_bytes()).pixels
+        expected = heatmap.overlay(pixels, inspection.anomaly_map, pipeline.bank.thresholds.pixel)
+        np.testing.assert_array_equal(frame.decode(file.read_bytes()).pixels, expected)
+    plain = frame.decode((parts / "scratch" / "1.png").read_bytes()).pixels
+    changed = np.abs(frame.decode(files[-1].read_bytes()).pixels.astype(int) - plain).max(2) > 20
+    assert changed[40:52, 40:56].mean() > 0.5
+
+
+def test_inspect_fails_in_one_line(cli: Cli, bank: Path, parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    part = parts / "good" / "0.png"
+    assert "no picture there" in cli.fails("inspect", bank, tmp_path / "empty")
+    assert "no manifest.json there" in cli.fails("inspect", tmp_path, part)
+    assert "no such engine" in cli.fails("inspect", bank, part, "--engine", "tpu")
+    told = cli.fails("inspect", bank, part, "--heatmaps", tmp_path / "file", code=2)
+    assert f"heatmaps {tmp_path / 'file'}: no folder (File exists); choose another" in told
