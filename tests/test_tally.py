@@ -201,6 +201,17 @@ def test_counting_reads_indexes_alone(database: Engine, tally: Tally) -> None:
         connection.execute(text("SELECT 1"))
 
 
+def test_only_words_that_a_station_had_are_counted_in_each_shift(database: Engine, tally: Tally) -> None:
+    filled(database, verdict(1, "ok"), verdict(2, "damaged", outcome="error", queued=False))
+    asked: list[str] = []
+    event.listen(database, "before_cursor_execute", lambda _c, _cur, statement, *_: asked.append(statement))
+    for stations, counted in ((["none"], 0), ([CAM1], 2)):
+        asked.clear()
+        tally.counts(stations, DAY)
+        counts = [statement.count("count(*)") for statement in asked if "GROUP BY" not in statement]
+        assert sum(counts) == counted * len(DAY)
+
+
 def test_a_span_cut_off_counts_what_is_inside(database: Engine, tally: Tally) -> None:
     filled(database, *(verdict(n, "ok") for n in range(10)))
     cut = Span("late", NOON.date(), NOON + timedelta(minutes=2), NOON + timedelta(minutes=5), 0.1)

@@ -6,9 +6,11 @@ decided, and no rate here is carried over from the one to the other. Instead eac
 turn out to be.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import TypeVar
 
 from inspector.review.intervals import Rate, lower, rate, upper
 from inspector.review.shifts import Span
@@ -17,6 +19,8 @@ UNTYPED = "no type given"
 """Defects that nobody named."""
 
 _FLAGGED = ("ng", "uncertain")
+_Key = TypeVar("_Key")
+_Count = TypeVar("_Count", "OutcomeCount", "ReviewCount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ def figures(outcomes: Sequence[OutcomeCount], reviews: Sequence[ReviewCount], sp
     decided = _number(
         reviews, lambda review: review.word in _FLAGGED and review.disposition in ("false_alarm", "defect")
     )
+    seen, asked = _grouped(outcomes, attrgetter("span")), _grouped(reviews, attrgetter("span"))
+    seen_at, asked_at = _grouped(outcomes, attrgetter("station")), _grouped(reviews, attrgetter("station"))
     return Figures(
         outcomes=totals,
         asked=_number(reviews),
@@ -149,11 +155,8 @@ def figures(outcomes: Sequence[OutcomeCount], reviews: Sequence[ReviewCount], sp
         false_alarms=rate(alarms, decided),
         uncertain=rate(totals["uncertain"], verdicts),
         escapes=escapes(outcomes, reviews),
-        spans=tuple(_span(number, span, outcomes, reviews) for number, span in enumerate(spans)),
-        stations=tuple(
-            _station(name, outcomes, reviews)
-            for name in sorted({c.station for c in outcomes} | {review.station for review in reviews})
-        ),
+        spans=tuple(_span(span, seen[number], asked[number]) for number, span in enumerate(spans)),
+        stations=tuple(_station(name, seen_at[name], asked_at[name]) for name in sorted({*seen_at, *asked_at})),
     )
 
 
@@ -223,13 +226,18 @@ def _escape_rate(estimated: tuple[float, float, float], caught: int, waiting: in
     return Rate(value, value + caught, least, most)
 
 
-def _span(number: int, span: Span, outcomes: Iterable[OutcomeCount], reviews: Iterable[ReviewCount]) -> SpanCounts:
-    here = [review for review in reviews if review.span == number]
-    return SpanCounts(span, _totals(c for c in outcomes if c.span == number), _number(here), _number(here, _waits))
+def _grouped(counts: Iterable[_Count], key: Callable[[_Count], _Key]) -> defaultdict[_Key, list[_Count]]:
+    groups: defaultdict[_Key, list[_Count]] = defaultdict(list)
+    for one in counts:
+        groups[key(one)].append(one)
+    return groups
 
 
-def _station(name: str, outcomes: Iterable[OutcomeCount], reviews: Iterable[ReviewCount]) -> StationFigures:
-    seen, asked = [c for c in outcomes if c.station == name], [review for review in reviews if review.station == name]
+def _span(span: Span, seen: Iterable[OutcomeCount], asked: Sequence[ReviewCount]) -> SpanCounts:
+    return SpanCounts(span, _totals(seen), _number(asked), _number(asked, _waits))
+
+
+def _station(name: str, seen: Sequence[OutcomeCount], asked: Sequence[ReviewCount]) -> StationFigures:
     return StationFigures(
         name, _totals(seen), _number(asked), _number(asked, _waits), false_rejects(seen, asked), escapes(seen, asked)
     )

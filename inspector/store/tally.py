@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     Double,
     Engine,
@@ -76,10 +77,10 @@ WORDS = (
 
 # Each word is asked for by itself: a list of them would leave PostgreSQL, as long as it has no statistics, to read the
 # frames of all times for each span.
-_OUTCOMES = union_all(
+_OCCURRING = union_all(
     *(
-        select(literal(outcome), literal(word), func.count()).where(
-            _HERE, frames.c.outcome == outcome, frames.c.word == word, _THEN
+        select(literal(outcome), literal(word)).where(
+            select(frames.c.station).where(_HERE, frames.c.outcome == outcome, frames.c.word == word, _THEN).exists()
         )
         for outcome, word in WORDS
     )
@@ -125,14 +126,24 @@ class Tally:
         return found
 
     def counts(self, stations: Sequence[str], spans: Sequence[Span]) -> tuple[list[OutcomeCount], list[ReviewCount]]:
-        """What the line decided and what people said, by station and number of the span; one moment's state."""
+        """What the line decided and what people said, by station and number of the span; one moment's state.
+
+        spans: in the order of time.
+        """
+        if not spans:
+            return [], []
         outcomes: list[OutcomeCount] = []
         reviewed: list[ReviewCount] = []
         with store_errors("figures"), self._engine.connect() as connection:
             for station in filter(legible, stations):
+                whole = {"here": station, "begin": spans[0].begin, "end": spans[-1].end}
+                occurring = connection.execute(_OCCURRING, whole).all()
+                if not occurring:
+                    continue
+                counting = _outcomes(occurring)
                 for number, span in enumerate(spans):
                     asked = {"here": station, "begin": span.begin, "end": span.end}
-                    outcomes += _named(station, number, connection.execute(_OUTCOMES, asked))
+                    outcomes += _named(station, number, connection.execute(counting, asked))
                     reviewed += [ReviewCount(station, number, *row) for row in connection.execute(_REVIEWS, asked)]
         return outcomes, reviewed
 
@@ -210,6 +221,18 @@ class Tally:
             _scores(row for row in same if row.disposition == "defect"),
             sum(row.disposition == "defect" and row.bank_id not in banks for row in asked),
         )
+
+
+def _outcomes(words: Iterable[Sequence[str]]) -> CompoundSelect[Any]:
+    """Counts of these outcomes and words, at one station in one span."""
+    return union_all(
+        *(
+            select(literal(outcome), literal(word), func.count()).where(
+                _HERE, frames.c.outcome == outcome, frames.c.word == word, _THEN
+            )
+            for outcome, word in words
+        )
+    )
 
 
 def _named(station: str, span: int, rows: Iterable[Sequence[Any]]) -> list[OutcomeCount]:
