@@ -1,6 +1,7 @@
 """The command line. Each command lives in its own module and is imported only when it is called or listed."""
 
 import io
+import resource
 import sys
 from importlib import import_module
 from typing import Any
@@ -33,6 +34,15 @@ _COMMANDS = {
 }
 
 
+_ADDRESS_SPACE = 2_000_000_000
+"""Measured on two cores, with one small bank: below 0.9 GB the loader or OpenVINO ends the process by a signal, below
+1.5 GB some library or thread gets none. Only addresses, most of them never used: 220 MB of memory are.
+"""
+
+_NO_THREAD = "can't start new thread"
+"""What Python says of itself."""
+
+
 class _Commands(click.Group):
     """Knows its commands by name and purpose without importing them: `--help` answers at once."""
 
@@ -58,6 +68,13 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="inspector")
 def cli() -> None:
     """Begin with `inspector demo`, or with `inspector calibrate good_samples/`."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < _ADDRESS_SPACE:
+        click.echo(
+            f"warning: this process may have {limit / 1e9:.1f} GB of address space (ulimit -v), expected "
+            f"{_ADDRESS_SPACE / 1e9:.0f} GB or no limit: with less, libraries end it without a word",
+            err=True,
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -82,6 +99,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except MemoryError as error:
         click.echo(f"error: out of memory ({_line(error)}); expected more, see free -m and ulimit -v", err=True)
+        sys.exit(1)
+    except RuntimeError as error:
+        if str(error) != _NO_THREAD:
+            raise
+        click.echo(f"error: {error}; expected more of them, or more memory: see ulimit -u and -v, TasksMax", err=True)
         sys.exit(1)
     except ImportError as error:
         click.echo(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,38 @@ def test_a_library_that_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> 
         "error: a library cannot be loaded: libav.so: failed to map segment from shared object;"
     )
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("limit", [500_000_000, 700_000_000])
+def test_a_limit_that_is_too_low_for_the_libraries_is_told_before_they_are_loaded(
+    bank: Path, tmp_path: Path, limit: int
+) -> None:
+    """They may end the process by a signal."""
+    (tmp_path / "part.png").write_bytes(drawn_part(1))
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))"
+    program = f"{limited}\nfrom inspector.cli import main\nmain({['inspect', str(bank), str(tmp_path / 'part.png')]!r})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    told = (
+        f"warning: this process may have {limit / 1e9:.1f} GB of address space (ulimit -v), expected 2 GB or no limit"
+    )
+    assert done.returncode != 0
+    assert done.stderr.startswith(told)
+
+
+def test_a_process_that_may_start_no_thread_is_told_in_one_line(
+    cli: Cli, bank: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pipeline, "open", lambda *_, **__: start_without_room())
+    assert "can't start new thread; expected more of them" in cli.fails("inspect", bank, parts / "good" / "0.png")
+
+
+def start_without_room() -> None:
+    """As where the limit of a user's or a container's threads is reached."""
+    before = threading.stack_size(1 << 40)
+    try:
+        threading.Thread(target=int).start()
+    finally:
+        threading.stack_size(before)
 
 
 def test_a_process_without_memory_is_told_in_one_line(
