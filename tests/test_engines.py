@@ -152,6 +152,12 @@ def test_a_graph_that_is_not_there(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_search_that_cannot_be_compiled(bank: Path) -> None:
+    engine = OpenVinoEngine(bank / "graph.xml")
+    with pytest.raises(EngineError, match=r"openvino: cannot search among 5 vectors: .*TopK"):
+        engine.distances(np.zeros((5, 8), np.float32), 0, 4)
+
+
 def test_cuda_where_there_is_none(bank: Path) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():

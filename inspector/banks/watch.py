@@ -95,10 +95,10 @@ class BankWatch:
                 self._clear(folder, watched)
                 return
             opened = self._open_bank(folder)
-        except (InspectorError, OSError) as error:
+        except (InspectorError, OSError, MemoryError) as error:
             watched.refused_at = time.monotonic()
             if another:
-                self._refuse(folder, str(error))
+                self._refuse(folder, f"out of memory ({error})" if isinstance(error, MemoryError) else str(error))
             return
         watched.digest = opened.bank.ref.digest
         self._hand_over(folder, opened)

@@ -49,7 +49,7 @@ class OpenVinoEngine:
             model = _core().read_model(graph) if isinstance(graph, Path) else graph
             compiled = _core().compile_model(model, "CPU", _CONFIG)
         except RuntimeError as error:
-            raise EngineError(f"openvino: cannot run {graph}: {str(error).strip().splitlines()[-1]}") from error
+            raise EngineError(f"openvino: cannot run {graph}: {_last_line(error)}") from error
         self._request = compiled.create_infer_request()
         self._input_shape: tuple[int, ...] = tuple(compiled.input(0).shape)
         self._output = compiled.output(0)
@@ -81,7 +81,7 @@ class OpenVinoEngine:
                 self._request.infer([image[None]], share_inputs=True)
                 embeddings[index] = self._request.get_tensor(self._output).data[0]
         except RuntimeError as error:
-            raise InferenceError(f"openvino: inference failed: {str(error).strip().splitlines()[-1]}") from error
+            raise InferenceError(f"openvino: inference failed: {_last_line(error)}") from error
         return embeddings
 
     def distances(self, vectors: Float32Array, k: int, count: int, planes: Planes | None = None) -> Distances:
@@ -89,9 +89,15 @@ class OpenVinoEngine:
 
         They are awake when the search begins. Threads of another library are not: on frames 67 ms apart, faiss takes
         twice as long as back to back.
+
+        Raises:
+            EngineError: OpenVINO cannot compile the search.
         """
         graph = _distance_graph(vectors, min(k, len(vectors)), count, planes)
-        compiled = _core().compile_model(graph, "CPU", _CONFIG)
+        try:
+            compiled = _core().compile_model(graph, "CPU", _CONFIG)
+        except RuntimeError as error:
+            raise EngineError(f"openvino: cannot search among {len(vectors)} vectors: {_last_line(error)}") from error
         request, output = compiled.create_infer_request(), compiled.output(0)
 
         def search(queries: Float32Array) -> Float32Array:
@@ -99,10 +105,14 @@ class OpenVinoEngine:
                 request.infer([queries], share_inputs=True)
                 found: Float32Array = np.array(request.get_tensor(output).data)
             except RuntimeError as error:
-                raise InferenceError(f"openvino: search failed: {str(error).strip().splitlines()[-1]}") from error
+                raise InferenceError(f"openvino: search failed: {_last_line(error)}") from error
             return found
 
         return search
+
+
+def _last_line(error: RuntimeError) -> str:
+    return str(error).strip().splitlines()[-1]
 
 
 def _distance_graph(vectors: Float32Array, k: int, count: int, planes: Planes | None) -> ov.Model:
