@@ -1,12 +1,16 @@
 """What a station's bank is compared with, from the first look on."""
 
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from services import wait_until
+import pytest
+from services import DEADLINE_S, wait_until
 
 from inspector.banks.watch import BankWatch
+from inspector.errors import BankError
 from inspector.pipeline import Pipeline
 
 
@@ -37,6 +41,25 @@ def test_a_bank_for_which_there_is_no_memory_is_refused_and_the_line_goes_on(ban
     assert (told.taken, told.faults) == ([], [])
     assert told.refused[0] is not None
     assert "out of memory (Unable to allocate" in told.refused[0]
+
+
+@pytest.mark.faults
+def test_a_folder_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """Whoever opens a pipe that nobody writes to waits, as on a network share that is gone."""
+    pipe, begun = tmp_path / "pipe", threading.Event()
+    os.mkfifo(pipe)
+
+    def hang(_: Path) -> Pipeline:
+        begun.set()
+        raise BankError(pipe.read_text())
+
+    told = Told(tmp_path, hang)
+    with told.watch:
+        assert begun.wait(DEADLINE_S)
+    assert told.refused == []
+    pipe.write_text("the share is back")
+    wait_until(lambda: told.refused, "the thread goes on")
+    assert (told.refused, told.taken, told.faults) == (["the share is back"], [], [])
 
 
 def test_a_bank_that_goes_before_the_first_look_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Sees that another bank lies where a station's bank is, and hands it over once it has shown that it works."""
 
+import logging
 import os
 import threading
 import time
@@ -12,11 +13,16 @@ from inspector.bank import Stamp, manifest_digest, stamp
 from inspector.errors import InspectorError
 from inspector.pipeline import Pipeline
 
+log = logging.getLogger(__name__)
+
 EVERY_S: Final = 1.0
 """How often the banks are looked at: one `stat` each."""
 
 AGAIN_S: Final = 10.0
 """How long after a refusal the same bank is tried again: it may have been copied while it was read."""
+
+FINISH_S: Final = 3.0
+"""Seconds that the bank in hand gets at the end; supervisors wait for 30 in all."""
 
 _NICE = 10
 
@@ -60,10 +66,12 @@ class BankWatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Finishes the bank in hand."""
+        """Finishes the bank in hand, if that takes no longer than FINISH_S: a network share may hang for ever."""
         self._closing = True
         self._wake.set()
-        self._thread.join()
+        self._thread.join(FINISH_S)
+        if self._thread.is_alive():
+            log.error("bank left unread", extra={"seconds": FINISH_S})
 
     def look(self) -> int:
         """Looks at all banks now, those that were refused included; returns how many they are."""
