@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -162,3 +163,13 @@ def no_descriptors_left(*, spare: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         for descriptor in taken:
             os.close(descriptor)
+
+
+@contextmanager
+def no_threads_left() -> Iterator[None]:
+    """This process can start no thread until the end of the block, as where a container's limit of them is reached."""
+    before = threading.stack_size(1 << 40)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)

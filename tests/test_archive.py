@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from services import files_no_larger_than
+from services import files_no_larger_than, no_threads_left
 
 from inspector.errors import StoreError
 from inspector.store import Archive
@@ -68,6 +68,14 @@ def test_many_are_kept_together_and_one_that_cannot_be_holds_up_no_other(tmp_pat
     with pytest.raises(StoreError, match="expected room below"):
         archive.keep(digests[49], b"x" * 100, "png")
     assert not list(folder.rglob("*.tmp"))
+
+
+@pytest.mark.faults
+def test_many_are_kept_together_also_where_no_thread_can_be_started(archive: Archive) -> None:
+    digests = [hashlib.sha256(bytes([number])).hexdigest() for number in range(20)]
+    with no_threads_left():
+        archive.keep_together([(digest, b"picture", "png") for digest in digests])
+    assert all(archive.holds(digest, "png") for digest in digests)
 
 
 @pytest.mark.parametrize(

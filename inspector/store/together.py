@@ -57,8 +57,15 @@ def _together(act: Callable[[Path], None], paths: Iterable[Path]) -> None:
             except OSError:
                 continue  # told by what is missing from the outcome
 
-    threads = [threading.Thread(target=work, name="disk", daemon=True) for _ in range(min(_TOGETHER, waiting.qsize()))]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
+    for _ in range(min(_TOGETHER, waiting.qsize())):
+        thread = threading.Thread(target=work, name="disk", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # this process may have no more of them
+            break
+        threads.append(thread)
+    if not threads:
+        work()
     for thread in threads:
         thread.join()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from calling import Cli
 from line import drawn_part
+from services import no_threads_left
 
 from inspector import __version__
 from inspector.pipeline import Pipeline
@@ -116,17 +117,10 @@ def test_a_limit_that_is_too_low_for_the_libraries_is_told_before_they_are_loade
 def test_a_process_that_may_start_no_thread_is_told_in_one_line(
     cli: Cli, bank: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Pipeline, "open", lambda *_, **__: start_without_room())
-    assert "can't start new thread; expected more of them" in cli.fails("inspect", bank, parts / "good" / "0.png")
-
-
-def start_without_room() -> None:
-    """As where the limit of a user's or a container's threads is reached."""
-    before = threading.stack_size(1 << 40)
-    try:
-        threading.Thread(target=int).start()
-    finally:
-        threading.stack_size(before)
+    monkeypatch.setattr(Pipeline, "open", lambda *_, **__: threading.Thread(target=int).start())
+    with no_threads_left():
+        told = cli.fails("inspect", bank, parts / "good" / "0.png")
+    assert "can't start new thread; expected more of them" in told
 
 
 def test_a_process_without_memory_is_told_in_one_line(
