@@ -98,7 +98,7 @@ class FrameDamagedError(FrameError):
 
 
 class FrameTooLargeError(FrameError):
-    """The header announces more pixels than the limit; nothing was allocated."""
+    """The header announces more pixels than the limit, or a JPEG more scans; nothing was allocated."""
 
     reason: ClassVar[str] = "too_large"
 

@@ -6,6 +6,7 @@ bits, which are scaled here to 8.
 """
 
 import io
+import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -31,6 +32,14 @@ _HEADERS: dict[bytes, tuple[str, _Reader]] = {
     b"BM": ("BMP", BmpImagePlugin.BmpImageFile),
 }
 """Name and header reader of each format, by its first bytes."""
+
+_MOST_SCANS = 32
+"""Of a JPEG: encoders make about ten. Each takes as long as a whole picture, and may be sixty bytes long."""
+
+_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")
+"""In a JPEG, what is neither compressed data nor a place to take it up again."""
+
+_SCAN, _END = b"\xda", b"\xd9"
 
 _LONGEST_MAGIC = max(map(len, _HEADERS))
 _ORIENTATION = 0x0112
@@ -70,7 +79,7 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
         FrameEmptyError: no bytes.
         FrameFormatError: not one of the four formats, samples that are no 8- or 16-bit unsigned integers, or a
             compression that is not read.
-        FrameTooLargeError: the header announces more than max_pixels.
+        FrameTooLargeError: the header announces more than max_pixels, or a JPEG has more than _MOST_SCANS.
         FrameDamagedError: it begins like an image and does not decode, or a JPEG has no end marker. One that is cut in
             its middle and has the marker all the same decodes with grey below.
     """
@@ -162,6 +171,10 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
     # libjpeg pads a truncated scan with grey and only warns: look for the end marker behind the headers.
     if kind == "JPEG" and payload.rfind(b"\xff\xd9", stream.tell()) < 0:
         raise FrameDamagedError(f"frame: JPEG of {len(payload)} bytes ends before its end marker: truncated")
+    if kind == "JPEG" and _has_too_many_scans(payload, stream.tell()):
+        raise FrameTooLargeError(
+            f"frame: JPEG has more than {_MOST_SCANS} scans, expected about ten; nothing was decoded"
+        )
     return kind
 
 
@@ -179,6 +192,15 @@ def _has_whole_directory(payload: bytes) -> bool:
     except struct.error:
         return False
     return True
+
+
+def _has_too_many_scans(payload: bytes, at: int) -> bool:
+    """Of a JPEG whose first scan begins at this byte."""
+    scans = 1
+    while scans <= _MOST_SCANS and (marker := _MARKER.search(payload, at)) and marker[1] != _END:
+        scans += marker[1] == _SCAN
+        at = marker.end() + int.from_bytes(payload[marker.end() : marker.end() + 2], "big")
+    return scans > _MOST_SCANS
 
 
 def _reader_of(payload: bytes) -> tuple[str, _Reader]:

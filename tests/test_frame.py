@@ -298,3 +298,24 @@ def test_each_refusal_has_a_word_of_its_own() -> None:
     kinds = (FrameEmptyError, FrameFormatError, FrameDamagedError, FrameTooLargeError)
     assert len({kind.reason for kind in kinds}) == 4
     assert {kind.reason for kind in kinds} < set(errors.frame_error_reasons())
+
+
+def many_scans(scans: int) -> bytes:
+    """A progressive JPEG of 8x8 pixels, the last of whose scans is repeated until there are so many."""
+    jpeg = with_pillow(RGB.convert("L").resize((8, 8)), "JPEG", progressive=True)
+    last, written = jpeg.rindex(b"\xff\xda"), jpeg.count(b"\xff\xda")
+    return jpeg[:last] + jpeg[last:-2] * (1 + scans - written) + jpeg[-2:]
+
+
+def test_a_jpeg_may_have_as_many_scans_as_encoders_make() -> None:
+    assert frame.decode(many_scans(32)).size_wh == (8, 8)
+    trailer = b"\xff\xda\x00\x02" * 100
+    assert frame.decode(INTACT["jpeg progressive"] + trailer).size_wh == (60, 40), "what follows the end is no scan"
+
+
+@pytest.mark.parametrize("between", [b"", b"\xff\xfe\x00\x04\xff\xd9", b"\xff\xd0", b"\xff\xff"])
+def test_a_jpeg_of_scan_after_scan_is_refused_before_it_takes_minutes(between: bytes) -> None:
+    jpeg = many_scans(33)
+    at = jpeg.index(b"\xff\xda", jpeg.index(b"\xff\xda") + 2)
+    with pytest.raises(FrameTooLargeError, match="more than 32 scans, expected about ten; nothing was decoded"):
+        frame.decode(jpeg[:at] + between + jpeg[at:])
