@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -80,10 +80,41 @@ class Health:
 
 
 _FULL_S = 0.2
+_MOST_CONNECTIONS = 64
+"""Each has a thread and a file of the daemon's; a Prometheus and a supervisor need two."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = _MOST_CONNECTIONS
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, None] = {}
+        super().__init__(*arguments, **named)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """As in the base class. Where too many are connected, the one that came first is cut off: whoever asks is
+        answered, however many say nothing, or say it slowly.
+        """
+        with self._lock:
+            self._open[request] = None
+            if len(self._open) > _MOST_CONNECTIONS:
+                first = next(iter(self._open))
+                del self._open[first]
+                with suppress(OSError):
+                    first.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """As in the base class."""
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever goes away in the middle, or says nothing, is no event."""
+        log.debug("request not answered", exc_info=True)
 
     def get_request(self) -> Any:
         """As in the base class. Where the process has no file left to open, who asks waits, and so does the server: the

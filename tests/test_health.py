@@ -2,13 +2,15 @@
 
 import json
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 
 import pytest
 from prometheus_client import CollectorRegistry
-from services import DEADLINE_S, listening, no_descriptors_left
+from services import DEADLINE_S, listening, no_descriptors_left, wait_until
 
 from inspector.errors import SettingsError
 from inspector.health import Health, serve
@@ -104,3 +106,20 @@ def test_a_process_without_a_file_left_does_not_spin_and_answers_later() -> None
         answer = client.recv(100)
     assert b"200 OK" in answer
     assert busy < 1, f"{busy} s of two spent on trying again"
+
+
+def test_however_many_say_nothing_the_next_is_answered_and_the_daemon_keeps_its_threads(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    threads = threading.active_count()
+    with serve(Health(), CollectorRegistry(), host="127.0.0.1", port=0, token="s3cret") as port, ExitStack() as opened:
+        silent = []
+        for _ in range(200):
+            client = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S))
+            client.sendall(b"GET /metr")
+            silent.append(client)
+        assert get(port, "/healthz", Authorization="Bearer s3cret")[0] == 200
+        assert silent[0].recv(1) == b"", "who came first is cut off"
+        wait_until(lambda: threading.active_count() <= threads + 70, "threads for a bounded number of connections")
+    wait_until(lambda: threading.active_count() <= threads, "their threads end")
+    assert capfd.readouterr().err == ""
