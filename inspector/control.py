@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inspector import contract
+from inspector.allowance import Allowance
 from inspector.link import Arrival, Identity
 from inspector.logs import RateLimited
 from inspector.mqtt import Connection
@@ -19,6 +20,9 @@ HEALTH_EVERY_S = 10.0
 
 _MOST_LEVELS = 100
 """Of a response topic; a broker ends the connection of a client that publishes to a deeper one: mosquitto above 200."""
+
+_COMMANDS_A_SECOND = 20
+"""Verdicts go out over the same connection, and must not wait behind the answers."""
 
 Command = Callable[[], Mapping[str, Any]]
 
@@ -66,6 +70,7 @@ class Control:
         self._commands = commands
         self._told_drift: dict[str, object] = {}
         self._told: _Told | None = None
+        self._allowance = Allowance(_COMMANDS_A_SECOND)
         self._limited = RateLimited(log)
 
     def tell(self) -> None:
@@ -107,10 +112,15 @@ class Control:
         self._publish("status", b"offline")
 
     def command(self, arrival: Arrival) -> None:
-        """Answers one command. Retained ones, and those that ask to be answered in a place of ours, are ignored."""
+        """Answers one command. Retained ones, those that ask to be answered in a place of ours, and what is above
+        _COMMANDS_A_SECOND are ignored.
+        """
         name = arrival.topic.rsplit("/", 1)[-1]
         answer_to = arrival.response_topic
         self._connection.ack(arrival.link, arrival.mid)
+        if not self._allowance.take():
+            self._limited.warning("many", "commands ignored", expected=f"at most {_COMMANDS_A_SECOND} a second")
+            return
         if arrival.retain or answer_to is None or not _may_answer(answer_to, self._instance):
             self._limited.warning(name, "command ignored", command=name, retained=arrival.retain, answer_to=answer_to)
             return

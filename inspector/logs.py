@@ -23,7 +23,7 @@ def configure(level: int = logging.INFO) -> None:
 
 
 class RateLimited:
-    """Logs an event of the same key once in a period, and then how many it has held back."""
+    """Logs an event of the same key once in a period, and then how many it has held back; at most max_keys in a period."""
 
     def __init__(self, logger: logging.Logger, *, period_s: float = 10.0, max_keys: int = 1000) -> None:
         self._logger = logger
@@ -39,6 +39,10 @@ class RateLimited:
             self._told[key] = (last, held + 1)
             return
         if key not in self._told and len(self._told) >= self._max_keys:
-            self._told.clear()
-        self._told[key] = (now, 0)
+            oldest = next(iter(self._told))
+            if now - self._told[oldest][0] < self._period_s:
+                return
+            del self._told[oldest]
+        self._told.pop(key, None)
+        self._told[key] = (now, 0)  # the last: they stand in the order in which they were told
         self._logger.warning(message, extra={**extra, "held_back": held} if held else extra)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 
 from inspector import contract
+from inspector.allowance import Allowance
 from inspector.contract import UnknownStationError
 from inspector.control import client_id
 from inspector.link import Arrival, Identity
@@ -13,6 +14,12 @@ from inspector.mqtt import Connection
 
 log = logging.getLogger(__name__)
 
+_ANSWERS_A_SECOND = 100
+"""Verdicts go out over the same connection, and must not wait behind these."""
+
+_NAMES_TOLD = 20
+"""In the log, in ten seconds."""
+
 
 def watch_identity(instance: str) -> Identity:
     """Subscribes to the frames of all stations."""
@@ -20,13 +27,14 @@ def watch_identity(instance: str) -> Identity:
 
 
 class UnknownStations:
-    """Publishes an error for each frame of a station that is not in `known`."""
+    """Publishes an error for a frame of a station that is not in `known`; of many at once for some. Each is counted."""
 
     def __init__(self, known: frozenset[str], connection: Connection, *, on_frame: Callable[[], None]) -> None:
         self._known = known
         self._connection = connection
         self._on_frame = on_frame
-        self._limited = RateLimited(log)
+        self._allowance = Allowance(_ANSWERS_A_SECOND)
+        self._limited = RateLimited(log, max_keys=_NAMES_TOLD)
 
     def frame(self, arrival: Arrival) -> None:
         """One frame of any station."""
@@ -35,6 +43,8 @@ class UnknownStations:
             return
         self._on_frame()
         self._limited.warning(station, "frame of an unknown station", station=station)
+        if not self._allowance.take():
+            return
         raw = contract.unpack(arrival.payload, content_type=arrival.content_type, properties=arrival.properties)
         error = UnknownStationError(
             f"{station}: is not in the configuration, expected one of {len(self._known)} stations"

@@ -40,3 +40,15 @@ def test_an_event_is_told_once_in_a_period_with_what_was_kept_back(capsys: pytes
     at_once.warning("x", "again")
     at_once.warning("x", "again")
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_whoever_makes_up_keys_does_not_fill_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+    limited = logs.RateLimited(logging.getLogger("a"), period_s=3600, max_keys=2)
+    for key in range(10):
+        limited.warning(key, "again")
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    brief = logs.RateLimited(logging.getLogger("a"), period_s=0, max_keys=2)
+    for key in range(10):
+        brief.warning(key, "again")
+    assert len(capsys.readouterr().err.splitlines()) == 10

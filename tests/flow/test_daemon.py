@@ -133,6 +133,22 @@ def test_it_gives_no_answer_in_the_name_of_a_station(daemon: Daemon, plc: Plc) -
     assert plc.documents("verdict") == []
 
 
+def test_a_flood_of_commands_is_ignored_but_for_some(daemon: Daemon, plc: Plc) -> None:
+    daemon.start()
+    ping = contract.instance_topic("main", "cmd/ping")
+    plc.request(ping, "answers/many")
+    for _ in range(2000):
+        plc.request(ping, "answers/many", qos=0, listen=False)
+    wait_until(lambda: daemon.logged("commands ignored"), "they are ignored, which is told")
+
+    def answered() -> bool:
+        plc.request(ping, "answers/later")
+        return plc.last("answers/later") is not None
+
+    wait_until(answered, "a later one is answered")
+    assert len([topic for topic, _, _ in plc.messages if topic == "answers/many"]) < 1000
+
+
 def test_a_station_that_is_gone_leaves_nothing_at_the_broker_when_its_session_is_ended(
     daemon: Daemon, plc: Plc, camera: Camera, mosquitto: Mosquitto
 ) -> None:

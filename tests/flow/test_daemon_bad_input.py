@@ -175,6 +175,21 @@ def test_an_unknown_station_is_told(levels: str, daemon: Daemon, plc: Plc, camer
     assert daemon.rows("SELECT count(*) FROM frames") == [(0,)]
 
 
+def test_of_a_flood_from_unknown_stations_each_frame_is_counted_and_some_are_answered(
+    daemon: Daemon, plc: Plc, camera: Camera
+) -> None:
+    daemon.start()
+    for number in range(2000):
+        camera.send_raw(f"{contract.ROOT}/a/b/c/{number % 500}/frame", b"x")
+    wait_until(
+        lambda: daemon.metric("inspector_frames_rejected_total", station="_unknown") == 2000, "each frame is counted"
+    )
+    camera.send(frame(1))
+    wait_until(lambda: plc.documents("verdict"), "the verdict of the known station")
+    assert 0 < len(plc.documents("error")) < 1500
+    assert 0 < len(daemon.logged("frame of an unknown station")) < 300
+
+
 def test_plants_with_several_daemons_can_leave_strangers_alone(daemon: Daemon, plc: Plc, camera: Camera) -> None:
     daemon.settings["report_unknown_stations"] = False
     daemon.start()
