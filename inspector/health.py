@@ -112,7 +112,7 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._open.pop(request, None)
         super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (as the base class has it)
         """Whoever goes away in the middle, or says nothing, is no event."""
         log.debug("request not answered", exc_info=True)
 

@@ -23,7 +23,7 @@ def configure(level: int = logging.INFO) -> None:
 
 
 class RateLimited:
-    """Logs an event of the same key once in a period, and then how many it has held back; at most max_keys in a period."""
+    """Logs an event of the same key once in a period, and then how many it has held back; of max_keys keys at most."""
 
     def __init__(self, logger: logging.Logger, *, period_s: float = 10.0, max_keys: int = 1000) -> None:
         self._logger = logger
