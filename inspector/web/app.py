@@ -34,6 +34,7 @@ from inspector.web.body import BodyLimit
 from inspector.web.desk import HERE, Desk, desk_of, open_templates, way_back
 from inspector.web.documents import Fault, conflict
 from inspector.web.evidence import Evidence, GoneError
+from inspector.web.forwarded import Forwarded
 from inspector.web.headers import SecurityHeaders
 from inspector.web.live import Live
 from inspector.web.pages import PAGES
@@ -91,6 +92,8 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders, secure=settings.review.secure)
+    if settings.review.behind_tls_proxy:
+        app.add_middleware(Forwarded)
     for kind, (status, title) in _EXPLAINED.items():
         app.add_exception_handler(kind, partial(_explained, status=status, title=title))
     app.add_exception_handler(LoginNeededError, _login_needed)

@@ -75,8 +75,7 @@ def _configuration(app: object, review: ReviewSettings) -> uvicorn.Config:
         server_header=False,
         lifespan="on",
         ws="none",
-        proxy_headers=review.behind_tls_proxy,
-        forwarded_allow_ips="*" if review.behind_tls_proxy else None,
+        proxy_headers=False,  # inspector.web.forwarded
         ssl_certfile=review.cert_file,
         ssl_keyfile=review.key_file,
         timeout_graceful_shutdown=_DRAIN_S,

@@ -6,10 +6,12 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from line import CAM2
 from review_site import PASSWORD, ReviewSite, decided, posted, running_site
 
-from inspector.store import Role
+from inspector.store import Accounts, Role, open_database
+from inspector.web.passwords import Passwords, TooManyFailuresError
 
 
 def test_a_stranger_is_sent_to_the_login_and_back(site: ReviewSite) -> None:
@@ -107,6 +109,35 @@ def test_wrong_passwords_have_to_wait(site: ReviewSite) -> None:
         assert 0 < int(answer.headers["retry-after"]) <= 300
         assert stranger.post("/login", data={"name": "wendy", "password": PASSWORD}).status_code == 429
         assert stranger.post("/login", data={"name": "emil", "password": PASSWORD}).status_code == 303
+
+
+def test_whoever_guesses_locks_nobody_out_who_asks_from_elsewhere(tmp_path: Path, bank: Path) -> None:
+    with running_site(tmp_path, bank, behind_tls_proxy=True) as site, site.client(None) as stranger:
+
+        def tried(name: str, password: str, forwarded: str) -> int:
+            said = {"name": name, "password": password}
+            return stranger.post("/login", data=said, headers={"x-forwarded-for": forwarded}).status_code
+
+        assert [tried("olga", "wrong", "10.0.0.7") for _ in range(6)] == [401] * 5 + [429]
+        assert tried("olga", PASSWORD, "10.0.0.7") == 429
+        assert tried("olga", PASSWORD, "10.0.0.8") == 303
+        made_up = [f"10.9.0.{number}, 10.0.0.9" for number in range(35)]
+        assert [tried(f"name{i}", "wrong", said) for i, said in enumerate(made_up)] == [401] * 30 + [429] * 5
+        own = [f"2001:db8::{number:x}" for number in range(6)]
+        assert [tried("emil", "wrong", address) for address in own] == [401] * 5 + [429], "one machine's addresses"
+        assert tried("emil", PASSWORD, "2001:db8:0:1::1") == 303
+        mapped = ["::ffff:10.0.1.1"] * 5 + ["::ffff:10.0.1.2", "10.0.1.1"]
+        assert [tried("ada", "wrong", address) for address in mapped] == [401] * 6 + [429]
+
+
+def test_guesses_of_one_name_from_everywhere_have_an_end(tmp_path: Path) -> None:
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with open_database(f"sqlite:///{tmp_path}/ledger.sqlite3") as engine:
+        passwords = Passwords(Accounts(engine, quick))
+        for number in range(100):
+            assert passwords.check("Olga", "wrong", address=f"10.0.{number}.1") is None
+        with pytest.raises(TooManyFailuresError):
+            passwords.check("olga", "wrong", address="10.1.0.1")
 
 
 def test_logging_out_ends_the_session_on_this_side_too(site: ReviewSite) -> None:
