@@ -1,4 +1,6 @@
-"""The largest body that a request may have, as it is read whole into memory."""
+"""The largest body that a request may have, as it is read whole into memory, and how long it may take to come."""
+
+import asyncio
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -7,9 +9,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MOST_BYTES = 1_000_000
 """The largest decision, about a thousand frames with a note, takes a tenth of it."""
 
+_WITHIN_S = 20.0
+"""Until a body has come whole."""
+
 
 class BodyLimit:
-    """Wraps the application: what reads a body of more than MOST_BYTES gets an HTTPException 413 in its place."""
+    """Wraps the application: what reads a body of more than MOST_BYTES gets an HTTPException 413 in its place, and 408
+    where it does not come within _WITHIN_S.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -21,13 +28,19 @@ class BodyLimit:
             return
         length = Headers(scope=scope).get("content-length", "")
         announced = int(length) if length.isdecimal() else 0
-        came = 0
+        came, whole = 0, False
+        until = asyncio.get_running_loop().time() + _WITHIN_S
 
         async def receive_counted() -> Message:
-            nonlocal came
+            nonlocal came, whole
             if announced > MOST_BYTES:
                 raise _too_large()
-            message = await receive()
+            try:
+                async with asyncio.timeout_at(None if whole else until):
+                    message = await receive()
+            except TimeoutError:
+                raise _too_slow() from None
+            whole = not message.get("more_body", False)
             came += len(message.get("body", b""))
             if came > MOST_BYTES:
                 raise _too_large()
@@ -38,3 +51,7 @@ class BodyLimit:
 
 def _too_large() -> HTTPException:
     return HTTPException(413, f"A request may bring {MOST_BYTES // 1000} kB at most.", {"connection": "close"})
+
+
+def _too_slow() -> HTTPException:
+    return HTTPException(408, f"A request has to come within {_WITHIN_S:.0f} s.", {"connection": "close"})

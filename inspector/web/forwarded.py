@@ -17,7 +17,7 @@ class Forwarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Puts the client and the scheme in place."""
         if scope["type"] == "http":
-            scope = scope | {"scheme": "https"}
+            scope = {**scope, "scheme": "https"}
             said = Headers(scope=scope).getlist("x-forwarded-for")
             if said and (address := said[-1].rpartition(",")[2].strip()):
                 scope["client"] = (address, 0)

@@ -12,6 +12,7 @@ from inspector.settings import ReviewSettings, Settings
 from inspector.store import open_database
 from inspector.web.app import create_app
 from inspector.web.desk import Desk
+from inspector.web.patience import Patience
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def _configuration(app: object, review: ReviewSettings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         lifespan="on",
+        http=Patience,
         ws="none",
         proxy_headers=False,  # inspector.web.forwarded
         ssl_certfile=review.cert_file,

@@ -3,11 +3,12 @@
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,43 @@ def page_of(daemon: Daemon) -> psutil.Process | None:
 
 def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_whoever_is_slow_is_cut_off(tmp_path: Path) -> None:
+    with review_alone(tmp_path) as (_, port), ExitStack() as opened:
+        wait_until(lambda: listening(port), "the page listens")
+
+        def sent(data: bytes) -> socket.socket:
+            client = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S))
+            client.sendall(data)
+            return client
+
+        def rest(client: socket.socket) -> bytes:
+            said = b""
+            with suppress(ConnectionResetError):
+                while part := client.recv(65536):
+                    said += part
+            return said
+
+        whole = b"GET /static/icon.svg HTTP/1.1\r\nHost: a\r\n\r\n"
+        head = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        slow = [
+            sent(data) for data in (b"", b"GET / HT", whole + b"GET / HT", head + b"Content-Length: 9\r\n\r\nname=")
+        ]
+        nothing, begun, again, body = (rest(client) for client in slow)
+        assert (nothing, begun) == (b"", b"")
+        assert again.startswith(b"HTTP/1.1 200")
+        assert again.count(b"HTTP/1.1") == 1
+        assert body.startswith(b"HTTP/1.1 408")
+
+
+def test_however_many_are_connected_the_next_is_answered(tmp_path: Path) -> None:
+    with review_alone(tmp_path) as (process, port), ExitStack() as opened:
+        wait_until(lambda: listening(port), "the page listens")
+        for _ in range(700):
+            opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S))
+        assert httpx.get(f"http://127.0.0.1:{port}/login", timeout=DEADLINE_S).status_code == 200
+        assert psutil.Process(process.pid).num_fds() < 600
 
 
 def test_the_first_start_prints_a_link_that_makes_one_account(tmp_path: Path) -> None:

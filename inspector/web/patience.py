@@ -1,0 +1,51 @@
+"""How long a connection may say nothing, and how many there may be: nobody keeps others out by being slow."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_HEAD_S = 10.0
+"""From the beginning of a connection, or the end of an answer, until the next request has come whole."""
+
+_MOST_CONNECTIONS = 500
+"""A browser holds up to six, one of them for the stream."""
+
+
+class Patience(H11Protocol):
+    """As uvicorn has it, but a request must come within _HEAD_S to twice that. Where too many are connected, the
+    one that has been waiting for a request the longest is cut off.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """As in the base class."""
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._timer = self.loop.call_later(_HEAD_S, self._look)
+        if len(self.connections) > _MOST_CONNECTIONS:
+            waiting = [one for one in self.connections if isinstance(one, Patience) and one._waits]
+            first = min(waiting, key=lambda one: one._since)
+            first.transport.abort()
+            self.connections.discard(first)  # now: many may come before the loop tells it of its end
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As in the base class."""
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """As in the base class."""
+        self._since = self.loop.time()
+        super().on_response_complete()
+
+    @property
+    def _waits(self) -> bool:
+        """Whether no request is being answered."""
+        cycle: Any = self.cycle
+        return cycle is None or bool(cycle.response_complete)
+
+    def _look(self) -> None:
+        if self._waits and self.loop.time() - self._since >= _HEAD_S:
+            self.transport.abort()
+        else:
+            self._timer = self.loop.call_later(_HEAD_S, self._look)
