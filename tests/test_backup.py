@@ -303,6 +303,46 @@ def test_what_is_no_copy_of_a_ledger_is_refused(source: str, tmp_path: Path) -> 
     assert not list((tmp_path / "data").glob("*.tmp"))
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            "CREATE TRIGGER pass AFTER INSERT ON outbox BEGIN UPDATE outbox SET payload = 'all is well'; END",
+            "has the trigger 'pass', which no ledger has",
+        ),
+        ("CREATE VIEW seen AS SELECT 1", "has the view 'seen', which no ledger has"),
+        ("DROP TRIGGER reviews_no_delete", "lacks the trigger 'reviews_no_delete', which keeps the audit"),
+    ],
+)
+def test_a_copy_that_somebody_made_to_act_is_refused(source: str, tmp_path: Path, change: str, told: str) -> None:
+    copy = copied(source, tmp_path)
+    with closing(sqlite3.connect(copy)) as database:
+        database.execute(change)
+        database.commit()
+    with pytest.raises(StoreError, match=told):
+        restore(source, copy)
+    assert frames_in(tmp_path / "data" / "ledger.sqlite3") == 3
+
+
+def test_other_users_of_the_machine_read_neither_ledger_nor_copy(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        source = f"sqlite:///{tmp_path}/data/ledger.sqlite3"
+        with open_database(source) as engine:
+            filled(engine, verdict(1))
+            there = [*(tmp_path / "data").iterdir(), tmp_path / "data"]
+            copy = tmp_path / "copy.sqlite3"
+            backup(source, copy)
+            restore(f"sqlite:///{tmp_path}/other/ledger.sqlite3", copy)
+            ledgers = [
+                file for file in (*there, copy, tmp_path / "other" / "ledger.sqlite3") if "lock" not in file.name
+            ]
+            assert {file.name for file in ledgers} >= {"ledger.sqlite3", "ledger.sqlite3-wal", "data"}
+            assert [file for file in ledgers if file.stat().st_mode & 0o007] == []
+    finally:
+        os.umask(before)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_what_root_restores_belongs_to_whom_the_ledger_belonged(source: str, tmp_path: Path) -> None:
     copy = copied(source, tmp_path)

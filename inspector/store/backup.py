@@ -11,11 +11,12 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from inspector.durable import HALF, sync_dir
 from inspector.errors import StoreError
 from inspector.owner import hand_over, owner_beside
-from inspector.store.database import schemas, sqlite_file, with_driver
+from inspector.store.database import open_database, schemas, sqlite_file, with_driver
 from inspector.store.lock import file_lock, lock_beside
 from inspector.store.tables import HEAD
 
@@ -113,7 +114,7 @@ def _begin(half: Path, what: str) -> None:
     """Whether there is room for a copy is seen before SQLite is asked, which does not say of which file it speaks."""
     try:
         half.unlink(missing_ok=True)
-        half.touch()
+        half.touch(mode=0o640)  # as `make_private` has it
     except OSError as error:
         hint = "; is the disk mounted?" if half.parent.is_dir() else f"; {half.parent} is not there"
         raise StoreError(f"{what}: {error.strerror}, expected a folder to write to{hint}") from error
@@ -148,11 +149,37 @@ def _check(half: Path, source: Path) -> None:
         if not tables >= _TABLES:
             raise StoreError(f"restore: {source}: is no ledger, expected a copy made by inspector db backup")
         row = copy.execute("SELECT version_num FROM alembic_version").fetchone()
+        found = _acting(copy)
+    own = _own_acting()
+    for kind, name, _ in sorted(found - own):
+        raise StoreError(
+            f"restore: {source}: has the {kind} {name!r}, which no ledger has and which would act on what is written "
+            "later; expected a copy made by inspector db backup"
+        )
+    for kind, name, _ in sorted(own - found) if row is not None and row[0] == HEAD else ():
+        raise StoreError(
+            f"restore: {source}: lacks the {kind} {name!r}, which keeps the audit as it was written; "
+            "expected a copy made by inspector db backup"
+        )
     if row is None or row[0] not in schemas():
         got = None if row is None else row[0]
         raise StoreError(
             f"restore: {source}: got schema {got}, expected {HEAD} or older; was it written by a newer version?"
         )
+
+
+def _acting(database: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """Kind, name and text of what is in a database and does something by itself."""
+    query = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view')"
+    return {(str(kind), str(name), str(sql)) for kind, name, sql in database.execute(query)}
+
+
+def _own_acting() -> set[tuple[str, str, str]]:
+    """The same of a new ledger."""
+    with TemporaryDirectory() as folder:
+        new = Path(folder) / "ledger.sqlite3"
+        with open_database(f"sqlite:///{new}"), closing(sqlite3.connect(new)) as database:
+            return _acting(database)
 
 
 def _exchange(ledger: Path, half: Path) -> Path | None:

@@ -1,8 +1,9 @@
 """Opening the database: SQLite that survives a power cut, or another by URL; migrated to the newest schema."""
 
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from sqlite3 import SQLITE_BUSY
 from sqlite3 import Connection as SqliteConnection
@@ -80,8 +81,8 @@ def open_database(url: str) -> Iterator[Engine]:
     """
     engine = make_engine(url)
     if engine.dialect.name == "sqlite":
-        if engine.url.database:
-            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        if (file := sqlite_file(engine.url)) is not None:
+            make_private(file)
         _make_durable(engine)
     try:
         with store_errors(named(engine)):
@@ -124,6 +125,15 @@ def sqlite_file(url: URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or name in ("", ":memory:"):
         return None
     return Path(name).resolve()
+
+
+def make_private(file: Path) -> None:
+    """An empty file where there is none, which other users of the machine cannot read, as a ledger has hashes of
+    passwords. Its folder, where that is new, is closed to them too.
+    """
+    file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    with suppress(OSError):  # it is there, or whoever opens it says what is wrong
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
 
 
 def equals(column: ColumnElement[str], text: str) -> ColumnElement[bool]:

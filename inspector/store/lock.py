@@ -65,7 +65,7 @@ def file_lock(path: Path, what: str, refusal: str = _IN_USE) -> Iterator[None]:
         StoreError: the file cannot be made or locked, or another process holds the lock.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StoreError(f"{what}: {error.strerror}, expected a folder to write to") from error
