@@ -34,7 +34,7 @@ from inspector.drift import ARRAYS, Baseline
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
-from inspector.manifest import MANIFEST_FILE, Calibration, Manifest, read_manifest
+from inspector.manifest import MANIFEST_FILE, Calibration, Manifest, check_plain, read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.recipe import Recipe
 from inspector.types import BankRef, Float32Array, Thresholds
@@ -141,9 +141,11 @@ def verify_files(path: Path, manifest: Manifest) -> None:
     """Compare each file with its sha256 in the manifest.
 
     Raises:
-        BankError: a file is missing, was changed, or is not listed.
+        BankError: a file is missing, was changed, or is not listed, or lies elsewhere.
     """
     for name, expected in manifest.files.items():
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise BankError(f"bank {path}: {name!r} in its manifest leads out of the folder; calibrate again")
         try:
             got = file_sha256(path / name)
         except OSError as error:
@@ -237,7 +239,8 @@ def manifest_digest(path: Path) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """sha256 of a file, in hexadecimal."""
+    """sha256 of a plain file, in hexadecimal."""
+    check_plain(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

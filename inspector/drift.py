@@ -202,7 +202,8 @@ class Baseline:
             "picture": (picture, (PICTURE_SIDE, PICTURE_SIDE)),
             "embedding_mean": (mean, (dim,)),
             "embedding_spread": (spread, (dim,)),
-            "signals": (signals, (max(1, len(usual)), len(SIGNALS))),
+            "signals": (signals, (max(1, usual.size), len(SIGNALS))),
+            "usual_patches": (usual, (usual.size,)),
         }
         for name, (array, shape) in expected.items():
             if array.shape != shape:

@@ -1,6 +1,8 @@
 """The manifest of a bank: what it was made of and how, the sha256 of each of its files, and where it came from."""
 
+import errno
 import json
+import stat
 from pathlib import Path
 from typing import Final, Literal
 
@@ -141,6 +143,12 @@ class Manifest(BaseModel):
         return Thresholds(self.calibration.ok, self.calibration.ng, self.calibration.pixel)
 
 
+def check_plain(file: Path) -> None:
+    """Raises OSError where there is no plain file: what would be read from a device or a pipe has no end."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError(errno.EINVAL, "no plain file", str(file))
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest of the bank at `path`, checked by itself; the other files are not looked at.
 
@@ -149,12 +157,13 @@ def read_manifest(path: Path) -> Manifest:
     """
     file = path / MANIFEST_FILE
     try:
+        check_plain(file)
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BankError(
             f"bank {path}: no manifest.json there; expected a folder made by `inspector calibrate`"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BankError(f"bank {path}: manifest.json cannot be read ({error})") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         got = data.get("schema") if isinstance(data, dict) else type(data).__name__

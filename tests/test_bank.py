@@ -155,11 +155,21 @@ def test_a_stray_file_is_refused_by_name(copied: Path) -> None:
     assert "samples/extra.pkl is not in the manifest" in refused(copied)
 
 
+@pytest.mark.parametrize("name", ["graph.bin", "manifest.json"])
+def test_what_has_no_end_is_not_read(copied: Path, name: str) -> None:
+    (copied / name).unlink()
+    os.mkfifo(copied / name)
+    assert f"{name} cannot be read" in refused(copied)
+    (copied / name).unlink()
+    (copied / name).symlink_to("/dev/zero")
+    assert "no plain file" in refused(copied)
+
+
 def test_no_bank_there(tmp_path: Path) -> None:
     assert "no manifest.json there; expected a folder made by `inspector calibrate`" in refused(tmp_path / "none")
 
 
-@pytest.mark.parametrize("text", ["", "{", "\x00", "[1, 2]", "null"])
+@pytest.mark.parametrize("text", ["", "{", "\x00", "[1, 2]", "null", "[" * 100_000])
 def test_a_manifest_that_is_none(copied: Path, text: str) -> None:
     (copied / "manifest.json").write_text(text)
     assert "manifest.json cannot be read" in refused(copied) or "schema" in refused(copied)
@@ -183,6 +193,8 @@ def test_another_schema(copied: Path, schema: object) -> None:
         (lambda m: m.update(vectors=0), "manifest.json, vectors"),
         (lambda m: m.update(vectors=63), "vectors are float32 (64, "),
         (lambda m: m.update(dim=7), "expected float32 (64, 7)"),
+        (lambda m: m["files"].update({"../../etc/passwd": "0" * 64}), "leads out of the folder"),
+        (lambda m: m["files"].update({"/dev/zero": "0" * 64}), "leads out of the folder"),
         (lambda m: m.update(samples=m["samples"][:1]), "source names samples that the manifest does not list"),
     ],
 )
@@ -226,6 +238,15 @@ def test_a_memory_that_cannot_be(copied: Path, change: Callable[[dict[str, np.nd
 def test_scores_that_cannot_be(copied: Path, change: Callable[[dict[str, np.ndarray]], Any], said: str) -> None:
     change_arrays(copied / "calibration.safetensors", change)
     assert said in refused(copied)
+
+
+def test_a_baseline_that_cannot_be(copied: Path) -> None:
+    change_arrays(copied / "drift.safetensors", lambda a: a.update(usual_patches=np.zeros((), np.float32)))
+    assert "signals: got" in refused(copied)
+    change_arrays(
+        copied / "drift.safetensors", lambda a: a.update(usual_patches=np.zeros((len(a["signals"]), 1), np.float32))
+    )
+    assert "usual_patches: got" in refused(copied)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04N.", (10**9).to_bytes(8, "little")], ids=repr)
