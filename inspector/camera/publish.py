@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from inspector.camera.source import Shot, Source, open_source
-from inspector.camera.uplink import Tally, Uplink
+from inspector.camera.source import Answer, Identity, Shot, Source, open_source, printable
+from inspector.camera.uplink import PacketTooLargeError, Tally, Uplink
+from inspector.camera.watch import WatchedFolder
 from inspector.contract import instance_topic
-from inspector.errors import UsageError
+from inspector.errors import BrokerError, UsageError
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage, StationId
 
@@ -20,6 +21,10 @@ DEFAULT_FPS = 2.0
 """The rate of a source that has none of its own."""
 
 _ANNOUNCED_WITHIN_S = 0.3
+_WATCHED_ACK_TIMEOUT_S = 5.0
+"""What is not acknowledged by then stays in its folder, and comes again."""
+
+_MOST_KEPT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class CameraOptions:
     fps: frames a second; 0 is as fast as the broker acknowledges; None is the source's own rate, or two.
     count: stop after so many. loop: begin the source anew at its end. lot, recipe: said with every frame.
     window: frames on their way at a time. ack_timeout_s: how long to wait for the broker's answer at the end.
-    seed, defect_rate: for the drawn product.
+    seed, defect_rate: for the drawn product. watch: the source is a folder that a camera writes into; keep, patience_s:
+    see `WatchedFolder`.
     """
 
     source: str
@@ -44,6 +50,9 @@ class CameraOptions:
     ack_timeout_s: float = 30.0
     seed: int | None = None
     defect_rate: float = 0.1
+    watch: bool = False
+    keep: int | None = None
+    patience_s: float = 60.0
 
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 <= self.fps <= 10_000:
@@ -52,6 +61,12 @@ class CameraOptions:
             raise UsageError(f"count: got {self.count}, expected at least 1")
         if not 1 <= self.window <= 65_535:
             raise UsageError(f"window: got {self.window}, expected 1 to 65535 frames")
+        if self.watch and self.loop:
+            raise UsageError("watch and loop: a watched folder has no end to start over at; expected one of them")
+        if self.keep is not None and not self.watch:
+            raise UsageError(f"keep: got {self.keep} without watch; files leave a folder that is watched alone")
+        if self.keep is not None and not 0 <= self.keep <= _MOST_KEPT:
+            raise UsageError(f"keep: got {self.keep}, expected 0 to {_MOST_KEPT} pictures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +100,8 @@ def publish(
 ) -> CameraSummary:
     """Publishes until the source ends, `count` is reached or `stop` is set; then waits for every answer.
 
-    on_frame: called before each frame is sent. on_notice: a line worth telling a person. on_tally: after each frame.
+    on_frame: called before each frame is sent. on_notice: a line worth telling a person. on_tally: after each frame and
+    each answer. The last two from any thread.
 
     Raises:
         SourceError: the source cannot be opened. SourceLostError: it stopped to deliver.
@@ -93,11 +109,9 @@ def publish(
     """
     stop = stop if stop is not None else threading.Event()
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    source = open_source(
-        options.source, run=run, seed=options.seed, defect_rate=options.defect_rate, on_notice=on_notice
-    )
+    source = _source(options, run, stop, on_notice)
     client_id = f"camera-{str(options.station).replace('/', '-')[-80:]}-{secrets.token_hex(3)}"
-    uplink = Uplink(options.broker, client_id=client_id, window=options.window, on_notice=on_notice)
+    uplink = Uplink(options.broker, client_id=client_id, window=options.window, on_notice=on_notice, on_tally=on_tally)
     with source, uplink:
         _warn_if_unwatched(uplink, options.station, on_notice)
         rate = _rate(options, source)
@@ -115,16 +129,40 @@ def publish(
                 on_notice(f"{passed} pictures of the source passed unsent while the broker was away or slow")
             message = _message(options, shot, run, sent + missed)
             on_frame(message, shot)
-            if not uplink.send(message, shot.content_type, stop):
-                break
-            sent += 1
-            on_tally(uplink.tally)
-        tally = uplink.drain(options.ack_timeout_s)
-        on_tally(tally)
+            try:
+                if not uplink.send(message, shot.content_type, stop, shot.on_answer):
+                    break
+            except PacketTooLargeError:
+                if not options.watch:
+                    raise
+                shot.on_answer(Answer.TOO_LARGE)
+                missed += 1
+                continue
+            sent += shot.identity is None or not shot.identity.again
+        tally = _drained(uplink, options)
         seconds = time.monotonic() - started
     return CameraSummary(
         options.station, uplink.protocol, tally.sent, tally.acknowledged, tally.refused, tally.unheard, missed, seconds
     )
+
+
+def _source(options: CameraOptions, run: str, stop: threading.Event, on_notice: Callable[[str], None]) -> Source:
+    if options.watch:
+        return WatchedFolder(
+            options.source, keep=options.keep, patience_s=options.patience_s, stop=stop, on_notice=on_notice
+        )
+    return open_source(options.source, run=run, seed=options.seed, defect_rate=options.defect_rate, on_notice=on_notice)
+
+
+def _drained(uplink: Uplink, options: CameraOptions) -> Tally:
+    if not options.watch:
+        return uplink.drain(options.ack_timeout_s)
+    try:
+        return uplink.drain(min(options.ack_timeout_s, _WATCHED_ACK_TIMEOUT_S))
+    except BrokerError as error:
+        raise BrokerError(
+            f"{error}, and their files stay in {printable(options.source)}: they are published at the next start"
+        ) from error
 
 
 def _passed(shot: Shot, rate: float, waited_s: float) -> int:
@@ -147,13 +185,14 @@ def _repeated(source: Source, *, loop: bool) -> Iterator[Shot]:
 
 
 def _message(options: CameraOptions, shot: Shot, run: str, seq: int) -> FrameMessage:
+    identity = shot.identity or Identity(f"{run}-{seq:06d}", seq, datetime.now(UTC))
     return FrameMessage(
         station=options.station,
-        frame_id=f"{options.station.station}-{run}-{seq:06d}",
+        frame_id=f"{options.station.station}-{identity.name}",
         payload=shot.image,
         sha256=hashlib.sha256(shot.image).hexdigest(),
-        seq=seq,
-        captured_at=datetime.now(UTC),
+        seq=identity.seq,
+        captured_at=identity.captured_at,
         part_id=shot.part_id,
         lot=options.lot,
         recipe=options.recipe,

@@ -1,6 +1,7 @@
 """Where frames come from. A source is opened by name and gives encoded pictures, one after the other.
 
-./frames            every image below the folder, in the order of their paths, bytes as they are
+./frames            every image below the folder, in the order of their paths, bytes as they are; `watch.py` has those
+                    that a camera goes on writing there
 part.png            one image
 clip.mp4            a video file
 rtsp://host/stream  a network stream: always its newest picture
@@ -12,6 +13,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
@@ -29,12 +32,40 @@ class SourceLostError(InspectorError):
     """A stream or device that delivered frames does so no longer."""
 
 
+class Answer(Enum):
+    """What became of a frame: the broker has it, threw it away as nobody subscribes, will not have it, or cannot."""
+
+    TAKEN = "taken"
+    UNHEARD = "unheard"
+    REFUSED = "refused"
+    TOO_LARGE = "too large"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a picture is, each time that it is shown.
+
+    name: unique for the station, and the same after a restart. seq: its number in this run. captured_at: None where
+    that is unknown. again: it was shown before in this run.
+    """
+
+    name: str
+    seq: int
+    captured_at: datetime | None
+    again: bool = False
+
+
+def _unasked(_answer: Answer) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Shot:
     """One encoded picture. truth: `good` or the kind of defect, where the source knows.
 
     lost: how many pictures before this one could not be read. overtaken: how many a newer one took the place of,
-    because nobody asked for them.
+    because nobody asked for them. identity: None where each showing is a frame of its own. on_answer: told what became
+    of the frame, from any thread.
     """
 
     image: bytes
@@ -43,6 +74,8 @@ class Shot:
     truth: str | None = None
     lost: int = 0
     overtaken: int = 0
+    identity: Identity | None = None
+    on_answer: Callable[[Answer], None] = _unasked
 
 
 class Source(AbstractContextManager["Source"], Protocol):
@@ -142,7 +175,7 @@ class FolderSource:
                 self.on_notice(f"cannot read {path}: {error.strerror}; it is passed over")
                 lost += 1
                 continue
-            part_id = _legible(path.relative_to(self.folder).as_posix())[-_MAX_PART_ID:]
+            part_id = part_id_of(path.relative_to(self.folder).as_posix())
             yield Shot(image, CONTENT_TYPES[path.suffix.lower()], part_id, lost=lost)
             lost, found = 0, True
         if not found:
@@ -159,7 +192,12 @@ def _images(folder: Path) -> list[Path]:
     return [path for path in image_files(folder) if not any(map(is_truth, path.relative_to(folder).parts[:-1]))]
 
 
-def _legible(name: str) -> str:
+def part_id_of(place: str) -> str:
+    """The part id of a picture, from its path within the folder: no longer than a message carries."""
+    return printable(place)[-_MAX_PART_ID:]
+
+
+def printable(name: str) -> str:
     """Names of files may be bytes that are no text, and hold what no message may."""
     text = os.fsencode(name).decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -18,6 +18,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from inspector.camera.source import Answer
 from inspector.contract import frame_envelope, frame_properties, station_topic
 from inspector.credentials import renew_credentials, show_credentials
 from inspector.errors import BrokerError, SettingsError
@@ -27,6 +28,10 @@ from inspector.types import FrameMessage
 _CONNECT_S = 10.0
 _NO_MATCHING_SUBSCRIBERS = 0x10
 _UNSUPPORTED_VERSION = {0x01, 0x84}
+
+
+class PacketTooLargeError(BrokerError):
+    """The broker says that it takes no packet as large as this frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +64,19 @@ class Uplink:
         client_id: str,
         window: int = 16,
         on_notice: Callable[[str], None] = lambda _: None,
+        on_tally: Callable[[Tally], None] = lambda _: None,
     ) -> None:
+        """on_notice: a line worth telling a person. on_tally: after each frame and each answer. From any thread."""
         self._broker = broker
         self._where = f"{broker.host}:{broker.port}"
         self._client_id = client_id
         self._window = window
         self._on_notice = on_notice
+        self._on_tally = on_tally
         self._changed = threading.Condition()
         self._tally = Tally()
+        self._asking: dict[int, Callable[[Answer], None]] = {}
+        self._early: dict[int, Answer] = {}
         self._answer: ReasonCode | None = None
         self._gone: str | None = None
         self._max_packet: int | None = None
@@ -95,14 +105,18 @@ class Uplink:
         with self._changed:
             return self._tally
 
-    def send(self, message: FrameMessage, content_type: str, stop: threading.Event) -> bool:
+    def send(
+        self, message: FrameMessage, content_type: str, stop: threading.Event, on_answer: Callable[[Answer], None]
+    ) -> bool:
         """Publishes when the window has room; waits for that, through broken connections as well.
+
+        on_answer: called once with what became of the frame, from any thread.
 
         Returns:
             False where `stop` was set before there was room: nothing was published.
 
         Raises:
-            BrokerError: the frame is larger than the broker takes.
+            PacketTooLargeError: the frame is larger than the broker takes.
         """
         assert self._client is not None, "enter the uplink first"
         begin = time.monotonic()
@@ -112,7 +126,6 @@ class Uplink:
                 if stop.is_set():
                     return False
                 self._changed.wait(0.2)
-            self._tally = _counted(self._tally, sent=1)
         self.waited_s = time.monotonic() - begin if full else 0.0
         payload, properties = message.payload, None
         if self.protocol == "5":
@@ -122,11 +135,19 @@ class Uplink:
         else:
             payload = frame_envelope(message)
         if self._max_packet is not None and len(payload) + 1024 > self._max_packet:
-            raise BrokerError(
+            raise PacketTooLargeError(
                 f"broker {self._where}: takes packets of at most {self._max_packet} bytes, frame "
                 f"{message.frame_id} has {len(payload)}; raise max_packet_size there or send smaller images"
             )
-        self._client.publish(station_topic(message.station, "frame"), payload, qos=1, properties=properties)
+        with self._changed:
+            self._count(sent=1)
+        sent = self._client.publish(station_topic(message.station, "frame"), payload, qos=1, properties=properties)
+        with self._changed:
+            early = self._early.pop(sent.mid, None)
+            if early is None:
+                self._asking[sent.mid] = on_answer
+        if early is not None:
+            on_answer(early)
         return True
 
     def drain(self, timeout_s: float) -> Tally:
@@ -255,18 +276,30 @@ class Uplink:
             self._on_notice(f"broker {self._where}: connection lost ({reason}); connecting again")
 
     def _on_publish(
-        self, _client: paho.Client, _data: Any, _mid: int, reason: ReasonCode, _properties: Properties | None
+        self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        with self._changed:
-            if reason.is_failure:
-                self._tally = _counted(self._tally, refused=1)
-            else:
-                unheard = int(reason.value == _NO_MATCHING_SUBSCRIBERS)
-                self._tally = _counted(self._tally, acknowledged=1, unheard=unheard)
-            self._changed.notify_all()
         if reason.is_failure:
+            answer = Answer.REFUSED
+        else:
+            answer = Answer.UNHEARD if reason.value == _NO_MATCHING_SUBSCRIBERS else Answer.TAKEN
+        with self._changed:
+            on_answer = self._asking.pop(mid, None)
+            if on_answer is None:
+                self._early[mid] = answer
+            self._count(
+                acknowledged=int(answer is not Answer.REFUSED),
+                refused=int(answer is Answer.REFUSED),
+                unheard=int(answer is Answer.UNHEARD),
+            )
+            self._changed.notify_all()
+        if on_answer is not None:
+            on_answer(answer)
+        if answer is Answer.REFUSED:
             self._on_notice(f"broker {self._where}: refused a frame ({reason})")
 
-
-def _counted(tally: Tally, *, sent: int = 0, acknowledged: int = 0, refused: int = 0, unheard: int = 0) -> Tally:
-    return Tally(tally.sent + sent, tally.acknowledged + acknowledged, tally.refused + refused, tally.unheard + unheard)
+    def _count(self, *, sent: int = 0, acknowledged: int = 0, refused: int = 0, unheard: int = 0) -> None:
+        now = self._tally
+        self._tally = Tally(
+            now.sent + sent, now.acknowledged + acknowledged, now.refused + refused, now.unheard + unheard
+        )
+        self._on_tally(self._tally)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 @click.option("--fps", type=float, help="Frames a second; 0: as fast as acknowledged.  [source's own, or 2]")
 @click.option("--count", type=int, help="Stop after this many frames.")
 @click.option("--loop", is_flag=True, help="Start over at the source's end.")
+@click.option("--watch", is_flag=True, help="Go on with pictures that come into the folder, until stopped.")
+@click.option("--keep", type=int, help="Watched: published pictures that stay, in its subfolder sent.  [1000]")
 @click.option("--broker", default="127.0.0.1:1883", show_default=True, help="Host and port.")
 @click.option("--protocol", type=click.Choice(["auto", "5", "3.1.1"]), default="auto", show_default=True)
 @click.option("--username", help="The station's user at the broker.")
@@ -37,6 +39,8 @@ def camera(
     fps: float | None,
     count: int | None,
     loop: bool,
+    watch: bool,
+    keep: int | None,
     broker: str,
     protocol: str,
     username: str | None,
@@ -52,7 +56,7 @@ def camera(
     """Publish frames as a camera station.
 
     SOURCE is a folder of images, an image, a video file, a stream (rtsp://...), a device number, or
-    synthetic[:plate|:cap].
+    synthetic[:plate|:cap]. With --watch it is a folder that a camera writes into; what is published leaves it.
     """
     from inspector.camera import CameraOptions, publish
     from inspector.errors import BrokerError
@@ -65,6 +69,8 @@ def camera(
         fps=fps,
         count=count,
         loop=loop,
+        watch=watch,
+        keep=keep,
         lot=lot,
         recipe=recipe,
         seed=seed,
@@ -82,8 +88,8 @@ def camera(
     )
     if live:
         click.echo("\r" + " " * 60 + "\r", nl=False, err=True)
-    click.echo(_as_json(summary) if as_json else _as_text(summary))
-    if summary.refused:
+    click.echo(_as_json(summary) if as_json else _as_text(summary, watch=watch))
+    if summary.refused and not watch:
         raise BrokerError(f"broker {broker}: refused {summary.refused} of {summary.published} frames of {station}")
 
 
@@ -119,16 +125,18 @@ def _live_line(tally: "Tally") -> None:
     click.echo(f"\r{line:<60}", nl=False, err=True)
 
 
-def _as_text(summary: "CameraSummary") -> str:
+def _as_text(summary: "CameraSummary", *, watch: bool) -> str:
     line = (
         f"{summary.station}: {summary.published} frames published, {summary.acknowledged} acknowledged "
         f"in {summary.seconds:.1f} s ({summary.fps:.1f} a second, MQTT {summary.protocol})"
     )
-    if summary.refused:
+    if watch and (kept := summary.refused + summary.unheard):
+        line += f"; {kept} were refused or unheard, so their pictures stayed in the folder for another try"
+    elif summary.refused:
         line += f"; {summary.refused} REFUSED by the broker"
     if summary.missed:
         line += f"; {summary.missed} pictures of the source were not sent"
-    if summary.unheard:
+    if summary.unheard and not watch:
         line += f"; {summary.unheard} had no subscriber: no daemon listens to this station"
     return line
 

@@ -1,0 +1,77 @@
+"""One look into a folder that pictures come into: what lies there, without opening anything."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from inspector.folder import is_truth
+from inspector.folder import CONTENT_TYPES
+
+SENT = "sent"
+"""The subfolder of pictures that are published; what lies in it is not looked at."""
+
+_MOST_KINDS = 50
+
+
+class State(NamedTuple):
+    """What tells that a file has changed. size: bytes. mtime_ns: when it was last written, nanoseconds since 1970."""
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Self:
+        """From what the file system says."""
+        return cls(found.st_size, found.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw, each by its path within the folder.
+
+    pictures: files with a picture's suffix, and their state. foreign: one file of each other suffix, at most fifty.
+    closed: subfolders that could not be read, and why.
+    """
+
+    pictures: dict[str, State] = field(default_factory=dict)
+    foreign: dict[str, str] = field(default_factory=dict)
+    closed: dict[str, str] = field(default_factory=dict)
+
+
+def look(folder: Path) -> Look:
+    """All regular files below the folder. Hidden ones, masks in `ground_truth`, links and `sent` are left out.
+
+    Raises:
+        OSError: the folder itself cannot be read.
+    """
+    seen = Look()
+    below = [""]
+    while below:
+        where = below.pop()
+        try:
+            with os.scandir(folder / where) as entries:
+                for entry in entries:
+                    place = f"{where}/{entry.name}" if where else entry.name
+                    if entry.name.startswith(".") or place == SENT:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        below += [] if is_truth(entry.name) else [place]
+                    elif entry.is_file(follow_symlinks=False):
+                        _note(seen, place, entry)
+        except OSError as error:
+            if not where:
+                raise
+            seen.closed[where] = error.strerror or str(error)
+    return seen
+
+
+def _note(seen: Look, place: str, entry: os.DirEntry[str]) -> None:
+    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 (many thousands of names in each look)
+    if suffix in CONTENT_TYPES:
+        try:
+            seen.pictures[place] = State.of(entry.stat(follow_symlinks=False))
+        except FileNotFoundError:
+            return  # taken away since the folder was listed
+    elif len(seen.foreign) < _MOST_KINDS:
+        seen.foreign.setdefault(suffix, place)
