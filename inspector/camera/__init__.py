@@ -1,10 +1,11 @@
 """A camera station: takes pictures from a folder, a video, a stream, a device or the drawn product, and publishes."""
 
 from inspector.camera.publish import CameraOptions, CameraSummary, publish
-from inspector.camera.source import Shot, Source, SourceError, SourceLostError, open_source
+from inspector.camera.source import Answer, Shot, Source, SourceError, SourceLostError, open_source
 from inspector.camera.uplink import Tally, Uplink
 
 __all__ = [
+    "Answer",
     "CameraOptions",
     "CameraSummary",
     "Shot",
