@@ -208,8 +208,10 @@ def test_a_share_that_goes_away_and_comes_back_costs_nothing_and_repeats_nothing
     assert it.told("cannot read") == it.told("can be read") == 1
 
 
-def test_a_mount_point_that_is_left_empty_gets_no_folder_of_ours(tmp_path: Path) -> None:
-    folder = tmp_path / "share"
+def test_an_empty_mount_point_is_left_as_it_is_and_what_was_published_is_known_when_the_share_is_back(
+    tmp_path: Path,
+) -> None:
+    folder, other = tmp_path / "share", tmp_path / "mount point"
     with watched(folder) as it:
         drop(folder, "0.jpg")
         shot = it.next(None)
@@ -218,7 +220,12 @@ def test_a_mount_point_that_is_left_empty_gets_no_folder_of_ours(tmp_path: Path)
         shot.on_answer(Answer.TAKEN)
         drop(folder, "1.png", PNG)
         assert it.next(None).part_id == "1.png"
-    assert [path.name for path in folder.iterdir()] == ["1.png"]
+        folder.rename(other)
+        (tmp_path / "away").rename(folder)
+        drop(folder, "2.jpg")
+        assert it.next().part_id == "2.jpg"
+    assert [path.name for path in other.iterdir()] == ["1.png"]
+    assert names(folder) == ["0.jpg", "2.jpg"]
 
 
 def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:

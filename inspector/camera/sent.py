@@ -33,8 +33,6 @@ class Sent:
         try:
             path.rename(self.place / name)
         except FileNotFoundError:
-            if not path.exists():
-                raise  # where the whole folder is away, nothing is made in its stead
             self.place.mkdir(exist_ok=True)
             path.rename(self.place / name)
         if self._kept is not None:

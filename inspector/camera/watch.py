@@ -295,5 +295,5 @@ def _identified(arrival: Arrival, image: bytes, seq: int) -> Identity:
     except OverflowError:
         captured_at = None
     when = "undated" if captured_at is None else f"{captured_at:%Y%m%dT%H%M%S.%f}"
-    what = b"%b\0%d\0%b" % (os.fsencode(arrival.place), arrival.state.mtime_ns, image)
-    return Identity(f"{when}-{hashlib.sha256(what).hexdigest()[:16]}", seq, captured_at)
+    digest = hashlib.sha256(os.fsencode(arrival.place) + b"\0" + image).hexdigest()
+    return Identity(f"{when}-{digest[:16]}", seq, captured_at)
