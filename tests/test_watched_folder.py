@@ -127,7 +127,10 @@ def test_a_picture_has_the_same_identity_after_a_restart_and_another_when_it_is_
         after = it.next().identity
         drop(tmp_path, "a.jpg")
         again = it.next().identity
-        drop(tmp_path, "other/a.jpg", age_s=5)
+        there = drop(tmp_path, "other/.a.jpg")
+        (kept,) = tmp_path.glob(f"sent/{again.name}-*") if again is not None else ()
+        os.utime(there, ns=(kept.stat().st_mtime_ns, kept.stat().st_mtime_ns))
+        there.rename(there.with_name("a.jpg"))
         elsewhere = it.next().identity
     assert before is not None
     assert before == after
@@ -186,6 +189,26 @@ def test_what_the_broker_did_not_take_stays_and_comes_again_in_order(tmp_path: P
     assert first.identity is not None
     assert shots[0].identity.name == first.identity.name
     assert it.told("pictures wait in") == it.told("pictures are taken again") == 1
+
+
+def test_after_one_that_was_not_taken_pictures_go_one_by_one(tmp_path: Path) -> None:
+    for number in range(2):
+        drop(tmp_path, f"{number}.jpg", age_s=9 - number)
+    with watched(tmp_path) as it:
+        it.next(Answer.UNHEARD)
+        again = it.next(None)
+        answered = threading.Event()
+
+        def answer() -> None:
+            answered.set()
+            again.on_answer(Answer.TAKEN)
+
+        later = threading.Timer(1.0, answer)
+        later.start()
+        last = it.next()
+        assert answered.is_set()
+        later.join()
+    assert [again.part_id, last.part_id] == ["0.jpg", "1.jpg"]
 
 
 def test_a_share_that_goes_away_and_comes_back_costs_nothing_and_repeats_nothing(tmp_path: Path) -> None:
