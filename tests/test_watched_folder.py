@@ -125,11 +125,10 @@ def test_a_picture_has_the_same_identity_after_a_restart_and_another_when_it_is_
         before = it.next(None).identity
     with watched(tmp_path) as it:
         after = it.next().identity
-        drop(tmp_path, "a.jpg")
+        moment = drop(tmp_path, "a.jpg").stat().st_mtime_ns
         again = it.next().identity
         there = drop(tmp_path, "other/.a.jpg")
-        (kept,) = tmp_path.glob(f"sent/{again.name}-*") if again is not None else ()
-        os.utime(there, ns=(kept.stat().st_mtime_ns, kept.stat().st_mtime_ns))
+        os.utime(there, ns=(moment, moment))
         there.rename(there.with_name("a.jpg"))
         elsewhere = it.next().identity
     assert before is not None
@@ -396,6 +395,30 @@ def test_a_folder_full_of_somebodys_pictures_is_refused_until_it_is_said_how_man
     drop(tmp_path, "5.jpg")
     with watched(tmp_path):  # watched before: what waits now came since
         pass
+
+
+def test_what_is_taken_away_by_somebody_else_is_told(tmp_path: Path) -> None:
+    for number in range(2):
+        drop(tmp_path, f"{number}.jpg", age_s=9 - number)
+    with watched(tmp_path) as it:
+        it.next()
+        (tmp_path / "1.jpg").unlink()
+        drop(tmp_path, "2.jpg")
+        assert it.next().part_id == "2.jpg"
+    assert it.told("1.jpg went away before it was published") == 1
+
+
+def test_a_subfolder_that_cannot_be_read_is_told_and_the_rest_goes_on() -> None:
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o777)
+        drop(folder, "closed/0.jpg")
+        (folder / "closed").chmod(0)
+        with as_nobody(), watched(folder) as it:
+            for number in range(2):
+                drop(folder, f"{number}.jpg")
+                assert it.next().part_id == f"{number}.jpg"
+        assert it.told("closed (Permission denied); what lies there waits") == 1
 
 
 def test_a_file_that_is_larger_than_can_be_sent_is_passed_over(tmp_path: Path) -> None:

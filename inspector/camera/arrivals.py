@@ -1,8 +1,10 @@
 """What is known of the files in a watched folder, from one look to the next. No clock, and no file is touched."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from inspector.camera.look import State
@@ -12,6 +14,7 @@ SETTLED_S = 0.5
 """How long a file must not have changed before it is read."""
 
 _MOST_HIDDEN = 100_000
+_1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Stage(Enum):
@@ -43,6 +46,16 @@ class Arrival:
     def order(self) -> tuple[int, int, bytes]:
         """Those seen earlier came earlier; in one look, those written earlier."""
         return self.look, self.state.mtime_ns, os.fsencode(self.place)
+
+    def identify(self, image: bytes, seq: int) -> Identity:
+        """What this picture is: the same after a restart, and another once the file is written again."""
+        try:
+            captured_at = _1970 + timedelta(microseconds=self.state.mtime_ns // 1000)
+        except OverflowError:
+            captured_at = None
+        when = "undated" if captured_at is None else f"{captured_at:%Y%m%dT%H%M%S.%f}"
+        digest = hashlib.sha256(os.fsencode(self.place) + b"\0" + image).hexdigest()
+        return Identity(f"{when}-{digest[:16]}", seq, captured_at)
 
 
 class Arrivals:

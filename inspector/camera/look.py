@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from inspector.folder import is_truth
-from inspector.folder import CONTENT_TYPES
+from inspector.folder import CONTENT_TYPES, is_truth
 
 SENT = "sent"
 """The subfolder of pictures that are published; what lies in it is not looked at."""
@@ -31,7 +30,7 @@ class Look:
     """What one look saw, each by its path within the folder.
 
     pictures: files with a picture's suffix, and their state. foreign: one file of each other suffix, at most fifty.
-    closed: subfolders that could not be read, and why.
+    closed: what could not be looked at, mostly subfolders, and why.
     """
 
     pictures: dict[str, State] = field(default_factory=dict)
@@ -53,12 +52,8 @@ def look(folder: Path) -> Look:
             with os.scandir(folder / where) as entries:
                 for entry in entries:
                     place = f"{where}/{entry.name}" if where else entry.name
-                    if entry.name.startswith(".") or place == SENT:
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        below += [] if is_truth(entry.name) else [place]
-                    elif entry.is_file(follow_symlinks=False):
-                        _note(seen, place, entry)
+                    if not entry.name.startswith(".") and place != SENT:
+                        _note(seen, below, place, entry)
         except OSError as error:
             if not where:
                 raise
@@ -66,12 +61,18 @@ def look(folder: Path) -> Look:
     return seen
 
 
-def _note(seen: Look, place: str, entry: os.DirEntry[str]) -> None:
+def _note(seen: Look, below: list[str], place: str, entry: os.DirEntry[str]) -> None:
     suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 (many thousands of names in each look)
-    if suffix in CONTENT_TYPES:
-        try:
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            below += [] if is_truth(entry.name) else [place]
+        elif not entry.is_file(follow_symlinks=False):
+            return
+        elif suffix in CONTENT_TYPES:
             seen.pictures[place] = State.of(entry.stat(follow_symlinks=False))
-        except FileNotFoundError:
-            return  # taken away since the folder was listed
-    elif len(seen.foreign) < _MOST_KINDS:
-        seen.foreign.setdefault(suffix, place)
+        elif len(seen.foreign) < _MOST_KINDS:
+            seen.foreign.setdefault(suffix, place)
+    except FileNotFoundError:
+        return  # taken away since the folder was listed
+    except OSError as error:
+        seen.closed[place] = error.strerror or str(error)

@@ -4,20 +4,18 @@ A picture is whole when it reaches the end that its format tells and has not cha
 folder until the broker has it, so that a process that is killed begins again with it, under the same identity.
 """
 
-import hashlib
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from inspector.camera.arrivals import SETTLED_S, Arrival, Arrivals, Stage
 from inspector.camera.look import Look, State, look
 from inspector.camera.sent import Sent
-from inspector.camera.source import Answer, Identity, Shot, SourceError, part_id_of, printable
+from inspector.camera.source import Answer, Shot, SourceError, part_id_of, printable
 from inspector.camera.told import Told
 from inspector.camera.whole import End, end_of
 from inspector.errors import UsageError
@@ -39,7 +37,6 @@ _AGAIN_S = 2.0
 _TOLD_AFTER_S = 10.0
 _HELD_S = (1.0, 30.0)
 _LARGEST = 128 * 1024**2
-_1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class WatchedFolder:
@@ -105,12 +102,13 @@ class WatchedFolder:
             for arrival in ready:
                 if not self._may_send():
                     break
-                if (shot := self._shot(arrival)) is not None:
-                    yield shot
-                elif not self._path(arrival).exists():
-                    if self._folder.is_dir():
-                        self._on_notice(f"{self._shown(arrival.place)} went away before it was published")
+                try:
+                    shot = self._shot(arrival)
+                except FileNotFoundError:
+                    self._tell_gone(arrival)
                     break  # the list is out of date
+                if shot is not None:
+                    yield shot
             self._wait(pause_s)
 
     def _check(self) -> None:
@@ -125,7 +123,7 @@ class WatchedFolder:
         if (there := len(look(self._folder).pictures)) > KEPT:
             raise UsageError(
                 f"source {self._name!r}: has {there} pictures, and only the last {KEPT} that are published would be "
-                f"kept; say with --keep how many"
+                "kept; say with --keep how many"
             )
 
     def _may_send(self) -> bool:
@@ -199,13 +197,17 @@ class WatchedFolder:
                         f"pictures end in {' '.join(CONTENT_TYPES)}",
                     )
 
+    def _tell_gone(self, arrival: Arrival) -> None:
+        if os.path.isdir(self._folder):  # noqa: PTH112 (Path.is_dir raises where a share is broken)
+            self._on_notice(f"{self._shown(arrival.place)} went away before it was published")
+
     def _shot(self, arrival: Arrival) -> Shot | None:
-        """The picture, if it is whole or has been waited for long enough."""
+        """The picture, if it is whole or has been waited for long enough. Raises FileNotFoundError: it is gone."""
         image = self._read(arrival)
         if image is None or not self._worth_sending(arrival, image):
             return None
         if arrival.identity is None:
-            arrival.identity = _identified(arrival, image, self._numbered)
+            arrival.identity = arrival.identify(image, self._numbered)
             self._numbered += 1
         else:
             arrival.identity = replace(arrival.identity, again=True)
@@ -234,7 +236,7 @@ class WatchedFolder:
                 image = stream.read(_LARGEST)
                 after = State.of(os.fstat(stream.fileno()))
         except FileNotFoundError:
-            return None
+            raise
         except OSError as error:  # as long as it is written to, some shares let nobody else read it
             now = time.monotonic()
             arrival.due = now + _AGAIN_S
@@ -286,14 +288,3 @@ class WatchedFolder:
 
     def _shown(self, place: str) -> str:
         return printable(str(self._folder / place))
-
-
-def _identified(arrival: Arrival, image: bytes, seq: int) -> Identity:
-    """The same name and bytes written again are another picture: the time of writing counts as well."""
-    try:
-        captured_at = _1970 + timedelta(microseconds=arrival.state.mtime_ns // 1000)
-    except OverflowError:
-        captured_at = None
-    when = "undated" if captured_at is None else f"{captured_at:%Y%m%dT%H%M%S.%f}"
-    digest = hashlib.sha256(os.fsencode(arrival.place) + b"\0" + image).hexdigest()
-    return Identity(f"{when}-{digest[:16]}", seq, captured_at)
