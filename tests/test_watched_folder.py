@@ -452,7 +452,7 @@ def test_a_file_from_no_time_that_there_is_has_an_identity(tmp_path: Path) -> No
 def test_only_a_folder_can_be_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "clip.avi").write_bytes(b"RIFF")
-    with pytest.raises(SourceError, match="--watch waits for files, so it expects a folder"):
+    with pytest.raises(SourceError, match="--watch expects a folder that a camera writes into"):
         publish(CameraOptions(source=source, station=STATION, watch=True))
 
 
@@ -460,7 +460,7 @@ def test_only_a_folder_can_be_watched(tmp_path: Path, monkeypatch: pytest.Monkey
     ("wrong", "message"),
     [
         ({"watch": True, "loop": True}, "no end to start over at"),
-        ({"keep": 5}, "without watch"),
+        ({"keep": 5}, "without --watch"),
         ({"watch": True, "keep": -1}, "expected 0 to 1000000"),
     ],
 )

@@ -62,11 +62,15 @@ class CameraOptions:
         if not 1 <= self.window <= 65_535:
             raise UsageError(f"window: got {self.window}, expected 1 to 65535 frames")
         if self.watch and self.loop:
-            raise UsageError("watch and loop: a watched folder has no end to start over at; expected one of them")
+            raise UsageError(
+                "--watch with --loop: a watched folder has no end to start over at; expected one of the two"
+            )
         if self.keep is not None and not self.watch:
-            raise UsageError(f"keep: got {self.keep} without watch; files leave a folder that is watched alone")
+            raise UsageError(
+                f"--keep {self.keep} without --watch: pictures leave a watched folder alone; expected both"
+            )
         if self.keep is not None and not 0 <= self.keep <= _MOST_KEPT:
-            raise UsageError(f"keep: got {self.keep}, expected 0 to {_MOST_KEPT} pictures")
+            raise UsageError(f"--keep: got {self.keep}, expected 0 to {_MOST_KEPT} pictures")
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class WatchedFolder:
     def __enter__(self) -> "WatchedFolder":
         other = "://" in self._name or self._name.isdigit() or self._name.partition(":")[0] == "synthetic"
         if other or (self._folder.exists() and not self._folder.is_dir()):
-            raise SourceError(f"source {self._name!r}: --watch waits for files, so it expects a folder")
+            raise SourceError(f"source {self._name!r}: --watch expects a folder that a camera writes into")
         if self._folder.is_dir():
             self._check()
         where, kept = printable(str(self._sent.place)), self._sent.keep
