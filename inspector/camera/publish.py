@@ -62,13 +62,9 @@ class CameraOptions:
         if not 1 <= self.window <= 65_535:
             raise UsageError(f"window: got {self.window}, expected 1 to 65535 frames")
         if self.watch and self.loop:
-            raise UsageError(
-                "--watch with --loop: a watched folder has no end to start over at; expected one of the two"
-            )
+            raise UsageError("--watch with --loop: a watched folder has no end to start over at; choose one")
         if self.keep is not None and not self.watch:
-            raise UsageError(
-                f"--keep {self.keep} without --watch: pictures leave a watched folder alone; expected both"
-            )
+            raise UsageError(f"--keep {self.keep} without --watch: only from a watched folder pictures are taken")
         if self.keep is not None and not 0 <= self.keep <= _MOST_KEPT:
             raise UsageError(f"--keep: got {self.keep}, expected 0 to {_MOST_KEPT} pictures")
 
