@@ -50,7 +50,8 @@ class Tally:
 
 
 class Uplink:
-    """A connection for frames. Entering it connects; leaving it disconnects without waiting.
+    """A connection for frames. Entering it connects; leaving it disconnects without waiting. on_notice: a line worth
+    telling a person. on_tally: after each frame and each answer. Both from any thread.
 
     Raises on entering:
         BrokerError: nothing answers there, or it refuses the connection.
@@ -66,7 +67,6 @@ class Uplink:
         on_notice: Callable[[str], None] = lambda _: None,
         on_tally: Callable[[Tally], None] = lambda _: None,
     ) -> None:
-        """on_notice: a line worth telling a person. on_tally: after each frame and each answer. From any thread."""
         self._broker = broker
         self._where = f"{broker.host}:{broker.port}"
         self._client_id = client_id
@@ -278,19 +278,16 @@ class Uplink:
     def _on_publish(
         self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        if reason.is_failure:
-            answer = Answer.REFUSED
-        else:
-            answer = Answer.UNHEARD if reason.value == _NO_MATCHING_SUBSCRIBERS else Answer.TAKEN
+        heard = Answer.UNHEARD if reason.value == _NO_MATCHING_SUBSCRIBERS else Answer.TAKEN
+        answer = Answer.REFUSED if reason.is_failure else heard
         with self._changed:
             on_answer = self._asking.pop(mid, None)
             if on_answer is None:
                 self._early[mid] = answer
-            self._count(
-                acknowledged=int(answer is not Answer.REFUSED),
-                refused=int(answer is Answer.REFUSED),
-                unheard=int(answer is Answer.UNHEARD),
-            )
+            if answer is Answer.REFUSED:
+                self._count(refused=1)
+            else:
+                self._count(acknowledged=1, unheard=int(answer is Answer.UNHEARD))
             self._changed.notify_all()
         if on_answer is not None:
             on_answer(answer)
@@ -298,8 +295,8 @@ class Uplink:
             self._on_notice(f"broker {self._where}: refused a frame ({reason})")
 
     def _count(self, *, sent: int = 0, acknowledged: int = 0, refused: int = 0, unheard: int = 0) -> None:
-        now = self._tally
+        was = self._tally
         self._tally = Tally(
-            now.sent + sent, now.acknowledged + acknowledged, now.refused + refused, now.unheard + unheard
+            was.sent + sent, was.acknowledged + acknowledged, was.refused + refused, was.unheard + unheard
         )
         self._on_tally(self._tally)
