@@ -421,14 +421,18 @@ def test_a_subfolder_that_cannot_be_read_is_told_and_the_rest_goes_on() -> None:
         assert it.told("closed (Permission denied); what lies there waits") == 1
 
 
-def test_a_file_that_is_larger_than_can_be_sent_is_passed_over(tmp_path: Path) -> None:
+def test_a_file_that_is_larger_than_can_be_sent_is_a_gap_and_stops_nobody(tmp_path: Path) -> None:
     with (tmp_path / "huge.png").open("wb") as huge:
         huge.truncate(200 * 1024**2)
+    os.utime(tmp_path / "huge.png", (1, 1))
     drop(tmp_path, "a.png", grey_png(20, 20))
     with watched(tmp_path) as it:
-        assert it.next().part_id == "a.png"
+        shots = [it.next()]
         drop(tmp_path, "b.png", grey_png(20, 20))
-        assert it.next().part_id == "b.png"
+        shots.append(it.next())
+    numbers = [shot.identity.seq for shot in shots if shot.identity is not None]
+    assert [(shot.part_id, shot.lost) for shot in shots] == [("a.png", 1), ("b.png", 0)]
+    assert numbers == [1, 2]
     assert it.told("huge.png has 209715200 bytes") == 1
     assert (tmp_path / "huge.png").exists()
 

@@ -70,7 +70,7 @@ class WatchedFolder:
         self._told = Told(on_notice)
         self._arrivals = Arrivals()
         self._answers: queue.SimpleQueue[tuple[Arrival, Answer]] = queue.SimpleQueue()
-        self._numbered = self._in_flight = 0
+        self._numbered = self._in_flight = self._lost = 0
         self._foreign: dict[str, tuple[str, float]] = {}
         self._held_s = self._held_until = 0.0
 
@@ -213,10 +213,12 @@ class WatchedFolder:
             arrival.identity = replace(arrival.identity, again=True)
         arrival.stage = Stage.SENT
         self._in_flight += 1
+        lost, self._lost = self._lost, 0
         return Shot(
             image,
             CONTENT_TYPES[Path(arrival.place).suffix.lower()],
             part_id_of(arrival.place),
+            lost=lost,
             identity=arrival.identity,
             on_answer=lambda answer: self._answers.put((arrival, answer)),
         )
@@ -225,6 +227,8 @@ class WatchedFolder:
         """The bytes, unless they change meanwhile or cannot be read now."""
         if arrival.state.size > _LARGEST:
             arrival.stage = Stage.GIVEN_UP
+            self._numbered += 1
+            self._lost += 1
             self._on_notice(
                 f"{self._shown(arrival.place)} has {arrival.state.size} bytes, expected at most {_LARGEST}; "
                 "it stays and is passed over"
