@@ -89,6 +89,13 @@ def test_a_picture_is_whole_at_its_last_byte_and_not_before(payload: bytes, whol
     assert {end_of(payload[:size]) for size in cut} == {End.MISSING}
 
 
+def test_a_bitmap_ends_with_its_rows_whatever_size_its_header_says() -> None:
+    bitmap = with_opencv(smooth_picture(), ".bmp")
+    for said in (0, 54, len(bitmap) + 1000):
+        payload = bitmap[:2] + said.to_bytes(4, "little") + bitmap[6:]
+        assert (end_of(payload), end_of(payload[:-1])) == (End.COUNTED, End.MISSING)
+
+
 def test_the_end_of_the_small_picture_in_a_jpegs_headers_is_not_its_end() -> None:
     small = with_opencv(smooth_picture(8, 8), ".jpg")
     headers = b"\xff\xe1" + (len(small) + 2).to_bytes(2, "big") + small

@@ -10,7 +10,6 @@ from inspector.frame import open_header, suffix_of
 
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND\xaeB\x60\x82"
-_BMP_SIZE = slice(2, 6)
 
 _TIFF_PIECES = ((273, 279), (324, 325))
 """Tags of where the pixels lie and how many bytes they are: of strips, of tiles."""
@@ -32,23 +31,27 @@ def end_of(payload: bytes) -> End:
     kind = suffix_of(payload)
     if kind == "png":
         return End.SEEN if _PNG_END in payload else End.MISSING
-    if kind == "bmp":
-        return _counted(int.from_bytes(payload[_BMP_SIZE], "little") or None, payload)
     if kind is None:
         return End.MISSING
     stream = io.BytesIO(payload)
     try:
         with warnings.catch_warnings(action="ignore"), open_header(stream) as header:
-            if kind == "tiff":
-                return _counted(_pieces_end(header), payload)
+            if kind != "jpg":
+                end = _rows_end(header) if kind == "bmp" else _pieces_end(header)
+                return End.COUNTED if end is not None and end <= len(payload) else End.MISSING
             # Behind the headers: the small picture in them has an end of its own.
             return End.SEEN if payload.rfind(_JPEG_END, stream.tell()) >= 0 else End.MISSING
     except Exception:  # noqa: BLE001 (Pillow's readers raise many kinds on what is missing; each means the same here)
         return End.MISSING
 
 
-def _counted(size: int | None, payload: bytes) -> End:
-    return End.COUNTED if size is not None and size <= len(payload) else End.MISSING
+def _rows_end(header: ImageFile.ImageFile) -> int | None:
+    """Where the last row of a BMP ends, in bytes; None where rows are packed. Many cameras say a wrong size."""
+    rows = header.tile[0]
+    if rows.codec_name != "raw" or not isinstance(rows.args, tuple):
+        return None
+    _, bytes_a_row, _ = rows.args
+    return rows.offset + header.height * int(bytes_a_row)
 
 
 def _pieces_end(header: ImageFile.ImageFile) -> int | None:
