@@ -20,7 +20,7 @@ from listening import STATION, listening_line, options
 from paho.mqtt.enums import CallbackAPIVersion
 from services import DEADLINE_S, Mosquitto, wait_until
 
-from inspector.camera import CameraOptions, CameraSummary, publish
+from inspector.camera import CameraOptions, CameraSummary, Tally, publish
 from inspector.cli.camera import camera
 from inspector.demo.broker import running_broker
 from inspector.errors import BrokerError, StationNameError, UsageError
@@ -28,10 +28,12 @@ from inspector.settings import BrokerSettings
 
 
 def test_a_folder_arrives_whole_in_order_and_keeps_the_contract(mosquitto: Mosquitto, folder: Path) -> None:
+    told: list[Tally] = []
     with listening_line(mosquitto.port) as line:
-        summary = publish(options(folder, mosquitto.port, fps=0, lot="L7", recipe="plate"))
+        summary = publish(options(folder, mosquitto.port, fps=0, lot="L7", recipe="plate"), on_tally=told.append)
         wait_until(lambda: len(line.frames) >= 6, "six frames arrive")
     assert (summary.published, summary.acknowledged, summary.refused, summary.unheard) == (6, 6, 0, 0)
+    assert told[-1] == Tally(sent=6, acknowledged=6)
     assert summary.protocol == "5"
     assert [frame.seq for frame in line.frames] == list(range(6))
     assert [frame.part_id for frame in line.frames] == [f"good/{number}.png" for number in range(6)]

@@ -201,11 +201,10 @@ def test_ended_while_the_broker_is_away_it_begins_again_with_what_waits(mosquitt
         wait_until(lambda: station.sent == ["0.png"], "the first has left")
         mosquitto.kill()
         wait_until(lambda: station.told("connection lost"), "it is told")
+        before = bytes_read(station.process.pid)
         drop(inbox, 1, 2)
-        sending = f"/proc/{station.process.pid}/io"
-        read = len(drawn_part(1)) + len(drawn_part(2))
-        at_first = bytes_read(sending)
-        wait_until(lambda: bytes_read(sending) >= at_first + read, "both are on their way")
+        both = len(drawn_part(1)) + len(drawn_part(2))
+        wait_until(lambda: bytes_read(station.process.pid) >= before + both, "both are on their way")
         station.process.terminate()
         _, _ = station.process.communicate(timeout=DEADLINE_S)
     assert station.process.returncode == 1
@@ -217,8 +216,9 @@ def test_ended_while_the_broker_is_away_it_begins_again_with_what_waits(mosquitt
         wait_until(lambda: len(line.frames) == 2, "both arrive")
 
 
-def bytes_read(io: str) -> int:
-    return int(Path(io).read_text().split()[1])
+def bytes_read(pid: int) -> int:
+    """How many bytes a process has read from files."""
+    return int(Path(f"/proc/{pid}/io").read_text().split()[1])
 
 
 @pytest.fixture
