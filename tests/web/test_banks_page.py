@@ -1,6 +1,7 @@
 """The page Banks, with the real daemon: rebuild, shadow run, promote, roll back, and what is refused."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -219,3 +220,14 @@ def test_a_damaged_bank_in_use_is_told(site: ReviewSite) -> None:
         answer = client.get("/banks")
     assert answer.status_code == 200
     assert "manifest.json cannot be read" in answer.text
+
+
+def test_where_there_is_no_bank_yet_the_page_says_how_one_is_made(site: ReviewSite) -> None:
+    bank = site.settings.stations[0].bank
+    shutil.rmtree(bank)
+    with site.client("emil") as client:
+        text = client.get("/banks").text
+    assert "no manifest.json there" in text
+    assert f"inspector collect good_samples/ --station {STATION}" in text
+    assert f"inspector calibrate good_samples/ -o {bank}" in text
+    assert "still runs" not in text

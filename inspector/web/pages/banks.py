@@ -1,5 +1,6 @@
 """Banks: what each station runs and where it came from; candidates, their shadow runs, promotion and rollback."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,7 +134,7 @@ def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = No
         "station": station,
         "stations": desk.settings.station_names,
         "sharing": [one for one in desk.settings.stations_at(place) if one != station],
-        "folder": place,
+        "folder": shlex.quote(str(place)),
         "in_use": in_use,
         "broken": broken,
         "last": cases.last(station),
