@@ -17,7 +17,7 @@ from calibration.samples import pixels_digest
 from inspector import frame as decoder
 from inspector.charts.wording import count
 from inspector.errors import FrameError, SamplesError
-from inspector.folder import Contents, contents_of
+from inspector.folder import Contents, contents_of, foreign
 from inspector.manifest import Promise
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
@@ -239,12 +239,15 @@ def _left_out(cases: Sequence[Case], contents: Contents, test_dir: Path) -> list
     """Frames that nobody would miss without a word."""
     used = {path for case in cases for path in (case.path, *case.masks)}
     loose = [path for path in contents.pictures if path.parent == test_dir and path not in used]
-    kinds = (("formats that are not read", contents.foreign), ("no folder that labels them", loose))
-    return [
-        f"left out, in {why}: {count(len(paths), 'picture')}, such as {paths[0].relative_to(test_dir)}"
-        for why, paths in kinds
-        if paths
-    ]
+    notes = []
+    if contents.foreign:
+        first, number = contents.foreign[0], count(len(contents.foreign), "picture")
+        named = f"{first.relative_to(test_dir)} ({foreign(first)})"
+        notes.append(f"left out, in formats that are not read: {number}, such as {named}")
+    if loose:
+        number = count(len(loose), "picture")
+        notes.append(f"left out, in no folder that labels them: {number}, such as {loose[0].name}")
+    return notes
 
 
 def _unmasked(cases: Sequence[Case], test_dir: Path) -> list[str]:

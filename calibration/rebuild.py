@@ -21,7 +21,7 @@ from inspector.bank import Bank
 from inspector.banks.rebuilding import alone
 from inspector.banks.replay import Shadow, replay
 from inspector.errors import InspectorError, SamplesError
-from inspector.folder import image_files
+from inspector.folder import contents_of
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.settings import Settings
@@ -82,7 +82,7 @@ def _work(
     known = {sample.sha256 for sample in reader.bank.manifest.samples}
     named = {_name(one): one for one in alarms if one.sha256 not in known}
     newcomers = [Newcomer(name, archive.path(one.sha256, one.image or "")) for name, one in named.items()]
-    further = [Newcomer(file.relative_to(good).as_posix(), file) for file in image_files(good)] if good else []
+    further = [Newcomer(file.relative_to(good).as_posix(), file) for file in contents_of(good).every] if good else []
     if not newcomers and not further:
         raise SamplesError(
             f"station {row.station}: got {len(alarms)} false alarms, all known to the bank in use; "

@@ -15,7 +15,7 @@ from calibration.cases import good_folders, masks_beside
 from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError
-from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, is_truth
+from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, foreign, is_truth
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
@@ -136,7 +136,7 @@ def read_samples(
         SamplesError: no such folder, no picture in it, fewer than MINIMUM that can be used, or a whole data set.
     """
     contents = contents_of(folder)
-    _refuse_data_set(folder, contents.pictures)
+    refuse_data_set(folder, contents.pictures)
     paths = evenly(contents.pictures[:first], limit)
     if not paths:
         raise SamplesError(
@@ -156,8 +156,14 @@ def read_samples(
     return Samples(folder, tuple(files), tuple(sorted(skipped, key=lambda item: item.path)))
 
 
-def _refuse_data_set(folder: Path, pictures: Sequence[Path]) -> None:
-    """Defects and masks below it would be taken for good samples."""
+def refuse_data_set(folder: Path, pictures: Sequence[Path]) -> None:
+    """Defects and masks below it would be taken for good samples.
+
+    pictures: all that lie below the folder.
+
+    Raises:
+        SamplesError: it is a whole data set, or has masks beside frames.
+    """
     good = next(iter(good_folders(folder, pictures)), None)
     folders = {part for each in pictures for part in each.relative_to(folder).parts[:-1]}
     if good or any(map(is_truth, folders)) or (folder / TRUTH).is_dir():
@@ -173,10 +179,9 @@ def _refuse_data_set(folder: Path, pictures: Sequence[Path]) -> None:
 
 def _left_out(contents: Contents) -> list[Skipped]:
     """What is no sample, and would be missed by nobody without a word."""
-    expected = ", ".join(CONTENT_TYPES)
     return [
         *(Skipped(bank, "a bank, whose pictures are small copies of its samples") for bank in contents.banks),
-        *(Skipped(f, f"got a picture in {f.suffix.lower()[1:]}, expected {expected}") for f in contents.foreign),
+        *(Skipped(f, f"a format that is not read: {foreign(f)}") for f in contents.foreign),
     ]
 
 

@@ -8,6 +8,8 @@ from inspector.errors import SamplesError, UsageError
 
 CONTENT_TYPES = {
     ".bmp": "image/bmp",
+    ".jfif": "image/jpeg",
+    ".jpe": "image/jpeg",
     ".jpeg": "image/jpeg",
     ".jpg": "image/jpeg",
     ".png": "image/png",
@@ -16,8 +18,23 @@ CONTENT_TYPES = {
 }
 """Suffixes of pictures, in lower case, with their media types."""
 
-FOREIGN = frozenset({".avif", ".gif", ".heic", ".jp2", ".webp"})
-"""Suffixes of pictures that are not read."""
+FOREIGN = {
+    **dict.fromkeys((".avif", ".avifs"), "AVIF"),
+    **dict.fromkeys((".heic", ".heif"), "HEIC"),
+    **dict.fromkeys((".j2k", ".jp2", ".jpx"), "JPEG 2000"),
+    **dict.fromkeys((".pbm", ".pgm", ".pnm", ".ppm"), "PGM or PPM"),
+    **dict.fromkeys((".arw", ".cr2", ".cr3", ".dng", ".nef", ".raw"), "a camera's raw format"),
+    ".exr": "OpenEXR",
+    ".gif": "GIF",
+    ".jxl": "JPEG XL",
+    ".psd": "PSD",
+    ".tga": "TGA",
+    ".webp": "WebP",
+}
+"""Suffixes of pictures that are not read, in lower case, with the names of their formats."""
+
+CONVERT = "save it as PNG, which loses nothing"
+"""What to do with a picture in a format that is not read."""
 
 
 TRUTH = "ground_truth"
@@ -45,7 +62,18 @@ class Contents:
         if not self.foreign:
             return "no picture there"
         first = self.foreign[0]
-        return f"no picture there but {len(self.foreign)} in formats that are not read, such as {first.name}"
+        named = f"{first.name} ({foreign(first)})"
+        return f"no picture there but {len(self.foreign)} in formats that are not read, such as {named}"
+
+    @property
+    def every(self) -> list[Path]:
+        """The pictures, and those that are not read, by path: for whoever tells of each what is wrong with it."""
+        return sorted(self.pictures + self.foreign)
+
+
+def foreign(picture: Path) -> str:
+    """The format of a picture that is not read, and what to do."""
+    return f"{FOREIGN[picture.suffix.lower()]}; {CONVERT}"
 
 
 def image_files(folder: Path) -> list[Path]:

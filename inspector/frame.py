@@ -17,6 +17,7 @@ import numpy as np
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from inspector.errors import FrameDamagedError, FrameEmptyError, FrameFormatError, FrameTooLargeError
+from inspector.folder import CONVERT
 from inspector.types import Frame, UInt8Image
 
 MAX_PIXELS = 64_000_000
@@ -41,7 +42,22 @@ _MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")
 
 _SCAN, _END = b"\xda", b"\xd9"
 
-_LONGEST_MAGIC = max(map(len, _HEADERS))
+_OTHERS = {
+    "WebP": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+    "GIF": re.compile(rb"GIF8"),
+    "JPEG 2000": re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+    "JPEG XL": re.compile(rb"\0\0\0\x0cJXL |\xff\x0a"),
+    "AVIF": re.compile(rb".{4}ftypavi", re.DOTALL),
+    "HEIC": re.compile(rb".{4}ftyp(?:hei|hev|mif)", re.DOTALL),
+    "PGM or PPM": re.compile(rb"P[1-7]\s"),
+    "BigTIFF": re.compile(rb"II\x2b\0|MM\0\x2b"),
+    "OpenEXR": re.compile(rb"\x76\x2f\x31\x01"),
+    "PSD": re.compile(rb"8BPS"),
+    "PDF": re.compile(rb"%PDF"),
+}
+"""How other formats begin: they are not read, but told by name."""
+
+_LONGEST_MAGIC = 12
 _ORIENTATION = 0x0112
 
 _FLAGS = {
@@ -208,6 +224,7 @@ def _reader_of(payload: bytes) -> tuple[str, _Reader]:
     for magic, kind_and_reader in _HEADERS.items():
         if payload.startswith(magic):
             return kind_and_reader
-    raise FrameFormatError(
-        f"frame: {len(payload)} bytes beginning with {payload[:8].hex(' ')}, expected a JPEG, PNG, TIFF or BMP image"
-    )
+    name = next((name for name, begin in _OTHERS.items() if begin.match(payload)), None)
+    got = f"got {name}" if name else f"got something beginning with {payload[:8].hex(' ')}"
+    todo = f"; {CONVERT}" if name else ""
+    raise FrameFormatError(f"frame: {got}, expected a JPEG, PNG, TIFF or BMP image{todo}")

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 import pytest
+from pictures import with_opencv
 
 from inspector.camera import CameraOptions, SourceError, SourceLostError, open_source, publish
 from inspector.camera.video import LiveSource
@@ -97,6 +98,21 @@ def test_a_file_that_goes_away_is_named_and_passed_over(tmp_path: Path) -> None:
     assert [line.split(": ")[0] for line in told] == [f"cannot read {tmp_path / name}" for name in ("b.png", "c.png")]
 
 
+def test_pictures_in_formats_that_are_not_read_are_told(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    for name in ("b.jfif", "c.JPE"):
+        (tmp_path / name).write_bytes(with_opencv(np.zeros((20, 30, 3), np.uint8), ".jpg"))
+    (tmp_path / "d.pgm").write_bytes(b"P5 1 1 255 x")
+    told: list[str] = []
+    with open_source(str(tmp_path), on_notice=told.append) as source:
+        assert [(shot.part_id, shot.content_type) for shot in source.shots()][1:3] == [
+            ("b.jfif", "image/jpeg"), ("c.JPE", "image/jpeg")
+        ]  # fmt: skip
+    assert told == [
+        "left out, in formats that are not read: 1, such as d.pgm (PGM or PPM; save it as PNG, which loses nothing)"
+    ]
+
+
 def test_each_pass_shows_what_lies_in_the_folder_then(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     with open_source(str(tmp_path)) as source:
@@ -138,13 +154,21 @@ def as_nobody() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("absent", "no such file or folder"), ("empty", "no image in this folder"), ("noise.mp4", "cannot be opened")],
+    [
+        ("absent", "no such file or folder"),
+        ("empty", "no picture there; expected files named .bmp"),
+        ("phone", r"no picture there but 1 in formats that are not read, such as a\.heic \(HEIC; save it as PNG"),
+        ("phone/a.heic", "a format that is not read: HEIC; save it as PNG, which loses nothing"),
+        ("noise.mp4", "cannot be opened"),
+    ],
 )
 def test_a_source_that_is_none_is_one_clear_error(
     name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "a.heic").write_bytes(b"")
     (tmp_path / "noise.mp4").write_bytes(b"\x00" * 500)
     with pytest.raises(SourceError, match=message) as caught, open_source(name) as source:
         list(source.shots())

@@ -1,5 +1,6 @@
 """The one decoder: what cameras send becomes upright RGB; everything else is an error of its own kind."""
 
+import io
 import struct
 import subprocess
 import sys
@@ -138,6 +139,28 @@ def test_only_the_first_page_of_a_tiff_is_read() -> None:
 def test_no_bytes() -> None:
     with pytest.raises(FrameEmptyError, match="0 bytes"):
         frame.decode(b"")
+
+
+@pytest.mark.parametrize(
+    ("payload", "name"),
+    [
+        (with_pillow(RGB, "WEBP"), "WebP"),
+        (with_pillow(RGB, "GIF"), "GIF"),
+        (with_opencv(PICTURE, ".jp2"), "JPEG 2000"),
+        (with_opencv(PICTURE, ".avif"), "AVIF"),
+        (with_opencv(PICTURE[..., 0], ".pgm"), "PGM or PPM"),
+        (with_opencv(PICTURE, ".ppm"), "PGM or PPM"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"II+\0\x08\0\0\0", "BigTIFF"),
+    ],
+)
+def test_usual_formats_that_are_not_read_are_told_by_name_and_with_what_to_do(payload: bytes, name: str) -> None:
+    said = f"frame: got {name}, expected a JPEG, PNG, TIFF or BMP image; save it as PNG, which loses nothing"
+    with pytest.raises(FrameFormatError, match=f"^{said}$"):
+        frame.decode(payload)
+    with pytest.raises(FrameFormatError, match=f"^{said}$"):
+        frame.open_header(io.BytesIO(payload))
 
 
 @pytest.mark.parametrize(

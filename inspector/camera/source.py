@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from inspector.errors import InspectorError, UsageError
-from inspector.folder import CONTENT_TYPES, image_files, is_truth
+from inspector.folder import CONTENT_TYPES, FOREIGN, Contents, contents_of, foreign, is_truth
 
 _MAX_PART_ID = 128
 
@@ -126,6 +126,8 @@ def open_source(
         )
     if path.suffix.lower() in CONTENT_TYPES:
         return FolderSource(path.parent, path, on_notice)
+    if path.suffix.lower() in FOREIGN:
+        raise SourceError(f"source {name!r}: a format that is not read: {foreign(path)}")
     from inspector.camera.video import FileSource
 
     return FileSource(path)
@@ -149,10 +151,14 @@ class FolderSource:
         Raises:
             SourceError: not one image. SamplesError: a folder below it cannot be read.
         """
-        if not _images(folder):
+        contents = contents_of(folder)
+        if not _images(folder, contents):
             raise SourceError(
-                f"source {str(folder)!r}: no image in this folder; expected files named {' '.join(CONTENT_TYPES)}"
+                f"source {str(folder)!r}: {contents.none_read}; expected files named {' '.join(CONTENT_TYPES)}"
             )
+        if contents.foreign:
+            first, number = contents.foreign[0], len(contents.foreign)
+            on_notice(f"left out, in formats that are not read: {number}, such as {first.name} ({foreign(first)})")
         return cls(folder, None, on_notice)
 
     @property
@@ -168,7 +174,7 @@ class FolderSource:
             SourceLostError: none can be read any more. SamplesError: a folder cannot be read.
         """
         lost, found = 0, False
-        for path in _images(self.folder) if self.only is None else [self.only]:
+        for path in _images(self.folder, contents_of(self.folder)) if self.only is None else [self.only]:
             try:
                 image = path.read_bytes()
             except OSError as error:
@@ -188,8 +194,8 @@ class FolderSource:
         pass
 
 
-def _images(folder: Path) -> list[Path]:
-    return [path for path in image_files(folder) if not any(map(is_truth, path.relative_to(folder).parts[:-1]))]
+def _images(folder: Path, contents: Contents) -> list[Path]:
+    return [path for path in contents.pictures if not any(map(is_truth, path.relative_to(folder).parts[:-1]))]
 
 
 def part_id_of(place: str) -> str:

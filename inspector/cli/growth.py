@@ -56,13 +56,16 @@ def remove(
 
 def _pictures(paths: tuple[Path, ...]) -> "list[Newcomer]":
     from calibration.reader import Newcomer
+    from calibration.samples import refuse_data_set
     from inspector.errors import SamplesError
-    from inspector.folder import CONTENT_TYPES, image_files
+    from inspector.folder import CONTENT_TYPES, contents_of
 
     found = []
     for path in paths:
         if path.is_dir():
-            found += [Newcomer(file.relative_to(path).as_posix(), file) for file in image_files(path)]
+            contents = contents_of(path)
+            refuse_data_set(path, contents.pictures)
+            found += [Newcomer(file.relative_to(path).as_posix(), file) for file in contents.every]
         else:
             found.append(Newcomer(path.name, path))
     if not found:

@@ -77,8 +77,7 @@ def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
 
     for image in images:
         if image.is_dir():
-            contents = contents_of(image)
-            yield from sorted(contents.pictures + contents.foreign)  # what is not read is an error, not left out
+            yield from contents_of(image).every  # what is not read is an error, not left out
         else:
             yield image
 

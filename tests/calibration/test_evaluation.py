@@ -319,7 +319,10 @@ def test_no_pictures(pipeline: Pipeline, tmp_path: Path, make: object) -> None:
 def test_frames_in_other_formats_are_told(pipeline: Pipeline, labelled: Path) -> None:
     (labelled / "odd" / "phone.WEBP").write_bytes(b"RIFF")
     found = evaluate(pipeline, labelled)
-    assert found.notes[0] == "left out, in formats that are not read: 1 picture, such as odd/phone.WEBP"
+    assert found.notes[0] == (
+        "left out, in formats that are not read: 1 picture, such as odd/phone.WEBP (WebP; save it as PNG, which loses "
+        "nothing)"
+    )
     assert len(found.outcomes) == 9
 
 

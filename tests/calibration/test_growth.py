@@ -1,5 +1,6 @@
 """A bank grows and shrinks: what it knew it still knows, what it learned passes, and it says what it cannot promise."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from calibration.grow import HEADROOM, grow
 from calibration.reader import Newcomer
 from calibration.shrink import shrink
 from inspector.bank import Bank, digests
+from inspector.cli import main
 from inspector.errors import SamplesError, UsageError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
@@ -139,6 +141,23 @@ def test_what_cannot_be_added_is_told(bank: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
+def test_a_folder_to_be_added_tells_what_is_not_read_and_is_no_whole_data_set(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_good(tmp_path / "new" / "good", 5, first_seed=40)
+    (tmp_path / "new" / "good" / "phone.webp").write_bytes(b"RIFF\0\0\0\0WEBP")
+    write_good(tmp_path / "new" / "bad", 1, first_seed=900)
+    for folder, code in ((tmp_path / "new" / "good", 0), (tmp_path / "new", 1)):
+        with pytest.raises(SystemExit) as left:
+            main(["bank", "add", str(bank), str(folder), "-o", str(tmp_path / "more"), "--json"])
+        assert left.value.code == code
+    said = capsys.readouterr()
+    (skipped,) = json.loads(said.out)["skipped"]
+    assert Path(skipped["path"]).name == "phone.webp"
+    assert skipped["reason"].startswith("frame: got WebP, expected a JPEG")
+    assert "is a whole data set" in said.err
+
+
 def test_what_went_is_gone_and_can_be_made_up_for(bank: Path, tmp_path: Path) -> None:
     before = Bank.load(bank)
     gone = before.manifest.samples[4]
@@ -235,8 +254,6 @@ def test_other_thresholds_are_another_bank_with_the_same_vectors(bank: Path, tmp
 
 
 def test_the_command_line(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from inspector.cli import main
-
     folder = tmp_path / "new"
     write_good(folder / "second", 5, first_seed=40)
     for arguments in (["add", bank, folder, "-o", tmp_path / "more"], ["remove", tmp_path / "more", "second/000.png"]):

@@ -39,7 +39,13 @@ def test_pictures_in_other_formats_are_named(tmp_path: Path) -> None:
     (good / "notes.txt").write_text("no picture")
     samples = read_samples(good, RECIPE)
     assert len(samples.files) == 6
-    assert left_out(samples) == {"a.WEBP": "got a picture in webp, expected .bmp, .jpeg, .jpg, .png, .tif, .tiff"}
+    assert left_out(samples) == {"a.WEBP": "a format that is not read: WebP; save it as PNG, which loses nothing"}
+
+
+def test_jpegs_by_any_usual_suffix_are_samples(tmp_path: Path) -> None:
+    for number, suffix in enumerate(("jpg", "JPG", "jpeg", "jfif", "jpe", "JFIF")):
+        (tmp_path / f"{number}.{suffix}").write_bytes(with_opencv(smooth_picture(96, 96, number), ".jpg"))
+    assert len(read_samples(tmp_path, RECIPE).files) == 6
 
 
 def test_the_small_pictures_of_a_bank_are_no_samples(bank: Path, tmp_path: Path) -> None:
@@ -237,12 +243,12 @@ def test_pictures_are_kept_while_there_is_room(good: Path, monkeypatch: pytest.M
 def test_a_folder_of_other_formats_is_told_from_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "a.webp").write_bytes(b"RIFF")
     (tmp_path / "b.gif").write_bytes(b"GIF8")
-    with pytest.raises(SamplesError, match=r"no picture there but 2 in formats .* such as a\.webp; expected \.bmp"):
+    with pytest.raises(SamplesError, match=r"no picture there but 2 in formats .* a\.webp \(WebP.*\); expected \.bmp"):
         read_samples(tmp_path, RECIPE)
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(SamplesError, match=r"no picture there; expected \.bmp, \.jpeg"):
+    with pytest.raises(SamplesError, match=r"no picture there; expected \.bmp, \.jfif"):
         read_samples(tmp_path, RECIPE)
 
 
