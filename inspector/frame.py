@@ -224,7 +224,7 @@ def _reader_of(payload: bytes) -> tuple[str, _Reader]:
     for magic, kind_and_reader in _HEADERS.items():
         if payload.startswith(magic):
             return kind_and_reader
-    name = next((name for name, begin in _OTHERS.items() if begin.match(payload)), None)
-    got = f"got {name}" if name else f"got something beginning with {payload[:8].hex(' ')}"
-    todo = f"; {CONVERT}" if name else ""
-    raise FrameFormatError(f"frame: {got}, expected a JPEG, PNG, TIFF or BMP image{todo}")
+    expected = "expected a JPEG, PNG, TIFF or BMP image"
+    if name := next((name for name, begin in _OTHERS.items() if begin.match(payload)), None):
+        raise FrameFormatError(f"frame: got {name}, {expected}; {CONVERT}")
+    raise FrameFormatError(f"frame: {len(payload)} bytes beginning with {payload[:8].hex(' ')}, {expected}")
