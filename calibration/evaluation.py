@@ -251,15 +251,18 @@ def _left_out(cases: Sequence[Case], contents: Contents, test_dir: Path) -> list
 
 
 def _unmasked(cases: Sequence[Case], test_dir: Path) -> list[str]:
-    """Said where masks are there, but not for all defective frames."""
+    """Said where not all defective frames have a mask."""
     defective = [case for case in cases if case.label != GOOD]
     without = [case for case in defective if not case.masks]
-    if not without or not (truth := truth_of(test_dir)).is_dir():
+    if not without:
         return []
-    first = without[0]
+    truth, first = truth_of(test_dir), without[0]
+    expected = truth / first.label / f"{first.path.stem}_mask.png"
+    if len(without) == len(defective) and not truth.is_dir():
+        return [f"no masks: pixel AUROC and AUPRO cannot be told; for {first.path.name}, one would lie in {expected}"]
     return [
         f"{len(without)} of {len(defective)} defective frames have no mask, left out of the pixel figures: for "
-        f"{first.path.name}, expected {truth / first.label / f'{first.path.stem}_mask.png'}"
+        f"{first.path.name}, expected {expected}"
     ]
 
 

@@ -47,8 +47,14 @@ def write(folder: Path, name: str, page: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8", errors="replace")
+    except (FileExistsError, NotADirectoryError) as error:
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        which = "it" if there == folder else there
+        raise UsageError(f"report {folder}: {which} is a file, expected a folder; choose another one") from error
     except OSError as error:
-        raise UsageError(f"report {path}: cannot be written there ({error.strerror}); choose another folder") from error
+        raise UsageError(
+            f"report {folder}: cannot be written there ({error.strerror}); choose another folder"
+        ) from error
     return path
 
 

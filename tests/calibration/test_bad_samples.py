@@ -106,7 +106,7 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(
     (tmp_path / "file").write_text("in the way")
     code, out, err = call(capsys, "calibrate", good, "-o", tmp_path / "bank", "--report", tmp_path / "file")
     assert (code, out) == (2, "")
-    assert "cannot be written there" in err
+    assert err == f"error: report {tmp_path / 'file'}: it is a file, expected a folder; choose another one\n"
     assert not (tmp_path / "bank").exists()
     assert call(capsys, "calibrate", good, "-o", tmp_path / "bank", "--seed", -1)[0] == 2
 

@@ -222,7 +222,10 @@ def test_without_masks_pixel_figures_are_null(pipeline: Pipeline, labelled: Path
     shutil.rmtree(labelled.parent / "ground_truth")
     figures = evaluate(pipeline, labelled).to_json()
     assert figures["pixel_auroc"] is figures["aupro"] is None
-    assert figures["notes"] == []
+    assert figures["notes"] == [
+        "no masks: pixel AUROC and AUPRO cannot be told; for 0.png, one would lie in "
+        f"{labelled.parent / 'ground_truth' / 'odd' / '0_mask.png'}"
+    ]
     assert figures["image_auroc"] == 1
 
 

@@ -138,7 +138,7 @@ def test_the_page_stays_small_whatever_the_pictures(pipeline: Pipeline, tmp_path
     noise = np.random.default_rng(0).integers(0, 256, (700, 800, 3), np.uint8)
     (tmp_path / "noise.png").write_bytes(cv2.imencode(".png", noise)[1].tobytes())
     outcomes = [
-        Outcome(Case(tmp_path / "noise.png", label, None), decision, 3.0, 1.0)
+        Outcome(Case(tmp_path / "noise.png", label, ()), decision, 3.0, 1.0)
         for label, decision in (("good", Decision.NG), ("dent", Decision.OK), ("dent", Decision.NG))
         for _ in range(100)
     ]
@@ -154,7 +154,7 @@ def test_the_page_stays_small_whatever_the_pictures(pipeline: Pipeline, tmp_path
 @pytest.mark.parametrize("label", ["good", "dent"])
 def test_what_cannot_be_told_is_said(pipeline: Pipeline, tmp_path: Path, label: str) -> None:
     (tmp_path / "part.png").write_bytes(drawn_part(1000))
-    outcome = Outcome(Case(tmp_path / "part.png", label, None), Decision.OK, 1.0, 5.0)
+    outcome = Outcome(Case(tmp_path / "part.png", label, ()), Decision.OK, 1.0, 5.0)
     evaluation = Evaluation((outcome,), None, None, {}, ())
     text = Page(write_evaluation(evaluation, pipeline, tmp_path, tmp_path).read_text("utf-8")).text
     assert "–" in text
@@ -168,9 +168,9 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(pipeline: Pipeline, 
     (tmp_path / "file").write_text("")
     (tmp_path / "part.png").write_bytes(drawn_part(1000))
     evaluation = Evaluation(
-        (Outcome(Case(tmp_path / "part.png", "good", None), Decision.OK, 1.0, 5.0),), None, None, {}, ()
+        (Outcome(Case(tmp_path / "part.png", "good", ()), Decision.OK, 1.0, 5.0),), None, None, {}, ()
     )
-    with pytest.raises(UsageError, match="cannot be written there"):
+    with pytest.raises(UsageError, match=r"/file/report: .*/file is a file, expected a folder; choose another one$"):
         write_evaluation(evaluation, pipeline, tmp_path, tmp_path / "file" / "report")
 
 

@@ -46,4 +46,4 @@ def test_a_report_that_cannot_be_written_is_told_before_the_frames_are_inspected
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     told = cli.fails("evaluate", bank, tmp_path / "none", "--report", tmp_path / "file", code=2)
-    assert "cannot be written there" in told
+    assert f"report {tmp_path / 'file'}: it is a file, expected a folder; choose another one" in told
