@@ -1,0 +1,126 @@
+"""A bank's folder is never half there, and takes the place of nothing that is no bank."""
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from banks import write_good
+
+from calibration.calibrate import Options, calibrate
+from inspector.bank import new_folder
+from inspector.errors import BankError
+from inspector.recipe import Recipe
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, hidden entries included."""
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    place = tmp_path / "deep" / "bank"
+    with new_folder(place) as draft:
+        assert not place.exists()
+        assert draft.parent == place.parent
+        assert draft.name.startswith(".")
+        (draft / "file").write_text("x")
+    assert (place / "file").read_text() == "x"
+    assert names(place.parent) == ["bank"]
+    assert place.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
+    def failing() -> None:
+        with new_folder(tmp_path / "bank") as draft:
+            (draft / "file").write_text("x")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert names(tmp_path) == []
+
+
+def test_an_existing_bank_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    place = tmp_path / "bank"
+    place.mkdir()
+    (place / "manifest.json").write_text("x")
+    with pytest.raises(BankError, match="exists already; choose another name, or pass --replace"), new_folder(place):
+        pass
+    with new_folder(place, replace=True) as draft:
+        (draft / "new").write_text("y")
+        assert (place / "manifest.json").exists()
+    assert names(place) == ["new"]
+    assert names(tmp_path) == ["bank"]
+
+
+@pytest.mark.parametrize("name", ["samples", "note.txt"])
+def test_what_is_no_bank_is_never_replaced(tmp_path: Path, name: str) -> None:
+    write_good(tmp_path / "samples", 3)
+    (tmp_path / "note.txt").write_text("kept")
+    with pytest.raises(BankError, match="is no bank, so it is not replaced"), new_folder(tmp_path / name, replace=True):
+        pass
+    assert names(tmp_path) == ["note.txt", "samples"]
+    assert len(names(tmp_path / "samples")) == 3
+    (tmp_path / "empty").mkdir()
+    with new_folder(tmp_path / "empty", replace=True) as draft:
+        (draft / "manifest.json").write_text("{}")
+    assert names(tmp_path / "empty") == ["manifest.json"]
+
+
+def test_a_replacement_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "bank"
+    place.mkdir()
+    (place / "manifest.json").write_text("x")
+
+    def full(first: Path, second: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("inspector.bank.exchange", full)
+    with pytest.raises(BankError, match="No space left"), new_folder(place, replace=True) as draft:
+        (draft / "new").write_text("y")
+    assert names(place) == ["manifest.json"]
+    assert names(tmp_path) == ["bank"]
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BankError, match="cannot be written"), new_folder(tmp_path / "file" / "bank"):
+        pass
+
+
+def _build_forever(good: Path, place: Path) -> None:
+    recipe = Recipe(size_wh=(64, 64), vectors=64)
+    calibrate(good, place, Options(recipe=recipe, folds=2, replace=True))
+
+
+def test_a_calibration_that_is_killed_leaves_no_bank_behind(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 40)
+    place = tmp_path / "banks" / "bank"
+    process = multiprocessing.get_context("spawn").Process(target=_build_forever, args=(good, place))
+    process.start()
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("banks/.bank.*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert list(tmp_path.glob("banks/.bank.*"))
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_somebody_else_put_there_meanwhile_stays(replace: bool, tmp_path: Path) -> None:
+    place = tmp_path / "bank"
+
+    def meet(draft: Path) -> None:
+        (draft / "made").write_text("ours")
+        place.mkdir()
+        (place / "notes.txt").write_text("precious")
+
+    with pytest.raises(BankError, match=r"meanwhile|by now"), new_folder(place, replace=replace) as draft:
+        meet(draft)
+    assert (place / "notes.txt").read_text() == "precious"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bank"]
