@@ -102,7 +102,8 @@ def pixel_figures(maps: np.ndarray, cases: Sequence[Case]) -> PixelFigures:
         if case.label == GOOD:
             figures.add(heat.astype(np.float32), Areas.of(np.zeros(heat.shape, bool), size_wh))
         elif case.masks:
-            frame_wh = decoder.decode(case.path.read_bytes()).size_wh
+            with case.path.open("rb") as stream:
+                frame_wh = decoder.upright_size_wh(stream)
             if (white := united(case.masks, frame_wh)[0]) is not None:
                 figures.add(heat.astype(np.float32), Areas.of(white, size_wh))
     return figures
