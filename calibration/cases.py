@@ -66,8 +66,8 @@ def truth_of(test_dir: Path) -> Path:
     to.
     """
     beside, behind = test_dir.absolute().parent, test_dir.resolve().parent
-    names = ((place, name) for place in (test_dir, beside, behind) for name in sorted(_listed(place), key=str.lower))
-    return next((place / name for place, name in names if is_truth(name)), behind / TRUTH)
+    found = (each for place in (test_dir, beside, behind) for each in _truths(place))
+    return next(found, behind / TRUTH)
 
 
 def find_cases(test_dir: Path) -> list[Case]:
@@ -83,7 +83,7 @@ def cases_in(test_dir: Path, contents: Contents) -> list[Case]:
     are good.
 
     Raises:
-        SamplesError: no picture in a folder named by its label, or a whole data set.
+        SamplesError: no picture in a folder named by its label, a whole data set, or masks that cannot be read.
     """
     pictures = [each for each in contents.pictures if not any(map(is_truth, each.relative_to(test_dir).parts[:-1]))]
     _refuse_data_set(test_dir, pictures)
@@ -190,9 +190,23 @@ def _masks(folders: Sequence[Path], stem: str, listed: Callable[[Path], frozense
     return ()
 
 
+def _truths(place: Path) -> list[Path]:
+    """Folders of masks in another, which may be one that nobody may list: ground_truth first."""
+    try:
+        return sorted((each for each in place.iterdir() if is_truth(each.name)), key=lambda each: each.name.lower())
+    except OSError:
+        return [place / TRUTH] if (place / TRUTH).is_dir() else []
+
+
 def _listed(folder: Path) -> frozenset[str]:
-    """Names of all that lies in a folder; nothing where there is none, or it cannot be read."""
+    """Names of all that lies in a folder of masks; none where there is no such folder.
+
+    Raises:
+        SamplesError: it cannot be read, so that its masks would be missed silently.
+    """
     try:
         return frozenset(each.name for each in folder.iterdir())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return frozenset()
+    except OSError as error:
+        raise SamplesError(f"masks {folder}: cannot be read ({error.strerror}); make it readable") from error

@@ -155,6 +155,13 @@ def test_of_a_whole_data_set_the_folder_of_labelled_frames_is_named(
     assert {case.label for case in find_cases(tmp_path / meant)} & {"good", "bad"}
 
 
+def test_a_folder_of_masks_that_cannot_be_read_is_not_passed_over(labelled: Path) -> None:
+    folder = labelled.parent / "ground_truth" / "odd"
+    folder.symlink_to(folder)
+    with pytest.raises(SamplesError, match=r"masks .*/ground_truth/odd: cannot be read \(Too many levels"):
+        find_cases(labelled)
+
+
 def test_masks_are_found_from_inside_the_folder(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(labelled)
     assert sum(len(case.masks) for case in find_cases(Path())) == 3
