@@ -27,3 +27,9 @@ def write_labelled(folder: Path) -> Path:
     for seed in range(2):
         (folder / "test" / "odd" / f"{seed}.png").write_bytes(with_opencv(smooth_picture(96, 96, seed), ".png"))
     return folder / "test"
+
+
+def unmasked(labelled: Path, few: str) -> str:
+    """What is said of frames without a mask, the first of which is odd."""
+    expected = labelled.resolve().parent / "ground_truth" / "odd" / "0_mask.png"
+    return f"{few} defective frames have no mask, left out of the pixel figures: for 0.png, expected {expected}"
