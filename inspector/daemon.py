@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from inspector import __version__, contract, logs
 from inspector.banks.posts import Posts
+from inspector.certificate import own_certificates
 from inspector.contract import UnknownStationError
 from inspector.control import Control, control_identity
 from inspector.drift_watch import DriftWatch
@@ -198,6 +199,7 @@ class _Daemon:
         )
         self._metrics.quarantine_bytes.set_function(lambda: quarantine.size_bytes)
         self._metrics.observe_disk(settings.data_dir)
+        self._metrics.observe_certificates(self._certified)
         self._worker = Worker(
             self._intake,
             self._posts.running,
@@ -331,6 +333,15 @@ class _Daemon:
         return {
             reception.name: (waiting[station], reception.open_frames) for station, reception in self._receptions.items()
         }
+
+    def _certified(self) -> dict[str, float]:
+        """Until when certificates are valid, seconds since 1970; without those that cannot be read now."""
+        until = {}
+        for name, one in own_certificates(self._settings).items():
+            with suppress(OSError):
+                until[name] = one.until()
+        broker = self._control_connection.certified_until
+        return until if broker is None else {**until, "broker": broker}
 
     def _ping(self) -> dict[str, Any]:
         return {"at": contract.timestamp(datetime.now(UTC))}

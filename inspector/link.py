@@ -15,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from inspector import lenient
+from inspector.certificate import shown_until
 from inspector.credentials import show_credentials
 from inspector.errors import SettingsError
 from inspector.logs import RateLimited
@@ -146,6 +147,11 @@ class Link:
         while self._client.loop(_WAKE_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
             if not self._answered and time.monotonic() > deadline:
                 break
+
+    @property
+    def certified_until(self) -> float | None:
+        """Until when the broker's certificate is valid, seconds since 1970; None without TLS. In the network thread."""
+        return shown_until(self._client.socket())
 
     def settle(self, timeout_s: float) -> None:
         """Waits, at most so long, until the broker has confirmed what was handed over. From any other thread.

@@ -182,6 +182,10 @@ class Metrics:
         """Reads the size and the free space of a folder's disk whenever Prometheus asks; nothing where it is gone."""
         self.registry.register(_Disk(folder))
 
+    def observe_certificates(self, until: Callable[[], Mapping[str, float]]) -> None:
+        """Reads until when each certificate is valid, seconds since 1970, whenever Prometheus asks."""
+        self.registry.register(_Certificates(until))
+
     def _counter(self, name: str, text: str, stations: Sequence[str], **more: Iterable[str]) -> Counter:
         counter = Counter(f"inspector_{name}", text, ["station", *more], registry=self.registry)
         for station in stations:
@@ -232,6 +236,21 @@ class _Drift(Collector):
                 state.add_metric([station, signal], number)
         yield ratio
         yield state
+
+
+class _Certificates(Collector):
+    def __init__(self, until: Callable[[], Mapping[str, float]]) -> None:
+        self._until = until
+
+    def collect(self) -> Iterable[Metric]:
+        ends = GaugeMetricFamily(
+            "inspector_certificate_expires_timestamp_seconds",
+            "Until when a certificate is valid: of the broker, of the review page, of the daemon as a client.",
+            labels=["certificate"],
+        )
+        for name, until in self._until().items():
+            ends.add_metric([name], until)
+        yield ends
 
 
 class _Disk(Collector):

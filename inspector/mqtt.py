@@ -33,7 +33,8 @@ class Connection:
 
     on_change: called with None when connected and subscribed, else with what is wrong. on_message: called in the
     network thread; may block, which holds the broker back. on_published: link, mid, and why the broker refused, or
-    None. on_fault: called with an exception that ended a handler; the process should not go on.
+    None. on_fault: called with an exception that ended a handler; the process should not go on. certified_until: until
+    when the broker's certificate is valid, as it was shown last, seconds since 1970; None without TLS.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Connection:
         self._choice = ProtocolChoice(broker.protocol)
         self._lock = threading.Lock()
         self._link: Link | None = None
+        self.certified_until: float | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=identity.client_id, daemon=True)
 
@@ -154,4 +156,5 @@ class Connection:
     def _up(self, session_present: bool) -> None:
         told = {"client": self._identity.client_id, "protocol": self.protocol, "session_present": session_present}
         log.info("broker connected", extra=told)
+        self.certified_until = None if self._link is None else self._link.certified_until
         self._on_change(None)

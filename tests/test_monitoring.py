@@ -37,6 +37,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> CollectorRegistry:
     metrics.observe_queues(lambda: {STATION: (0, 0)})
     metrics.observe_disk(tmp_path_factory.mktemp("data"))
     metrics.observe_drift(DriftWatch([StationId.parse(STATION)]).figures)
+    metrics.observe_certificates(lambda: {"broker": 1e9})
     return metrics.registry
 
 

@@ -1,6 +1,5 @@
 """A client of the doctor's own at the broker: it connects, subscribes, publishes, and counts what comes."""
 
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from inspector.certificate import shown_until
 from inspector.credentials import show_credentials
 from inspector.errors import BrokerError, SettingsError
 from inspector.settings import BrokerSettings
@@ -87,9 +87,7 @@ class Visitor:
     @property
     def certified_until(self) -> float | None:
         """Until when the broker's certificate is valid, seconds since 1970; None without TLS."""
-        wire = self._client.socket()
-        shown = wire.getpeercert() if isinstance(wire, ssl.SSLSocket) else None
-        return ssl.cert_time_to_seconds(str(shown["notAfter"])) if shown else None
+        return shown_until(self._client.socket())
 
     def subscribe(self, topics: Sequence[str]) -> list[str | None]:
         """Why the broker refuses each topic, or None."""

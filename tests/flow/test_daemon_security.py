@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +97,20 @@ def test_frames_and_verdicts_pass_through_the_shipped_configuration(
         camera.send_raw(forged, b"{}")
         camera.send(*(frame(i) for i in range(5)))
         wait_until(lambda: len(plc.answered()) == 5, "five verdicts, and none that the camera forged")
+
+
+def test_until_when_certificates_are_valid_is_measured(guarded_daemon: Daemon, certificates: Path) -> None:
+    guarded_daemon.settings["review"] = {
+        "cert_file": str(certificates / "broker.pem"),
+        "key_file": str(certificates / "broker.key"),
+    }
+    guarded_daemon.settings["broker"]["tls"].update(
+        {"cert_file": str(certificates / "ca.pem"), "key_file": str(certificates / "ca.key")}
+    )
+    guarded_daemon.start()
+    for name, lasts_s in (("broker", 2 * 86_400), ("review", 2 * 86_400), ("client", 2 * 86_400)):
+        until = guarded_daemon.metric("inspector_certificate_expires_timestamp_seconds", certificate=name)
+        assert until - time.time() == pytest.approx(lasts_s, abs=3600), name
 
 
 def test_a_wrong_password_is_told_and_a_right_one_is_taken_without_a_restart(guarded_daemon: Daemon) -> None:
