@@ -3,13 +3,18 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from inspector import leash
 
 log = logging.getLogger(__name__)
 
+Warn = Callable[[str, str | None], None]
+"""Told what a warning is about, and the warning in words; None when all is well again."""
+
+_ENDED = "its process {how}, and is begun again and again; the log has its reason"
 _PAUSES_S = (1.0, 60.0)
+_WELL_S = 5.0
 _STEADY_S = 60.0
 _STOP_WITHIN_S = 10.0
 _LOOK_EVERY_S = 0.2
@@ -18,12 +23,16 @@ _LOOK_EVERY_S = 0.2
 class Companion:
     """Runs a command as long as the block lasts. Its fate never touches the daemon's.
 
-    pauses_s: before the first restart, and the longest; each that follows at once is twice the one before.
+    warn: told, under its name, that it ended, and None once it runs again for _WELL_S. pauses_s: before the first
+    restart, and the longest; each that follows at once is twice the one before.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, pauses_s: tuple[float, float] = _PAUSES_S) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], warn: Warn, *, pauses_s: tuple[float, float] = _PAUSES_S
+    ) -> None:
         self._name = name
         self._command = command
+        self._warn = warn
         self._shortest_s, self._longest_s = pauses_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -47,6 +56,7 @@ class Companion:
             pause_s = self._shortest_s if lasted_s >= _STEADY_S else pause_s
             told = {"exit_code": code, "after_s": round(lasted_s, 1), "again_in_s": pause_s}
             log.warning("companion ended", extra={"companion": self._name, **told})
+            self._warn(self._name, _ENDED.format(how="cannot start" if code is None else f"ended with {code}"))
             self._stop.wait(pause_s)
             pause_s = min(2 * pause_s, self._longest_s)
 
@@ -58,6 +68,8 @@ class Companion:
             log.warning("companion cannot start", extra={"companion": self._name, "cause": str(error)})
             return None
         log.info("companion started", extra={"companion": self._name, "pid": process.pid})
+        well = time.monotonic() + _WELL_S
         while process.poll() is None and not self._stop.wait(_LOOK_EVERY_S):
-            pass
+            if time.monotonic() > well:
+                self._warn(self._name, None)
         return leash.end(process, _STOP_WITHIN_S)

@@ -4,7 +4,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from inspector import __version__, contract, logs
 from inspector.banks.posts import Posts
 from inspector.certificate import own_certificates
+from inspector.companion import Warn
 from inspector.contract import UnknownStationError
 from inspector.control import Control, control_identity
 from inspector.drift_watch import DriftWatch
@@ -81,11 +82,14 @@ _STALLED = "{frame}: inspected for {got:.0f} s, expected at most {most:.0f} s; a
 Stop = SimpleQueue[str | BaseException]
 """Anything put here ends the daemon: a word, or the exception that ended a thread."""
 
+Beside = Callable[[Warn], AbstractContextManager[object]]
+"""Makes what runs beside the daemon, given what takes its warnings."""
 
-def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[AbstractContextManager[object]] = ()) -> None:
+
+def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[Beside] = ()) -> None:
     """Runs the daemon until one of _SIGNALS, then drains: what is in process is decided, recorded and published.
 
-    stop: ends it too, where it runs in a thread. beside: contexts that are entered as long as the daemon inspects.
+    stop: ends it too, where it runs in a thread. beside: makes what runs as long as the daemon inspects.
 
     Raises:
         BankError, EngineError: no station has a bank that can be used.
@@ -117,7 +121,7 @@ class _Daemon:
         self._metrics.observe_drift(self._drift.figures)
         self._posts = Posts(settings, self._metrics, self._health, self._drift)
 
-    def run(self, beside: Sequence[AbstractContextManager[object]]) -> None:
+    def run(self, beside: Sequence[Beside]) -> None:
         """Everything is closed in the reverse of the order in which it is opened here."""
         settings = self._settings
         with ExitStack() as opened:
@@ -146,7 +150,7 @@ class _Daemon:
             opened.enter_context(housekeeper)
             opened.enter_context(self._bank_watch)
             for companion in beside:
-                opened.enter_context(companion)
+                opened.enter_context(companion(self._health.warn))
             self._until_stopped()
 
     def _wire(self, ledger: Ledger, outbox: Outbox, quarantine: Quarantine, archive: Archive) -> None:

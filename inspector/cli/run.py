@@ -16,10 +16,11 @@ def run(config: Path) -> None:
     `review: {enabled: true}` in the settings it runs `inspector review` beside itself.
     """
     import sys
+    from functools import partial
 
     from inspector import daemon, settings
     from inspector.companion import Companion
 
     loaded = settings.load(config)
-    review = Companion("review", (sys.executable, "-m", "inspector", "review", "-c", str(config)))
+    review = partial(Companion, "review", (sys.executable, "-m", "inspector", "review", "-c", str(config)))
     daemon.run(loaded, beside=(review,) if loaded.review.enabled else ())

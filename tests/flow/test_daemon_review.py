@@ -1,6 +1,7 @@
 """What the daemon does for those who review: pictures, a sample, counts, retention; on a real line."""
 
 import hashlib
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +110,18 @@ def test_a_picture_that_cannot_be_kept_is_told_and_the_line_goes_on(daemon: Daem
     assert daemon.rows("SELECT image FROM frames WHERE frame_id = 'f-1'") == [("png",)]
     assert '"warnings": {}' in daemon.get("/readyz")[1]
     agrees(daemon)
+
+
+@pytest.mark.faults
+def test_a_page_that_cannot_start_is_a_warning_until_it_can(daemon: Daemon) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        daemon.settings["review"] = {"enabled": True, "port": taken.getsockname()[1]}
+        daemon.start()
+        wait_until(lambda: '"review": "its process ended with' in daemon.get("/readyz")[1], "it is told")
+        assert daemon.ready()
+    wait_until(lambda: '"warnings": {}' in daemon.get("/readyz")[1], "all is well again", deadline_s=120)
 
 
 def test_what_has_had_its_time_goes_while_the_line_runs(daemon: Daemon, plc: Plc, camera: Camera) -> None:
