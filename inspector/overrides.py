@@ -34,7 +34,7 @@ class Override:
         loc = tuple(int(level) if level.isdecimal() else level.lower() for level in levels)
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except unreadable_yaml.FAULTS as error:
             raise SettingsError(f"environment: {variable}: not YAML: {unreadable_yaml.why(error)}") from error
         return cls(variable, loc, value, text)
 

@@ -124,7 +124,7 @@ def load(path: Path) -> Recipe:
         data, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
         raise RecipeError(f"recipe {path}: cannot be read ({error.strerror}); expected a YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except unreadable_yaml.FAULTS as error:
         raise RecipeError(f"recipe {path}: not YAML ({unreadable_yaml.why(error)})") from error
     if root is not None and (repeated := repeated_key(root)) is not None:
         line, key = repeated

@@ -348,7 +348,7 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
         raise SettingsError(f"{path}: no such file, expected a configuration in YAML") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except unreadable_yaml.FAULTS as error:
         raise SettingsError(f"{path}: not valid YAML: {unreadable_yaml.why(error)}") from error
     if not isinstance(root, yaml.MappingNode):
         got = "nothing" if content is None else type(content).__name__

@@ -2,6 +2,9 @@
 
 import yaml
 
+FAULTS = (yaml.YAMLError, ValueError, RecursionError)
+"""What the parser raises: ValueError at a day that there is not and at thousands of digits, the last at nesting."""
+
 
 def why(error: Exception) -> str:
     """In words, with line and column from 1 where the parser knows them; it calls every text `<unicode string>`."""

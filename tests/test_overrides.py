@@ -71,6 +71,7 @@ def test_the_process_environment_is_read(path: Path, monkeypatch: pytest.MonkeyP
         ("INSPECTOR_BROCKER__HOST", "x", "brocker: unknown key, did you mean broker?"),
         ("INSPECTOR_DATADIR", "x", "unknown key, did you mean INSPECTOR_DATA_DIR?"),
         ("INSPECTOR_BROKER", "[", "not YAML"),
+        ("INSPECTOR_BROKER", "2026-02-30", "not YAML: day is out of range for month"),
         ("INSPECTOR_BROKER__HOST__NAME", "x", "got 'name' for a place in str, expected a variable for the whole of it"),
         ("INSPECTOR_STATIONS__3__BANK", "x", "got 3 for a place in a list of 1, expected a number from 0 to 1"),
         ("INSPECTOR_STATIONS__1__BANK", "x", "stations[1].id: missing, expected a value"),

@@ -63,6 +63,8 @@ def test_a_recipe_survives_being_written(tmp_path: Path) -> None:
             "not YAML (line 2, column 4: while parsing a flow sequence, expected ',' or ']', but got '<stream end>')",
         ),
         ("!!python/object/apply:os.system [ls]", "not YAML"),
+        ("name: 2026-02-30", "not YAML (day is out of range for month)"),
+        (f"name: {'[' * 5000}", "not YAML (maximum recursion depth exceeded"),
         ("1: 2", "[1]: unknown key, expected one of auto, "),
     ],
 )
