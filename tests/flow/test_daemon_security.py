@@ -153,3 +153,24 @@ def test_what_the_broker_refuses_waits_until_it_is_allowed(
         wait_until(lambda: len(plc.documents("verdict")) == 2, "the verdicts")
         assert [v["frame_id"] for v in plc.documents("verdict")] == ["f-0", "f-2"]
         wait_until(guarded_daemon.ready, "ready again")
+
+
+def test_what_would_take_the_daemons_memory_ends_at_the_broker(
+    guarded_daemon: Daemon, guarded: Mosquitto, certificates: Path
+) -> None:
+    guarded_daemon.start()
+    frames = contract.station_topic(CAM1, "frame")
+    with Plc(guarded.port, prepare=As("plc", certificates)) as plc:
+        clients: list[Client] = []
+
+        def prepare(client: Client) -> None:
+            As("cam1", certificates)(client)
+            clients.append(client)
+
+        with Camera(guarded.port, prepare=prepare):
+            clients[0].publish(frames, bytes(100_000_001), 1)
+            wait_until(lambda: "oversize" in guarded.log.read_text().lower(), "the broker ends the connection")
+        with Camera(guarded.port, prepare=As("cam1", certificates)) as camera:
+            camera.send(frame(1))
+            wait_until(lambda: plc.documents("verdict"), "the verdict of the next frame")
+        assert plc.documents("error") == []
