@@ -58,6 +58,8 @@ def _station(value: object) -> StationId:
 def _with_file(url: str, info: ValidationInfo) -> str:
     """SQLite's file is relative to the settings, as all paths are; in memory each thread would have its own."""
     scheme, _, rest = url.partition("://")
+    if rest.partition("/")[0].count("@") > 1:  # all behind the first would be the host's name, and be told as such
+        raise ValueError("got an @ in the name or the password, expected %40 in its place")
     if scheme.partition("+")[0] != "sqlite" or rest.startswith("/file:"):
         return url
     name, mark, options = rest.removeprefix("/").partition("?")

@@ -73,10 +73,12 @@ def _without_secrets(origins: "Origins") -> dict[str, Any]:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
+    from inspector.store.database import without_password
+
     document: dict[str, Any] = origins.settings.model_dump(mode="json")
     if origins.settings.database is not None:
         try:
-            document["database"] = make_url(origins.settings.database).render_as_string(hide_password=True)
+            document["database"] = without_password(make_url(origins.settings.database))
         except ArgumentError:
             document["database"] = "***"
     return document

@@ -116,7 +116,13 @@ def make_engine(url: str, *, lasting: bool = True) -> Engine:
 
 def named(engine: Engine) -> str:
     """The database in messages, without its password."""
-    return f"database {engine.url.render_as_string(hide_password=True)}"
+    return f"database {without_password(engine.url)}"
+
+
+def without_password(url: URL) -> str:
+    """A URL that may be shown: PostgreSQL takes a password as an option too."""
+    secret = [name for name in url.query if name.lower().endswith(("password", "passwd"))]
+    return url.difference_update_query(secret).render_as_string(hide_password=True)
 
 
 def sqlite_file(url: URL) -> Path | None:

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from inspector import settings
+from inspector.errors import StoreError
+from inspector.store import open_database
+
 FILE = """
 data_dir: ./data
 stations:
@@ -97,6 +101,16 @@ def test_effective_values_are_shown_and_are_settings_themselves(tmp_path: Path, 
     again = tmp_path / "again.yaml"
     again.write_text(said)
     assert yaml.safe_load(inspector("config", "show", "-c", again)) == shown
+
+
+@pytest.mark.parametrize("option", ["password", "sslpassword"])
+def test_a_password_among_the_options_of_a_database_is_told_nowhere(tmp_path: Path, bank: Path, option: str) -> None:
+    path = written(tmp_path, bank, f"database: postgresql://u@127.0.0.1:1/x?sslmode=require&{option}=hunter2\n")
+    assert "database: postgresql://u@127.0.0.1:1/x?sslmode=require\n" in inspector("config", "show", "-c", path)
+    with pytest.raises(StoreError) as refused, open_database(settings.load(path).database_url):
+        pass
+    assert str(refused.value).startswith("database postgresql+psycopg://u@127.0.0.1:1/x?sslmode=require: ")
+    assert "hunter2" not in str(refused.value)
 
 
 def test_twelve_stations_need_more_memory_than_a_small_box_has(tmp_path: Path, bank: Path) -> None:
