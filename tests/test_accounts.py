@@ -96,6 +96,8 @@ def test_names_and_passwords_have_rules(accounts: Accounts) -> None:
         ("ann", "too short", "password: got 9 characters"),
         ("ann", "x" * 257, "password: got 257 characters"),
         ("anna.maria", "Anna.Maria", "password: got the name"),
+        ("ann", "abababababab", "password: got 2 different characters, expected at least 5"),
+        ("ann", "Password123", "password: got one of those that everybody tries first"),
         ("", PASSWORD, "name: got ''"),
         ("<script>", PASSWORD, "name: got '<script>'"),
         ("a" * 65, PASSWORD, "name: got"),

@@ -13,6 +13,19 @@ MIN_PASSWORD = 10
 MAX_PASSWORD = 256
 """Characters of a password."""
 
+_FEWEST_DIFFERENT = 5
+
+_TRIED_FIRST = frozenset(
+    (
+        *("0123456789", "0987654321", "1234567890", "123456789a", "9876543210", "1q2w3e4r5t", "1qaz2wsx3edc"),
+        *("qwertyuiop", "qwertzuiop", "azertyuiop", "qwerty12345", "qwertz12345", "qwerty123456"),
+        *("password12", "password123", "password1234", "password12345", "passw0rd123", "passwort123", "passwort1234"),
+        *("administrator", "administrator1", "admin12345", "admin123456", "inspector1", "inspector12", "inspector123"),
+        *("letmein1234", "welcome123", "welcome1234", "changeme123", "iloveyou123", "abcdefghij", "abcd123456"),
+    )
+)
+"""Of at least MIN_PASSWORD characters, in small letters."""
+
 _HASHES_AT_ONCE = 2
 """A hash takes 64 MiB: a burst of logins must not take the memory of the box."""
 
@@ -58,6 +71,10 @@ def check_password(name: str, password: str) -> None:
         raise UsageError(f"password: got {len(password)} characters, expected {MIN_PASSWORD} to {MAX_PASSWORD}")
     if password.lower() == name.lower():
         raise UsageError("password: got the name, expected something that others do not know")
+    if (different := len(set(password))) < _FEWEST_DIFFERENT:
+        raise UsageError(f"password: got {different} different characters, expected at least {_FEWEST_DIFFERENT}")
+    if password.lower() in _TRIED_FIRST:
+        raise UsageError("password: got one of those that everybody tries first, expected something of your own")
 
 
 def _bytes(password: str) -> bytes:
