@@ -37,6 +37,18 @@ _HEADERS: dict[bytes, tuple[str, _Reader]] = {
 _MOST_SCANS = 32
 """Of a JPEG: encoders make about ten. Each takes as long as a whole picture, and may be sixty bytes long."""
 
+_MOST_SEGMENTS = 1000
+"""Of a JPEG behind its header: the scans, their tables, comments."""
+
+_LONGEST_HEADER = 8_000_000
+"""Bytes before the pixels of a JPEG or PNG: previews, colour profiles. Reading it may take as long as its square."""
+
+_MOST_NUMBERS = 1_000_000
+"""In one field of a TIFF. A picture of 64 MP has some ten thousand strips."""
+
+_BYTE_FIELDS = (1, 2, 6, 7)
+"""Kinds of fields in a TIFF that are bytes, not numbers."""
+
 _MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")
 """In a JPEG, what is neither compressed data nor a place to take it up again."""
 
@@ -95,7 +107,8 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
         FrameEmptyError: no bytes.
         FrameFormatError: not one of the four formats, samples that are no 8- or 16-bit unsigned integers, or a
             compression that is not read.
-        FrameTooLargeError: the header announces more than max_pixels, or a JPEG has more than _MOST_SCANS.
+        FrameTooLargeError: the header announces more than max_pixels, a JPEG has more than _MOST_SCANS, or a TIFF a
+            field of more than _MOST_NUMBERS.
         FrameDamagedError: it begins like an image and does not decode, or a JPEG has no end marker. One that is cut in
             its middle and has the marker all the same decodes with grey below.
     """
@@ -162,7 +175,11 @@ def upright_size_wh(stream: IO[bytes]) -> tuple[int, int]:
 def _check_header(payload: bytes, max_pixels: int) -> str:
     """The format's name, once the header is sound and its size within the limit."""
     kind, reader = _reader_of(payload)
-    stream = io.BytesIO(payload)
+    stream = io.BytesIO(payload[:_LONGEST_HEADER] if kind in ("JPEG", "PNG") else payload)
+    if kind == "TIFF" and _has_an_endless_field(payload):
+        raise FrameTooLargeError(
+            f"frame: TIFF has a field of more than {_MOST_NUMBERS} numbers, which no picture needs; nothing was decoded"
+        )
     try:
         header = reader(stream)
     except Exception as error:  # Pillow's readers raise many kinds on damaged headers; each means the same here
@@ -189,7 +206,8 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
         raise FrameDamagedError(f"frame: JPEG of {len(payload)} bytes ends before its end marker: truncated")
     if kind == "JPEG" and _has_too_many_scans(payload, stream.tell()):
         raise FrameTooLargeError(
-            f"frame: JPEG has more than {_MOST_SCANS} scans, expected about ten; nothing was decoded"
+            f"frame: JPEG has more than {_MOST_SCANS} scans or {_MOST_SEGMENTS} segments between them, expected about "
+            "ten scans; nothing was decoded"
         )
     return kind
 
@@ -213,10 +231,25 @@ def _has_whole_directory(payload: bytes) -> bool:
 def _has_too_many_scans(payload: bytes, at: int) -> bool:
     """Of a JPEG whose first scan begins at this byte."""
     scans = 1
-    while scans <= _MOST_SCANS and (marker := _MARKER.search(payload, at)) and marker[1] != _END:
+    for _ in range(_MOST_SEGMENTS):
+        marker = _MARKER.search(payload, at)
+        if scans > _MOST_SCANS or marker is None or marker[1] == _END:
+            return scans > _MOST_SCANS
         scans += marker[1] == _SCAN
         at = marker.end() + int.from_bytes(payload[marker.end() : marker.end() + 2], "big")
-    return scans > _MOST_SCANS
+    return True
+
+
+def _has_an_endless_field(payload: bytes) -> bool:
+    """Of a TIFF: whether its first page says so many numbers about itself that reading them takes very long."""
+    order = "<" if payload.startswith(b"II") else ">"
+    try:
+        (at,) = struct.unpack_from(f"{order}I", payload, 4)
+        (fields,) = struct.unpack_from(f"{order}H", payload, at)
+        entries = (struct.unpack_from(f"{order}HHI", payload, at + 2 + 12 * field) for field in range(fields))
+        return any(kind not in _BYTE_FIELDS and count > _MOST_NUMBERS for _, kind, count in entries)
+    except struct.error:
+        return False  # cut off: its reader says so
 
 
 def _reader_of(payload: bytes) -> tuple[str, _Reader]:
