@@ -16,6 +16,9 @@ _EVERY_S = 1.0
 _LASTS_S = 120.0
 """How long one stream lasts: a browser that is still there connects again, and is authenticated again."""
 
+_MOST_STREAMS = 50
+"""Of one account, which several tablets may share; above it the oldest ends, and its page connects again."""
+
 
 class Live:
     """The state of the queue, at most a second old."""
@@ -26,6 +29,7 @@ class Live:
         self._asked = 0.0
         self._pulse: tuple[int, int] | None = None
         self._state: dict[str, Any] = {}
+        self._streams: dict[str, dict[object, None]] = {}
 
     def state(self) -> dict[str, Any]:
         """`pulse`: newest queued frame and newest disposition; `open`: frames that wait, by station.
@@ -47,18 +51,26 @@ class Live:
         except StoreError:
             self._state = {"away": True}
 
-    async def events(self) -> AsyncIterator[str]:
-        """Server-sent events: the state at once and whenever it changes; else `here`, as a page whose stream is silent
-        must know that nobody is left to tell it anything: a machine that lost its power ends no connection.
+    async def events(self, account: str) -> AsyncIterator[str]:
+        """Server-sent events for somebody of this account: the state at once and whenever it changes; else `here`, as a
+        page whose stream is silent must know that nobody is left to tell it anything: a machine that lost its power
+        ends no connection.
         """
         told: dict[str, Any] | None = None
         end = time.monotonic() + _LASTS_S
-        yield "retry: 2000\n\n"
-        while time.monotonic() < end:
-            state = await run_in_threadpool(self.state)
-            if state != told:
-                told = state
-                yield f"event: queue\ndata: {json.dumps(state)}\n\n"
-            else:
-                yield "event: here\ndata:\n\n"
-            await asyncio.sleep(_EVERY_S)
+        own, streams = object(), self._streams.setdefault(account, {})
+        streams[own] = None
+        if len(streams) > _MOST_STREAMS:
+            del streams[next(iter(streams))]
+        try:
+            yield "retry: 2000\n\n"
+            while own in streams and time.monotonic() < end:
+                state = await run_in_threadpool(self.state)
+                if state != told:
+                    told = state
+                    yield f"event: queue\ndata: {json.dumps(state)}\n\n"
+                else:
+                    yield "event: here\ndata:\n\n"
+                await asyncio.sleep(_EVERY_S)
+        finally:
+            streams.pop(own, None)

@@ -1,6 +1,7 @@
 """What should not be asked, and what should not happen: each has a clear answer, and nothing is changed by it."""
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import jsonschema
@@ -312,3 +313,15 @@ def test_a_selection_that_is_sent_twice_is_taken_back_by_its_name(site: ReviewSi
         back = posted(olga, f"/api/v1/batches/{name}/undo").json()
         assert len(back["done"]) == 3
     assert {decided(site, one["id"]) for one in frames} == {(None, None, None)}
+
+
+def test_of_countless_streams_of_an_account_the_oldest_end(site: ReviewSite) -> None:
+    with site.client() as olga, ExitStack() as opened:
+        streams = [opened.enter_context(olga.stream("GET", "/live")) for _ in range(55)]
+        for ended in streams[:5]:
+            assert 1 <= "".join(ended.iter_text()).count("event: ") < 60, (
+                "it ends before its time, which is 120 of them"
+            )
+        newest = streams[-1].iter_text()
+        assert "retry: " in next(newest)
+        assert [next(newest) for _ in range(3)]

@@ -10,7 +10,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/live")
-async def live(desk: DeskDep, _user: Operator) -> StreamingResponse:
+async def live(desk: DeskDep, user: Operator) -> StreamingResponse:
     """Server-sent events `queue`: see `inspector.web.live`."""
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(desk.live.events(), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(desk.live.events(user.name), media_type="text/event-stream", headers=headers)
