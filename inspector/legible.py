@@ -1,6 +1,7 @@
-"""Text that every database can hold."""
+"""Text that every database can hold, and text that a terminal can show."""
 
 import re
+import unicodedata
 
 _ILLEGIBLE = re.compile(r"[\x00\ud800-\udfff]")
 """NUL, which PostgreSQL refuses, and halves of characters, which are no UTF-8."""
@@ -9,3 +10,13 @@ _ILLEGIBLE = re.compile(r"[\x00\ud800-\udfff]")
 def legible(text: str) -> bool:
     """Whether a database can hold this text."""
     return not _ILLEGIBLE.search(text)
+
+
+def on_one_line(text: str) -> str:
+    """As it is, but for what begins another line, moves a terminal's cursor or turns what follows: named by its number.
+
+    Of names of files, which may have been chosen to deceive.
+    """
+    return "".join(
+        sign.encode("unicode_escape").decode() if unicodedata.category(sign).startswith("C") else sign for sign in text
+    )

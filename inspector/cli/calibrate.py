@@ -11,6 +11,7 @@ import click
 
 from inspector.cli import options
 from inspector.cli.progress import track
+from inspector.legible import on_one_line
 
 if TYPE_CHECKING:
     from calibration.calibrate import Calibrated
@@ -147,7 +148,7 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None, *, opt
         lines.append(f"region     {done.extent}")
     if done.skipped:
         lines.append(f"left out   {len(done.skipped)} file(s):")
-        lines += [f"             {item.path}: {item.reason}" for item in done.skipped[:10]]
+        lines += [f"             {on_one_line(str(item.path))}: {item.reason}" for item in done.skipped[:10]]
         if len(done.skipped) > 10:
             lines.append(f"             … and {len(done.skipped) - 10} more (--json lists all)")
     if done.suspects or done.excluded:
@@ -191,7 +192,7 @@ def _choice(choice: "Choice") -> list[str]:
 
 
 def _highest(done: "Calibrated", page: Path | None, options_of: str) -> str:
-    named = ", ".join(f"{item.name} ({item.score:.4g})" for item in done.highest[:NAMED])
+    named = ", ".join(f"{on_one_line(item.name)} ({item.score:.4g})" for item in done.highest[:NAMED])
     asked = f"the thresholds rest on these; if one is defective, move it away: {_shown(page, options_of)}"
     return f"highest    {named}\n             {asked}"
 

@@ -10,6 +10,7 @@ import click
 
 from inspector.cli import options
 from inspector.cli.progress import track
+from inspector.legible import on_one_line
 
 
 @click.command()
@@ -83,13 +84,14 @@ def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def _line(outcome: dict[str, Any]) -> str:
+    path = on_one_line(outcome["path"])
     if outcome["decision"] == "error":
-        return f"error      {outcome['path']}: {outcome['message']}"
+        return f"error      {path}: {outcome['message']}"
     regions = len(outcome["regions"])
     where = f"  {regions} region{'s' if regions != 1 else ''}" if regions else ""
     why = f"  {outcome['reason']}" if outcome["reason"] else ""
     said = f"{outcome['decision']:<10} {outcome['score']:8.4f}  p={outcome['p_value']:.4f}"
-    return f"{said}  {outcome['path']}{where}{why}"
+    return f"{said}  {path}{where}{why}"
 
 
 def _write_heatmap(file: Path, payload: bytes, anomaly_map: Any, pipeline: Any) -> None:

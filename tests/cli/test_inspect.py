@@ -47,6 +47,16 @@ def test_heatmaps_and_reports_do_no_harm_to_a_bank_or_to_what_is_inspected(
     assert cli("bank", "verify", own).code == 0
 
 
+def test_the_name_of_a_file_fakes_no_line_and_moves_no_cursor(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    for name in ("a\nok           0.1000  p=1.0000  b.png", "\x1b]0;title\x07.png", "\u202egnp.exe"):
+        (tmp_path / name).write_bytes(drawn_part(3000))
+    done = cli("inspect", bank, *sorted(tmp_path.iterdir()))
+    assert len(done.out.splitlines()) == 3
+    assert "a\\nok           0.1000" in done.out
+    assert "\\x1b]0;title\\x07.png" in done.out
+    assert "\\u202egnp.exe" in done.out
+
+
 def test_inspect_in_words(cli: Cli, bank: Path, parts: Path) -> None:
     done = cli("inspect", bank, parts / "scratch" / "0.png")
     assert done.out.startswith("ng ")
