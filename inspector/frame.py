@@ -53,6 +53,7 @@ _MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")
 """In a JPEG, what is neither compressed data nor a place to take it up again."""
 
 _SCAN, _END = b"\xda", b"\xd9"
+_MAYBE_SCAN = re.compile(b"\xff" + _SCAN)
 
 _OTHERS = {
     "WebP": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
@@ -230,6 +231,10 @@ def _has_whole_directory(payload: bytes) -> bool:
 
 def _has_too_many_scans(payload: bytes, at: int) -> bool:
     """Of a JPEG whose first scan begins at this byte."""
+    if (
+        len(_MAYBE_SCAN.findall(payload, at)) < _MOST_SCANS
+    ):  # all scans are among them; to walk takes a third of decoding
+        return False
     scans = 1
     for _ in range(_MOST_SEGMENTS):
         marker = _MARKER.search(payload, at)

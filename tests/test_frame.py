@@ -349,8 +349,10 @@ def test_a_jpeg_of_scan_after_scan_is_refused_before_it_takes_minutes(between: b
         frame.decode(jpeg[:at] + between + jpeg[at:])
 
 
-def test_a_jpeg_of_nothing_but_comments_is_refused() -> None:
-    jpeg = INTACT["jpeg"][:-2] + b"\xff\xfe\x00\x02" * 1000 + b"\xff\xd9"
+def test_a_jpeg_of_nothing_but_comments_that_look_like_scans_is_refused() -> None:
+    comments = [INTACT["jpeg"][:-2] + b"\xff\xfe\x00\x04\xff\xda" * number + b"\xff\xd9" for number in (100, 1000)]
+    assert frame.decode(comments[0]).size_wh == (60, 40)
+    jpeg = comments[1]
     with pytest.raises(FrameTooLargeError, match="1000 segments between them"):
         frame.decode(jpeg)
 
