@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,10 +14,14 @@ from banks import change_manifest
 from line import drawn_part
 from pictures import grey_png
 from PIL import Image
+from playwright.sync_api import Page, Route
 from review_site import ReviewSite, running_site
+from services import wait_until
 
 from inspector.banks.shelf import Shelf
 from inspector.types import UInt8Image
+
+Visit = Callable[..., Page]
 
 TURNED_RIGHT = 6
 
@@ -101,3 +107,27 @@ def test_the_bank_of_that_time_explains_also_after_another_was_promoted(tmp_path
     with running_site(tmp_path, mine) as site, site.client() as olga:
         assert "The bank of that time is no longer here." in olga.get(f"/frame/{frame}/nearest").text
         assert olga.get(f"/frame/{frame}/picture").status_code == 200
+
+
+def test_reasons_that_come_when_the_page_is_being_left_are_no_fault(site: ReviewSite, visit: Visit) -> None:
+    site.decide_all()
+    frame = site.add()
+    page = visit("olga", "/")
+    reasons: list[Route] = []
+    leaving: list[Route] = []
+    page.route("**/nearest?*", lambda route: reasons.append(route))
+    page.goto(f"/frame/{frame}")
+    page.route(re.compile(r"/(\?.*)?$"), lambda route: leaving.append(route))
+    wait_for(page, reasons)
+    page.keyboard.press("d")
+    wait_for(page, leaving)
+    with page.expect_response("**/nearest?*"):
+        reasons[0].continue_()
+    page.wait_for_timeout(200)  # `visit` fails on any script error
+    leaving[0].continue_()
+    page.wait_for_url(re.compile(r"/(\?.*)?$"))
+
+
+def wait_for(page: Page, held: list[Route]) -> None:
+    """Until a request is held."""
+    wait_until(lambda: page.wait_for_timeout(20) or held, "the page asks")

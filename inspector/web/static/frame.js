@@ -76,6 +76,7 @@ async function end() {
   await drained();
   if (panel !== from) return true;
   if (unsent() && ["offline", "sending"].includes(condition())) return false;
+  shown += 1; // what is still on its way has no place any more
   panel = null;
   viewer = null;
   const link = new URL("/", location);
