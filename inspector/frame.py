@@ -9,7 +9,7 @@ import io
 import re
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO
 
 import cv2
@@ -213,14 +213,20 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
     return kind
 
 
+def _fields(payload: bytes) -> Iterator[tuple[int, int, int]]:
+    """Kind, count and place of each field of a TIFF's first page; raises struct.error where they are cut off."""
+    order = "<" if payload.startswith(b"II") else ">"
+    (begin,) = struct.unpack_from(f"{order}I", payload, 4)
+    (number,) = struct.unpack_from(f"{order}H", payload, begin)
+    for at in range(begin + 2, begin + 2 + 12 * number, 12):
+        _, kind, count, place = struct.unpack_from(f"{order}HHII", payload, at)
+        yield kind, count, place
+
+
 def _has_whole_directory(payload: bytes) -> bool:
     """Whether the tags of a TIFF's first page, and what they point to, lie within the payload."""
-    order = "<" if payload.startswith(b"II") else ">"
     try:
-        (begin,) = struct.unpack_from(f"{order}I", payload, 4)
-        (tags,) = struct.unpack_from(f"{order}H", payload, begin)
-        for entry in range(begin + 2, begin + 2 + 12 * tags, 12):
-            _, kind, count, place = struct.unpack_from(f"{order}HHII", payload, entry)
+        for kind, count, place in _fields(payload):
             size = count * _TIFF_TYPE_BYTES.get(kind, 0)
             if size > 4 and place + size > len(payload):
                 return False
@@ -247,12 +253,8 @@ def _has_too_many_scans(payload: bytes, at: int) -> bool:
 
 def _has_an_endless_field(payload: bytes) -> bool:
     """Of a TIFF: whether its first page says so many numbers about itself that reading them takes very long."""
-    order = "<" if payload.startswith(b"II") else ">"
     try:
-        (at,) = struct.unpack_from(f"{order}I", payload, 4)
-        (fields,) = struct.unpack_from(f"{order}H", payload, at)
-        entries = (struct.unpack_from(f"{order}HHI", payload, at + 2 + 12 * field) for field in range(fields))
-        return any(kind not in _BYTE_FIELDS and count > _MOST_NUMBERS for _, kind, count in entries)
+        return any(kind not in _BYTE_FIELDS and count > _MOST_NUMBERS for kind, count, _ in _fields(payload))
     except struct.error:
         return False  # cut off: its reader says so
 
