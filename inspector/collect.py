@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
 from inspector import contract
+from inspector.credentials import passing_id
 from inspector.durable import write_file
 from inspector.errors import BrokerError, FrameError, SamplesError, UsageError
 from inspector.folder import image_files, refuse_bank
@@ -18,6 +18,7 @@ from inspector.frame import decode, suffix_of
 from inspector.link import Arrival, Identity
 from inspector.mqtt import Connection
 from inspector.settings import BrokerSettings
+from inspector.told import Told
 from inspector.types import FrameMessage, StationId
 
 _CONNECT_S = 10.0
@@ -137,7 +138,7 @@ class _Collector:
         self.connection = Connection(
             options.broker,
             Identity(
-                f"collect-{str(options.station).replace('/', '-')[-80:]}-{token_hex(3)}",
+                passing_id("collect", options.station),
                 subscriptions=[(contract.station_topic(options.station, "frame"), 1)],
                 receive_maximum=_AHEAD,
             ),
@@ -149,7 +150,7 @@ class _Collector:
         self.trouble: str | None = None
         self.was_up = threading.Event()
         self._options = options
-        self._on_notice = on_notice
+        self._told = Told(on_notice)
         self._known = _known(options.folder)
         self._begun = time.monotonic()
         self._spread = Spread(options.count, options.over_s, self._begun)
@@ -157,8 +158,6 @@ class _Collector:
         self._repeated = self._unreadable = 0
         self._why: str | None = None
         self._heard = False
-        self._told_silence = False
-        self._told_trouble: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -177,14 +176,15 @@ class _Collector:
 
     def look_around(self) -> None:
         """Tells of a connection that broke or is back, and once of a station that says nothing."""
-        if (trouble := self.trouble) != self._told_trouble:
-            self._told_trouble = trouble
-            self._on_notice("connected again" if trouble is None else f"{trouble}; connecting again")
-        if not (self._heard or self._told_silence) and time.monotonic() - self._begun > _SILENCE_S:
-            self._told_silence = True
-            self._on_notice(
+        if (trouble := self.trouble) is None:
+            self._told.over("away", "connected again")
+        else:
+            self._told.once("away", f"{trouble}; connecting again")
+        if not self._heard and time.monotonic() - self._begun > _SILENCE_S:
+            self._told.once(
+                "silent",
                 f"no frame yet; does the camera run, is it called {self._options.station}, and may this user read "
-                f"{contract.station_topic(self._options.station, 'frame')}?"
+                f"{contract.station_topic(self._options.station, 'frame')}?",
             )
 
     def _changed(self, trouble: str | None) -> None:

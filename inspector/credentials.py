@@ -1,5 +1,6 @@
 """How a client shows the broker who it is, and how it verifies the broker."""
 
+import secrets
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,12 @@ from paho.mqtt.client import Client
 from inspector.errors import SettingsError
 from inspector.secret import read_secret
 from inspector.settings import BrokerSettings, TlsSettings
+from inspector.types import StationId
+
+
+def passing_id(role: str, station: StationId) -> str:
+    """The client id of a connection that the broker need not know again."""
+    return f"{role}-{str(station).replace('/', '-')[-80:]}-{secrets.token_hex(3)}"
 
 
 def show_credentials(client: Client, broker: BrokerSettings) -> ssl.SSLContext | None:

@@ -13,6 +13,7 @@ from inspector.camera.source import Answer, Identity, Shot, Source, open_source,
 from inspector.camera.uplink import PacketTooLargeError, Tally, Uplink
 from inspector.camera.watch import WatchedFolder
 from inspector.contract import instance_topic
+from inspector.credentials import passing_id
 from inspector.errors import BrokerError, UsageError
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage, StationId
@@ -110,8 +111,13 @@ def publish(
     stop = stop if stop is not None else threading.Event()
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     source = _source(options, run, stop, on_notice)
-    client_id = f"camera-{str(options.station).replace('/', '-')[-80:]}-{secrets.token_hex(3)}"
-    uplink = Uplink(options.broker, client_id=client_id, window=options.window, on_notice=on_notice, on_tally=on_tally)
+    uplink = Uplink(
+        options.broker,
+        client_id=passing_id("camera", options.station),
+        window=options.window,
+        on_notice=on_notice,
+        on_tally=on_tally,
+    )
     with source, uplink:
         _warn_if_unwatched(uplink, options.station, on_notice)
         rate = _rate(options, source)

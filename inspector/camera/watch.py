@@ -16,10 +16,10 @@ from inspector.camera.arrivals import SETTLED_S, Arrival, Arrivals, Stage
 from inspector.camera.look import Look, State, look
 from inspector.camera.sent import Sent
 from inspector.camera.source import Answer, Shot, SourceError, part_id_of, printable
-from inspector.camera.told import Told
 from inspector.camera.whole import End, end_of
 from inspector.errors import UsageError
 from inspector.folder import CONTENT_TYPES
+from inspector.told import Told
 
 KEPT = 1000
 """How many published pictures stay, where nobody says how many."""

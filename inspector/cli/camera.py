@@ -1,16 +1,15 @@
 """`inspector camera`: the command around `inspector.camera.publish`."""
 
 import json
-import signal
-import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from inspector.cli.live import Live, stop_by_signals
+
 if TYPE_CHECKING:
-    from inspector.camera import CameraSummary, Tally
+    from inspector.camera import CameraSummary
     from inspector.settings import BrokerSettings
 
 
@@ -76,18 +75,14 @@ def camera(
         seed=seed,
         defect_rate=defect_rate,
     )
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    live = sys.stderr.isatty()
+    live = Live(f"camera {station}")
     summary = publish(
         options,
-        stop=stop,
-        on_notice=lambda line: click.echo(f"{chr(13) if live else ''}camera {station}: {line}", err=True),
-        on_tally=_live_line if live else lambda _: None,
+        stop=stop_by_signals(),
+        on_notice=live.notice,
+        on_tally=lambda tally: live.show(f"{tally.sent} frames, {tally.acknowledged} acknowledged"),
     )
-    if live:
-        click.echo("\r" + " " * 60 + "\r", nl=False, err=True)
+    live.clear()
     click.echo(_as_json(summary) if as_json else _as_text(summary, watch=watch))
     if summary.refused and not watch:
         raise BrokerError(f"broker {broker}: refused {summary.refused} of {summary.published} frames of {station}")
@@ -118,11 +113,6 @@ def _broker(
         return BrokerSettings.model_validate(given)
     except ValidationError as error:
         raise UsageError(f"--broker {address}: {explain(error.errors()[0], BrokerSettings)}") from error
-
-
-def _live_line(tally: "Tally") -> None:
-    line = f"{tally.sent} frames, {tally.acknowledged} acknowledged"
-    click.echo(f"\r{line:<60}", nl=False, err=True)
 
 
 def _as_text(summary: "CameraSummary", *, watch: bool) -> str:

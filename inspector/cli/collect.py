@@ -3,19 +3,15 @@
 import json
 import re
 import shlex
-import signal
-import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from inspector.cli import options
+from inspector.cli.live import Live, stop_by_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from inspector.collect import Collected
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -55,29 +51,22 @@ def collect(folder: Path, config: Path, station: str | None, count: int, over_s:
     loaded = settings.load(config)
     banks = {str(one.id): one.bank for one in loaded.stations}
     name = options.one_of(station, list(banks))
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    live = sys.stderr.isatty()
+    live = Live(f"collect {name}")
     collected = run(
         CollectOptions(StationId.parse(name), folder, loaded.broker, count, over_s),
-        stop=stop,
-        on_notice=lambda line: click.echo(f"{chr(13) if live else ''}collect {name}: {line}", err=True),
-        on_tally=_live_line(count) if live else lambda _tally, _next_s: None,
+        stop=stop_by_signals(),
+        on_notice=live.notice,
+        on_tally=lambda collected, next_s: live.show(_now(collected, count, next_s)),
     )
-    if live:
-        click.echo("\r" + " " * 72 + "\r", nl=False, err=True)
+    live.clear()
     click.echo(_as_json(name, folder, collected) if as_json else _as_text(name, folder, collected, banks[name]))
     if not collected.taken:
         raise SamplesError(f"{folder}: no sample was collected; {collected.why or 'no new frame came'}")
 
 
-def _live_line(count: int) -> "Callable[[Collected, float], None]":
-    def show(collected: "Collected", next_s: float) -> None:
-        due = f", the next in {_span(next_s)}" if next_s >= 1 else ", waiting for a frame"
-        click.echo(f"\r{f'{collected.taken} of {count} samples{due}':<72}", nl=False, err=True)
-
-    return show
+def _now(collected: "Collected", count: int, next_s: float) -> str:
+    due = f"the next in {_span(next_s)}" if next_s >= 1 else "waiting for a frame"
+    return f"{collected.taken} of {count} samples, {due}"
 
 
 def _as_text(station: str, folder: Path, collected: "Collected", bank: Path) -> str:
