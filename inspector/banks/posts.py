@@ -4,9 +4,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from inspector.banks.watch import BankWatch
+from inspector.banks.watch import UNUSABLE, BankWatch, why_unusable
 from inspector.drift_watch import DriftWatch
-from inspector.errors import InspectorError
 from inspector.health import Health
 from inspector.metrics import Metrics
 from inspector.pipeline import Pipeline
@@ -43,7 +42,7 @@ class Posts:
         for folder in dict.fromkeys(station.bank for station in self._settings.stations):
             try:
                 pipelines[folder] = self._pipeline(folder)
-            except (InspectorError, OSError) as error:
+            except UNUSABLE as error:
                 faults[folder] = error
         if not pipelines:
             raise next(iter(faults.values()))
@@ -52,7 +51,7 @@ class Posts:
             if station.bank in pipelines:
                 self._begin(station, pipelines[station.bank])
             else:
-                self._health.set(_condition(station), str(faults[station.bank]))
+                self._health.set(_condition(station), why_unusable(faults[station.bank]))
         return BankWatch(
             {folder: pipeline.bank.ref.digest for folder, pipeline in pipelines.items()} | dict.fromkeys(faults, ""),
             open_bank=self._pipeline,

@@ -24,7 +24,15 @@ AGAIN_S: Final = 10.0
 FINISH_S: Final = 3.0
 """Seconds that the bank in hand gets at the end; supervisors wait for 30 in all."""
 
+UNUSABLE: Final = (InspectorError, OSError, MemoryError)
+"""What opening a bank may raise that speaks of the bank, or of the room for it, and not of a fault of ours."""
+
 _NICE = 10
+
+
+def why_unusable(error: Exception) -> str:
+    """One of UNUSABLE, in words."""
+    return f"out of memory ({error})" if isinstance(error, MemoryError) else str(error)
 
 
 @dataclass(slots=True)
@@ -103,10 +111,10 @@ class BankWatch:
                 self._clear(folder, watched)
                 return
             opened = self._open_bank(folder)
-        except (InspectorError, OSError, MemoryError) as error:
+        except UNUSABLE as error:
             watched.refused_at = time.monotonic()
             if another:
-                self._refuse(folder, f"out of memory ({error})" if isinstance(error, MemoryError) else str(error))
+                self._refuse(folder, why_unusable(error))
             return
         watched.digest = opened.bank.ref.digest
         self._hand_over(folder, opened)
