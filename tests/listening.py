@@ -1,13 +1,13 @@
 """A subscriber in the daemon's place, which checks every frame against the contract; what a camera station is told."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
-from services import DEADLINE_S
+from services import DEADLINE_S, Mosquitto
 
 from inspector.camera import CameraOptions
 from inspector.contract import ALL_FRAMES, check, unpack
@@ -51,6 +51,14 @@ def listening_line(port: int, protocol: int = paho.MQTTv5) -> Iterator[Line]:
     finally:
         client.disconnect()
         client.loop_stop()
+
+
+def refusing_broker(start: Callable[..., Mosquitto], folder: Path) -> tuple[Mosquitto, Path]:
+    """A broker that takes nothing from anybody; and its access list, with which it may be told otherwise."""
+    rules = folder / "acl"
+    rules.write_text("topic read #\n")
+    rules.chmod(0o600)
+    return start(f"acl_file {rules}"), rules
 
 
 def options(source: Path | str, port: int, **more: object) -> CameraOptions:

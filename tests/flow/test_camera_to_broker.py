@@ -16,7 +16,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 from click.testing import CliRunner
-from listening import STATION, listening_line, options
+from listening import STATION, listening_line, options, refusing_broker
 from paho.mqtt.enums import CallbackAPIVersion
 from services import DEADLINE_S, Mosquitto, wait_until
 
@@ -128,10 +128,7 @@ def test_an_announced_station_needs_no_notice_while_its_daemon_is_there(
 def test_frames_that_the_broker_refuses_are_counted_and_fail_the_command(
     start_mosquitto: Callable[..., Mosquitto], tmp_path: Path, folder: Path
 ) -> None:
-    rules = tmp_path / "acl"
-    rules.write_text("topic read #\n")
-    rules.chmod(0o600)
-    broker = start_mosquitto(f"acl_file {rules}")
+    broker, _ = refusing_broker(start_mosquitto, tmp_path)
     summary = publish(options(folder, broker.port, fps=0))
     assert (summary.published, summary.acknowledged, summary.refused) == (6, 0, 6)
     arguments = [str(folder), "--station", str(STATION), "--broker", f"127.0.0.1:{broker.port}", "--fps", "0"]

@@ -11,7 +11,7 @@ from typing import Self
 
 import pytest
 from line import Daemon, agrees, drawn_part
-from listening import STATION, listening_line
+from listening import STATION, listening_line, refusing_broker
 from services import DEADLINE_S, Mosquitto, wait_until
 
 
@@ -159,10 +159,7 @@ def test_what_nobody_listens_to_waits_until_somebody_does(mosquitto: Mosquitto, 
 def test_what_the_broker_refuses_waits_until_it_does_not(
     start_mosquitto: Callable[..., Mosquitto], tmp_path: Path, inbox: Path
 ) -> None:
-    rules = tmp_path / "acl"
-    rules.write_text("topic read #\n")
-    rules.chmod(0o600)
-    broker = start_mosquitto(f"acl_file {rules}")
+    broker, rules = refusing_broker(start_mosquitto, tmp_path)
     drop(inbox, 0, 1, 2)
     with listening_line(broker.port) as line, Station(inbox, broker.port) as station:
         wait_until(lambda: station.told("the broker refuses frames"), "it is told")
