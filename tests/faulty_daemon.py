@@ -11,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from inspector import daemon, settings, worker
+from inspector import settings
+from inspector.line import daemon, worker
 from inspector.pipeline import Pipeline
 from inspector.types import Inspection
 

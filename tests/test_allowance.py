@@ -1,6 +1,6 @@
 """So many a second, and no more."""
 
-from inspector.allowance import Allowance
+from inspector.line.allowance import Allowance
 
 
 def test_so_many_at_once_and_as_many_in_each_second_after_that() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 from services import wait_until
 
-from inspector.companion import Companion
+from inspector.line.companion import Companion
 
 ENDS_AT_ONCE = "import sys; open(sys.argv[1], 'a').write('began\\n'); sys.exit(3)"
 STAYS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
@@ -51,7 +51,7 @@ def test_it_ends_when_the_daemon_is_killed(tmp_path: Path) -> None:
     note = tmp_path / "note"
     program = f"""
 import sys, time
-from inspector.companion import Companion
+from inspector.line.companion import Companion
 with Companion("page", (sys.executable, "-c", {STAYS!r}, {str(note)!r}), print):
     time.sleep(600)
 """

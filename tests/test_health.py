@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from services import DEADLINE_S, listening, no_descriptors_left, wait_until
 
 from inspector.errors import SettingsError
-from inspector.health import Health, serve
+from inspector.line.health import Health, serve
 
 
 def get(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:

@@ -13,10 +13,10 @@ from reviewing import CAM1, CAM2, filled, verdict
 from services import wait_until
 from sqlalchemy import Engine, text
 
-from inspector import housekeeper
-from inspector.health import Health
-from inspector.housekeeper import Housekeeper
-from inspector.metrics import Metrics
+from inspector.line import housekeeper
+from inspector.line.health import Health
+from inspector.line.housekeeper import Housekeeper
+from inspector.line.metrics import Metrics
 from inspector.store import Archive, Policy, Retention, ReviewQueue, Reviews
 
 pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -97,7 +97,7 @@ def test_a_clock_that_jumps_removes_nothing_before_it_can_be_put_right(
     jumped, steady = House(database, tmp_path, soon), House(database, tmp_path, soon)
     real = time.time
     with monkeypatch.context() as clock, jumped.keeper:
-        clock.setattr("inspector.housekeeper.time.time", lambda: real() + 86_400)
+        clock.setattr("inspector.line.housekeeper.time.time", lambda: real() + 86_400)
         wait_until(lambda: "clock jumped" in caplog.text, "the jump is told")
     assert jumped.metric("retention_removed_total", kind="records") == 0
     with steady.keeper:

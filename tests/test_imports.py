@@ -61,8 +61,8 @@ except SystemExit as left:
 
 
 def test_the_daemons_path_loads_nothing_heavy_and_nothing_of_the_review_page() -> None:
-    path = "inspector.cli.run, inspector.companion, inspector.daemon, inspector.pipeline, inspector.engines.openvino"
-    loaded = loaded_by(f"import {path}")
+    line = "inspector.line.companion, inspector.line.daemon"
+    loaded = loaded_by(f"import inspector.cli.run, {line}, inspector.pipeline, inspector.engines.openvino")
     assert {"openvino", "faiss", "cv2"} <= loaded
     assert not loaded & (HEAVY | PAGE | {"calibration"})
 

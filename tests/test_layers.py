@@ -10,7 +10,7 @@ INSPECTOR = Path(__file__).parent.parent / "inspector"
 
 CORE = {
     *("bank", "chart", "charts", "contract", "drift", "explain", "frame", "grid", "heatmap", "manifest", "patches"),
-    *("planes", "protocol", "recipe", "roi", "scoring", "synthetic", "window"),
+    *("mqtt.protocol", "planes", "recipe", "roi", "scoring", "synthetic", "window"),
     *(
         "review.agreement",
         "review.figures",
@@ -32,8 +32,8 @@ SHELL = 3
 OUTSIDE = {"logging", "paho", "prometheus_client", "socket", "sqlalchemy", "subprocess", "threading", "urllib"}
 """The network, the database, other processes and threads."""
 
-ENDS = ("camera", "collect", "daemon", "doctor", "web")
-"""Only commands import them. `daemon` joins the rooms of the shell."""
+ENDS = ("camera", "collect", "doctor", "line.daemon", "web")
+"""Only commands import them. `line.daemon` joins the rooms of the shell."""
 
 
 def named(path: Path) -> str:

@@ -13,9 +13,9 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from inspector import settings
-from inspector.daemon import STAGE_LABELS
-from inspector.drift_watch import DriftWatch
-from inspector.metrics import Metrics
+from inspector.line.daemon import STAGE_LABELS
+from inspector.line.drift_watch import DriftWatch
+from inspector.line.metrics import Metrics
 from inspector.types import BankRef, StationId
 
 ROOT = Path(__file__).parent.parent

@@ -9,8 +9,8 @@ from queue import SimpleQueue
 import pytest
 from services import DEADLINE_S, Mosquitto, no_descriptors_left, wait_until
 
-from inspector.link import Arrival, Identity
-from inspector.mqtt import Connection
+from inspector.mqtt.connection import Connection
+from inspector.mqtt.link import Arrival, Identity
 from inspector.settings import BrokerSettings
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from inspector import settings
 from inspector.errors import SettingsError, SettingsMistakesError
-from inspector.overrides import PREFIX
+from inspector.settings.overrides import PREFIX
 
 FILE = """
 broker: {host: from-file, port: 1883}

@@ -7,10 +7,10 @@ import pytest
 from line import CAM1, CAM2
 
 from inspector.banks.posts import Posts
-from inspector.daemon import STAGE_LABELS
-from inspector.drift_watch import DriftWatch
-from inspector.health import Health
-from inspector.metrics import Metrics
+from inspector.line.daemon import STAGE_LABELS
+from inspector.line.drift_watch import DriftWatch
+from inspector.line.health import Health
+from inspector.line.metrics import Metrics
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 

@@ -1,6 +1,6 @@
 """Which MQTT version is spoken next."""
 
-from inspector.protocol import ProtocolChoice
+from inspector.mqtt.protocol import ProtocolChoice
 
 
 def silent(choice: ProtocolChoice) -> bool:

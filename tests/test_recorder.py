@@ -13,17 +13,17 @@ import pytest
 from reviewing import delivered
 from services import wait_until
 
-from inspector.entries import Entries
 from inspector.errors import FrameDamagedError
-from inspector.health import Health
-from inspector.link import Arrival
-from inspector.recorder import Recorder
-from inspector.settlement import Settled
-from inspector.station import Delivery
+from inspector.line.entries import Entries
+from inspector.line.health import Health
+from inspector.line.recorder import Recorder
+from inspector.line.settlement import Settled
+from inspector.line.station import Delivery
+from inspector.line.triage import Triage
+from inspector.line.worker import Outcome, Post
+from inspector.mqtt.link import Arrival
 from inspector.store import Archive, Ledger, Outbox, OutboxMessage, Quarantine, QueueFilter, ReviewQueue, open_database
-from inspector.triage import Triage
 from inspector.types import BankRef, Decision, Inspection, Region, StationId, Thresholds
-from inspector.worker import Outcome, Post
 
 PICTURE = b"\x89PNG\r\n\x1a\n and so on"
 CAM1 = StationId.parse("plant/hall1/line1/cam1")

@@ -7,7 +7,7 @@ import pytest
 
 from inspector import settings
 from inspector.errors import SettingsError
-from inspector.secret import read_secret
+from inspector.settings.secret import read_secret
 
 SMALLEST = """
 data_dir: ./data

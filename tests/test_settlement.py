@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from inspector.errors import FrameDamagedError, FrameIdReusedError
-from inspector.link import Arrival
-from inspector.settlement import Settled, settle
-from inspector.station import Delivery
+from inspector.line.settlement import Settled, settle
+from inspector.line.station import Delivery
+from inspector.line.worker import Outcome
+from inspector.mqtt.link import Arrival
 from inspector.types import Decision, Inspection, StationId
-from inspector.worker import Outcome
 
 CAM1 = StationId.parse("plant/hall1/line1/cam1")
 INSPECTION = Inspection(Decision.OK, 1.0, 0.5, (), np.zeros((1, 1), np.float32), (1, 1), {})

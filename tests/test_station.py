@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from services import wait_until
 
-from inspector import station as stations
-from inspector.link import Arrival
+from inspector.line import station as stations
+from inspector.line.station import AckOrder, Delivery, Intake, SequenceGaps
+from inspector.mqtt.link import Arrival
 from inspector.settings import QueueSettings
-from inspector.station import AckOrder, Delivery, Intake, SequenceGaps
 from inspector.types import StationId
 
 CAM1 = StationId.parse("plant/hall1/line1/cam1")

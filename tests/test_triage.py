@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from inspector.health import Health
+from inspector.line.health import Health
+from inspector.line.triage import Choice, Triage, drawn
 from inspector.store import Archive
-from inspector.triage import Choice, Triage, drawn
 from inspector.types import Decision
 
 DIGESTS = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(20_000)]

@@ -13,10 +13,10 @@ from pydantic_core import PydanticUndefined
 
 from inspector import contract
 from inspector.cli import cli
-from inspector.daemon import STAGE_LABELS
-from inspector.drift_watch import DriftWatch
 from inspector.errors import FrameError
-from inspector.metrics import Metrics
+from inspector.line.daemon import STAGE_LABELS
+from inspector.line.drift_watch import DriftWatch
+from inspector.line.metrics import Metrics
 from inspector.settings import Settings
 from inspector.types import StationId
 

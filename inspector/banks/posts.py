@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inspector.banks.watch import UNUSABLE, BankWatch, why_unusable
-from inspector.drift_watch import DriftWatch
-from inspector.health import Health
-from inspector.metrics import Metrics
+from inspector.line.drift_watch import DriftWatch
+from inspector.line.health import Health
+from inspector.line.metrics import Metrics
+from inspector.line.worker import Post
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings, StationSettings
 from inspector.types import StationId
-from inspector.worker import Post
 
 log = logging.getLogger(__name__)
 

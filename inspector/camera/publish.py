@@ -13,8 +13,8 @@ from inspector.camera.source import Answer, Identity, Shot, Source, open_source,
 from inspector.camera.uplink import PacketTooLargeError, Tally, Uplink
 from inspector.camera.watch import WatchedFolder
 from inspector.contract import instance_topic
-from inspector.credentials import passing_id
 from inspector.errors import BrokerError, UsageError
+from inspector.mqtt.credentials import passing_id
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage, StationId
 

@@ -20,8 +20,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from inspector.camera.source import Answer
 from inspector.contract import frame_envelope, frame_properties, station_topic
-from inspector.credentials import renew_credentials, show_credentials
 from inspector.errors import BrokerError, SettingsError
+from inspector.mqtt.credentials import renew_credentials, show_credentials
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
 

@@ -126,7 +126,7 @@ def _accounts(config: Path) -> "Iterator[Accounts]":
 def _password(name: str, file: Path | None) -> str:
     """Never from the command line, where others can read it."""
     from inspector.errors import UsageError
-    from inspector.secret import read_secret
+    from inspector.settings.secret import read_secret
 
     if file is not None and str(file) != "-":
         return read_secret(file)

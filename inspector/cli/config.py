@@ -24,7 +24,7 @@ def check(config: Path, as_json: bool) -> int:
     """Name line and key of every mistake, and what would surprise; exit code 2 with a mistake, else 0."""
     from inspector import settings
     from inspector.errors import SettingsError, SettingsMistakesError
-    from inspector.surprises import surprises
+    from inspector.settings.surprises import surprises
 
     mistakes: tuple[str, ...] = ()
     found = []

@@ -18,8 +18,9 @@ def run(config: Path) -> None:
     import sys
     from functools import partial
 
-    from inspector import daemon, settings
-    from inspector.companion import Companion
+    from inspector import settings
+    from inspector.line import daemon
+    from inspector.line.companion import Companion
 
     loaded = settings.load(config)
     review = partial(Companion, "review", (sys.executable, "-m", "inspector", "review", "-c", str(config)))

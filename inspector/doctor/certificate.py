@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from inspector.certificate import own_certificates
 from inspector.doctor.finding import Finding, fail, ok, warn
+from inspector.mqtt.certificate import own_certificates
 from inspector.settings import Settings
 
 RENEWAL_DAYS = 30

@@ -17,8 +17,8 @@ from inspector.bank import DRIFT_FILE
 from inspector.doctor.finding import Finding, fail, ok, warn
 from inspector.errors import InspectorError, StoreError
 from inspector.pipeline import Pipeline
-from inspector.secret import read_secret
 from inspector.settings import Settings
+from inspector.settings.secret import read_secret
 from inspector.store.database import make_engine
 from inspector.store.lock import is_locked
 

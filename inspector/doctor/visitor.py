@@ -12,9 +12,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from inspector.certificate import shown_until
-from inspector.credentials import show_credentials
 from inspector.errors import BrokerError, SettingsError
+from inspector.mqtt.certificate import shown_until
+from inspector.mqtt.credentials import show_credentials
 from inspector.settings import BrokerSettings
 
 PATIENCE_S = 5.0

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from paho.mqtt.client import Client
 
 from inspector.errors import SettingsError
-from inspector.secret import read_secret
 from inspector.settings import BrokerSettings, TlsSettings
+from inspector.settings.secret import read_secret
 from inspector.types import StationId
 
 

@@ -7,13 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from inspector.entries import Entries
 from inspector.errors import StoreError
-from inspector.health import Health
-from inspector.settlement import Settled, settle
+from inspector.line.entries import Entries
+from inspector.line.health import Health
+from inspector.line.settlement import Settled, settle
+from inspector.line.worker import Outcome
 from inspector.store import ConflictError, Entry, Known, Ledger, OutboxMessage
 from inspector.store.ledger import Key
-from inspector.worker import Outcome
 
 log = logging.getLogger(__name__)
 

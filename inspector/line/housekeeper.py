@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from inspector.errors import StoreError
-from inspector.health import Health
-from inspector.metrics import Metrics
+from inspector.line.health import Health
+from inspector.line.metrics import Metrics
 from inspector.store import Archive, Freed, Retention, ReviewQueue, Reviews
 
 log = logging.getLogger(__name__)

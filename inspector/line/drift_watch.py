@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from inspector import contract
 from inspector.chart import STATES, Chart, Limits, State
 from inspector.drift import SIGNALS, Baseline
+from inspector.line.worker import Outcome, Post
 from inspector.types import BankRef, StationId
-from inspector.worker import Outcome, Post
 
 REMIND_FRAMES = 100
 """While a station is not well, its figures are told again after so many frames."""

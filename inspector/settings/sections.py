@@ -1,54 +1,24 @@
-"""The configuration file: one YAML, read once, checked whole, frozen.
-
-Every mistake is one line: file and line (or the environment's variable), key, what was got, what was expected, and for
-a typo the key meant. Paths are relative to the file.
-"""
+"""The groups of keys in the configuration, each frozen and checked at birth."""
 
 import ipaddress
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from inspector import mistakes, unreadable_yaml
-from inspector.errors import SettingsError, SettingsMistakesError, UsageError
-from inspector.fields import (
-    AnyPath,
-    DatabaseUrl,
-    Days,
-    FilePath,
-    Label,
-    Protocol,
-    SecretPath,
-    StationField,
-    TimeOfDay,
-)
-from inspector.overrides import Override, apply, collect
-from inspector.problem import place
-from inspector.types import StationId
-
-_INSTANCE = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+from inspector.settings.fields import AnyPath, Days, FilePath, Label, Protocol, SecretPath, StationField, TimeOfDay
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A group of keys: frozen, and a key that it does not know is a mistake."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class TlsSettings(_Section):
+class TlsSettings(Section):
     """How the broker is verified, and with which certificate the daemon shows itself."""
 
     ca_file: FilePath | None = Field(default=None, description="CA of the broker; the system's when not set")
@@ -61,7 +31,7 @@ class TlsSettings(_Section):
         return self
 
 
-class BrokerSettings(_Section):
+class BrokerSettings(Section):
     """Where the MQTT broker is, and who the daemon is to it."""
 
     host: str = Field(default="127.0.0.1", min_length=1, description="name or address")
@@ -78,7 +48,7 @@ class BrokerSettings(_Section):
         return self
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """Where /metrics, /healthz and /readyz are served."""
 
     host: str = Field(default="127.0.0.1", description="any but a loopback address needs token_file")
@@ -94,7 +64,7 @@ class MetricsSettings(_Section):
         return self
 
 
-class ReviewSettings(_Section):
+class ReviewSettings(Section):
     """The web page on which people decide about flagged frames."""
 
     enabled: bool = Field(default=False, description="run it beside the daemon, as a process of its own")
@@ -184,7 +154,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class QueueSettings(_Section):
+class QueueSettings(Section):
     """What happens when frames come faster than they are inspected."""
 
     policy: Literal["every_frame", "freshest"] = Field(
@@ -194,7 +164,7 @@ class QueueSettings(_Section):
     capacity: int = Field(default=64, ge=1, le=10_000, description="frames that wait, at most")
 
 
-class StationSettings(_Section):
+class StationSettings(Section):
     """One camera position."""
 
     id: StationField = Field(description="site/area/line/station")
@@ -203,14 +173,14 @@ class StationSettings(_Section):
     heatmap: bool = Field(default=False, description="publish the anomaly map of each frame as PNG")
 
 
-class QuarantineSettings(_Section):
+class QuarantineSettings(Section):
     """How much of what could not be inspected is kept below data_dir/quarantine; the oldest goes first."""
 
     max_mb: int = Field(default=512, ge=1, description="megabytes")
     max_files: int = Field(default=10_000, ge=1)
 
 
-class RetentionSettings(_Section):
+class RetentionSettings(Section):
     """How long frames stay, in days; and how much, whatever their age."""
 
     records_days: Days = Field(default=90, description="frames that nobody was asked about: ok, errors, drops")
@@ -235,148 +205,3 @@ class RetentionSettings(_Section):
                 f"defects_days: got {self.defects_days:g}, expected at least reviewed_days ({self.reviewed_days:g})"
             )
         return self
-
-
-class Settings(_Section):
-    """All settings of the daemon."""
-
-    instance: str = Field(
-        default="main", pattern=_INSTANCE, description="unique at the broker; names the sessions there"
-    )
-    broker: BrokerSettings = BrokerSettings()
-    data_dir: AnyPath = Field(description="ledger, outbox, pictures, quarantine")
-    database: DatabaseUrl | None = Field(default=None, description="SQLAlchemy URL; SQLite when not set")
-    metrics: MetricsSettings = MetricsSettings()
-    stations: tuple[StationSettings, ...] = Field(min_length=1)
-    report_unknown_stations: bool = Field(
-        default=True,
-        description="answer frames of stations that are not listed; false where daemons share a broker",
-    )
-    quarantine: QuarantineSettings = QuarantineSettings()
-    review: ReviewSettings = ReviewSettings()
-    retention: RetentionSettings = RetentionSettings()
-    max_pixels: int = Field(
-        default=64_000_000,
-        ge=1,
-        le=64_000_000,
-        description="larger frames are refused as soon as their header is read; calibration takes none above 64 MP",
-    )
-    engine: str = Field(default="auto", min_length=1, description="auto, openvino, torch, torch:cpu or torch:cuda")
-
-    @model_validator(mode="after")
-    def _distinct(self) -> "Settings":
-        seen: set[StationId] = set()
-        for station in self.stations:
-            if station.id in seen:
-                raise ValueError(f"stations: {station.id} is listed twice")
-            seen.add(station.id)
-        return self
-
-    @property
-    def database_url(self) -> str:
-        """The ledger's SQLAlchemy URL."""
-        return self.database or f"sqlite:///{self.data_dir / 'ledger.sqlite3'}"
-
-    @property
-    def one_port_for_two(self) -> bool:
-        """Whether metrics and the review page would listen on the same port, so that one of them cannot."""
-        hosts = {self.metrics.host, self.review.host}
-        meet = len(hosts) == 1 or hosts & {"0.0.0.0", "::"}
-        return bool(self.review.enabled and self.metrics.port == self.review.port != 0 and meet)
-
-    @property
-    def station_names(self) -> list[str]:
-        """The ids of the stations as text, in order."""
-        return [str(station.id) for station in self.stations]
-
-    def station(self, name: str) -> StationSettings:
-        """The station with this id.
-
-        Raises:
-            UsageError: it is not in the settings.
-        """
-        for station in self.stations:
-            if str(station.id) == name:
-                return station
-        known = ", ".join(self.station_names)
-        raise UsageError(f"station {name[:260]!r}: is not in the settings, expected one of {known}")
-
-    def stations_at(self, bank: Path) -> list[str]:
-        """The ids of the stations whose bank is in this folder."""
-        return [str(station.id) for station in self.stations if station.bank.resolve() == bank.resolve()]
-
-
-@dataclass(frozen=True, slots=True)
-class Origins:
-    """The settings, and where they come from.
-
-    variables: of the environment, by the key that they set. strangers: those that begin like ours and set nothing.
-    """
-
-    settings: Settings
-    variables: Mapping[tuple[str | int, ...], str]
-    strangers: tuple[str, ...]
-
-
-def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
-    """Reads and checks a configuration file; variables of the environment (the process's own) win over it.
-
-    Raises:
-        SettingsError: the file is missing, is no YAML, or it or a variable says something that cannot be.
-    """
-    return trace(path, environment).settings
-
-
-def trace(path: Path, environment: Mapping[str, str] | None = None) -> Origins:
-    """As `load`, and tells where values come from.
-
-    Raises:
-        SettingsError: as `load`; its `mistakes` lists each.
-    """
-    root, content = _read(path)
-    overrides, strangers = collect(os.environ if environment is None else environment, Settings.model_fields)
-    settings = _validated(path, root, content, overrides)
-    return Origins(settings, {one.loc: one.variable for one in overrides}, tuple(strangers))
-
-
-def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except FileNotFoundError as error:
-        raise SettingsError(f"{path}: no such file, expected a configuration in YAML") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
-    except unreadable_yaml.FAULTS as error:
-        raise SettingsError(f"{path}: not valid YAML: {unreadable_yaml.why(error)}") from error
-    if not isinstance(root, yaml.MappingNode):
-        got = "nothing" if content is None else type(content).__name__
-        raise SettingsError(f"{path}: got {got}, expected keys and values")
-    mistakes.refuse_repeated_keys(path, root)
-    return root, content
-
-
-def _without_consequences(problems: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Without lists that are too short only because what is in them is wrong."""
-    return [
-        problem
-        for problem in problems
-        if problem["type"] != "too_short"
-        or not any(other["loc"][: len(problem["loc"])] == problem["loc"] for other in problems if other is not problem)
-    ]
-
-
-def _validated(
-    path: Path, root: yaml.Node, content: dict[Any, Any], overrides: Sequence[Override], *, again: bool = True
-) -> Settings:
-    try:
-        return Settings.model_validate(apply(content, overrides), context={"base": path.absolute().parent})
-    except ValidationError as error:
-        problems = _without_consequences(error.errors(include_url=False))
-        texts = {place(problem) for problem in problems if problem["type"] == "string_type"}
-        if again and any(one.loc in texts for one in overrides):
-            literal = [one.as_text() if one.loc in texts else one for one in overrides]
-            return _validated(path, root, content, literal, again=False)
-        told = tuple(mistakes.locate(path, root, problem, overrides, Settings) for problem in problems)
-        raise SettingsMistakesError(told) from error

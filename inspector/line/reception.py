@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from inspector import contract
-from inspector.control import client_id
-from inspector.link import Arrival, Identity
+from inspector.line.control import client_id
+from inspector.line.metrics import Metrics
+from inspector.line.station import AckOrder, Delivery, Intake, SequenceGaps
+from inspector.line.worker import Outcome
 from inspector.logs import RateLimited
-from inspector.metrics import Metrics
-from inspector.mqtt import Connection
+from inspector.mqtt.connection import Connection
+from inspector.mqtt.link import Arrival, Identity
 from inspector.settings import StationSettings
-from inspector.station import AckOrder, Delivery, Intake, SequenceGaps
 from inspector.types import FrameMessage
-from inspector.worker import Outcome
 
 FUTURE_TOLERANCE_S = 2.0
 """How far a capture time may lie ahead of our clock before it is counted."""

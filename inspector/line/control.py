@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inspector import contract
-from inspector.allowance import Allowance
-from inspector.link import Arrival, Identity
+from inspector.line.allowance import Allowance
 from inspector.logs import RateLimited
-from inspector.mqtt import Connection
+from inspector.mqtt.connection import Connection
+from inspector.mqtt.link import Arrival, Identity
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from inspector.errors import StoreError
-from inspector.health import Health
+from inspector.line.health import Health
 from inspector.logs import RateLimited
-from inspector.mqtt import Connection
+from inspector.mqtt.connection import Connection
 from inspector.store import Outbox, OutboxMessage
 
 log = logging.getLogger(__name__)

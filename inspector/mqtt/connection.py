@@ -12,8 +12,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from inspector.link import Arrival, Handlers, Identity, Link
-from inspector.protocol import ProtocolChoice
+from inspector.mqtt.link import Arrival, Handlers, Identity, Link
+from inspector.mqtt.protocol import ProtocolChoice
 from inspector.settings import BrokerSettings
 
 log = logging.getLogger(__name__)

@@ -5,12 +5,12 @@ import uuid
 from collections.abc import Callable
 
 from inspector import contract
-from inspector.allowance import Allowance
 from inspector.contract import UnknownStationError
-from inspector.control import client_id
-from inspector.link import Arrival, Identity
+from inspector.line.allowance import Allowance
+from inspector.line.control import client_id
 from inspector.logs import RateLimited
-from inspector.mqtt import Connection
+from inspector.mqtt.connection import Connection
+from inspector.mqtt.link import Arrival, Identity
 
 log = logging.getLogger(__name__)
 

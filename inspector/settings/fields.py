@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from inspector.errors import SettingsError, StationNameError
-from inspector.secret import read_secret
+from inspector.settings.secret import read_secret
 from inspector.types import StationId
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from inspector.errors import StoreError
 from inspector.frame import suffix_of
-from inspector.health import Health
+from inspector.line.health import Health
 from inspector.store import Archive, score_ratio
 from inspector.types import Decision
 

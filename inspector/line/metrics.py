@@ -18,9 +18,9 @@ from prometheus_client.registry import Collector
 from inspector import __version__
 from inspector.contract import UnknownStationError
 from inspector.errors import frame_error_reasons
-from inspector.settlement import Settled
+from inspector.line.settlement import Settled
+from inspector.line.worker import Outcome
 from inspector.types import BankRef, Decision, Inspection
-from inspector.worker import Outcome
 
 UNKNOWN_STATION = "_unknown"
 DROP_REASONS = ("duplicate", "retained", "superseded")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from inspector.errors import FrameError, FrameIdReusedError
+from inspector.line.worker import Outcome
 from inspector.store.ledger import Key
-from inspector.worker import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from inspector.drift import Baseline
 from inspector.errors import FrameError, FramePoisonError, NoBankError, RecipeMismatchError, StoreError
 from inspector.heatmap import DRAWN, render_png
-from inspector.station import Delivery, Intake
+from inspector.line.station import Delivery, Intake
 from inspector.types import BankRef, FrameMessage, Inspection, StationId, Thresholds
 
 log = logging.getLogger(__name__)

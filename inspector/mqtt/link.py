@@ -14,12 +14,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from inspector import lenient
-from inspector.certificate import shown_until
-from inspector.credentials import show_credentials
 from inspector.errors import SettingsError
 from inspector.logs import RateLimited
-from inspector.protocol import Version
+from inspector.mqtt import lenient
+from inspector.mqtt.certificate import shown_until
+from inspector.mqtt.credentials import show_credentials
+from inspector.mqtt.protocol import Version
 from inspector.settings import BrokerSettings
 
 lenient.install()

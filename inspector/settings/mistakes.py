@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from inspector.errors import SettingsError
-from inspector.overrides import Override
 from inspector.problem import explain, place
 from inspector.repeated import repeated_key
+from inspector.settings.overrides import Override
 
 
 def refuse_repeated_keys(path: Path, root: yaml.Node) -> None:

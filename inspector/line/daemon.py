@@ -15,28 +15,31 @@ from sqlalchemy import Engine
 
 from inspector import __version__, contract, logs
 from inspector.banks.posts import Posts
-from inspector.certificate import own_certificates
-from inspector.companion import Warn
 from inspector.contract import UnknownStationError
-from inspector.control import Control, control_identity
-from inspector.drift_watch import DriftWatch
-from inspector.entries import Entries
 from inspector.errors import InspectorError, StalledError
-from inspector.health import Health, serve
-from inspector.housekeeper import Housekeeper
+from inspector.line.companion import Warn
+from inspector.line.control import Control, control_identity
+from inspector.line.drift_watch import DriftWatch
+from inspector.line.entries import Entries
+from inspector.line.health import Health, serve
+from inspector.line.housekeeper import Housekeeper
+from inspector.line.metrics import UNKNOWN_STATION, Metrics
+from inspector.line.publisher import CONDITION as OUTBOX
+from inspector.line.publisher import Publisher
+from inspector.line.reception import Reception, station_identity
+from inspector.line.recorder import CONDITION as LEDGER
+from inspector.line.recorder import Recorder
+from inspector.line.settlement import Settled
+from inspector.line.station import Intake
+from inspector.line.triage import Triage
+from inspector.line.unknown_stations import UnknownStations, watch_identity
+from inspector.line.worker import Worker
 from inspector.logs import RateLimited
-from inspector.metrics import UNKNOWN_STATION, Metrics
-from inspector.mqtt import Connection
+from inspector.mqtt.certificate import own_certificates
+from inspector.mqtt.connection import Connection
 from inspector.pipeline import STAGES
-from inspector.publisher import CONDITION as OUTBOX
-from inspector.publisher import Publisher
-from inspector.reception import Reception, station_identity
-from inspector.recorder import CONDITION as LEDGER
-from inspector.recorder import Recorder
-from inspector.secret import read_secret
 from inspector.settings import Settings, StationSettings
-from inspector.settlement import Settled
-from inspector.station import Intake
+from inspector.settings.secret import read_secret
 from inspector.store import (
     Archive,
     Ledger,
@@ -50,10 +53,7 @@ from inspector.store import (
     open_database,
 )
 from inspector.store.lock import file_lock, sole_daemon
-from inspector.triage import Triage
 from inspector.types import StationId
-from inspector.unknown_stations import UnknownStations, watch_identity
-from inspector.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager
 
 from inspector import contract
 from inspector.errors import FrameError, NoBankError
-from inspector.settlement import Settled
+from inspector.line.settlement import Settled
+from inspector.line.triage import Triage
+from inspector.line.worker import Outcome
 from inspector.store import Entry, Quarantine
-from inspector.triage import Triage
 from inspector.types import Decision, Inspection, Verdict
-from inspector.worker import Outcome
 
 
 class Entries:

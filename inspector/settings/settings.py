@@ -1,0 +1,89 @@
+"""All settings of the daemon, as one frozen value."""
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from inspector.errors import UsageError
+from inspector.settings.fields import AnyPath, DatabaseUrl
+from inspector.settings.sections import (
+    BrokerSettings,
+    MetricsSettings,
+    QuarantineSettings,
+    RetentionSettings,
+    ReviewSettings,
+    Section,
+    StationSettings,
+)
+from inspector.types import StationId
+
+_INSTANCE = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+
+
+class Settings(Section):
+    """All settings of the daemon."""
+
+    instance: str = Field(
+        default="main", pattern=_INSTANCE, description="unique at the broker; names the sessions there"
+    )
+    broker: BrokerSettings = BrokerSettings()
+    data_dir: AnyPath = Field(description="ledger, outbox, pictures, quarantine")
+    database: DatabaseUrl | None = Field(default=None, description="SQLAlchemy URL; SQLite when not set")
+    metrics: MetricsSettings = MetricsSettings()
+    stations: tuple[StationSettings, ...] = Field(min_length=1)
+    report_unknown_stations: bool = Field(
+        default=True,
+        description="answer frames of stations that are not listed; false where daemons share a broker",
+    )
+    quarantine: QuarantineSettings = QuarantineSettings()
+    review: ReviewSettings = ReviewSettings()
+    retention: RetentionSettings = RetentionSettings()
+    max_pixels: int = Field(
+        default=64_000_000,
+        ge=1,
+        le=64_000_000,
+        description="larger frames are refused as soon as their header is read; calibration takes none above 64 MP",
+    )
+    engine: str = Field(default="auto", min_length=1, description="auto, openvino, torch, torch:cpu or torch:cuda")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Settings":
+        seen: set[StationId] = set()
+        for station in self.stations:
+            if station.id in seen:
+                raise ValueError(f"stations: {station.id} is listed twice")
+            seen.add(station.id)
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """The ledger's SQLAlchemy URL."""
+        return self.database or f"sqlite:///{self.data_dir / 'ledger.sqlite3'}"
+
+    @property
+    def one_port_for_two(self) -> bool:
+        """Whether metrics and the review page would listen on the same port, so that one of them cannot."""
+        hosts = {self.metrics.host, self.review.host}
+        meet = len(hosts) == 1 or hosts & {"0.0.0.0", "::"}
+        return bool(self.review.enabled and self.metrics.port == self.review.port != 0 and meet)
+
+    @property
+    def station_names(self) -> list[str]:
+        """The ids of the stations as text, in order."""
+        return [str(station.id) for station in self.stations]
+
+    def station(self, name: str) -> StationSettings:
+        """The station with this id.
+
+        Raises:
+            UsageError: it is not in the settings.
+        """
+        for station in self.stations:
+            if str(station.id) == name:
+                return station
+        known = ", ".join(self.station_names)
+        raise UsageError(f"station {name[:260]!r}: is not in the settings, expected one of {known}")
+
+    def stations_at(self, bank: Path) -> list[str]:
+        """The ids of the stations whose bank is in this folder."""
+        return [str(station.id) for station in self.stations if station.bank.resolve() == bank.resolve()]
