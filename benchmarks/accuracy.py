@@ -25,8 +25,8 @@ from benchmarks.ours import SAMPLES, command, data_sets, good_files, pixel_figur
 from benchmarks.report import machine, number, ratio, table, write
 from benchmarks.rival import ARCH, Rival, running_rival
 from benchmarks.turns import HEAD, cells, latency, with_openvino
-from calibration.cases import GOOD, find_cases
-from calibration.metrics import image_auroc
+from calibration.evaluation.cases import GOOD, find_cases
+from calibration.evaluation.metrics import image_auroc
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 

@@ -27,13 +27,13 @@ import openvino.properties.hint as hints
 
 from benchmarks.ours import SAMPLES, good_files, picture
 from benchmarks.report import table, write
-from calibration.backbone import open_backbone
-from calibration.builtin import load_weights, openvino_features
-from calibration.cases import GOOD, find_cases
+from calibration.backbones.backbone import open_backbone
+from calibration.backbones.builtin import load_weights, openvino_features
+from calibration.backbones.export import Features, embedding_graph
 from calibration.coreset import greedy_k_center
 from calibration.distill.student import random_weights
-from calibration.export import Features, embedding_graph
-from calibration.metrics import image_auroc
+from calibration.evaluation.cases import GOOD, find_cases
+from calibration.evaluation.metrics import image_auroc
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours, image_score

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.ours import SAMPLES, command, data_sets, good_files
 from benchmarks.report import machine, number, table, write
-from calibration.cases import GOOD, Case, find_cases
+from calibration.evaluation.cases import GOOD, Case, find_cases
 from calibration.samples import evenly
 
 HOW = ("clean", "mixed", "excluded")

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.ours import command, data_sets
 from benchmarks.report import machine, number, table, write
-from calibration.cases import GOOD, find_cases
+from calibration.evaluation.cases import GOOD, find_cases
 from inspector import frame as decoder
 from inspector.bank import Bank
 from inspector.chart import Chart, Limits, State

@@ -6,7 +6,7 @@ Runs `inspector calibrate` and `inspector evaluate` as processes of their own: w
 or with the first 200 by path, as the peer's figures are taken; each fine-tuned as well. With all samples, the
 cross-fitted scores are also held against those of the good test frames at each budget: a rate is kept where so many
 rejects or more would come of a rate within the budget with a probability of at least 5 %, given how many samples set
-the threshold (`calibration.budget`). A figure that --json holds already is not measured again.
+the threshold (`calibration.evaluation.budget`). A figure that --json holds already is not measured again.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from safetensors.numpy import load_file
 
 from benchmarks.ours import SAMPLES, command, data_sets
 from benchmarks.report import machine, number, table, write
-from calibration.budget import held_against
-from calibration.cases import GOOD
+from calibration.evaluation.budget import held_against
+from calibration.evaluation.cases import GOOD
 from calibration.thresholds import limits
 from inspector.folder import image_files
 from inspector.pipeline import Pipeline

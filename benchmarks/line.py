@@ -22,8 +22,8 @@ from benchmarks.ours import SAMPLES, command, data_sets, good_files, picture, sa
 from benchmarks.report import machine, number, ratio, table, write
 from benchmarks.rival import ARCH, Rival, running_rival
 from benchmarks.turns import HEAD, cells, latency, with_openvino
-from calibration.cases import GOOD, find_cases
 from calibration.coreset import greedy_k_center
+from calibration.evaluation.cases import GOOD, find_cases
 from inspector.engines import open_engine
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from calibration.areas import Areas
-from calibration.cases import GOOD, Case
-from calibration.masks import united
-from calibration.metrics import PixelFigures
+from calibration.evaluation.areas import Areas
+from calibration.evaluation.cases import GOOD, Case
+from calibration.evaluation.masks import united
+from calibration.evaluation.metrics import PixelFigures
 from inspector import frame as decoder
 from inspector.folder import image_files
 from inspector.patches import picture_of

@@ -25,8 +25,8 @@ from benchmarks.accuracy import fitted, peer_folder
 from benchmarks.ours import command, data_sets, save_pictures, weights_file
 from benchmarks.report import machine, number, table, write
 from benchmarks.rival import ARCH, running_rival
-from calibration.cases import GOOD, Case, find_cases
-from calibration.metrics import image_auroc
+from calibration.evaluation.cases import GOOD, Case, find_cases
+from calibration.evaluation.metrics import image_auroc
 from calibration.samples import evenly
 from inspector import frame as decoder
 from inspector.folder import image_files

@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.ours import data_sets
 from benchmarks.report import machine, number, table, write
-from calibration.cases import GOOD
-from calibration.metrics import PixelFigures, image_auroc
+from calibration.evaluation.cases import GOOD
+from calibration.evaluation.metrics import PixelFigures, image_auroc
 from calibration.separation import Trial, trial_samples
 from inspector.folder import image_files
 from inspector.recipe import Recipe

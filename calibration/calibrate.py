@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.backbone import OpenBackbone, open_backbone
+from calibration.backbones.backbone import OpenBackbone, open_backbone
 from calibration.bench import Bench
 from calibration.caveats import caveats, pressed, region_in_doubt, rests_on_suspects
 from calibration.choice import Choice, choose
 from calibration.doubt import doubt
-from calibration.finetune import Tuned
+from calibration.finetuning.finetune import Tuned
 from calibration.fit import Prepared, cross_fit, prepare, select
 from calibration.new_bank import NewBank
 from calibration.options import SUSPECTS_LEFT_OUT, Options

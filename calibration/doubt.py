@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.bench import Bench
-from calibration.finetune import fold_heads
-from calibration.head import Head
-from calibration.planting import FEWEST, gather
+from calibration.finetuning.finetune import fold_heads
+from calibration.finetuning.head import Head
+from calibration.finetuning.planting import FEWEST, gather
 from calibration.pool import Patches
 from inspector.errors import SamplesError
 from inspector.scoring import smooth

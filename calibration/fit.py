@@ -13,7 +13,7 @@ from calibration.bench import Bench
 from calibration.coreset import greedy_k_center
 from calibration.doubt import doubt, undoubted
 from calibration.drift import Normals
-from calibration.finetune import Tuned, finetune
+from calibration.finetuning.finetune import Tuned, finetune
 from calibration.metric import Metric, learn
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of

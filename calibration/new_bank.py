@@ -6,7 +6,7 @@ from pathlib import Path
 import openvino as ov
 from safetensors.numpy import save_file
 
-from calibration.backbone import OpenBackbone
+from calibration.backbones.backbone import OpenBackbone
 from calibration.fit import CrossFitted
 from calibration.options import Options
 from calibration.pool import Patches

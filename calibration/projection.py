@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from calibration.head import Head
+from calibration.finetuning.head import Head
 from calibration.metric import Metric
 from inspector.errors import BackboneError
 from inspector.types import Float32Array

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.augmentation import check_room
-from calibration.cases import good_folders, masks_beside
+from calibration.evaluation.cases import good_folders, masks_beside
 from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError

@@ -15,14 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.areas import Areas
 from calibration.augmentation import count as count_banked
 from calibration.augmentation import pictures
-from calibration.backbone import open_backbone
+from calibration.backbones.backbone import open_backbone
 from calibration.coreset import greedy_k_center
 from calibration.defects import plant as plant_on
+from calibration.evaluation.areas import Areas
+from calibration.evaluation.metrics import PixelFigures
 from calibration.metric import learn
-from calibration.metrics import PixelFigures
 from calibration.pool import MAX_BYTES, join, patches_of
 from calibration.projection import Projection
 from calibration.samples import evenly

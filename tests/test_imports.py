@@ -97,8 +97,8 @@ def test_exporting_a_timm_model_talks_to_nobody(tmp_path: Path) -> None:
     save_file({key: value.numpy() for key, value in timm.create_model("resnet10t").state_dict().items()}, weights)
     program = """
 import sys
-from calibration.backbone import open_backbone
-from calibration.export import embedding_graph
+from calibration.backbones.backbone import open_backbone
+from calibration.backbones.export import embedding_graph
 from inspector.recipe import Recipe
 recipe = Recipe(size_wh=(64, 64))
 backbone = open_backbone("timm:resnet10t@" + sys.argv[1], recipe)
@@ -152,7 +152,9 @@ def test_opening_a_bank_talks_to_nobody(bank: Path) -> None:
     run(NO_NETWORK + program, bank)
 
 
-@pytest.mark.parametrize("first", ["inspector", "calibration", "calibration.export", "inspector.engines.openvino"])
+@pytest.mark.parametrize(
+    "first", ["inspector", "calibration", "calibration.backbones.export", "inspector.engines.openvino"]
+)
 def test_openvino_is_kept_from_reporting_whatever_is_imported_first(first: str) -> None:
     run(NO_NETWORK + f"import {first}; import openvino; import sys; assert sys.modules['openvino_telemetry'] is None")
 

@@ -115,7 +115,7 @@ def test_calibration_knows_nothing_of_the_shell_but_where_reviews_become_a_bank(
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("inspector.")
         if layer((node.module or "").removeprefix("inspector.")) >= SHELL
     }
-    assert users == {"rebuild.py"}
+    assert users == {"growth/rebuild.py"}
 
 
 def test_the_ends_of_the_shell_are_imported_by_commands_alone() -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 import torch
 
-from calibration.builtin import LAYERS
+from calibration.backbones.builtin import LAYERS
 from calibration.distill.augment import CropMix
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
 from calibration.distill.export import export_weights, scaled_taps, shortened_taps

@@ -7,7 +7,7 @@ import click
 import numpy as np
 import torch
 
-from calibration.builtin import load_weights, torch_features
+from calibration.backbones.builtin import load_weights, torch_features
 from calibration.distill.pictures import read_folders
 from calibration.distill.selection import Embed, separation
 from calibration.distill.teachers import normalise

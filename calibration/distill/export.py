@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from calibration.builtin import NetSpec
+from calibration.backbones.builtin import NetSpec
 from inspector.durable import write_file
 from inspector.errors import BackboneError
 from inspector.types import Float32Array

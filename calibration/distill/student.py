@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from calibration.builtin import LAYERS, Block, BuiltinWeights, NetSpec, Tap, load_weights
-from calibration.builtin_torch import BuiltinNet
+from calibration.backbones.builtin import LAYERS, Block, BuiltinWeights, NetSpec, Tap, load_weights
+from calibration.backbones.builtin_torch import BuiltinNet
 from inspector.errors import BackboneError, UsageError
 from inspector.types import Float32Array
 

@@ -16,9 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from calibration import builtin
-from calibration.backbone import trace
-from calibration.export import MEAN, STD
+from calibration.backbones import builtin
+from calibration.backbones.backbone import trace
+from calibration.backbones.export import MEAN, STD
 from inspector.errors import BackboneError, UsageError
 from inspector.types import Float32Array, UInt8Image
 

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from calibration.builtin import LAYERS, BuiltinWeights
-from calibration.builtin_torch import BuiltinNet
+from calibration.backbones.builtin import LAYERS, BuiltinWeights
+from calibration.backbones.builtin_torch import BuiltinNet
 from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.pictures import PictureFolder
 from calibration.distill.student import fit_taps

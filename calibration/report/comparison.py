@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from calibration.bootstrap import CONFIDENCE
-from calibration.comparison import Comparison, Judged, conclusion
+from calibration.comparison.bootstrap import CONFIDENCE
+from calibration.comparison.outcome import Comparison, Judged, conclusion
 from calibration.report.front import front
 from calibration.report.page import document, legend, notes, section, table, write
 from inspector.charts import svg

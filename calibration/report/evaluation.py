@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.budget import frames_to_tell
-from calibration.cases import GOOD
-from calibration.evaluation import Evaluation, Outcome
+from calibration.evaluation.budget import frames_to_tell
+from calibration.evaluation.cases import GOOD
+from calibration.evaluation.evaluate import Evaluation, Outcome
 from calibration.report import charts
 from calibration.report.examples import examples
 from calibration.report.page import document, legend, notes, section, table, tiles, write

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from calibration.cases import GOOD
-from calibration.evaluation import Evaluation, Outcome, areas_of
+from calibration.evaluation.cases import GOOD
+from calibration.evaluation.evaluate import Evaluation, Outcome, areas_of
 from calibration.report.page import card, cards, map_scale, section
 from calibration.report.pictures import small_view, stretch, with_map
 from inspector.charts.markup import Markup, el

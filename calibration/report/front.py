@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from calibration.comparison import Judged
+from calibration.comparison.outcome import Judged
 from inspector.charts import svg
 from inspector.charts.markup import Markup, el
 from inspector.charts.wording import number

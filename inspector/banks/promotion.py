@@ -118,7 +118,7 @@ def apply_thresholds(
 
     Raises: as `promote`, and UsageError where the thresholds cannot be.
     """
-    from calibration.derive import with_thresholds
+    from calibration.growth.derive import with_thresholds
 
     place = settings.station(station).bank
     settings.data_dir.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def start(settings: Settings, station: str, *, by: str) -> None:
 
 
 def _rebuild(settings: Settings, station: str, by: str) -> None:
-    from calibration.rebuild import rebuild
+    from calibration.growth.rebuild import rebuild
     from inspector.errors import InspectorError
     from inspector.store import open_database
 

@@ -72,7 +72,7 @@ def calibrate(
 
 def _name(good_dir: Path) -> str:
     """That of the folder, or of the part, where samples lie in PART/good or PART/train/good (or ok, or normal)."""
-    from calibration.cases import GOOD, label_of
+    from calibration.evaluation.cases import GOOD, label_of
 
     named = (part for part in reversed(good_dir.resolve().parts[1:]) if label_of(part) not in (GOOD, "train"))
     return next(named, GOOD)

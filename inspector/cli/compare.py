@@ -11,7 +11,7 @@ from inspector.cli import options
 from inspector.cli.progress import track
 
 if TYPE_CHECKING:
-    from calibration.comparison import Comparison
+    from calibration.comparison.outcome import Comparison
     from inspector.recipe import Recipe
 
 
@@ -43,8 +43,8 @@ def compare(
     Each backbone is calibrated with each recipe on GOOD_DIR and judged on TEST_DIR (good/, one folder for each defect);
     without TEST_DIR, by synthetic defects on held-back samples.
     """
-    from calibration.candidate import candidates
-    from calibration.compare import compare as hold_against
+    from calibration.comparison.candidate import candidates
+    from calibration.comparison.compare import compare as hold_against
     from calibration.options import Options
 
     if report:
@@ -83,7 +83,7 @@ def _report(comparison: "Comparison", good_dir: Path, test_dir: Path | None, fol
 
 
 def _text(comparison: "Comparison") -> str:
-    from calibration.comparison import conclusion
+    from calibration.comparison.outcome import conclusion
     from inspector.charts.wording import number, percent
 
     head = ["", "AUROC", "90 % interval", "pixel", "AUPRO", "rejects", "escapes", "ms/frame", "bank MB", "calib. s"]

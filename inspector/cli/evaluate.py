@@ -26,7 +26,7 @@ def evaluate(bank: Path, test_dir: Path, as_json: bool, report: Path | None, eng
     A folder named ok or normal holds good frames too. Masks may also lie in a folder named masks, in TEST_DIR itself,
     or beside their frames (FRAME_mask.png, FRAME_GT.png).
     """
-    from calibration.evaluation import evaluate as measure
+    from calibration.evaluation.evaluate import evaluate as measure
     from calibration.report import write_evaluation
     from calibration.report.page import check_writable
     from inspector.pipeline import Pipeline
@@ -71,7 +71,7 @@ def _text(figures: dict[str, Any]) -> str:
 
 
 def _promise(promise: dict[str, Any] | None) -> list[str]:
-    from calibration.budget import frames_to_tell
+    from calibration.evaluation.budget import frames_to_tell
 
     if not promise or promise["chance"] is None:
         return []

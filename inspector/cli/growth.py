@@ -10,8 +10,8 @@ from inspector.cli import options
 from inspector.cli.progress import track
 
 if TYPE_CHECKING:
-    from calibration.derive import Derived
-    from calibration.reader import Newcomer
+    from calibration.growth.derive import Derived
+    from calibration.growth.reader import Newcomer
 
 
 @click.command()
@@ -26,7 +26,7 @@ def add(bank: Path, good: tuple[Path, ...], output: Path | None, replace: bool, 
     Only these are embedded. All vectors stay and more come in, up to twice as many as the recipe says; thresholds stay
     and are checked. BANK itself is not changed, `inspector bank promote` takes the new one into use.
     """
-    from calibration.grow import grow
+    from calibration.growth.grow import grow
 
     place = output or bank.with_name(f"{bank.name}.new")
     _tell(grow(bank, _pictures(good), place, replace=replace, track=track), bank, as_json)
@@ -47,7 +47,7 @@ def remove(
     IMAGE is a path as `inspector bank show --json` lists it, or a sha256, where several have that path. BANK itself is
     not changed.
     """
-    from calibration.shrink import shrink
+    from calibration.growth.shrink import shrink
 
     place = output or bank.with_name(f"{bank.name}.new")
     pictures = _pictures((good,)) if good else []
@@ -55,7 +55,7 @@ def remove(
 
 
 def _pictures(paths: tuple[Path, ...]) -> "list[Newcomer]":
-    from calibration.reader import Newcomer
+    from calibration.growth.reader import Newcomer
     from calibration.samples import refuse_data_set
     from inspector.errors import SamplesError
     from inspector.folder import CONTENT_TYPES, contents_of

@@ -77,7 +77,7 @@ class TorchEngine:
         Raises:
             EngineError: CUDA was asked for and there is none, or the backbone cannot be rebuilt.
         """
-        from calibration.backbone import open_banked
+        from calibration.backbones.backbone import open_banked
         from calibration.projection import FILE, Projection
         from inspector.bank import BACKBONE_FILE
         from inspector.manifest import read_manifest

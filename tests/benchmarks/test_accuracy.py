@@ -9,7 +9,7 @@ import pytest
 from benchmarks import accuracy, turns
 from benchmarks.ours import command, data_sets, pixel_figures, save_pictures
 from benchmarks.rival import RivalError, running_rival
-from calibration.cases import find_cases
+from calibration.evaluation.cases import find_cases
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.synthetic import DefectKind, write_dataset

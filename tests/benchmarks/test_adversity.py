@@ -10,7 +10,7 @@ from line import drawn_part
 
 from benchmarks import contamination, robustness
 from calibration.calibrate import Options, calibrate
-from calibration.cases import GOOD, find_cases
+from calibration.evaluation.cases import GOOD, find_cases
 from inspector import frame as decoder
 from inspector.folder import image_files
 from inspector.patches import picture_of

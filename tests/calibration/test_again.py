@@ -10,13 +10,13 @@ from banks import change_manifest, copy_of, sign, write_good
 from line import drawn_part
 from safetensors.numpy import save_file
 
-from calibration import head as heads
-from calibration import planting
-from calibration.builtin import Block, NetSpec, Tap
+from calibration.backbones.builtin import Block, NetSpec, Tap
 from calibration.calibrate import Options, calibrate
-from calibration.grow import grow
-from calibration.reader import Newcomer
-from calibration.shrink import shrink
+from calibration.finetuning import head as heads
+from calibration.finetuning import planting
+from calibration.growth.grow import grow
+from calibration.growth.reader import Newcomer
+from calibration.growth.shrink import shrink
 from inspector.bank import Bank, file_sha256
 from inspector.cli import main
 from inspector.engines import TOLERANCE, open_engine

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from calibration import areas as module
-from calibration.areas import Areas
+from calibration.evaluation import areas as module
+from calibration.evaluation.areas import Areas
 
 
 def counted(white: np.ndarray, size_wh: tuple[int, int]) -> list[dict[int, float]]:

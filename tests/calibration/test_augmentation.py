@@ -25,8 +25,8 @@ from calibration.augmentation import (
     places,
 )
 from calibration.calibrate import Options, calibrate
-from calibration.grow import grow
-from calibration.reader import Newcomer
+from calibration.growth.grow import grow
+from calibration.growth.reader import Newcomer
 from inspector.errors import FrameSizeError, RecipeError, SamplesError
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, load_file, save_file
 
-from calibration import builtin
-from calibration.backbone import open_backbone, open_banked
-from calibration.export import MEAN, STD, embedding_graph
+from calibration.backbones import builtin
+from calibration.backbones.backbone import open_backbone, open_banked
+from calibration.backbones.export import MEAN, STD, embedding_graph
 from inspector.bank import file_sha256
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import BackboneError

@@ -9,8 +9,8 @@ import pytest
 from banks import change_manifest, copy_of, write_good
 from line import drawn_part
 
-from calibration.budget import UNLIKELY, frames_to_tell, held_against
-from calibration.evaluation import evaluate
+from calibration.evaluation.budget import UNLIKELY, frames_to_tell, held_against
+from calibration.evaluation.evaluate import evaluate
 from calibration.report import write_evaluation
 from calibration.thresholds import limits, promise_of
 from inspector.manifest import Promise

@@ -12,7 +12,7 @@ import pytest
 from openvino import opset13 as ops
 from safetensors.numpy import load_file, save_file
 
-from calibration.builtin import (
+from calibration.backbones.builtin import (
     LAYERS,
     Block,
     BuiltinWeights,
@@ -156,7 +156,7 @@ def test_an_architecture_with_a_tap_on_nothing_is_refused(weights: BuiltinWeight
 
 def test_nothing_of_torch_is_imported_to_build_the_graph() -> None:
     code = (
-        "import sys, numpy as np; from openvino import opset13 as ops; from calibration import builtin; "
+        "import sys, numpy as np; from openvino import opset13 as ops; from calibration.backbones import builtin; "
         "image = ops.parameter([1, 3, 64, 64], np.float32); "
         "builtin.openvino_features(image, builtin.load_weights(), ('stride8',)); "
         "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules), 'torch was imported'"

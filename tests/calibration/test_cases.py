@@ -9,7 +9,7 @@ from labelled import mask_of_the_scratch
 from line import drawn_part
 from pictures import smooth_picture, with_opencv
 
-from calibration.cases import find_cases
+from calibration.evaluation.cases import find_cases
 from inspector.errors import SamplesError
 
 

@@ -11,7 +11,7 @@ from banks import write_good
 from calibration import separation as separating
 from calibration.calibrate import Options, calibrate
 from calibration.choice import FEWEST, LEAST_GAIN, SIZES, TURNS, Tried, _held_against, _looks, choose
-from calibration.metrics import image_auroc
+from calibration.evaluation.metrics import image_auroc
 from calibration.separation import Separation, room
 from inspector.cli import main
 from inspector.errors import RecipeError

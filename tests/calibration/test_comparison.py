@@ -12,12 +12,12 @@ from line import changed, drawn_part
 from sklearn.metrics import roc_auc_score
 
 from calibration import separation as separating
-from calibration.bootstrap import resampled
 from calibration.calibrate import Options, calibrate
-from calibration.candidate import Candidate, candidates
-from calibration.compare import compare
-from calibration.comparison import Comparison, Judged, conclusion
-from calibration.evaluation import evaluate
+from calibration.comparison.bootstrap import resampled
+from calibration.comparison.candidate import Candidate, candidates
+from calibration.comparison.compare import compare
+from calibration.comparison.outcome import Comparison, Judged, conclusion
+from calibration.evaluation.evaluate import evaluate
 from calibration.report import write_comparison
 from calibration.report.front import front
 from calibration.separation import FOLDS, SAMPLES, Trial, plant, room, trial_samples

@@ -12,7 +12,15 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
-from calibration.builtin import LAYERS, Block, NetSpec, Tap, default_weights_path, load_weights, torch_features
+from calibration.backbones.builtin import (
+    LAYERS,
+    Block,
+    NetSpec,
+    Tap,
+    default_weights_path,
+    load_weights,
+    torch_features,
+)
 from calibration.distill.__main__ import main
 from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint

@@ -8,16 +8,16 @@ import pytest
 from banks import write_good
 from line import drawn_part
 
-from calibration import head as heads
-from calibration import planting
-from calibration.backbone import open_backbone
+from calibration.backbones.backbone import open_backbone
 from calibration.bench import Bench
 from calibration.calibrate import HIGHEST, Options, assign_folds, calibrate
 from calibration.doubt import DOUBTFUL, doubt, undoubted
-from calibration.finetune import fold_heads
+from calibration.evaluation.metrics import image_auroc
+from calibration.finetuning import head as heads
+from calibration.finetuning import planting
+from calibration.finetuning.finetune import fold_heads
+from calibration.finetuning.planting import gather
 from calibration.fit import Prepared, prepare
-from calibration.metrics import image_auroc
-from calibration.planting import gather
 from calibration.pool import join
 from calibration.report import write_contact_sheet
 from calibration.samples import read_samples

@@ -9,7 +9,7 @@ from labelled import unmasked
 from line import changed, drawn_part
 
 from calibration.calibrate import Options, calibrate
-from calibration.evaluation import Evaluation, evaluate
+from calibration.evaluation.evaluate import Evaluation, evaluate
 from inspector.errors import SamplesError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe

@@ -7,7 +7,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from calibration.export import MEAN, STD, Features, embedding_graph
+from calibration.backbones.export import MEAN, STD, Features, embedding_graph
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.patches import picture_of
 from inspector.recipe import Recipe

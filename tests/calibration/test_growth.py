@@ -13,10 +13,10 @@ from pictures import with_opencv
 from safetensors.numpy import load_file
 
 from calibration.calibrate import Options, calibrate
-from calibration.derive import Derived, with_thresholds
-from calibration.grow import HEADROOM, grow
-from calibration.reader import Newcomer
-from calibration.shrink import shrink
+from calibration.growth.derive import Derived, with_thresholds
+from calibration.growth.grow import HEADROOM, grow
+from calibration.growth.reader import Newcomer
+from calibration.growth.shrink import shrink
 from inspector.bank import Bank, digests
 from inspector.cli import main
 from inspector.errors import SamplesError, UsageError

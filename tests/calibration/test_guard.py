@@ -7,9 +7,9 @@ from banks import write_good
 from line import changed, drawn_part
 
 from calibration.calibrate import Options, calibrate
-from calibration.grow import grow
-from calibration.guard import Conflict, GuardFrame, conflicts
-from calibration.reader import Newcomer, Reader
+from calibration.growth.grow import grow
+from calibration.growth.guard import Conflict, GuardFrame, conflicts
+from calibration.growth.reader import Newcomer, Reader
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.types import Decision

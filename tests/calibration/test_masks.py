@@ -14,8 +14,8 @@ from line import drawn_part
 from pictures import with_opencv
 
 from calibration.calibrate import Options, calibrate
-from calibration.cases import Case
-from calibration.evaluation import areas_of, evaluate
+from calibration.evaluation.cases import Case
+from calibration.evaluation.evaluate import areas_of, evaluate
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.window import window_of

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import label
 from sklearn.metrics import roc_auc_score
 
-from calibration.areas import Areas
-from calibration.metrics import FPR_LIMIT, PixelFigures, f1_max, image_auroc
+from calibration.evaluation.areas import Areas
+from calibration.evaluation.metrics import FPR_LIMIT, PixelFigures, f1_max, image_auroc
 
 SCORES = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=30)
 

@@ -12,16 +12,16 @@ from line import drawn_part
 from openvino import opset13 as ops
 from safetensors.numpy import load_file, save_file
 
-from calibration import finetune as tuning
-from calibration import head as heads
-from calibration import planting
-from calibration.backbone import open_backbone
+from calibration.backbones.backbone import open_backbone
 from calibration.bench import Bench
 from calibration.calibrate import Options, calibrate
-from calibration.head import HIDDEN, Head, Lesson, loss, train
-from calibration.head_trial import HeadTrial
+from calibration.finetuning import finetune as tuning
+from calibration.finetuning import head as heads
+from calibration.finetuning import planting
+from calibration.finetuning.head import HIDDEN, Head, Lesson, loss, train
+from calibration.finetuning.planting import gather
+from calibration.finetuning.trial import HeadTrial
 from calibration.metric import COMPONENTS, Metric, learn
-from calibration.planting import gather
 from calibration.pool import Patches
 from calibration.projection import FILE, Projection
 from calibration.samples import read_samples

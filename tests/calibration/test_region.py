@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from calibration.calibrate import Options, calibrate
 from calibration.caveats import region_in_doubt
-from calibration.evaluation import evaluate
+from calibration.evaluation.evaluate import evaluate
 from calibration.report import write_contact_sheet, write_evaluation
 from inspector.bank import Bank, digests
 from inspector.cli import main

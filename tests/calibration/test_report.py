@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from line import drawn_part
 
-from calibration.cases import Case
-from calibration.evaluation import Evaluation, Outcome, evaluate
+from calibration.evaluation.cases import Case
+from calibration.evaluation.evaluate import Evaluation, Outcome, evaluate
 from calibration.report import charts, write_evaluation
 from calibration.report.evaluation import headline
 from calibration.report.examples import CATCHES, FALSE_REJECTS, MISSES, NARROW

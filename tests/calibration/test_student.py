@@ -8,7 +8,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from calibration.builtin import torch_features
+from calibration.backbones.builtin import torch_features
 from calibration.distill.student import fit_pointwise, from_mobilenet, load_start
 from inspector.errors import BackboneError, UsageError
 

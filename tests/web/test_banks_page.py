@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from review_site import ReviewSite
 from services import DEADLINE_S, Mosquitto, wait_until
 
-from calibration.derive import with_thresholds
+from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank, file_sha256
 from inspector.banks.promotion import promote
 from inspector.banks.shelf import KEEP

@@ -12,8 +12,8 @@ from banks import stamped_part
 from line import CAM1, drawn_part
 from review_site import ReviewSite
 
-from calibration import rebuild as rebuilding
-from calibration.rebuild import rebuild
+from calibration.growth import rebuild as rebuilding
+from calibration.growth.rebuild import rebuild
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import is_running

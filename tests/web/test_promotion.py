@@ -8,7 +8,7 @@ import pytest
 from line import CAM1, CAM2, drawn_part
 from review_site import ReviewSite, running_site
 
-from calibration.derive import with_thresholds
+from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.banks.promotion import GuardError, apply_thresholds, promote, record, rollback
 from inspector.banks.shelf import Shelf

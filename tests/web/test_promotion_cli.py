@@ -11,7 +11,7 @@ import pytest
 from line import CAM1
 from review_site import ReviewSite, running_site
 
-from calibration.derive import with_thresholds
+from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.banks.shelf import Shelf
 from inspector.cli import main

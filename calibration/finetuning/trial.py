@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from calibration.bench import Bench
 from calibration.coreset import greedy_k_center
 from calibration.defects import KINDS
-from calibration.head import train
+from calibration.evaluation.metrics import image_auroc
+from calibration.finetuning.head import train
+from calibration.finetuning.planting import Material
 from calibration.metric import Metric, learn
-from calibration.metrics import image_auroc
-from calibration.planting import Material
 from calibration.pool import Patches
 from calibration.projection import Projection
 from calibration.samples import evenly

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from calibration.candidate import Candidate
+from calibration.comparison.candidate import Candidate
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from calibration.areas import Areas
-from calibration.budget import Kept, held_against
-from calibration.cases import GOOD, Case, cases_in, label_of, truth_of
-from calibration.masks import areas_in, united
-from calibration.metrics import PixelFigures, f1_max, image_auroc
+from calibration.evaluation.areas import Areas
+from calibration.evaluation.budget import Kept, held_against
+from calibration.evaluation.cases import GOOD, Case, cases_in, label_of, truth_of
+from calibration.evaluation.masks import areas_in, united
+from calibration.evaluation.metrics import PixelFigures, f1_max, image_auroc
 from calibration.samples import pixels_digest
 from inspector import frame as decoder
 from inspector.charts.wording import count

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.areas import Areas
+from calibration.evaluation.areas import Areas
 from inspector.recipe import Recipe
 
 Levels = NDArray[np.uint8] | NDArray[np.uint16]

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.derive import Derived, Memory, write_derived
-from calibration.grow import cover
+from calibration.growth.derive import Derived, Memory, write_derived
+from calibration.growth.grow import cover
+from calibration.growth.reader import Newcomer, Reader
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
-from calibration.reader import Newcomer, Reader
 from calibration.samples import MINIMUM
 from inspector.bank import Bank
 from inspector.drift import Baseline

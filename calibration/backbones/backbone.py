@@ -15,8 +15,8 @@ import openvino as ov
 from safetensors import SafetensorError
 from safetensors.numpy import save
 
-from calibration import builtin
-from calibration.export import MEAN, STD, Features, embedding_graph
+from calibration.backbones import builtin
+from calibration.backbones.export import MEAN, STD, Features, embedding_graph
 from calibration.projection import Projection
 from inspector.bank import file_sha256
 from inspector.errors import BackboneError

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score
 
-from calibration.areas import Areas
+from calibration.evaluation.areas import Areas
 from inspector.types import Float32Array
 
 FPR_LIMIT = 0.3

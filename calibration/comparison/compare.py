@@ -12,14 +12,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from calibration.bootstrap import interval, resampled
 from calibration.calibrate import calibrate
-from calibration.candidate import Candidate
-from calibration.cases import GOOD, find_cases
-from calibration.comparison import Comparison, Judged
-from calibration.evaluation import evaluate
-from calibration.latency import BURST, ROUNDS, take_turns
-from calibration.metrics import PixelFigures, image_auroc
+from calibration.comparison.bootstrap import interval, resampled
+from calibration.comparison.candidate import Candidate
+from calibration.comparison.latency import BURST, ROUNDS, take_turns
+from calibration.comparison.outcome import Comparison, Judged
+from calibration.evaluation.cases import GOOD, find_cases
+from calibration.evaluation.evaluate import evaluate
+from calibration.evaluation.metrics import PixelFigures, image_auroc
 from calibration.options import Options
 from calibration.samples import MINIMUM, evenly
 from calibration.separation import FOLDS, Trial, room, trial_samples

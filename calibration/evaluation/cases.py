@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from calibration.masks import is_drawn, levels_of
+from calibration.evaluation.masks import is_drawn, levels_of
 from inspector.errors import SamplesError
 from inspector.folder import TRUTH, Contents, contents_of, is_truth
 

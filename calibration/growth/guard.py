@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.grow import unknown
-from calibration.reader import Newcomer, Reader
+from calibration.growth.grow import unknown
+from calibration.growth.reader import Newcomer, Reader
 from inspector.errors import FrameError
 from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours, image_score, smooth

@@ -292,7 +292,7 @@ def torch_features(weights: BuiltinWeights, layers: Sequence[str]) -> "nn.Module
     Raises:
         BackboneError: a layer that the net does not have.
     """
-    from calibration.builtin_torch import BuiltinNet
+    from calibration.backbones.builtin_torch import BuiltinNet
 
     net = BuiltinNet(weights.spec.upto(layers), layers)
     net.take(weights.arrays)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from calibration.builtin import ACTIVATION_LIMIT, NetSpec
+from calibration.backbones.builtin import ACTIVATION_LIMIT, NetSpec
 from inspector.types import Float32Array
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calibration.augmentation import count as count_banked
 from calibration.bench import Bench
 from calibration.defects import KINDS, plant
-from calibration.head import Lesson
+from calibration.finetuning.head import Lesson
 from calibration.samples import evenly
 from inspector.errors import SamplesError
 from inspector.scoring import Inside

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.coreset import greedy_k_center
-from calibration.derive import Check, Derived, Memory, write_derived
+from calibration.growth.derive import Check, Derived, Memory, write_derived
+from calibration.growth.reader import Newcomer, Reader
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
-from calibration.reader import Newcomer, Reader
 from calibration.samples import SampleFile, Skipped, in_blocks, read_sample
 from inspector.bank import Bank
 from inspector.errors import FrameError, SamplesError

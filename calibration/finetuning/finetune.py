@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from calibration.bench import Bench
 from calibration.defects import KINDS
-from calibration.head import Head, train
-from calibration.head_trial import WEIGHTS, HeadTrial, Round
-from calibration.planting import FEWEST, Material, gather
+from calibration.finetuning.head import Head, train
+from calibration.finetuning.planting import FEWEST, Material, gather
+from calibration.finetuning.trial import WEIGHTS, HeadTrial, Round
 from inspector.errors import SamplesError
 
 LEAST_GAIN: Final = 0.005

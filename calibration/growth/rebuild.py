@@ -13,10 +13,10 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine
 
-from calibration.derive import Derived
-from calibration.grow import grow
-from calibration.guard import Conflict, GuardFrame, conflicts
-from calibration.reader import Newcomer, Reader
+from calibration.growth.derive import Derived
+from calibration.growth.grow import grow
+from calibration.growth.guard import Conflict, GuardFrame, conflicts
+from calibration.growth.reader import Newcomer, Reader
 from inspector.bank import Bank
 from inspector.banks.rebuilding import alone
 from inspector.banks.replay import Shadow, replay

@@ -1,0 +1,1 @@
+"""Networks and their weights, and how they become OpenVINO graphs."""

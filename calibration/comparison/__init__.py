@@ -1,0 +1,1 @@
+"""Backbones and recipes side by side, on one's own samples."""

@@ -1,0 +1,1 @@
+"""What a bank finds on labelled frames, and whether it keeps its promise."""
