@@ -1,12 +1,9 @@
 """The line-side daemon: opens everything in order, runs until it is told to stop, closes everything in reverse."""
 
 import logging
-import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -22,15 +19,17 @@ from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.entries import Entries
 from inspector.line.health import Health, serve
-from inspector.line.housekeeper import Housekeeper
+from inspector.line.housekeeper import Housekeeper, policy_of
 from inspector.line.metrics import UNKNOWN_STATION, Metrics
 from inspector.line.publisher import CONDITION as OUTBOX
 from inspector.line.publisher import Publisher
 from inspector.line.reception import Reception, station_identity
 from inspector.line.recorder import CONDITION as LEDGER
 from inspector.line.recorder import Recorder
+from inspector.line.self_report import SelfReport
 from inspector.line.settlement import Settled
 from inspector.line.station import Intake
+from inspector.line.stopping import Stop, stopped_by_signals
 from inspector.line.triage import Triage
 from inspector.line.unknown_stations import UnknownStations, watch_identity
 from inspector.line.worker import Worker
@@ -45,7 +44,6 @@ from inspector.store import (
     Ledger,
     Outbox,
     OutboxMessage,
-    Policy,
     Quarantine,
     Retention,
     ReviewQueue,
@@ -63,7 +61,6 @@ _BANKS = "banks"
 _BROKER = "broker"
 _COMMIT = "commit"
 _DATABASE = "database"
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOOK_EVERY_S = 0.5
 _FLUSH_S = 5.0
 STALLED_S = 60.0
@@ -79,15 +76,12 @@ _HANGS = (
 )
 _STALLED = "{frame}: inspected for {got:.0f} s, expected at most {most:.0f} s; a supervisor should start it anew"
 
-Stop = SimpleQueue[str | BaseException]
-"""Anything put here ends the daemon: a word, or the exception that ended a thread."""
-
 Beside = Callable[[Warn], AbstractContextManager[object]]
 """Makes what runs beside the daemon, given what takes its warnings."""
 
 
 def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[Beside] = ()) -> None:
-    """Runs the daemon until one of _SIGNALS, then drains: what is in process is decided, recorded and published.
+    """Runs the daemon until SIGTERM, SIGINT or SIGHUP, then drains: what is in hand is decided, recorded, published.
 
     stop: ends it too, where it runs in a thread. beside: makes what runs as long as the daemon inspects.
 
@@ -99,7 +93,7 @@ def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[Beside
     """
     logs.configure()
     stop = SimpleQueue() if stop is None else stop
-    with _signals(stop):
+    with stopped_by_signals(stop):
         _Daemon(settings, stop).run(beside)
     log.info("stopped")
 
@@ -111,7 +105,6 @@ class _Daemon:
         stations = settings.station_names
         self._settings = settings
         self._stop = stop
-        self._started_at = datetime.now(UTC)
         self._metrics = Metrics(stations, STAGE_LABELS)
         self._health = Health(_BANKS, LEDGER, OUTBOX, _BROKER, *(f"{_BROKER} {name}" for name in stations))
         self._limited = RateLimited(log)
@@ -164,13 +157,21 @@ class _Daemon:
             on_message=lambda arrival: self._control.command(arrival),
             on_published=lambda link, mid, refusal: self._publisher.answered(link, mid, refusal),
         )
+        report = SelfReport(
+            settings.instance,
+            self._posts,
+            self._health,
+            self._drift,
+            depths=lambda: {name: waiting for name, (waiting, _) in self._depths().items()},
+            protocol=lambda: self._control_connection.protocol,
+        )
         self._control = Control(
             settings.instance,
             self._control_connection,
-            info=self._info,
-            health=self._state,
+            info=report.info,
+            health=report.state,
             drift=self._drift.documents,
-            commands={"ping": self._ping, "health": self._state, "reload": self._reload},
+            commands={"ping": report.ping, "health": report.state, "reload": self._reload},
         )
         unknown_stations = UnknownStations(
             frozenset(self._settings.station_names), self._control_connection, on_frame=self._count_unknown
@@ -248,19 +249,10 @@ class _Daemon:
         return Archive(self._settings.data_dir / "frames", max_bytes=limit, spare_bytes=_SPARE_BYTES)
 
     def _housekeeper(self, database: Engine, archive: Archive) -> Housekeeper:
-        keep = self._settings.retention
-        policy = Policy(
-            records=keep.records_days,
-            unreviewed=keep.unreviewed_days,
-            reviewed=keep.reviewed_days,
-            defects=keep.defects_days,
-            max_bytes=round(keep.max_gb * 1e9),
-            max_records=keep.max_records,
-        )
         return Housekeeper(
             ReviewQueue(database),
             Reviews(database),
-            Retention(database, archive, policy),
+            Retention(database, archive, policy_of(self._settings.retention)),
             archive,
             self._metrics,
             self._health,
@@ -347,48 +339,6 @@ class _Daemon:
         broker = self._control_connection.certified_until
         return until if broker is None else {**until, "broker": broker}
 
-    def _ping(self) -> dict[str, Any]:
-        return {"at": contract.timestamp(datetime.now(UTC))}
-
     def _reload(self) -> dict[str, Any]:
         """Banks are looked at now; what comes of it is in the info and in the health."""
         return {"looking_at": self._bank_watch.look()}
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "alive": self._health.alive,
-            "ready": self._health.ready,
-            "faults": self._health.faults(),
-            "warnings": self._health.warnings(),
-            "queues": {name: depth for name, (depth, _) in self._depths().items()},
-            "drift": self._drift.moved(),
-        }
-
-    def _info(self) -> dict[str, Any]:
-        return {
-            "version": __version__,
-            "instance": self._settings.instance,
-            "host": socket.gethostname(),
-            "protocol": self._control_connection.protocol,
-            "started_at": contract.timestamp(self._started_at),
-            "stations": self._posts.told(),
-        }
-
-
-@contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
-    """_SIGNALS end the daemon in order. Unlike other queues, this one may be put to from a signal handler.
-
-    Whoever started it with SIGHUP ignored, as nohup does, wants it to outlive the terminal.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    wanted = [number for number in _SIGNALS if not (number is signal.SIGHUP and outlives)]
-    before = {number: signal.signal(number, lambda got, _: stop.put(signal.Signals(got).name)) for number in wanted}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

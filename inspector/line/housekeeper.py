@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from inspector.errors import StoreError
 from inspector.line.health import Health
 from inspector.line.metrics import Metrics
-from inspector.store import Archive, Freed, Retention, ReviewQueue, Reviews
+from inspector.settings import RetentionSettings
+from inspector.store import Archive, Freed, Policy, Retention, ReviewQueue, Reviews
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,18 @@ class _Clock:
     def jumped_s(self) -> float:
         """By how much it was set forward or back since."""
         return (time.time() - self._began[0]) - (time.monotonic() - self._began[1])
+
+
+def policy_of(keep: RetentionSettings) -> Policy:
+    """What the settings say of how long and how much is kept."""
+    return Policy(
+        records=keep.records_days,
+        unreviewed=keep.unreviewed_days,
+        reviewed=keep.reviewed_days,
+        defects=keep.defects_days,
+        max_bytes=round(keep.max_gb * 1e9),
+        max_records=keep.max_records,
+    )
 
 
 class Housekeeper:

@@ -1,0 +1,60 @@
+"""What the daemon says of itself on its own topics: what it is, and how it is."""
+
+import socket
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from inspector import __version__, contract
+from inspector.banks.posts import Posts
+from inspector.line.drift_watch import DriftWatch
+from inspector.line.health import Health
+
+
+class SelfReport:
+    """Documents for JSON. depths: how many frames wait for each station. protocol: spoken to the broker."""
+
+    def __init__(
+        self,
+        instance: str,
+        posts: Posts,
+        health: Health,
+        drift: DriftWatch,
+        *,
+        depths: Callable[[], Mapping[str, int]],
+        protocol: Callable[[], str | None],
+    ) -> None:
+        self._instance = instance
+        self._posts = posts
+        self._health = health
+        self._drift = drift
+        self._depths = depths
+        self._protocol = protocol
+        self._started_at = datetime.now(UTC)
+
+    def info(self) -> dict[str, Any]:
+        """Who it is: version, machine, what each station runs."""
+        return {
+            "version": __version__,
+            "instance": self._instance,
+            "host": socket.gethostname(),
+            "protocol": self._protocol(),
+            "started_at": contract.timestamp(self._started_at),
+            "stations": self._posts.told(),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """How it is now: faults and warnings, queues, drift."""
+        return {
+            "alive": self._health.alive,
+            "ready": self._health.ready,
+            "faults": self._health.faults(),
+            "warnings": self._health.warnings(),
+            "queues": dict(self._depths()),
+            "drift": self._drift.moved(),
+        }
+
+    @staticmethod
+    def ping() -> dict[str, Any]:
+        """That it is there, and its time."""
+        return {"at": contract.timestamp(datetime.now(UTC))}
