@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin
 LIGHT := $(VENV)/.light
 FULL := $(VENV)/.full
 
-.PHONY: docs help setup system demo test faults lint format bench clean
+.PHONY: docs help setup system demo test faults lint format words bench clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -55,6 +55,14 @@ lint: $(FULL)  ## style, types
 format: $(FULL)  ## apply the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+LOCALE := inspector/web/locale
+words: $(FULL)  ## the review page in other languages: new texts into the .po files, and what those say compiled
+	$(BIN)/pybabel -q extract --mapping-file pyproject.toml --keyword Message --keyword Counted:1,2 --keyword t --keyword n:1,2 \
+		--add-location file --sort-by-file --no-wrap --output $(VENV)/inspector.pot .
+	$(BIN)/pybabel -q update --domain inspector --input-file $(VENV)/inspector.pot --output-dir $(LOCALE) \
+		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap
+	$(BIN)/pybabel -q compile --domain inspector --directory $(LOCALE)
 
 bench: setup  ## what README claims, measured: make bench DATA=... WEIGHTS=... [PEER_PYTHON=...]
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA) --weights $(WEIGHTS) $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))

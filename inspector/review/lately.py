@@ -56,10 +56,10 @@ class StationNow:
         return 60 * (len(self.newest) - 1) / took if took > 0 else None
 
     @property
-    def course(self) -> str:
-        """The newest outcomes in words, for who cannot see their picture."""
-        counts = Counter(one.word for one in self.newest)
-        return f"newest {len(self.newest)}: " + ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
+    def counts(self) -> list[tuple[str, int]]:
+        """How many of the newest outcomes are which word, for who cannot see their picture."""
+        found = Counter(one.word for one in self.newest)
+        return [(word, found[word]) for word in WORDS if found[word]]
 
     @property
     def not_ok(self) -> list[tuple[str, str]]:

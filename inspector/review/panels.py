@@ -63,12 +63,15 @@ def between(rate: Rate) -> str:
 
 def duration(seconds: float | None) -> str:
     """As a person says it; a dash where there is none."""
-    if seconds is None:
-        return "–"
+    return "–" if seconds is None else " ".join(measured(seconds))
+
+
+def measured(seconds: float) -> tuple[str, str]:
+    """A time as a number and its unit: s, min, h or days."""
     for limit, unit, size in ((90, "s", 1), (5400, "min", 60), (48 * 3600, "h", 3600)):
         if seconds < limit:
-            return f"{seconds / size:.0f} {unit}" if size < 3600 else f"{seconds / size:.1f} {unit}"
-    return f"{seconds / 86400:.1f} days"
+            return f"{seconds / size:.0f}" if size < 3600 else f"{seconds / size:.1f}", unit
+    return f"{seconds / 86400:.1f}", "days"
 
 
 def tiles(found: Figures, agreed: Agreement, waited: Waiting) -> list[Tile]:

@@ -5,26 +5,27 @@ from datetime import tzinfo
 from html import escape
 
 from inspector.store import FrameRow
+from inspector.web.message import Message
 
-GONE = "This frame has had its time and was removed."
-LOST = "Lost: the archive no longer has the file."
-DAMAGED = "Damaged: the archived file is no sound picture."
+GONE = Message("This frame has had its time and was removed.")
+LOST = Message("Lost: the archive no longer has the file.")
+DAMAGED = Message("Damaged: the archived file is no sound picture.")
 
 _PLACEHOLDER_WH = (400, 300)
 _COLUMNS = 26
 _LINE = 36
 
 
-def not_archived(row: FrameRow, zone: tzinfo) -> str | None:
+def not_archived(row: FrameRow, zone: tzinfo) -> Message | None:
     """Why the ledger names no picture; None where it names one. zone: the plant's, for the date."""
     if row.image is not None:
         return None
     if row.image_freed_at is not None:
         day = row.image_freed_at.astimezone(zone).date()
-        return f"Kept until {day}, then removed to make room (retention.max_gb, or the disk)."
+        return Message("Kept until %(day)s, then removed to make room (retention.max_gb, or the disk).", day=day)
     if row.word == "ok" and not row.sampled:
-        return "Not archived: of the parts that pass only a random sample is."
-    return "Not archived: the archive was full or could not be written."
+        return Message("Not archived: of the parts that pass only a random sample is.")
+    return Message("Not archived: the archive was full or could not be written.")
 
 
 def placeholder(why: str) -> bytes:

@@ -12,7 +12,9 @@ from inspector.settings import Settings
 from inspector.store import Role
 from inspector.store.sessions import came_by_link
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.glossary import WORDS
 from inspector.web.headers import SAFE_METHODS
+from inspector.web.message import Message
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _API = "/api/"
@@ -125,9 +127,10 @@ def _require(role: Role) -> Callable[..., Any]:
             and request.method not in SAFE_METHODS
             and not hmac.compare_digest(csrf.encode(), user.csrf.encode())
         ):
-            raise ForbiddenError("This page was opened before the present login. Reload it and try again.")
+            raise ForbiddenError(Message("This page was opened before the present login. Reload it and try again."))
         if not user.role.covers(role):
-            raise ForbiddenError(f"This needs the role {role}; {user.name} is {user.role}.")
+            needed = {"needed": WORDS[role], "name": user.name, "role": WORDS[user.role]}
+            raise ForbiddenError(Message("This needs the role %(needed)s; %(name)s is %(role)s.", **needed))
         return user
 
     return checked

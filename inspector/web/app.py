@@ -31,21 +31,24 @@ from inspector.store import (
 )
 from inspector.web.access import ForbiddenError, LoginNeededError
 from inspector.web.body import BodyLimit
-from inspector.web.desk import HERE, Desk, desk_of, open_templates, way_back
+from inspector.web.desk import HERE, Desk, desk_of, way_back
 from inspector.web.documents import Fault, conflict
+from inspector.web.environment import open_templates
 from inspector.web.evidence import Evidence, GoneError
 from inspector.web.forwarded import Forwarded
 from inspector.web.headers import SecurityHeaders
+from inspector.web.languages import open_languages
 from inspector.web.live import Live
+from inspector.web.message import Message, said
 from inspector.web.pages import PAGES
 from inspector.web.passwords import Passwords
 from inspector.web.trials import Trials
 
-_EXPLAINED: dict[type[Exception], tuple[int, str]] = {
-    ForbiddenError: (403, "Not allowed"),
-    InspectorError: (400, "This cannot be"),
-    UnknownFrameError: (404, "No such frame"),
-    GoneError: (404, "Not there"),
+_EXPLAINED: dict[type[Exception], tuple[int, Message]] = {
+    ForbiddenError: (403, Message("Not allowed")),
+    InspectorError: (400, Message("This cannot be")),
+    UnknownFrameError: (404, Message("No such frame")),
+    GoneError: (404, Message("Not there")),
 }
 """Errors that say themselves what is to be said: status and title of the answer."""
 
@@ -70,6 +73,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         },
     )
     accounts, archive, queue = Accounts(engine), Archive(settings.data_dir / "frames"), ReviewQueue(engine)
+    languages = open_languages()
     app.state.desk = Desk(
         settings=settings,
         engine=engine,
@@ -81,7 +85,8 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         archive=archive,
         queue=queue,
         reviews=Reviews(engine),
-        templates=open_templates(settings),
+        languages=languages,
+        templates=open_templates(settings, languages),
         navigation=tuple(page.NAV for page in PAGES if hasattr(page, "NAV")),
         evidence=Evidence(settings, archive),
         live=Live(queue),
@@ -121,16 +126,18 @@ def _login_needed(request: Request, _error: Exception) -> Response:
     return RedirectResponse(f"/login?{urlencode(query)}" if query else "/login", status_code=303)
 
 
-def _explained(request: Request, error: Exception, *, status: int, title: str) -> Response:
-    return _told(request, status, title, str(error))
+def _explained(request: Request, error: Exception, *, status: int, title: Message) -> Response:
+    return _told(request, status, title, said(error))
 
 
 def _store_away(request: Request, error: Exception) -> Response:
     return _told(
         request,
         503,
-        "The database does not answer",
-        "What was decided and not yet recorded is kept in this browser, and is sent when the database is back.",
+        Message("The database does not answer"),
+        Message(
+            "What was decided and not yet recorded is kept in this browser, and is sent when the database is back."
+        ),
         detail=str(error),
     )
 
@@ -148,25 +155,27 @@ def _not_understood(request: Request, error: Exception) -> Response:
     else:
         # Without the input: it may be a password.
         text = explain(cast(ErrorDetails, {"type": first["type"], "msg": first["msg"], "loc": first["loc"][1:]}))
-    return _told(request, 422, "This request was not understood", text)
+    return _told(request, 422, Message("This request was not understood"), text)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        detail = error.detail if error.detail != "Not Found" else "There is no such page."
-        return _told(request, 404, "Not found", detail)
-    answer = _told(request, error.status_code, "This did not work", error.detail)
+        detail = error.detail if error.detail != "Not Found" else Message("There is no such page.")
+        return _told(request, 404, Message("Not found"), detail)
+    answer = _told(request, error.status_code, Message("This did not work"), error.detail)
     answer.headers.update(error.headers or {})  # what may be asked instead, that the connection ends
     return answer
 
 
 def _unforeseen(request: Request, _error: Exception) -> Response:
-    text = "A fault of the page itself; its trace is in the log. What was decided and not yet recorded is kept here."
-    return _told(request, 500, "This should not have happened", text)
+    text = Message(
+        "A fault of the page itself; its trace is in the log. What was decided and not yet recorded is kept here."
+    )
+    return _told(request, 500, Message("This should not have happened"), text)
 
 
-def _told(request: Request, status: int, title: str, text: str, *, detail: str | None = None) -> Response:
+def _told(request: Request, status: int, title: Message, text: str, *, detail: str | None = None) -> Response:
     if wants_json(request):
         said = {"error": f"{text} ({detail})" if detail else text}
         return JSONResponse(said, status_code=status)

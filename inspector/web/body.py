@@ -4,7 +4,10 @@ import asyncio
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as Event
+
+from inspector.web.message import Message
 
 MOST_BYTES = 1_000_000
 """The largest decision, about a thousand frames with a note, takes a tenth of it."""
@@ -31,7 +34,7 @@ class BodyLimit:
         came, whole = 0, False
         until = asyncio.get_running_loop().time() + _WITHIN_S
 
-        async def receive_counted() -> Message:
+        async def receive_counted() -> Event:
             nonlocal came, whole
             if announced > MOST_BYTES:
                 raise _too_large()
@@ -50,8 +53,10 @@ class BodyLimit:
 
 
 def _too_large() -> HTTPException:
-    return HTTPException(413, f"A request may bring {MOST_BYTES // 1000} kB at most.", {"connection": "close"})
+    text = Message("A request may bring %(most)s kB at most.", most=MOST_BYTES // 1000)
+    return HTTPException(413, text, {"connection": "close"})
 
 
 def _too_slow() -> HTTPException:
-    return HTTPException(408, f"A request has to come within {_WITHIN_S:.0f} s.", {"connection": "close"})
+    text = Message("A request has to come within %(seconds)s s.", seconds=round(_WITHIN_S))
+    return HTTPException(408, text, {"connection": "close"})

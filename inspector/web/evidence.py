@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ImageOps
 
 from inspector import frame as decoder
-from inspector.errors import BankError, EngineError, FrameError, StoreError
+from inspector.errors import BankError, EngineError, FrameError, InspectorError, StoreError
 from inspector.explain import Explanation
 from inspector.heatmap import DRAWN, render_png
 from inspector.manifest import read_manifest
@@ -20,6 +20,7 @@ from inspector.store import Archive, FrameRow
 from inspector.types import UInt8Image
 from inspector.web.absence import DAMAGED, LOST, not_archived
 from inspector.web.bank_folders import BankFolders
+from inspector.web.message import Message
 from inspector.web.recent import Recent
 from inspector.web.region import Region
 
@@ -89,14 +90,14 @@ class Evidence:
             raise PictureGoneError(DAMAGED) from error
         return Picture(_png(decoded.pixels), "image/png")
 
-    def absence(self, row: FrameRow) -> str | None:
+    def absence(self, row: FrameRow) -> Message | None:
         """Why there is no picture of the frame, as far as that is known without reading one; None: it is there."""
         if row.image is None:
             return not_archived(row, self._settings.review.zone)
         try:
             return None if self._archive.holds(row.sha256, row.image) else LOST
         except StoreError as error:
-            return f"It cannot be read: {error}."
+            return _unreadable(error)
 
     def size_wh(self, row: FrameRow) -> tuple[int, int]:
         """Width and height of the upright frame, from its header.
@@ -125,7 +126,7 @@ class Evidence:
             GoneError: the bank or the picture is no longer there.
         """
         if row.bank_digest is None:
-            raise GoneError("This frame names no bank.")
+            raise GoneError(Message("This frame names no bank."))
         return self._whys.get((row.sha256, row.bank_digest), lambda: self._explain(row, row.bank_digest or ""))
 
     def region(self, digest: str) -> Region | None:
@@ -145,12 +146,12 @@ class Evidence:
         with self._turn:
             samples = self._open(digest).bank.manifest.samples
         if not 0 <= number < len(samples):
-            raise GoneError("This bank has no such sample.")
+            raise GoneError(Message("This bank has no such sample."))
         name = samples[number].thumbnail
         try:
             return Picture((self._folder(digest) / "samples" / Path(name).name).read_bytes(), _media_type(name))
         except OSError as error:
-            raise GoneError("The sample's picture cannot be read.") from error
+            raise GoneError(Message("The sample's picture cannot be read.")) from error
 
     def _explain(self, row: FrameRow, digest: str) -> Why:
         payload = self._read(row)
@@ -159,7 +160,8 @@ class Evidence:
             try:
                 explanation = pipeline.explain(payload)
             except FrameError as error:
-                raise GoneError(f"The archived picture cannot be inspected again: {error}.") from error
+                text = Message("The archived picture cannot be inspected again: %(why)s.", why=error)
+                raise GoneError(text) from error
         bank = pipeline.bank
         return Why(
             replace(explanation, anomaly_map=DRAWN),
@@ -173,7 +175,7 @@ class Evidence:
         try:
             return Region.of(read_manifest(folder).recipe)
         except BankError as error:
-            raise GoneError(f"The bank of that time cannot be used: {error}") from error
+            raise GoneError(_unusable(error)) from error
 
     def _open(self, digest: str) -> Pipeline:
         return self._pipelines.get(digest, lambda: self._load(digest))
@@ -183,12 +185,12 @@ class Evidence:
         try:
             return Pipeline.open(folder, max_pixels=self._settings.max_pixels, engine=self._settings.engine)
         except (BankError, EngineError) as error:
-            raise GoneError(f"The bank of that time cannot be used: {error}") from error
+            raise GoneError(_unusable(error)) from error
 
     def _folder(self, digest: str) -> Path:
         folder = self._banks.find(digest)
         if folder is None:
-            raise GoneError("The bank of that time is no longer here.")
+            raise GoneError(Message("The bank of that time is no longer here."))
         return folder
 
     def _read(self, row: FrameRow) -> bytes:
@@ -197,7 +199,7 @@ class Evidence:
         try:
             return self._archive.read(row.sha256, row.image or "")
         except StoreError as error:
-            raise PictureGoneError(self.absence(row) or f"It cannot be read: {error}.") from error
+            raise PictureGoneError(self.absence(row) or _unreadable(error)) from error
 
     def _draw_thumbnail(self, row: FrameRow) -> Picture:
         data = self._read(row)
@@ -214,6 +216,14 @@ class Evidence:
             for colour, thickness in ((_RIM_BGR, 4), (_BOX_BGR, 2)):
                 cv2.rectangle(drawn, (left, top), (right, below), colour, thickness)
         return Picture(bytes(cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]), "image/jpeg")
+
+
+def _unreadable(error: StoreError) -> Message:
+    return Message("It cannot be read: %(why)s.", why=error)
+
+
+def _unusable(error: InspectorError) -> Message:
+    return Message("The bank of that time cannot be used: %(why)s", why=error)
 
 
 def _shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from inspector.store import Role
+from inspector.web.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +11,7 @@ class NavEntry:
     """One link of the navigation, shown to whoever holds the role."""
 
     path: str
-    text: str
+    text: Message
     role: Role
 
     def holds(self, path: str) -> bool:

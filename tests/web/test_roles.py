@@ -17,6 +17,7 @@ DIGEST = "0" * 64
 
 ANYBODY = {
     ("GET", "/login"),
+    ("POST", "/language"),
     ("POST", "/login"),
     ("GET", "/enter"),
     ("GET", "/setup"),

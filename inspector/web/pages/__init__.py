@@ -9,6 +9,7 @@ from inspector.web.pages import (
     figures,
     find,
     frame,
+    language,
     line,
     live,
     login,
@@ -33,5 +34,6 @@ PAGES = (
     export,
     live,
     login,
+    language,
     setup,
 )

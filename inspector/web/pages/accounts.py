@@ -11,10 +11,11 @@ from inspector.store import AccountError, ConflictError, Role
 from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Admin, Viewer, begin_session
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.message import Message, said
 from inspector.web.navigation import NavEntry
 from inspector.web.passwords import TooManyFailuresError
 
-NAV = NavEntry("/accounts", "Accounts", Role.ADMIN)
+NAV = NavEntry("/accounts", Message("Accounts"), Role.ADMIN)
 router = APIRouter(include_in_schema=False)
 
 _LINK_HOURS = 24.0
@@ -101,18 +102,18 @@ def set_password(
     request: Request, desk: DeskDep, user: Viewer, password: _Text, again: _Text, present: _Text = ""
 ) -> Response:
     """Another password; all other sessions of this account end. Who came by a link is not asked the present."""
-    fault = None
+    fault: str | None = None
     try:
         if not user.by_link and desk.passwords.check(user.name, present) is None:
-            fault = "The present password is wrong."
+            fault = Message("The present password is wrong.")
         elif password != again:
-            fault = "The two new passwords differ."
+            fault = Message("The two new passwords differ.")
         else:
             desk.accounts.set_password(user.name, password)
     except TooManyFailuresError:
-        fault = "Too many wrong passwords. Try again in a few minutes."
+        fault = Message("Too many wrong passwords. Try again in a few minutes.")
     except UsageError as error:
-        fault = str(error)
+        fault = said(error)
     if fault is not None:
         return desk.page(request, "account.html", status=400, fault=fault)
     answer = RedirectResponse("/", status_code=303)

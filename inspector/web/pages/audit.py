@@ -12,9 +12,10 @@ from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Engineer
 from inspector.web.address import AddressQuery, Text, plant_time
 from inspector.web.desk import Desk, DeskDep, without_empty_fields
+from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
 
-NAV = NavEntry("/audit", "Audit", Role.ENGINEER)
+NAV = NavEntry("/audit", Message("Audit"), Role.ENGINEER)
 PAGE = 50
 
 LOGS = {"frames": ("dispose", "undo", "escape"), "banks": ("promote", "rollback", "thresholds")}

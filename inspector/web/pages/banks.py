@@ -19,9 +19,10 @@ from inspector.store.candidates import RUNNING
 from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Engineer
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
 
-NAV = NavEntry("/banks", "Banks", Role.ENGINEER)
+NAV = NavEntry("/banks", Message("Banks"), Role.ENGINEER)
 router = APIRouter(prefix="/banks", include_in_schema=False)
 
 _MOVES = 10

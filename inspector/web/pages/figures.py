@@ -13,10 +13,11 @@ from inspector.review.waiting import Waiting, waiting
 from inspector.store import Role, Tally
 from inspector.web.access import Viewer
 from inspector.web.desk import Desk, DeskDep, without_empty_fields
+from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
 from inspector.web.period import RANGES, Period, PeriodQuery
 
-NAV = NavEntry("/figures", "Figures", Role.VIEWER)
+NAV = NavEntry("/figures", Message("Figures"), Role.VIEWER)
 router = APIRouter()
 
 

@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
-from fastapi.responses import HTMLResponse
 
 from inspector.store import FrameRow
 from inspector.store.frame_row import MAX_ID
 from inspector.web.absence import GONE, placeholder
 from inspector.web.access import Operator, Viewer
-from inspector.web.desk import Desk, DeskDep
+from inspector.web.desk import BY_LANGUAGE, Desk, DeskDep
 from inspector.web.evidence import GoneError, Picture, PictureGoneError, Why
 from inspector.web.filters import QueueQuery
+from inspector.web.message import Message, said
 from inspector.web.sight import Sight, marks
 
 router = APIRouter(include_in_schema=False)
@@ -21,7 +21,7 @@ router = APIRouter(include_in_schema=False)
 _Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 _UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
 _ASKED_AGAIN = {"cache-control": "private, no-cache"}
-_OTHER = "Another frame has this number now: the ledger was restored from a backup. Go back to the queue."
+_OTHER = Message("Another frame has this number now: the ledger was restored from a backup. Go back to the queue.")
 
 _Of = Annotated[str | None, Query(max_length=64, description="the result_id of the frame that is meant")]
 
@@ -41,19 +41,19 @@ def show_panel(
 ) -> Response:
     """What the page shows of one frame, alone."""
     row = frame_or_404(desk, frame)
-    return HTMLResponse(desk.render(request, "frame_panel.html", **_panel(desk, row, query)))
+    return desk.page(request, "frame_panel.html", **_panel(desk, row, query))
 
 
 @router.get("/frame/{frame}/picture")
-def picture(desk: DeskDep, _user: Operator, frame: int, of: _Of = None) -> Response:
+def picture(request: Request, desk: DeskDep, _user: Operator, frame: int, of: _Of = None) -> Response:
     """The archived picture, or a placeholder that says why there is none."""
-    return _picture(desk, frame, of, desk.evidence.picture)
+    return _picture(request, desk, frame, of, desk.evidence.picture)
 
 
 @router.get("/frame/{frame}/thumbnail")
-def thumbnail(desk: DeskDep, _user: Viewer, frame: int, of: _Of = None) -> Response:
+def thumbnail(request: Request, desk: DeskDep, _user: Viewer, frame: int, of: _Of = None) -> Response:
     """A small one, regions drawn in; or a placeholder."""
-    return _picture(desk, frame, of, desk.evidence.thumbnail)
+    return _picture(request, desk, frame, of, desk.evidence.thumbnail)
 
 
 @router.get("/frame/{frame}/map")
@@ -68,13 +68,13 @@ def nearest(request: Request, desk: DeskDep, _user: Operator, frame: int, of: _O
     row = frame_or_404(desk, frame, of)
     try:
         why: Why | None = desk.evidence.why(row)
-        gone = None
+        gone: Message | None = None
     except PictureGoneError:
-        why, gone = None, "Without the picture nobody can say why this frame was flagged."
+        why, gone = None, Message("Without the picture nobody can say why this frame was flagged.")
     except GoneError as error:
-        why, gone = None, f"{error} The picture is shown alone."
+        why, gone = None, Message("%(why)s The picture is shown alone.", why=said(error))
     sight = None if why is None else Sight.of(why)
-    return HTMLResponse(desk.render(request, "nearest.html", row=row, sight=sight, gone=gone))
+    return desk.page(request, "nearest.html", row=row, sight=sight, gone=gone)
 
 
 @router.get("/bank-sample/{digest}/{number}")
@@ -88,7 +88,7 @@ def region(desk: DeskDep, _user: Operator, digest: _Digest, part: Literal["outsi
     """What the bank leaves out of a frame, or the edge of that, to lie over the frame."""
     found = desk.evidence.region(digest)
     if found is None:
-        raise HTTPException(404, "This bank has no region of interest: all of the frame counts.")
+        raise HTTPException(404, Message("This bank has no region of interest: all of the frame counts."))
     return _answer(Picture(found.outside_png if part == "outside" else found.border_png, "image/png"), digest)
 
 
@@ -99,10 +99,18 @@ def frame_or_404(desk: Desk, frame: int, of: str | None = None) -> FrameRow:
     """
     row = _find(desk, frame)
     if row is None:
-        raise HTTPException(404, f"There is no frame {frame}: it has had its time and was removed, or has no verdict.")
+        raise HTTPException(404, _no_frame(frame))
     if of not in (None, row.result_id):
-        raise HTTPException(404, f"Frame {frame} is another one now: the ledger was restored from a backup.")
+        text = Message("Frame %(frame)s is another one now: the ledger was restored from a backup.", frame=frame)
+        raise HTTPException(404, text)
     return row
+
+
+def _no_frame(frame: int) -> Message:
+    return Message(
+        "There is no frame %(frame)s: it has had its time and was removed, or has no verdict.",
+        frame=frame,
+    )
 
 
 def _find(desk: Desk, frame: int) -> FrameRow | None:
@@ -114,7 +122,7 @@ def _panel(desk: Desk, row: FrameRow, query: QueueQuery) -> dict[str, Any]:
     try:
         size_wh, gone = desk.evidence.size_wh(row), None
     except GoneError as error:
-        size_wh, gone = None, str(error)
+        size_wh, gone = None, said(error)
     return {
         "row": row,
         "verdict": row.verdict,
@@ -140,7 +148,7 @@ def _has_region(desk: Desk, row: FrameRow) -> bool:
         return False
 
 
-def _picture(desk: Desk, frame: int, of: str | None, read: Callable[[FrameRow], Picture]) -> Response:
+def _picture(request: Request, desk: Desk, frame: int, of: str | None, read: Callable[[FrameRow], Picture]) -> Response:
     """For a page that expects a picture: it gets one in any case."""
     row = _find(desk, frame)
     try:
@@ -150,7 +158,8 @@ def _picture(desk: Desk, frame: int, of: str | None, read: Callable[[FrameRow], 
             raise PictureGoneError(_OTHER)
         return _answer(read(row), of)
     except PictureGoneError as error:
-        return Response(placeholder(str(error)), media_type="image/svg+xml")
+        why = desk.language(request).text(said(error))
+        return Response(placeholder(why), media_type="image/svg+xml", headers=BY_LANGUAGE)
 
 
 def _answer(picture: Picture, of: str | None) -> Response:

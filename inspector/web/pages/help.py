@@ -5,9 +5,10 @@ from fastapi import APIRouter, Request, Response
 from inspector.store import Role
 from inspector.web.access import Operator
 from inspector.web.desk import DeskDep
+from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
 
-NAV = NavEntry("/help", "Help", Role.OPERATOR)
+NAV = NavEntry("/help", Message("Help"), Role.OPERATOR)
 router = APIRouter(include_in_schema=False)
 
 

@@ -10,9 +10,10 @@ from inspector.review.shifts import Span
 from inspector.store import Newest, Role, Tally
 from inspector.web.access import Viewer
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
 
-NAV = NavEntry("/line", "Line", Role.VIEWER)
+NAV = NavEntry("/line", Message("Line"), Role.VIEWER)
 router = APIRouter(include_in_schema=False)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -2,7 +2,7 @@
 
 import math
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from inspector.store import Account
 from inspector.web.access import Viewer, begin_session, end_session, present_user
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.message import Counted, Message
 from inspector.web.passwords import TooManyFailuresError
 
 router = APIRouter(include_in_schema=False)
@@ -22,8 +23,8 @@ def login_form(request: Request, desk: DeskDep, next: str = "/", unsent: bool = 
         return desk.page(request, "first_start.html")
     if present_user(request, desk) is not None:
         return RedirectResponse(own_path(next), status_code=303)
-    fault = "Your session has ended. What you sent was not recorded: log in and send it again." if unsent else None
-    return desk.page(request, "login.html", name="", next=own_path(next), fault=fault)
+    text = Message("Your session has ended. What you sent was not recorded: log in and send it again.")
+    return _form(request, desk, next, fault=text if unsent else None, unsent=unsent)
 
 
 @router.post("/login")
@@ -38,13 +39,12 @@ def login(
     try:
         account = desk.passwords.check(name, password, address=request.client.host if request.client else "")
     except TooManyFailuresError as error:
-        fault = f"Too many failed logins. Try again in {_minutes(error.wait_s)}."
-        answer = desk.page(request, "login.html", status=429, name=name, next=own_path(next), fault=fault)
+        text = Message("Too many failed logins. Try again in %(time)s.", time=_minutes(error.wait_s))
+        answer = _form(request, desk, next, status=429, name=name, fault=text)
         answer.headers["retry-after"] = str(math.ceil(error.wait_s))
         return answer
     if account is None:
-        fault = "Name or password is wrong."
-        return desk.page(request, "login.html", status=401, name=name, next=own_path(next), fault=fault)
+        return _form(request, desk, next, status=401, name=name, fault=Message("Name or password is wrong."))
     return logged_in(desk, account, own_path(next))
 
 
@@ -53,10 +53,9 @@ def enter(request: Request, desk: DeskDep, code: str, next: str = "/") -> Respon
     """Redeems a login link; it works once. next: where to go then."""
     account = desk.sessions.redeem_link(code)
     if account is None:
-        text = "This link has been used, or is too old. Log in with your password, or ask for a new link."
-        return desk.page(
-            request, "error.html", status=410, title="The link is spent", text=text, detail=None, again=None
-        )
+        title = Message("The link is spent")
+        text = Message("This link has been used, or is too old. Log in with your password, or ask for a new link.")
+        return desk.page(request, "error.html", status=410, title=title, text=text, detail=None, again=None)
     return logged_in(desk, account, own_path(next), by_link=True)
 
 
@@ -85,6 +84,21 @@ def own_path(target: str) -> str:
     return target if safe and not parts.scheme and not parts.netloc else "/"
 
 
-def _minutes(seconds: float) -> str:
-    minutes = math.ceil(seconds / 60)
-    return "a minute" if minutes == 1 else f"{minutes} minutes"
+def _form(
+    request: Request,
+    desk: Desk,
+    target: str,
+    *,
+    fault: Message | None,
+    status: int = 200,
+    name: str = "",
+    unsent: bool = False,
+) -> Response:
+    """target: where to go then. unsent: the fault tells of it, also in another language."""
+    next = own_path(target)
+    here = "/login?" + urlencode({"next": next} | ({"unsent": "yes"} if unsent else {}))
+    return desk.page(request, "login.html", status=status, name=name, next=next, address=here, fault=fault)
+
+
+def _minutes(seconds: float) -> Message:
+    return Counted("a minute", "%(number)s minutes", math.ceil(seconds / 60))

@@ -9,9 +9,10 @@ from inspector.store import Cursor, Role
 from inspector.web.access import Viewer
 from inspector.web.desk import DeskDep, without_empty_fields
 from inspector.web.filters import QueueQuery
+from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
 
-NAV = NavEntry("/", "Queue", Role.OPERATOR)
+NAV = NavEntry("/", Message("Queue"), Role.OPERATOR)
 PAGE = 48
 """Frames on one page."""
 

@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 from inspector.errors import UsageError
 from inspector.web.access import ForbiddenError
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.message import Message, said
 from inspector.web.pages.login import logged_in
 
 router = APIRouter(include_in_schema=False)
@@ -37,13 +38,15 @@ def setup(
     _check(desk, code)
     try:
         if password != again:
-            raise UsageError("The two passwords differ.")
+            raise UsageError(Message("The two passwords differ."))
         account = desk.setup.finish(code, name, password)
     except UsageError as error:
-        return desk.page(request, "setup.html", status=400, code=code, name=name, fault=str(error))
+        return desk.page(request, "setup.html", status=400, code=code, name=name, fault=said(error))
     return logged_in(desk, account, "/")
 
 
 def _check(desk: Desk, code: str) -> None:
     if not desk.setup.accepts(code):
-        raise ForbiddenError("Open the link that the review page printed when it started; each start prints a new one.")
+        raise ForbiddenError(
+            Message("Open the link that the review page printed when it started; each start prints a new one.")
+        )

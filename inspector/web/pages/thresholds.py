@@ -19,10 +19,11 @@ from inspector.store import Role
 from inspector.web.access import Engineer, Operator
 from inspector.web.address import AddressQuery, Score, Text
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
 from inspector.web.trials import Trial
 
-NAV = NavEntry("/thresholds", "Thresholds", Role.ENGINEER)
+NAV = NavEntry("/thresholds", Message("Thresholds"), Role.ENGINEER)
 BINS = 110
 
 _NAMES: dict[Kind, tuple[str, str]] = {

@@ -6,6 +6,7 @@ import { condition, conflicts, outbox, put, settle, versionOf, waiting } from ".
 import { get, user } from "./request.js";
 import * as steps from "./steps.js";
 import { Viewer } from "./viewer.js";
+import { DECIDED, n, t } from "./words.js";
 
 const AHEAD = 4;
 const MOST_VISITED = 500;
@@ -170,7 +171,7 @@ async function go(frame, { remember = true, fresh = false } = {}) {
   if (fresh) fetched.delete(`${frame}?${query}`);
   const made = await panelOf(frame, query);
   if (!made) {
-    if (navigator.onLine) say("That frame cannot be shown now. Try again in a moment.");
+    if (navigator.onLine) say(t("That frame cannot be shown now. Try again in a moment."));
     return false;
   }
   fetched.delete(`${frame}?${query}`);
@@ -191,7 +192,7 @@ function decide(to, type = null) {
   if (type) body.defect_type = type;
   if (note.text) body.note = note.text;
   const after = [[frame, version + 1, result]];
-  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, label: `${name}: ${type ?? to.replace("_", " ")}` });
+  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, label: `${name}: ${type ?? DECIDED[to]}` });
   steps.push({ frame, name, after, note: body.note });
   draft(frame, "");
   leave(next);
@@ -212,7 +213,7 @@ function mark(of) {
 
 async function undo() {
   const last = steps.takeBack();
-  if (!last) return say("There is nothing to take back.");
+  if (!last) return say(t("There is nothing to take back."));
   if (last.batch) return undefined; // told when it is done
   if (panel?.dataset.frame === String(last.frame)) panel.classList.remove("decided");
   await sent();
@@ -239,7 +240,7 @@ function sent() {
 }
 
 outbox.addEventListener("sent", ({ detail: { entry, said, elsewhere } }) => {
-  if (entry.back && !elsewhere) say(`${said.done.length} taken back.`);
+  if (entry.back && !elsewhere) say(n("%(number)s taken back.", "%(number)s taken back.", said.done.length));
 });
 
 /** What was written is kept, although what it was to go with was not recorded. */
@@ -275,8 +276,8 @@ async function goBack() {
 // ---- somebody else was quicker
 
 function words(said) {
-  if ("disposition" in said && !said.disposition) return "took it back";
-  return `“${said.defect_type ?? (said.disposition ?? said.to ?? "escape").replace("_", " ")}”`;
+  if ("disposition" in said && !said.disposition) return t("took it back");
+  return t("“%(word)s”", { word: said.defect_type ?? DECIDED[said.disposition ?? said.to ?? "escape"] });
 }
 
 let facing = null; // the conflict that is on the screen, until the dialog has told of its end
@@ -288,10 +289,11 @@ function showConflict() {
   const { conflict, entry } = first;
   const own = conflict.reviewer === user; // from another browser
   const write = (name, text) => { document.getElementById(`conflict-${name}`).textContent = text; };
-  write("title", own ? "Your own decision was recorded meanwhile" : "Somebody else was quicker");
-  write("theirs", `${own ? "Recorded" : (conflict.reviewer ?? "Somebody")}: ${words(conflict)}, ${conflict.at ? clock(conflict.at) : ""}.`);
-  write("yours", entry.undo || entry.back ? "You: took it back." : `You: ${words(entry.body)} (${entry.label}).`);
-  write("keep", own ? "Keep it" : "Keep theirs");
+  write("title", own ? t("Your own decision was recorded meanwhile") : t("Somebody else was quicker"));
+  const name = own ? t("Recorded") : (conflict.reviewer ?? t("Somebody"));
+  write("theirs", t("%(name)s: %(what)s, %(time)s.", { name, what: words(conflict), time: conflict.at ? clock(conflict.at) : "" }));
+  write("yours", entry.undo || entry.back ? t("You: took it back.") : t("You: %(what)s (%(label)s).", { what: words(entry.body), label: entry.label }));
+  write("keep", own ? t("Keep it") : t("Keep theirs"));
   dialogs.conflict.returnValue = own ? "again" : "keep";
   dialogs.conflict.showModal();
   for (const name of ["again", "keep"]) {

@@ -1,6 +1,7 @@
 // A note that goes with the next decision about a frame. What is written is kept in the tab until it has gone.
 
 import { user } from "./request.js";
+import { n, t } from "./words.js";
 
 const DRAFTS = `inspector.notes.${user}`;
 
@@ -85,7 +86,7 @@ export class Note {
     const over = length(this.isOpen ? this.field.value : this.text) - this.most;
     if (over > 0) {
       this.open();
-      this.fault.textContent = `The note is ${over} ${over === 1 ? "character" : "characters"} too long: at most ${this.most} are kept.`;
+      this.fault.textContent = n("The note is %(number)s character too long: at most %(most)s are kept.", "The note is %(number)s characters too long: at most %(most)s are kept.", over, { most: this.most });
       this.fault.hidden = false;
       this.field.focus();
       this.editor.scrollIntoView({ block: "nearest" });
@@ -117,13 +118,13 @@ export class Note {
   show() {
     this.button.hidden = this.isOpen;
     this.button.classList.toggle("on", Boolean(this.text));
-    this.button.querySelector("span").textContent = this.text || "Note";
-    this.button.title = this.text ? `Goes with what you decide: ${this.text}` : "A note that goes with what you decide (M)";
+    this.button.querySelector("span").textContent = this.text || t("Note");
+    this.button.title = this.text ? t("Goes with what you decide: %(note)s", { note: this.text }) : t("A note that goes with what you decide (M)");
   }
 
   measure() {
     const used = length(this.field.value);
-    this.count.textContent = `${used} of ${this.most}`;
+    this.count.textContent = t("%(used)s of %(most)s", { used, most: this.most });
     if (used <= this.most) this.fault.hidden = true;
   }
 

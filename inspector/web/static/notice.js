@@ -3,6 +3,7 @@
 
 import { condition, conflicts, outbox, refusals, send, settle, waiting } from "./outbox.js";
 import { user } from "./request.js";
+import { n, t } from "./words.js";
 
 const strip = document.getElementById("notice");
 const MOST_REFUSALS = 3;
@@ -13,27 +14,28 @@ let since = 0;
 let drawn = "";
 let old = null; // why what is shown may be old: offline or away
 
-function counted(number, one, many) {
-  return `${number} ${number === 1 ? one : many}`;
-}
+const KEPT = {
+  login: (number) => n("Your session has ended. %(number)s decision is kept here and will be sent after you log in.", "Your session has ended. %(number)s decisions are kept here and will be sent after you log in.", number),
+  offline: (number) => n("The server cannot be reached. %(number)s decision is kept here and will be sent when it is back.", "The server cannot be reached. %(number)s decisions are kept here and will be sent when it is back.", number),
+  away: (number) => n("The database does not answer. %(number)s decision is kept here and will be sent when it is back.", "The database does not answer. %(number)s decisions are kept here and will be sent when it is back.", number),
+};
 
 function text() {
   const mine = waiting().filter((entry) => entry.user === user).length;
-  const others = [...new Set(waiting().map((entry) => entry.user).filter((name) => name !== user))];
-  const total = counted(waiting().length, "decision waits", "decisions wait");
-  if (!user) return waiting().length ? `${total} in this browser and will be sent after ${others.join(", ")} logs in.` : "";
+  const names = [...new Set(waiting().map((entry) => entry.user).filter((name) => name !== user))].join(", ");
+  const total = waiting().length;
+  if (!user) return total ? n("%(number)s decision waits in this browser and will be sent after %(names)s logs in.", "%(number)s decisions wait in this browser and will be sent after %(names)s logs in.", total, { names }) : "";
   switch (condition()) {
     case "login":
-      return mine ? `Your session has ended. ${counted(mine, "decision is", "decisions are")} kept here and will be sent after you log in.` : "Your session has ended.";
+      return mine ? KEPT.login(mine) : t("Your session has ended.");
     case "offline":
-      return `The server cannot be reached. ${counted(mine, "decision is", "decisions are")} kept here and will be sent when it is back.`;
     case "away":
-      return `The database does not answer. ${counted(mine, "decision is", "decisions are")} kept here and will be sent when it is back.`;
+      return KEPT[condition()](mine);
     case "sending":
-      return Date.now() - since > SLOW_MS ? `Sending ${counted(mine, "decision", "decisions")}…` : "";
+      return Date.now() - since > SLOW_MS ? n("Sending %(number)s decision…", "Sending %(number)s decisions…", mine) : "";
     default:
-      if (old) return `${old === "away" ? "The database does not answer" : "The server cannot be reached"}. What is shown may be old.`;
-      return others.length ? `Decisions of ${others.join(", ")} wait in this browser; they will be sent when ${others.join(", ")} logs in.` : "";
+      if (old) return old === "away" ? t("The database does not answer. What is shown may be old.") : t("The server cannot be reached. What is shown may be old.");
+      return names ? t("Decisions of %(names)s wait in this browser; they will be sent when %(names)s logs in.", { names }) : "";
   }
 }
 
@@ -48,13 +50,13 @@ function show() {
   strip.replaceChildren();
   if (said) strip.append(element("span", said));
   if (condition() === "login" && user) {
-    const link = element("a", "Log in");
+    const link = element("a", t("Log in"));
     link.className = "button main";
     link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
     strip.append(link);
   }
   if (open) {
-    const link = element("a", `${counted(open, "decision of yours met", "decisions of yours met")} somebody else's`);
+    const link = element("a", n("%(number)s decision of yours met somebody else's", "%(number)s decisions of yours met somebody else's", open));
     link.href = `/frame/${conflicts()[0].conflict.frame}`;
     link.className = "button";
     link.dataset.conflicts = open;
@@ -63,15 +65,15 @@ function show() {
   if (refused.length) showRefused(refused);
   for (const { message } of passing) strip.append(element("span", message));
   const undo = [...passing].at(-1)?.undo; // of what was done last: an older one takes nothing else back
-  if (undo) strip.append(pressed("Undo", undo));
+  if (undo) strip.append(pressed(t("Undo"), undo));
   strip.classList.toggle("calm", !open && !refused.length && !old && (condition() === "idle" || condition() === "sending"));
   strip.hidden = !strip.childNodes.length;
 }
 
 function showRefused(refused) {
   for (const { text } of refused.slice(0, MOST_REFUSALS)) strip.append(element("span", text));
-  if (refused.length > MOST_REFUSALS) strip.append(element("span", `And ${refused.length - MOST_REFUSALS} more.`));
-  strip.append(pressed("OK", () => settle(...refused.map(({ key }) => key))));
+  if (refused.length > MOST_REFUSALS) strip.append(element("span", t("And %(number)s more.", { number: refused.length - MOST_REFUSALS })));
+  strip.append(pressed(t("OK"), () => settle(...refused.map(({ key }) => key))));
 }
 
 function pressed(name, act) {

@@ -4,6 +4,7 @@
 // sent by whoever holds the lock, and only under the account that made it. The server answers a repetition with success.
 
 import { request, user } from "./request.js";
+import { n, t } from "./words.js";
 
 const WAITING = "inspector.outbox.";
 const CONFLICTS = "inspector.conflict.";
@@ -141,8 +142,9 @@ function take(entry, answer, said) {
   const met = several ?? (conflict ? [conflict] : []);
   for (const one of met) keep(`${CONFLICTS}${one.frame}.${crypto.randomUUID()}`, { entry: withdraw(one.frame, entry), conflict: one });
   const refused = !answer.ok && !met.length;
-  if (refused) refuse(`Not recorded: ${entry.label}. ${error ?? "The server refused it."}`);
-  if (unknown?.length) refuse(`${entry.label}: ${unknown.length} of them not recorded, as they are no longer there or are other frames now.`);
+  const why = error ?? t("The server refused it.");
+  if (refused) refuse(t("Not recorded: %(what)s. %(why)s", { what: entry.label, why }));
+  if (unknown?.length) refuse(n("%(what)s: %(number)s of them not recorded, as they are no longer there or are other frames now.", "%(what)s: %(number)s of them not recorded, as they are no longer there or are other frames now.", unknown.length, { what: entry.label }));
   drop(entry.key);
   if (answer.ok) tellAll("sent", { entry, said });
   else if (refused) tellAll("refused", { entry, said });

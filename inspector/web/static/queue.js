@@ -5,6 +5,7 @@ import { say, stale } from "./notice.js";
 import { outbox, put, versionOf } from "./outbox.js";
 import { BY_ITSELF, get } from "./request.js";
 import * as steps from "./steps.js";
+import { DECIDED, n, t } from "./words.js";
 
 const cards = document.getElementById("cards");
 const bar = document.getElementById("batch");
@@ -14,7 +15,6 @@ const fresh = document.getElementById("fresh");
 const RETRY_MS = 4000;
 const PATIENCE_MS = 3000; // of a stream that is interrupted, as also by leaving the page
 const SILENCE_MS = 10000; // of a stream that says something every second
-const WORDS = { defect: "defect", false_alarm: "false alarm", unsure: "unsure" };
 
 // ---- live
 
@@ -97,7 +97,7 @@ async function renew(more) {
   clearTimeout(missed);
   if (idle() && !(await refresh(BY_ITSELF, idle))) missed = setTimeout(() => renew(more), RETRY_MS);
   if (more && !idle()) {
-    fresh.textContent = "New frames: show";
+    fresh.textContent = t("New frames: show");
     fresh.hidden = false;
   }
 }
@@ -214,18 +214,22 @@ function ask(to) {
   answered();
   const chosen = picked();
   if (!chosen.length || dialog.open) return;
-  const frames = `${chosen.length} ${chosen.length === 1 ? "frame" : "frames"}`;
   const by = new Map();
   for (const card of chosen) by.set(card.dataset.station, (by.get(card.dataset.station) ?? 0) + 1);
-  document.getElementById("confirm-title").textContent = `${frames}: ${WORDS[to]}?`;
-  document.getElementById("confirm-text").textContent = [...by].map(([station, number]) => `${number} of ${station}`).join(", ");
-  document.getElementById("confirm-yes").textContent = `Decide ${frames}`;
+  document.getElementById("confirm-title").textContent = t("%(what)s?", { what: spoken(chosen, DECIDED[to]) });
+  document.getElementById("confirm-text").textContent = [...by].map(([station, number]) => t("%(number)s of %(station)s", { number, station })).join(", ");
+  document.getElementById("confirm-yes").textContent = n("Decide %(number)s frame", "Decide %(number)s frames", chosen.length);
   const type = document.getElementById("confirm-type");
   type.hidden = to !== "defect";
   dialog.returnValue = "";
   asked = { chosen, to, type };
   dialog.showModal();
   document.getElementById("confirm-yes").focus();
+}
+
+/** A selection and what is said of it. */
+function spoken(chosen, word) {
+  return n("%(number)s frame: %(word)s", "%(number)s frames: %(word)s", chosen.length, { word });
 }
 
 /** A dialog tells of its end later: a quick hand may have asked again by then. */
@@ -251,7 +255,7 @@ function decide(chosen, to, type) {
   if (said) body.note = said;
   note.value = "";
   const after = frames.map((one) => [one.id, one.version + 1, one.result_id]);
-  put({ path: "/api/v1/dispositions", body, after, label: `${frames.length} ${frames.length === 1 ? "frame" : "frames"}: ${type || WORDS[to]}`, batch: true });
+  put({ path: "/api/v1/dispositions", body, after, label: spoken(chosen, type || DECIDED[to]), batch: true });
   steps.push({ batch: body.batch, after });
   for (const card of chosen) card.classList.add("leaving");
   clear();
@@ -262,15 +266,17 @@ outbox.addEventListener("sent", (event) => {
   if (elsewhere && !(entry.batch && steps.has(said.batch))) {
     refreshLeaving();
   } else if (entry.batch) {
-    const left = said.conflicts.length ? `, ${said.conflicts.length} left as others decided` : "";
-    if (said.done.length) say(`${said.done.length} decided${left}. Z takes it back.`, takeBack);
-    else say(`0 decided${left}.`);
+    const [number, left] = [said.done.length, said.conflicts.length];
+    const done = left ? n("%(number)s decided, %(left)s left as others decided.", "%(number)s decided, %(left)s left as others decided.", number, { left }) : n("%(number)s decided.", "%(number)s decided.", number);
+    const back = t("Z takes it back.");
+    if (number) say(`${done} ${back}`, takeBack);
+    else say(done);
     refresh();
   } else if (entry.back) {
-    say(`${said.done.length} taken back.`);
+    say(n("%(number)s taken back.", "%(number)s taken back.", said.done.length));
     refresh();
   } else if (entry.undo) {
-    say(`${entry.name}: taken back.`);
+    say(t("%(name)s: taken back.", { name: entry.name }));
     refresh();
   }
 });
@@ -288,7 +294,7 @@ outbox.addEventListener("refused", ({ detail: { entry } }) => {
 });
 
 function takeBack() {
-  if (!steps.takeBack()) say("There is nothing to take back.");
+  if (!steps.takeBack()) say(t("There is nothing to take back."));
 }
 
 for (const button of bar.querySelectorAll("[data-to]")) button.addEventListener("click", () => ask(button.dataset.to));

@@ -4,6 +4,7 @@
 import { draft } from "./note.js";
 import { outbox, put } from "./outbox.js";
 import { user } from "./request.js";
+import { t } from "./words.js";
 
 const KEY = `inspector.undo.${user}`;
 const MOST = 500;
@@ -35,14 +36,14 @@ export function takeBack() {
   if (!last) return undefined;
   const after = last.after.map(([frame, version, result]) => [frame, version + 1, result]);
   keep(steps.slice(0, -1).map((step) => renewed(step, after)));
-  if (last.batch) put({ path: `/api/v1/batches/${last.batch}/undo`, body: {}, after, label: "Undo", back: true });
+  if (last.batch) put({ path: `/api/v1/batches/${last.batch}/undo`, body: {}, after, label: t("Undo"), back: true });
   else takeBackFrame(last, after);
   return last;
 }
 
 function takeBackFrame({ frame, name, note, after: [[, version, result]] }, after) {
   if (note) draft(frame, note); // to be said again, with another decision
-  put({ path: `/api/v1/frames/${frame}/undo`, body: { version, result_id: result }, after, frame, label: `${name}: undo`, undo: true, name });
+  put({ path: `/api/v1/frames/${frame}/undo`, body: { version, result_id: result }, after, frame, label: t("%(name)s: undo", { name }), undo: true, name });
 }
 
 /** What was said before holds again, as a version of its own: that is what the next step takes back. */
