@@ -1,6 +1,7 @@
 """Why there is no picture of a frame, in words, and as a picture where a page expects one."""
 
 import textwrap
+import unicodedata
 from datetime import tzinfo
 from html import escape
 
@@ -31,7 +32,8 @@ def not_archived(row: FrameRow, zone: tzinfo) -> Message | None:
 def placeholder(why: str) -> bytes:
     """The words as an SVG of a thumbnail's size."""
     width, height = _PLACEHOLDER_WH
-    lines = textwrap.wrap(why, _COLUMNS)
+    wide = any(unicodedata.east_asian_width(letter) == "W" for letter in why)
+    lines = textwrap.wrap(why, _COLUMNS // 2 if wide else _COLUMNS)
     top = height / 2 - (len(lines) - 1) * _LINE / 2
     said = "".join(
         f'<tspan x="{width / 2:g}" y="{top + n * _LINE:g}">{escape(line)}</tspan>' for n, line in enumerate(lines)
