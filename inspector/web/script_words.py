@@ -22,8 +22,8 @@ _NUMBERS = 200
 
 
 def script_words(language: Language) -> Markup | None:
-    """JSON that can stand in HTML: `texts` by the English one, several where a number decides, which `plural` tells for
-    the numbers up to _NUMBERS, a digit each. None for English, which the scripts have themselves.
+    """JSON that can stand in HTML: `texts` by the English one, by form where a number decides; `plural` has the form of
+    each number below _NUMBERS, a digit each. None for English, which the scripts have themselves.
     """
     if language.code == ENGLISH:
         return None
@@ -32,7 +32,7 @@ def script_words(language: Language) -> Markup | None:
     forms = [form(number) for number in range(_NUMBERS)]
     texts: dict[str, Any] = {text: language.catalogue.gettext(text) for text in singles}
     for one, many in counted:
-        texts[one] = [language.catalogue.ngettext(one, many, forms.index(at)) for at in range(max(forms) + 1)]
+        texts[one] = {at: language.catalogue.ngettext(one, many, forms.index(at)) for at in sorted({*forms})}
     said = json.dumps({"plural": "".join(map(str, forms)), "texts": texts}, ensure_ascii=False)
     return Markup(re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", said))
 

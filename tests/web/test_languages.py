@@ -1,5 +1,6 @@
 """Which language an answer is in, and what stays English in all of them."""
 
+import json
 from collections.abc import Iterator
 from gettext import NullTranslations
 
@@ -81,6 +82,19 @@ def test_nothing_in_a_translation_ends_the_block_for_scripts() -> None:
     assert "\\u003c/script\\u003e" in block
     assert not set(block) & set("<>&\u2028")
     assert script_words(Language("en", "English", NullTranslations())) is None
+
+
+def test_a_form_for_millions_alone_is_no_hindrance() -> None:
+    class Italian(NullTranslations):
+        def info(self) -> dict[str, str]:
+            return {"plural-forms": "nplurals=3; plural=(n == 1 ? 0 : n != 0 && n % 1000000 == 0 ? 1 : 2);"}
+
+        def ngettext(self, one: str, many: str, number: int) -> str:
+            return f"{number == 1}"
+
+    said = json.loads(str(script_words(Language("it", "Italiano", Italian()))))
+    assert said["plural"][:4] == "2022"
+    assert said["texts"]["%(number)s decided."] == {"0": "True", "2": "False"}
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_a_conflict_is_told_in_german(site: ReviewSite, german: Callable[..., Pa
     page.keyboard.press("d")
     told = page.get_by_role("dialog", name="Jemand anderes war schneller")
     expect(told).to_have_accessible_description(re.compile("emil: „Pseudofehler“, 20.*Sie: „Fehler“"))
-    page.get_by_role("button", name="Die andere lassen").click()
+    page.get_by_role("button", name="Die andere behalten").click()
 
 
 def test_the_choice_wins_over_the_browser(site: ReviewSite, visit: Visit) -> None:
