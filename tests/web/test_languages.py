@@ -90,11 +90,14 @@ def test_a_form_for_millions_alone_is_no_hindrance() -> None:
             return {"plural-forms": "nplurals=3; plural=(n == 1 ? 0 : n != 0 && n % 1000000 == 0 ? 1 : 2);"}
 
         def ngettext(self, one: str, many: str, number: int) -> str:
-            return f"{number == 1}"
+            return f"{one} or {many}: {number == 1}"
 
     said = json.loads(str(script_words(Language("it", "Italiano", Italian()))))
     assert said["plural"][:4] == "2022"
-    assert said["texts"]["%(number)s decided."] == {"0": "True", "2": "False"}
+    assert said["texts"]["%(number)s decided."] == {
+        "0": "%(number)s decided. or %(number)s decided.: True",
+        "2": "%(number)s decided. or %(number)s decided.: False",
+    }
 
 
 @pytest.fixture
