@@ -21,6 +21,9 @@ _ALSO = {"zh": "zh-Hans", "zh-cn": "zh-Hans", "zh-sg": "zh-Hans"}
 _ALONE = ("zh",)
 """Codes that do not hold for what is below them: zh-Hant is not zh."""
 
+_MOST_LETTERS = 1000
+"""Of an Accept-Language: no browser sends more, and what somebody else sends must not cost time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
@@ -58,7 +61,7 @@ def chosen(cookie: str | None, accepted: str, among: Container[str]) -> str:
 def _by_preference(accepted: str) -> list[str]:
     """The tags of an Accept-Language, lower case, the most wanted first; without those that are refused."""
     found = []
-    for entry in accepted.split(","):
+    for entry in accepted[:_MOST_LETTERS].split(","):
         tag, _, parameter = entry.partition(";")
         weight = _weight(parameter)
         if weight > 0:

@@ -1,6 +1,8 @@
 """Which language an answer is in, and what stays English in all of them."""
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from gettext import NullTranslations
 
@@ -11,6 +13,7 @@ from pages import HOSTILE, Page
 from review_site import PASSWORD, ReviewSite
 
 from inspector.store import Role
+from inspector.web.absence import placeholder
 from inspector.web.languages import NAMES, Language, chosen
 from inspector.web.message import Counted, Message
 from inspector.web.script_words import script_words
@@ -43,6 +46,19 @@ from inspector.web.script_words import script_words
 )
 def test_the_browser_is_asked_in_its_order(accepted: str, code: str) -> None:
     assert chosen(None, accepted, NAMES) == code
+
+
+def test_a_header_that_never_ends_takes_no_time() -> None:
+    begin = time.process_time()
+    assert chosen(None, "de," + "x-" * 30_000, NAMES) == "de"
+    assert chosen(None, "x-" * 30_000, NAMES) == "en"
+    assert time.process_time() - begin < 0.1
+
+
+def test_why_there_is_no_picture_fits_its_place_in_chinese() -> None:
+    lines = re.findall(r"<tspan[^>]*>([^<]*)</tspan>", placeholder("未存档：合格零件仅随机抽样存档。" * 2).decode())
+    assert "".join(lines) == "未存档：合格零件仅随机抽样存档。" * 2
+    assert max(map(len, lines)) <= 13
 
 
 def test_what_was_chosen_wins_where_there_is_such_a_language() -> None:
