@@ -59,7 +59,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         title="inspector",
         version=__version__,
         description="Frames to review and what was decided about them. Send `Authorization: Bearer TOKEN`.",
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,  # served by the page Help: it needs a login, as all else does
         docs_url=None,
         redoc_url=None,
         responses={"default": {"model": Fault, "description": "It was not done, and why"}},

@@ -22,7 +22,6 @@ ANYBODY = {
     ("GET", "/enter"),
     ("GET", "/setup"),
     ("POST", "/setup"),
-    ("GET", "/api/v1/openapi.json"),
     ("GET", "/static"),
 }
 """Where people are who are not logged in: they show a secret first, or see nothing of the plant."""
@@ -34,6 +33,7 @@ NEEDED = {
         ("POST", "/account"),
         ("GET", "/api/v1/figures"),
         ("GET", "/api/v1/me"),
+        ("GET", "/api/v1/openapi.json"),
         ("GET", "/figures"),
         ("GET", "/frame/{frame}/thumbnail"),
         ("GET", "/line"),

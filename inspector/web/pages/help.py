@@ -1,9 +1,10 @@
 """Help: keys, words, the API."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 
 from inspector.store import Role
-from inspector.web.access import Operator
+from inspector.web.access import Operator, Viewer
 from inspector.web.desk import DeskDep
 from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
@@ -16,6 +17,12 @@ router = APIRouter(include_in_schema=False)
 def show_help(request: Request, desk: DeskDep, _user: Operator) -> Response:
     """One page that answers what the other pages leave open."""
     return desk.page(request, "help.html", endpoints=_endpoints(request))
+
+
+@router.get("/api/v1/openapi.json")
+def describe_api(request: Request, _user: Viewer) -> Response:
+    """The API, described for machines."""
+    return JSONResponse(request.app.openapi())
 
 
 def _endpoints(request: Request) -> list[tuple[str, str, str]]:
