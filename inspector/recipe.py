@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspector import roi as regions_of_interest
-from inspector import unreadable_yaml
+from inspector import unreadable_yaml, yaml_text
 from inspector.errors import RecipeError
 from inspector.planes import MOST_VECTORS
 from inspector.problem import explain
@@ -121,7 +120,7 @@ def load(path: Path) -> Recipe:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        data, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+        root, data = yaml_text.read(text)
     except OSError as error:
         raise RecipeError(f"recipe {path}: cannot be read ({error.strerror}); expected a YAML file") from error
     except unreadable_yaml.FAULTS as error:

@@ -22,6 +22,7 @@ CORE = {
     ),
     *("review.trial", "review.waiting"),
     *("durable", "exchange", "folder", "legible", "owner", "problem", "progress", "repeated", "unreadable_yaml"),
+    "yaml_text",
 }
 """Arrays and values in, values out; and what does nothing but read and write files."""
 

@@ -106,3 +106,13 @@ def test_a_key_that_is_given_twice_is_a_mistake(tmp_path: Path) -> None:
     file.write_text("light: 0.1\ncrop: {x: 0, y: 0, width: 64, height: 64}\nlight: 0.3\n")
     with pytest.raises(RecipeError, match="line 3: light: given twice, expected once"):
         load(file)
+
+
+def test_aliases_that_multiply_are_refused_and_ordinary_ones_are_not(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    levels = ", ".join(f"&a{level} [*a{level - 1}, *a{level - 1}]" for level in range(1, 30))
+    file.write_text(f"layers: [&a0 [x], {levels}]\n")
+    with pytest.raises(RecipeError, match="its aliases repeat more than 100000 values"):
+        load(file)
+    file.write_text("crop: {x: 0, y: 0, width: &side 64, height: *side}\n")
+    assert load(file).crop == Crop(x=0, y=0, width=64, height=64)

@@ -16,6 +16,7 @@ stations:
     bank: ./banks/tile
 """
 
+FLOOD = "not valid YAML: its aliases repeat more than 100000 values; write out what is meant"
 DOUBLED = "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(60))
 """Aliases that stand for 2 to the power of 60 nodes, as long as nobody follows each."""
 
@@ -128,7 +129,9 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
         (SMALLEST + "retention: {max_gb: .nan}\n", ":6: retention.max_gb: got nan, expected"),
         (SMALLEST.replace("./data", "~nobody-knows/d"), ":2: data_dir: got ~nobody-knows/d, and the home folder"),
         ("a: &a\n  b: *a\n", ":1: data_dir: missing"),
-        (f"a0: &a0 [x]\n{DOUBLED}", ":1: data_dir: missing"),
+        (f"a0: &a0 [x]\n{DOUBLED}", f": {FLOOD}"),
+        (f"{SMALLEST}a0: &a0 {{k: v}}\n{DOUBLED.replace('[', '{<<: [').replace(']', ']}')}", f": {FLOOD}"),
+        (f"stations: &a0 [x]\n{DOUBLED.replace('a60: ', 'stations: ')}", f": {FLOOD}"),
         ("data_dir: 2026-02-30\n", ": not valid YAML: day is out of range for month"),
         (f"data_dir: {'9' * 5000}\n", ": not valid YAML: Exceeds the limit"),
         (f"data_dir: {'[' * 5000}\n", ": not valid YAML: maximum recursion depth exceeded"),
@@ -139,6 +142,22 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
 )
 def test_every_mistake_is_one_line_with_its_key(text: str, told: str, tmp_path: Path) -> None:
     assert complaint(tmp_path, text).startswith(told)
+
+
+def test_anchors_and_merge_keys_give_many_stations_what_they_share(tmp_path: Path) -> None:
+    more = "".join(f"  - {{<<: *shared, id: plant/hall1/line1/more{number}, queue: *queue}}\n" for number in range(300))
+    text = SMALLEST.replace("  - id:", "  - &shared\n    queue: &queue {capacity: 3}\n    id:") + more
+    (tmp_path / "inspector.yaml").write_text(text)
+    stations = settings.load(tmp_path / "inspector.yaml", environment={}).stations
+    assert len(stations) == 301
+    assert {(station.bank, station.queue.capacity) for station in stations} == {(stations[0].bank, 3)}
+
+
+def test_a_variable_is_no_way_around_the_bound_of_aliases(tmp_path: Path) -> None:
+    (tmp_path / "inspector.yaml").write_text(SMALLEST)
+    levels = ", ".join(f"&a{level} [*a{level - 1}, *a{level - 1}]" for level in range(1, 30))
+    with pytest.raises(SettingsError, match=r"environment: INSPECTOR_STATIONS: not YAML: its aliases repeat"):
+        settings.load(tmp_path / "inspector.yaml", environment={"INSPECTOR_STATIONS": f"[&a0 [x], {levels}]"})
 
 
 def test_a_mistake_in_a_station_is_no_second_one_of_the_list(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from inspector import unreadable_yaml
+from inspector import unreadable_yaml, yaml_text
 from inspector.errors import SettingsError, SettingsMistakesError
 from inspector.problem import place
 from inspector.settings import mistakes
@@ -58,8 +58,7 @@ def trace(path: Path, environment: Mapping[str, str] | None = None) -> Origins:
 def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        root, content = yaml_text.read(text)
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: no such file, expected a configuration in YAML") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -10,9 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-import yaml
-
-from inspector import unreadable_yaml
+from inspector import unreadable_yaml, yaml_text
 from inspector.errors import SettingsError
 
 PREFIX = "INSPECTOR_"
@@ -33,7 +31,7 @@ class Override:
         levels = variable.removeprefix(PREFIX).split("__")
         loc = tuple(int(level) if level.isdecimal() else level.lower() for level in levels)
         try:
-            value = yaml.safe_load(text)
+            _, value = yaml_text.read(text)
         except unreadable_yaml.FAULTS as error:
             raise SettingsError(f"environment: {variable}: not YAML: {unreadable_yaml.why(error)}") from error
         return cls(variable, loc, value, text)
