@@ -223,6 +223,8 @@ class _Pace:
 def _warn_if_unwatched(uplink: Uplink, station: StationId, on_notice: Callable[[str], None]) -> None:
     """Tells where no daemon on this broker says that it watches the station, or where it is away."""
     told = uplink.retained(instance_topic("+", "+"), _ANNOUNCED_WITHIN_S)
+    if told is None:
+        return  # a broker that does not answer is another matter, and the frames will show it
     daemons = [
         topic.removesuffix("/info")
         for topic, payload in told.items()

@@ -26,6 +26,7 @@ from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
 
 _CONNECT_S = 10.0
+_ANSWER_S = 10.0
 _NO_MATCHING_SUBSCRIBERS = 0x10
 _UNSUPPORTED_VERSION = {0x01, 0x84}
 
@@ -166,24 +167,31 @@ class Uplink:
                     )
             return self._tally
 
-    def retained(self, topic_filter: str, wait_s: float) -> dict[str, bytes]:
-        """Retained messages that match, by topic: all that arrive within `wait_s` of the subscription."""
+    def retained(self, topic_filter: str, wait_s: float) -> dict[str, bytes] | None:
+        """Retained messages that match, by topic; None where the broker did not answer in time, so nobody knows.
+
+        Brokers send them behind the answer to the subscription. At QoS 0 none waits for an acknowledgement, so those
+        that were queued in that order are here when a later request is answered. wait_s: for a broker that looks them
+        up aside, so long at least.
+        """
         assert self._client is not None, "enter the uplink first"
         found: dict[str, bytes] = {}
-        subscribed = threading.Event()
+        subscribed, unsubscribed = threading.Event(), threading.Event()
 
         def take(_client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
             if message.retain:
                 found[message.topic] = bytes(message.payload)
 
         self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.on_unsubscribe = lambda *_: unsubscribed.set()
         self._client.message_callback_add(topic_filter, take)
-        self._client.subscribe(topic_filter, qos=1)
-        subscribed.wait(wait_s)
-        time.sleep(wait_s)
+        self._client.subscribe(topic_filter, qos=0)
+        if answered := subscribed.wait(_ANSWER_S):
+            time.sleep(wait_s)
         self._client.unsubscribe(topic_filter)
+        answered = answered and unsubscribed.wait(_ANSWER_S)
         self._client.message_callback_remove(topic_filter)
-        return dict(found)
+        return dict(found) if answered else None
 
     def _connected(self, protocol: Literal["5", "3.1.1"]) -> bool:
         """Connects; False where the broker does not speak this version and another may be tried."""

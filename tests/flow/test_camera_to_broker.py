@@ -16,7 +16,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 from click.testing import CliRunner
-from listening import STATION, listening_line, options, refusing_broker
+from listening import STATION, listening_line, options, refusing_broker, slow_way
 from paho.mqtt.enums import CallbackAPIVersion
 from services import DEADLINE_S, Mosquitto, wait_until
 
@@ -123,6 +123,20 @@ def test_an_announced_station_needs_no_notice_while_its_daemon_is_there(
     client.disconnect()
     client.loop_stop()
     assert [notice.partition(";")[0] for notice in notices] == expected
+
+
+def test_a_daemon_that_a_slow_broker_tells_of_late_is_not_missed(mosquitto: Mosquitto, folder: Path) -> None:
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.connect("127.0.0.1", mosquitto.port)
+    client.loop_start()
+    info = json.dumps({"stations": [{"id": str(STATION)}]})
+    client.publish("inspector/v1/_inspector/main/info", info, qos=1, retain=True).wait_for_publish(DEADLINE_S)
+    client.disconnect()
+    client.loop_stop()
+    notices: list[str] = []
+    with listening_line(mosquitto.port), slow_way(mosquitto.port, answers_after_s=1.0) as port:
+        publish(options(folder, port, fps=0), on_notice=notices.append)
+    assert notices == []
 
 
 def test_frames_that_the_broker_refuses_are_counted_and_fail_the_command(
