@@ -111,6 +111,15 @@ def test_without_anything_new_there_is_no_candidate(site: ReviewSite) -> None:
     assert not is_running(site.settings, STATION)
 
 
+def test_a_whole_data_set_is_not_taken_for_good_samples(site: ReviewSite, tmp_path: Path) -> None:
+    for folder, scratched in (("train/good", False), ("test/good", False), ("test/scratch", True)):
+        (tmp_path / folder).mkdir(parents=True)
+        for seed in range(3):
+            (tmp_path / folder / f"{seed}.png").write_bytes(drawn_part(700 + seed, scratched=scratched))
+    with pytest.raises(SamplesError, match="is a whole data set, expected the folder of its good samples; did you"):
+        rebuild(site.settings, site.engine, STATION, by="emil", good=tmp_path)
+
+
 def test_a_picture_that_is_gone_is_told(site: ReviewSite) -> None:
     for seed in range(6):
         said(site, stamped_part(seed), "false_alarm")
