@@ -17,10 +17,8 @@ with it in one step. Nothing in it is a pickle.
 """
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -30,6 +28,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 
+from inspector.draft import draft_folder
 from inspector.drift import ARRAYS, Baseline
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
@@ -164,7 +163,8 @@ def verify_files(path: Path, manifest: Manifest) -> None:
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """A temporary folder beside `path`, moved to `path` when the block succeeds, removed when it fails.
 
-    replace: where a bank is at `path`, the two change places in one step, and the old one is removed.
+    replace: where a bank is at `path`, the two change places in one step, and the old one is removed. What a process
+    that was killed left of an earlier one is removed first.
 
     Raises:
         BankError: `path` exists and replace is not set, or what is there is no bank; or it cannot be written.
@@ -174,27 +174,32 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
     if path.exists() and not is_bank_or_empty(path):
         raise BankError(f"bank {path}: is no bank, so it is not replaced; choose another name, or move it away")
+    made = ExitStack()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        draft = made.enter_context(draft_folder(path.parent, draft_prefix(path)))
     except OSError as error:
         raise BankError(f"bank {path}: cannot be written there ({error.strerror})") from error
-    try:
-        yield draft
-        open_to_readers(draft)
-        hand_over(draft, owner_beside(path))
-        sync_files(draft)
-        if not replace or not path.exists():
-            _place(draft, path)
-        elif is_bank_or_empty(path):
-            exchange(draft, path)
-        else:
-            raise BankError(f"bank {path}: is no bank by now, so it is not replaced; move it away and do it again")
-        sync_dir(path.parent)
-    except (OSError, SafetensorError) as error:
-        raise BankError(f"bank {path}: cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with made:
+        try:
+            yield draft
+            open_to_readers(draft)
+            hand_over(draft, owner_beside(path))
+            sync_files(draft)
+            if not replace or not path.exists():
+                _place(draft, path)
+            elif is_bank_or_empty(path):
+                exchange(draft, path)
+            else:
+                raise BankError(f"bank {path}: is no bank by now, so it is not replaced; move it away and do it again")
+            sync_dir(path.parent)
+        except (OSError, SafetensorError) as error:
+            raise BankError(f"bank {path}: cannot be written ({error})") from error
+
+
+def draft_prefix(path: Path) -> str:
+    """How the name begins of each folder in which a bank for this place is made."""
+    return f".{path.name}.draft."
 
 
 def _place(draft: Path, path: Path) -> None:

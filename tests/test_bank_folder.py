@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,34 @@ def test_a_calibration_that_is_killed_leaves_no_bank_behind(tmp_path: Path) -> N
     process.join()
     assert list(tmp_path.glob("banks/.bank.*"))
     assert not place.exists()
+    with new_folder(place) as draft:  # the next one for this place clears up
+        (draft / "file").write_text("x")
+    assert names(place.parent) == ["bank"]
+
+
+def _write_until_told(place: Path, begun: Event, end: Event) -> None:
+    with new_folder(place, replace=True) as draft:
+        (draft / "manifest.json").write_text("the other's")
+        begun.set()
+        assert end.wait(60)
+
+
+def test_what_another_process_is_writing_is_never_cleared_away(tmp_path: Path) -> None:
+    place = tmp_path / "bank"
+    context = multiprocessing.get_context("spawn")
+    begun, end = context.Event(), context.Event()
+    process = context.Process(target=_write_until_told, args=(place, begun, end))
+    process.start()
+    assert begun.wait(60)
+    (tmp_path / ".bank.draft.notes").mkdir()  # named by somebody else
+    with new_folder(place, replace=True) as draft:
+        (draft / "manifest.json").write_text("ours")
+    assert len(names(tmp_path)) == 3
+    end.set()
+    process.join(60)
+    assert process.exitcode == 0
+    assert (place / "manifest.json").read_text() == "the other's"
+    assert names(tmp_path) == [".bank.draft.notes", "bank"]
 
 
 @pytest.mark.parametrize("replace", [False, True])

@@ -23,6 +23,7 @@ CORE = {
     *("review.trial", "review.waiting"),
     *("durable", "exchange", "folder", "legible", "owner", "problem", "progress", "repeated", "unreadable_yaml"),
     "yaml_text",
+    "draft",
 }
 """Arrays and values in, values out; and what does nothing but read and write files."""
 

@@ -1,6 +1,5 @@
 """Taking a bank into use at a station: the guard is asked, the exchange made, and the audit told."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from sqlalchemy import Engine
 
 from inspector.banks.replay import Judged, replay
 from inspector.banks.shelf import Action, Move, Shelf
+from inspector.draft import draft_folder
 from inspector.errors import InspectorError
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
@@ -122,8 +122,8 @@ def apply_thresholds(
 
     place = settings.station(station).bank
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".thresholds.", dir=settings.data_dir) as folder:
-        bank = Path(folder) / "bank"
+    with draft_folder(settings.data_dir, ".thresholds.") as folder:
+        bank = folder / "bank"
         with_thresholds(place, bank, ok=ok, ng=ng)
         seen = seen or read_manifest(bank).lineage.parent
         return promote(settings, engine, station, bank, by=by, reason=reason, action="thresholds", seen=seen)

@@ -22,7 +22,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inspector.bank import is_bank_or_empty, manifest_digest, verify_files
+from inspector.bank import draft_prefix, is_bank_or_empty, manifest_digest, verify_files
+from inspector.draft import clear_abandoned
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
@@ -256,6 +257,7 @@ class Shelf:
             owner = owner_beside(self.bank)
             self._tell_what_happened()
             self._tidy()
+            clear_abandoned(self.bank.parent, draft_prefix(self.bank))
             try:
                 yield
             finally:

@@ -1,5 +1,6 @@
 """A bank that would pass a confirmed defect needs a written reason, and the audit knows each exchange."""
 
+import multiprocessing
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +8,15 @@ from pathlib import Path
 import pytest
 from line import CAM1, CAM2, drawn_part
 from review_site import ReviewSite, running_site
+from services import wait_until
 
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.banks.promotion import GuardError, apply_thresholds, promote, record, rollback
 from inspector.banks.shelf import Shelf
 from inspector.errors import BankError, UsageError
-from inspector.store import Audit, AuditFilter
+from inspector.settings import Settings
+from inspector.store import Audit, AuditFilter, open_database
 
 STATION = str(CAM1)
 
@@ -77,6 +80,32 @@ def test_thresholds_are_applied_as_a_bank_of_their_own(site: ReviewSite) -> None
         apply_thresholds(site.settings, site.engine, STATION, ok=1e6, ng=1e6, by="emil")
     assert Bank.load(in_use(site)).ref == after.ref
     assert list(site.settings.data_dir.glob(".thresholds*")) == []
+
+
+def _apply(settings: Settings, ng: float) -> None:
+    with open_database(settings.database_url) as engine:
+        apply_thresholds(settings, engine, STATION, ok=ng, ng=ng, by="emil")
+
+
+def test_what_a_kill_leaves_of_thresholds_goes_with_the_next(site: ReviewSite) -> None:
+    before = Bank.load(in_use(site)).ref
+    process = multiprocessing.get_context("spawn").Process(target=_apply, args=(site.settings, 1e6))
+    process.start()
+    wait_until(lambda: list(site.settings.data_dir.glob(".thresholds.*/*")), "the bank is being made")
+    process.kill()
+    process.join()
+    assert Bank.load(in_use(site)).ref == before
+    assert list(site.settings.data_dir.glob(".thresholds.*"))
+    _apply(site.settings, 2e6)
+    assert Bank.load(in_use(site)).thresholds.ng == 2e6
+    assert list(site.settings.data_dir.glob(".thresholds.*")) == []
+
+
+def test_a_promotion_clears_what_a_killed_calibration_left_beside_the_bank(site: ReviewSite, tmp_path: Path) -> None:
+    left = in_use(site).parent / f".{in_use(site).name}.draft.abc_0123"
+    shutil.copytree(in_use(site), left)
+    promote(site.settings, site.engine, STATION, blind(site, tmp_path), by="emil")
+    assert not left.exists()
 
 
 def test_what_the_command_line_exchanged_is_in_the_audit_too(site: ReviewSite, tmp_path: Path) -> None:
