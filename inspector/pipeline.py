@@ -16,7 +16,7 @@ from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patc
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of, view_of
 from inspector.scoring import image_score, p_value, regions
-from inspector.types import Decision, Engine, Float32Array, Inspection, Region, UInt8Image
+from inspector.types import Decision, Engine, Float32Array, Frame, Inspection, Region, UInt8Image
 from inspector.window import View, picture_wh
 
 STAGES = ("decode", "embed", "search", "map", "drift")
@@ -84,6 +84,10 @@ class Pipeline:
         Raises:
             FrameError: the payload is no image that can be inspected; `reason` says why in one word.
         """
+        return self.inspect_decoding(payload)[0]
+
+    def inspect_decoding(self, payload: bytes) -> tuple[Inspection, Frame]:
+        """As `inspect`, with the frame that was decoded, for who looks at its pixels too."""
         recipe, thresholds = self.bank.recipe, self.bank.thresholds
         start = perf_counter()
         frame = decoder.decode(payload, max_pixels=self._max_pixels)
@@ -105,7 +109,7 @@ class Pipeline:
                 decision, reason = Decision.UNCERTAIN, baseline.reason(reading)
         read = perf_counter()
         marks = (start, decoded, embedded, searched, mapped, read)
-        return Inspection(
+        inspection = Inspection(
             decision=decision,
             score=score,
             p_value=p_value(score, self.bank.normal_scores),
@@ -116,6 +120,7 @@ class Pipeline:
             reading=reading,
             reason=reason,
         )
+        return inspection, frame
 
     def _regions(self, heat: Float32Array, view: View) -> tuple[Region, ...]:
         """The regions of a flagged frame: at least one."""

@@ -14,7 +14,6 @@ from calibration.evaluation.cases import GOOD, Case, cases_in, label_of, truth_o
 from calibration.evaluation.masks import areas_in, united
 from calibration.evaluation.metrics import PixelFigures, f1_max, image_auroc
 from calibration.samples import pixels_digest
-from inspector import frame as decoder
 from inspector.charts.wording import count
 from inspector.errors import FrameError, SamplesError
 from inspector.folder import Contents, contents_of, foreign
@@ -143,7 +142,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
     for case in track(cases, "inspecting"):
         try:
             payload = case.path.read_bytes()
-            inspection = pipeline.inspect(payload)
+            inspection, frame = pipeline.inspect_decoding(payload)
         except (FrameError, OSError) as error:
             outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, str(error)))
             notes.append(f"{case.path.relative_to(test_dir)}: {error}")
@@ -158,7 +157,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             figures.add(inspection.anomaly_map, areas, counts)
         known = hashlib.sha256(payload).hexdigest() in bytes_known
         if pixels_known and not known:  # it may have been stored anew
-            known = pixels_digest(decoder.decode(payload)) in pixels_known
+            known = pixels_digest(frame) in pixels_known
         took_ms = sum(inspection.stage_ms.values())
         above = inspection.score > pipeline.bank.thresholds.ng
         outcomes.append(Outcome(case, inspection.decision, inspection.score, took_ms, sample=known, above_ng=above))

@@ -10,12 +10,13 @@ from line import changed, drawn_part
 
 from calibration.calibrate import Options, calibrate
 from calibration.evaluation.evaluate import Evaluation, evaluate
+from inspector import frame as decoder
 from inspector.errors import SamplesError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.synthetic.dataset import write_dataset
 from inspector.synthetic.defect import DefectKind
-from inspector.types import Decision
+from inspector.types import Decision, Frame
 
 SHARED = Path(os.environ.get("INSPECTOR_SHARED", Path(__file__).parents[3] / "shared"))
 
@@ -62,6 +63,17 @@ def test_rates_are_shares_of_decisions(pipeline: Pipeline, labelled: Path) -> No
 def test_scores_are_those_of_the_pipeline(pipeline: Pipeline, labelled: Path) -> None:
     for outcome in evaluate(pipeline, labelled).outcomes:
         assert outcome.score == pipeline.inspect(outcome.case.path.read_bytes()).score
+
+
+def test_a_frame_is_decoded_once(pipeline: Pipeline, labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, sizes = decoder.decode, []
+
+    def counted(payload: bytes, **how: int) -> Frame:
+        sizes.append(len(payload))
+        return decode(payload, **how)
+
+    monkeypatch.setattr(decoder, "decode", counted)
+    assert len(evaluate(pipeline, labelled).outcomes) == len(sizes) == 9
 
 
 def remove(folder: Path) -> None:
