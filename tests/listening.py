@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -59,24 +59,27 @@ def listening_line(port: int, protocol: int = paho.MQTTv5) -> Iterator[Line]:
 def slow_way(port: int, *, answers_after_s: float) -> Iterator[int]:
     """The port of a way to the broker at `port` for one client, on which each answer takes so long."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=_carry, args=(server, port, answers_after_s), daemon=True).start()
+        way = threading.Thread(target=_carry, args=(server, port, answers_after_s))
+        way.start()
         yield server.getsockname()[1]
+        way.join(DEADLINE_S)
 
 
 def _carry(server: socket.socket, port: int, answers_after_s: float) -> None:
     client, _ = server.accept()
     with client, socket.create_connection(("127.0.0.1", port)) as broker:
-        there = threading.Thread(target=_pass_on, args=(client, broker, 0.0), daemon=True)
+        there = threading.Thread(target=_pass_on, args=(client, broker, 0.0))
         there.start()
         _pass_on(broker, client, answers_after_s)
         there.join(DEADLINE_S)
 
 
 def _pass_on(source: socket.socket, target: socket.socket, after_s: float) -> None:
-    while data := source.recv(65536):
-        time.sleep(after_s)
-        target.sendall(data)
-    target.shutdown(socket.SHUT_WR)
+    with suppress(OSError):  # one of them left: that ends the way
+        while data := source.recv(65536):
+            time.sleep(after_s)
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 def refusing_broker(start: Callable[..., Mosquitto], folder: Path) -> tuple[Mosquitto, Path]:
