@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from inspector.camera.source import Answer, Identity, Shot, Source, open_source, printable
-from inspector.camera.uplink import PacketTooLargeError, Tally, Uplink
+from inspector.camera.source import Identity, Shot, Source, open_source, printable
+from inspector.camera.uplink import Tally, Uplink
 from inspector.camera.watch import WatchedFolder
 from inspector.contract import instance_topic
 from inspector.errors import BrokerError, UsageError
@@ -72,8 +72,8 @@ class CameraOptions:
 
 @dataclass(frozen=True, slots=True)
 class CameraSummary:
-    """What a camera station did. missed: pictures of the source that were never sent, which the line counts as a gap.
-    seconds: from its first frame until the last answer.
+    """What a camera station did. given_up: frames that the broker never takes. missed: pictures of the source that were
+    never sent; the line counts both as a gap. seconds: from its first frame until the last answer.
     """
 
     station: StationId
@@ -82,6 +82,7 @@ class CameraSummary:
     acknowledged: int
     refused: int
     unheard: int
+    given_up: int
     missed: int
     seconds: float
 
@@ -135,20 +136,21 @@ def publish(
                 on_notice(f"{passed} pictures of the source passed unsent while the broker was away or slow")
             message = _message(options, shot, run, sent + missed)
             on_frame(message, shot)
-            try:
-                if not uplink.send(message, shot.content_type, stop, shot.on_answer):
-                    break
-            except PacketTooLargeError:
-                if not options.watch:
-                    raise
-                shot.on_answer(Answer.TOO_LARGE)
-                missed += 1
-                continue
+            if not uplink.send(message, shot.content_type, stop, shot.on_answer):
+                break
             sent += shot.identity is None or not shot.identity.again
         tally = _drained(uplink, options)
         seconds = time.monotonic() - started
     return CameraSummary(
-        options.station, uplink.protocol, tally.sent, tally.acknowledged, tally.refused, tally.unheard, missed, seconds
+        options.station,
+        uplink.protocol,
+        tally.sent,
+        tally.acknowledged,
+        tally.refused,
+        tally.unheard,
+        tally.given_up,
+        missed,
+        seconds,
     )
 
 

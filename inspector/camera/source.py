@@ -33,12 +33,12 @@ class SourceLostError(InspectorError):
 
 
 class Answer(Enum):
-    """What became of a frame: the broker has it, threw it away as nobody subscribes, will not have it, or cannot."""
+    """What became of a frame: the broker has it, threw it away as nobody subscribes, will not have it now, or never."""
 
     TAKEN = "taken"
     UNHEARD = "unheard"
     REFUSED = "refused"
-    TOO_LARGE = "too large"
+    GIVEN_UP = "given up"
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,9 @@ class WatchedFolder:
             self._held_s = self._held_until = 0.0
             arrival.stage = Stage.TAKEN
             self._clear_away([arrival])
-        elif answer is Answer.TOO_LARGE:
+        elif answer is Answer.GIVEN_UP:
             arrival.stage = Stage.GIVEN_UP
-            self._on_notice(f"{self._shown(arrival.place)} is too large for the broker; it stays and is passed over")
+            self._on_notice(f"{self._shown(arrival.place)} stays and is passed over, until a restart")
         else:
             arrival.stage = Stage.WAITING
             why = "nobody listens to this station" if answer is Answer.UNHEARD else "the broker refuses frames"

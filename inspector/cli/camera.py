@@ -84,8 +84,8 @@ def camera(
     )
     live.clear()
     click.echo(_as_json(summary) if as_json else _as_text(summary, watch=watch))
-    if summary.refused and not watch:
-        raise BrokerError(f"broker {broker}: refused {summary.refused} of {summary.published} frames of {station}")
+    if (lost := summary.refused + summary.given_up) and not watch:
+        raise BrokerError(f"broker {broker}: did not take {lost} of {summary.published} frames of {station}")
 
 
 def _broker(
@@ -124,6 +124,9 @@ def _as_text(summary: "CameraSummary", *, watch: bool) -> str:
         line += f"; {kept} were refused or unheard, so their pictures stayed in the folder for another try"
     elif summary.refused:
         line += f"; {summary.refused} REFUSED by the broker"
+    if summary.given_up:
+        where = ", so their pictures stayed in the folder" if watch else ""
+        line += f"; {summary.given_up} GIVEN UP, as the broker never takes them{where}"
     if summary.missed:
         line += f"; {summary.missed} pictures of the source were not sent"
     if summary.unheard and not watch:
@@ -140,6 +143,7 @@ def _as_json(summary: "CameraSummary") -> str:
             "acknowledged": summary.acknowledged,
             "refused": summary.refused,
             "unheard": summary.unheard,
+            "given_up": summary.given_up,
             "missed": summary.missed,
             "seconds": round(summary.seconds, 3),
             "fps": round(summary.fps, 3),

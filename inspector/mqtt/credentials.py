@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from paho.mqtt.client import Client
 
 from inspector.errors import SettingsError
-from inspector.settings import BrokerSettings, TlsSettings
+from inspector.settings import BrokerSettings
 from inspector.settings.secret import read_secret
 from inspector.types import StationId
 
@@ -18,45 +18,22 @@ def passing_id(role: str, station: StationId) -> str:
     return f"{role}-{str(station).replace('/', '-')[-80:]}-{secrets.token_hex(3)}"
 
 
-def show_credentials(client: Client, broker: BrokerSettings) -> ssl.SSLContext | None:
-    """Gives a client name, password, certificate and CA, as the settings say; returns what holds the latter, if any.
+def show_credentials(client: Client, broker: BrokerSettings) -> None:
+    """Gives a client name, password, certificate and CA, as the settings say, and as they lie in the files now.
 
     Raises:
         SettingsError: the password or a certificate cannot be read.
     """
-    _show_password(client, broker)
-    if broker.tls is None:
-        return None
-    with _certificates():
-        context = ssl.create_default_context(cafile=broker.tls.ca_file)
-        _show_certificate(context, broker.tls)
-    client.tls_set_context(context)
-    return context
-
-
-def renew_credentials(client: Client, broker: BrokerSettings, context: ssl.SSLContext | None) -> None:
-    """For a client that connects again: what lies in the files now. A CA that was there before stays trusted.
-
-    Raises:
-        SettingsError: the password or a certificate cannot be read.
-    """
-    _show_password(client, broker)
-    if broker.tls is not None and context is not None:
-        with _certificates():
-            if broker.tls.ca_file is not None:
-                context.load_verify_locations(broker.tls.ca_file)
-            _show_certificate(context, broker.tls)
-
-
-def _show_password(client: Client, broker: BrokerSettings) -> None:
     if broker.username is not None:
         secret = broker.password_file
         client.username_pw_set(broker.username, None if secret is None else read_secret(secret))
-
-
-def _show_certificate(context: ssl.SSLContext, tls: TlsSettings) -> None:
-    if tls.cert_file is not None:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
+    if broker.tls is None:
+        return
+    with _certificates():
+        context = ssl.create_default_context(cafile=broker.tls.ca_file)
+        if broker.tls.cert_file is not None:
+            context.load_cert_chain(broker.tls.cert_file, broker.tls.key_file)
+    client.tls_set_context(context)
 
 
 @contextmanager
