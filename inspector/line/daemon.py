@@ -188,6 +188,7 @@ class _Daemon:
             self._control_connection,
             self._health,
             confirm=self._confirmed,
+            on_held=self._metrics.outbox_held.set,
             on_fault=self._fault,
         )
         self._metrics.outbox_depth.set(outbox.depth())
@@ -311,9 +312,15 @@ class _Daemon:
                 self._drift.take(one.outcome)
             self._receptions[delivery.station].settled(delivery)
             if one.outcome.heatmap is not None and not one.duplicate:
-                topic = contract.station_topic(delivery.station, "heatmap")
-                self._control_connection.publish(topic, one.outcome.heatmap, qos=0)
+                self._show(contract.station_topic(delivery.station, "heatmap"), one.outcome.heatmap)
         self._metrics.outbox_depth.inc(len(messages))
+
+    def _show(self, topic: str, heatmap: bytes) -> None:
+        """Sends an anomaly map, which nobody waits for: not where it would cost the connection, or hide what does."""
+        if not self._control_connection.takes(topic, heatmap):
+            self._limited.warning(topic, "anomaly map larger than the broker takes", topic=topic, bytes=len(heatmap))
+        elif self._publisher.calm:
+            self._control_connection.publish(topic, heatmap, qos=0)
 
     def _confirmed(self, ids: Sequence[int]) -> None:
         """The broker has these messages."""

@@ -90,6 +90,7 @@ class Metrics:
         self.queue_capacity = self._gauge("queue_capacity", "Frames that may wait.", stations)
         self.broker_connected = self._plain("broker_connected", "1 while all connections to the broker are up.")
         self.outbox_depth = self._plain("outbox_depth", "Messages the broker has not confirmed.")
+        self.outbox_held = self._plain("outbox_held", "Messages of the outbox that are larger than the broker takes.")
         self.quarantine_bytes = self._plain("quarantine_bytes", "Bytes kept in quarantine.")
         self.archive_bytes = self._plain("archive_bytes", "Bytes of pictures kept for review.")
         self.archive_limit = self._plain("archive_limit_bytes", "Bytes of pictures above which none is kept.")

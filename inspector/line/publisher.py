@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from inspector.aside import Aside
 from inspector.errors import StoreError
 from inspector.line.health import Health
 from inspector.logs import RateLimited
@@ -32,7 +33,10 @@ class Publisher:
 
     New messages are handed to it and, while it keeps up, sent without reading them back. A message leaves the outbox
     when the broker has confirmed it; until then it is sent again over each new connection. What the broker refuses is
-    tried again later, and holds back its own topic alone.
+    tried again later, and holds back its own topic alone. What ends the connection each time, as it is too large, waits
+    apart and is tried again seldom.
+
+    confirm: told which rows of the outbox the broker has. on_held: told how many messages the broker does not take.
     """
 
     def __init__(
@@ -42,12 +46,14 @@ class Publisher:
         health: Health,
         *,
         confirm: Callable[[Sequence[int]], None],
+        on_held: Callable[[int], None],
         on_fault: Callable[[BaseException], None],
     ) -> None:
         self._outbox = outbox
         self._connection = connection
         self._health = health
         self._confirm = confirm
+        self._on_held = on_held
         self._on_fault = on_fault
         self._wake = threading.Event()
         self._answers: SimpleQueue[tuple[int, int, str | None]] = SimpleQueue()
@@ -57,7 +63,10 @@ class Publisher:
         self._keeps_up = False
         self._fell_behind = False
         self._fresh: deque[OutboxMessage] = deque(maxlen=_MAX_FRESH)
-        self._in_flight: dict[int, tuple[int, str]] = {}
+        self._in_flight: dict[int, OutboxMessage] = {}
+        self._aside = Aside()
+        self._apart: dict[int, str] = {}
+        self._held: set[int] = set()
         self._confirmed: set[int] = set()
         self._refused: dict[str, float] = {}
         self._limited = RateLimited(log)
@@ -76,6 +85,11 @@ class Publisher:
         self._thread.join(_DRAIN_S + 1)
         if self._thread.is_alive():
             log.error("left unpublished", extra={"fault": "the database does not answer"})
+
+    @property
+    def calm(self) -> bool:
+        """Whether no message is looked for that ends the connection: another one would mislead. From any thread."""
+        return not self._aside.one_by_one
 
     def publish(self, messages: Sequence[OutboxMessage]) -> None:
         """These were just committed to the outbox. Called by one thread, in the order of commits."""
@@ -113,16 +127,16 @@ class Publisher:
         link = self._connection.link
         if link is None:
             return False
-        if link != self._link:
-            self._link = link
-            self._in_flight.clear()
-            self._begin_anew()
         now = time.monotonic()
+        if link != self._link:
+            self._lost(now)
+            self._link = link
+            self._begin_anew()
         if any(until <= now for until in self._refused.values()):
             self._refused = {topic: until for topic, until in self._refused.items() if until > now}
             self._begin_anew()
         try:
-            everything = self._send()
+            everything = self._send(now)
         except StoreError as error:
             self._health.set(CONDITION, str(error))
             return False
@@ -134,23 +148,39 @@ class Publisher:
         for link, mid, refusal in _drain(self._answers):
             if link != self._link or mid not in self._in_flight:
                 continue
-            row, topic = self._in_flight.pop(mid)
+            message = self._in_flight.pop(mid)
+            self._settled(message.id)
             if refusal is None:
-                confirmed.append(row)
+                confirmed.append(message.id)
             else:
-                self._refused[topic] = time.monotonic() + _REFUSED_WAIT_S
-                self._limited.warning(topic, "broker refused a message", topic=topic, fault=refusal)
+                self._refused[message.topic] = time.monotonic() + _REFUSED_WAIT_S
+                self._limited.warning(message.topic, "broker refused a message", topic=message.topic, fault=refusal)
         self._confirmed.update(confirmed)
         self._confirm(confirmed)
         for ids in _drain(self._gone):
             self._confirmed.difference_update(ids)
 
+    def _settled(self, row: int) -> None:
+        self._apart.pop(row, None)
+        if self._aside.settled(row):
+            self._begin_anew()
+
+    def _lost(self, now: float) -> None:
+        """Another connection than that over which messages went."""
+        sent = {message.id: message for message in self._in_flight.values()}
+        self._in_flight.clear()
+        self._aside.lost({row: len(message.payload) for row, message in sent.items()}, now)
+        self._aside.connected()
+        self._apart |= {row: _named(sent[row]) for row in self._aside.rows & sent.keys()}
+
     def _begin_anew(self) -> None:
         """From the oldest message of the outbox."""
         self._after, self._keeps_up = 0, False
 
-    def _send(self) -> bool:
+    def _send(self, now: float) -> bool:
         """Returns whether all that waits was handed to the network thread."""
+        if not self._in_flight and (row := self._aside.due(now)) is not None:
+            self._try_alone(row)
         if self._fell_behind:
             self._fell_behind = False
             self._begin_anew()
@@ -158,10 +188,17 @@ class Publisher:
             self._keeps_up = self._send_from_outbox()
         return self._keeps_up and self._send_fresh()
 
+    def _try_alone(self, row: int) -> None:
+        message = next(iter(self._outbox.waiting(after=row - 1, most=1)), None)
+        if message is None or message.id != row:
+            self._settled(row)
+        elif not self._hand_over(message):
+            self._begin_anew()
+
     def _send_from_outbox(self) -> bool:
         """Returns whether all of the outbox is on its way."""
         newest = self._fresh[-1].id if self._fresh else 0
-        skip = {row for row, _ in self._in_flight.values()} | self._confirmed
+        skip = {message.id for message in self._in_flight.values()} | self._confirmed | self._aside.rows
         most = _MAX_AHEAD + len(skip)
         messages = self._outbox.waiting(after=self._after, most=most, but=self._refused)
         for message in messages:
@@ -185,17 +222,36 @@ class Publisher:
         return True
 
     def _hand_over(self, message: OutboxMessage) -> bool:
-        if len(self._in_flight) >= _MAX_AHEAD:
+        if len(self._in_flight) >= (1 if self._aside.one_by_one else _MAX_AHEAD):
             return False
+        if not self._connection.takes(message.topic, message.payload):
+            self._aside.larger_than_announced(message.id)
+            self._apart[message.id] = _named(message)
+            return True
         sent = self._connection.publish(message.topic, message.payload)
         if sent is None or sent[0] != self._link:
             return False
-        self._in_flight[sent[1]] = (message.id, message.topic)
+        self._in_flight[sent[1]] = message
         return True
 
     def _tell_health(self) -> None:
+        held = self._aside.held
+        for row in held - self._held:
+            log.warning("message held", extra={"fault": f"{self._apart[row]} is larger than the broker takes"})
+        self._held = held
+        self._on_held(len(held))
         refused = ", ".join(sorted(self._refused)[:3])
-        self._health.set(CONDITION, f"the broker refuses {refused}" if refused else None)
+        told = [f"the broker refuses {refused}"] if refused else []
+        if held:
+            told.append(
+                f"{len(held)} messages are larger than the broker takes, such as {self._apart[min(held)]}; "
+                "raise its limit (mosquitto: max_packet_size)"
+            )
+        self._health.set(CONDITION, "; ".join(told) or None)
+
+
+def _named(message: OutboxMessage) -> str:
+    return f"{message.topic} ({len(message.payload)} bytes)"
 
 
 def _drain(queue: SimpleQueue[_Item]) -> list[_Item]:

@@ -22,6 +22,7 @@ _BACKOFF_S = (0.25, 30.0)
 _SETTLE_S = 2.0
 _LASTING_S = 10.0
 _SUSPICIOUS = 3
+_HEAD = 64  # more bytes than a packet has beside its topic and payload
 
 
 def _ignore(*_: object) -> None:
@@ -101,6 +102,11 @@ class Connection:
         with self._lock:
             if mid and self._link is not None and self._link.number == link:
                 self._link.ack(mid)
+
+    def takes(self, topic: str, payload: bytes) -> bool:
+        """Whether a message is no larger than the broker announced that it takes."""
+        most = None if (link := self._link) is None else link.max_packet
+        return most is None or len(topic) + len(payload) + _HEAD <= most
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, correlation: bytes | None = None

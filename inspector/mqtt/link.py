@@ -91,7 +91,9 @@ class Handlers:
 
 
 class Link:
-    """Connects once. `run` returns when the connection has ended; `trouble` says why."""
+    """Connects once. `run` returns when the connection has ended; `trouble` says why. max_packet: the largest packet
+    that the broker takes, in bytes, where it says so.
+    """
 
     def __init__(
         self,
@@ -111,6 +113,7 @@ class Link:
         self.wrong_version = False
         self.silent = False
         self.trouble: str | None = None
+        self.max_packet: int | None = None
         self._broker = broker
         self._identity = identity
         self._handlers = handlers
@@ -220,8 +223,9 @@ class Link:
             properties.ReceiveMaximum = self._identity.receive_maximum
         return {"clean_start": not self._identity.persistent, "properties": properties}
 
-    def _connected(self, _c: Client, _u: Any, flags: Any, reason: ReasonCode, _p: Properties | None) -> None:
+    def _connected(self, _c: Client, _u: Any, flags: Any, reason: ReasonCode, said: Properties | None) -> None:
         self._answered = True
+        self.max_packet = getattr(said, "MaximumPacketSize", None)
         if reason.is_failure:
             self.wrong_version = reason == "Unsupported protocol version"
             self.trouble = f"broker refused {self._identity.client_id}: {reason}"
