@@ -61,6 +61,23 @@ def test_a_folder_is_read_recursively_in_order_and_as_it_is(tmp_path: Path) -> N
     ]
 
 
+def test_masks_beside_frames_are_no_frames_and_told(tmp_path: Path) -> None:
+    photograph = np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)
+    mask = np.zeros((40, 40), np.uint8)
+    mask[10:20, 10:20] = 255
+    for name, pixels in (
+        ("x.png", photograph),
+        ("x_mask.png", mask),
+        ("y.png", photograph),
+        ("y_mask.png", photograph),
+    ):
+        cv2.imwrite(str(tmp_path / name), pixels)
+    notices: list[str] = []
+    with open_source(str(tmp_path), on_notice=notices.append) as source:
+        assert [shot.part_id for shot in source.shots()] == ["x.png", "y.png", "y_mask.png"]
+    assert notices == ["left out, masks of frames: 1, such as x_mask.png"]
+
+
 def test_pictures_behind_links_are_published_as_they_are_calibrated_with(tmp_path: Path) -> None:
     picture(tmp_path / "elsewhere" / "1.png")
     (tmp_path / "shown").mkdir()

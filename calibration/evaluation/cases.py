@@ -116,6 +116,13 @@ def cases_in(test_dir: Path, contents: Contents) -> list[Case]:
     return cases
 
 
+def without_masks(folder: Path, pictures: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The frames among the pictures below `folder`; and the masks, in folders of masks and beside frames."""
+    outside = [each for each in pictures if not any(map(is_truth, each.relative_to(folder).parts[:-1]))]
+    masks = set(pictures).difference(outside).union(*(each.masks for each in masks_beside(outside).values()))
+    return [each for each in pictures if each not in masks], [each for each in pictures if each in masks]
+
+
 def masks_beside(pictures: Sequence[Path]) -> dict[Path, Beside]:
     """Those of the pictures that are masks of others beside them, by their frames.
 

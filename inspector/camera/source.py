@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from inspector.errors import InspectorError, UsageError
-from inspector.folder import CONTENT_TYPES, FOREIGN, Contents, contents_of, foreign, is_truth
+from inspector.folder import CONTENT_TYPES, FOREIGN, Contents, contents_of, foreign
 
 _MAX_PART_ID = 128
 
@@ -146,19 +146,22 @@ class FolderSource:
 
     @classmethod
     def of(cls, folder: Path, on_notice: Callable[[str], None]) -> "FolderSource":
-        """Every image below the folder, as calibration finds them, without folders of masks.
+        """Every image below the folder, as calibration finds them, without masks.
 
         Raises:
             SourceError: not one image. SamplesError: a folder below it cannot be read.
         """
         contents = contents_of(folder)
-        if not _images(folder, contents):
+        frames, masks = _frames(folder, contents)
+        if not frames:
             raise SourceError(
                 f"source {str(folder)!r}: {contents.none_read}; expected files named {' '.join(CONTENT_TYPES)}"
             )
         if contents.foreign:
             first, number = contents.foreign[0], len(contents.foreign)
             on_notice(f"left out, in formats that are not read: {number}, such as {first.name} ({foreign(first)})")
+        if masks:
+            on_notice(f"left out, masks of frames: {len(masks)}, such as {masks[0].relative_to(folder)}")
         return cls(folder, None, on_notice)
 
     @property
@@ -174,7 +177,7 @@ class FolderSource:
             SourceLostError: none can be read any more. SamplesError: a folder cannot be read.
         """
         lost, found = 0, False
-        for path in _images(self.folder, contents_of(self.folder)) if self.only is None else [self.only]:
+        for path in _frames(self.folder, contents_of(self.folder))[0] if self.only is None else [self.only]:
             try:
                 image = path.read_bytes()
             except OSError as error:
@@ -194,8 +197,11 @@ class FolderSource:
         pass
 
 
-def _images(folder: Path, contents: Contents) -> list[Path]:
-    return [path for path in contents.pictures if not any(map(is_truth, path.relative_to(folder).parts[:-1]))]
+def _frames(folder: Path, contents: Contents) -> tuple[list[Path], list[Path]]:
+    """The frames, and the masks."""
+    from calibration.cases import without_masks
+
+    return without_masks(folder, contents.pictures)
 
 
 def part_id_of(place: str) -> str:

@@ -78,7 +78,13 @@ def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
 
     for image in images:
         if image.is_dir():
-            yield from contents_of(image).every  # what is not read is an error, not left out
+            from calibration.cases import without_masks
+
+            frames, masks = without_masks(image, contents_of(image).every)  # what is not read is an error, not left out
+            if masks:
+                told = f"left out, masks of frames: {len(masks)}, such as {masks[0].relative_to(image)}"
+                click.echo(on_one_line(told), err=True)
+            yield from frames
         else:
             yield image
 

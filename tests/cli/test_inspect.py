@@ -22,6 +22,19 @@ def test_inspect_json_is_one_object_a_line(cli: Cli, bank: Path, parts: Path) ->
     assert told[1]["regions"][0].keys() == {"x", "y", "width", "height", "area", "score"}
 
 
+def test_masks_below_a_folder_are_no_frames_and_told(cli: Cli, bank: Path, parts: Path) -> None:
+    truth = parts.parent / "ground_truth"
+    shutil.copy(truth / "scratch" / "0_mask.png", parts / "scratch")
+    shutil.copytree(truth, parts / "ground_truth")
+    done = cli("inspect", bank, parts, "--json")
+    assert [Path(json.loads(line)["path"]).relative_to(parts).as_posix() for line in done.out.splitlines()] == [
+        *("good/0.png", "good/1.png"),
+        *("scratch/0.png", "scratch/1.png"),
+    ]
+    assert done.err == "left out, masks of frames: 3, such as ground_truth/scratch/0_mask.png\n"
+    assert len(cli("inspect", bank, parts / "ground_truth", "--json").out.splitlines()) == 2
+
+
 def test_inspect_says_why_a_frame_above_ng_is_uncertain(cli: Cli, bank: Path, tmp_path: Path) -> None:
     (tmp_path / "dim.png").write_bytes(changed(500, light=0.4))
     told = json.loads(cli("inspect", bank, tmp_path / "dim.png", "--json").out)
