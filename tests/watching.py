@@ -18,12 +18,19 @@ PNG = with_opencv(smooth_picture(), ".png")
 class Watched:
     """The folder under watch; each picture is asked for by the test."""
 
-    def __init__(self, folder: Path, *, keep: int | None = None, patience_s: float = 60.0) -> None:
+    def __init__(
+        self, folder: Path, *, keep: int | None = None, bridged: bool = False, patience_s: float = 60.0
+    ) -> None:
         self.notices: list[str] = []
         self.stop = threading.Event()
         self.folder = folder
         self.source = WatchedFolder(
-            str(folder), keep=keep, patience_s=patience_s, stop=self.stop, on_notice=self.notices.append
+            str(folder),
+            keep=keep,
+            bridged=bridged,
+            patience_s=patience_s,
+            stop=self.stop,
+            on_notice=self.notices.append,
         )
         self._shots = self.source.shots()
 

@@ -35,8 +35,8 @@ class CameraOptions:
     fps: frames a second; 0 is as fast as the broker acknowledges; None is the source's own rate, or two.
     count: stop after so many. loop: begin the source anew at its end. lot, recipe: said with every frame.
     window: frames on their way at a time. ack_timeout_s: how long to wait for the broker's answer at the end.
-    seed, defect_rate: for the drawn product. watch: the source is a folder that a camera writes into; keep, patience_s:
-    see `WatchedFolder`.
+    seed, defect_rate: for the drawn product. watch: the source is a folder that a camera writes into; keep, bridged,
+    patience_s: see `WatchedFolder`.
     """
 
     source: str
@@ -53,6 +53,7 @@ class CameraOptions:
     defect_rate: float = 0.1
     watch: bool = False
     keep: int | None = None
+    bridged: bool = False
     patience_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -66,6 +67,8 @@ class CameraOptions:
             raise UsageError("--watch with --loop: a watched folder has no end to start over at; choose one")
         if self.keep is not None and not self.watch:
             raise UsageError(f"--keep {self.keep} without --watch: only from a watched folder pictures are taken")
+        if self.bridged and not self.watch:
+            raise UsageError("--bridged without --watch: only a watched folder waits for somebody who listens")
         if self.keep is not None and not 0 <= self.keep <= _MOST_KEPT:
             raise UsageError(f"--keep: got {self.keep}, expected 0 to {_MOST_KEPT} pictures")
 
@@ -157,7 +160,12 @@ def publish(
 def _source(options: CameraOptions, run: str, stop: threading.Event, on_notice: Callable[[str], None]) -> Source:
     if options.watch:
         return WatchedFolder(
-            options.source, keep=options.keep, patience_s=options.patience_s, stop=stop, on_notice=on_notice
+            options.source,
+            keep=options.keep,
+            bridged=options.bridged,
+            patience_s=options.patience_s,
+            stop=stop,
+            on_notice=on_notice,
         )
     return open_source(options.source, run=run, seed=options.seed, defect_rate=options.defect_rate, on_notice=on_notice)
 

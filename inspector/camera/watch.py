@@ -43,8 +43,8 @@ class WatchedFolder:
     """Pictures that lie in a folder and those that come, until `stop` is set.
 
     keep: how many published ones stay in its subfolder `sent`; None: a thousand, and a folder that was never watched
-    and has more is refused. patience_s: a file that has not changed for so long, and is no whole picture, is published
-    as it is: the line then reports an error for it.
+    and has more is refused. bridged: the broker has a picture also where nobody subscribes. patience_s: a file that has
+    not changed for so long, and is no whole picture, is published as it is: the line then reports an error for it.
 
     Raises on entering:
         SourceError: the name is not that of a folder, or nothing can be taken out of it.
@@ -56,6 +56,7 @@ class WatchedFolder:
         name: str,
         *,
         keep: int | None,
+        bridged: bool,
         patience_s: float,
         stop: threading.Event,
         on_notice: Callable[[str], None],
@@ -64,6 +65,7 @@ class WatchedFolder:
         self._folder = Path(name)
         self._keep = keep
         self._sent = Sent(self._folder, KEPT if keep is None else keep)
+        self._taken = {Answer.TAKEN, Answer.UNHEARD} if bridged else {Answer.TAKEN}
         self._patience_s = patience_s
         self._stop = stop
         self._on_notice = on_notice
@@ -149,7 +151,7 @@ class WatchedFolder:
     def _answered(self, arrival: Arrival, answer: Answer) -> None:
         self._in_flight -= 1
         now = time.monotonic()
-        if answer is Answer.TAKEN:
+        if answer in self._taken:
             self._told.over("held", "pictures are taken again")
             self._held_s = self._held_until = 0.0
             arrival.stage = Stage.TAKEN
@@ -159,8 +161,10 @@ class WatchedFolder:
             self._on_notice(f"{self._shown(arrival.place)} stays and is passed over, until a restart")
         else:
             arrival.stage = Stage.WAITING
-            why = "nobody listens to this station" if answer is Answer.UNHEARD else "the broker refuses frames"
-            self._told.once("held", f"{why}; pictures wait in {printable(self._name)}")
+            why, but = "the broker refuses frames", ""
+            if answer is Answer.UNHEARD:
+                why, but = "nobody listens to this station", "; if the broker passes frames on by rules, say --bridged"
+            self._told.once("held", f"{why}; pictures wait in {printable(self._name)}{but}")
             if now >= self._held_until:
                 least, most = _HELD_S
                 self._held_s = min(most, max(least, 2 * self._held_s))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--loop", is_flag=True, help="Start over at the source's end.")
 @click.option("--watch", is_flag=True, help="Go on with pictures that come into the folder, until stopped.")
 @click.option("--keep", type=int, help="Watched: published pictures that stay, in its subfolder sent.  [1000]")
+@click.option("--bridged", is_flag=True, help="Watched: do not wait for a subscriber; the broker passes frames on.")
 @click.option("--broker", default="127.0.0.1:1883", show_default=True, help="Host and port.")
 @click.option("--protocol", type=click.Choice(["auto", "5", "3.1.1"]), default="auto", show_default=True)
 @click.option("--username", help="The station's user at the broker.")
@@ -40,6 +41,7 @@ def camera(
     loop: bool,
     watch: bool,
     keep: int | None,
+    bridged: bool,
     broker: str,
     protocol: str,
     username: str | None,
@@ -70,6 +72,7 @@ def camera(
         loop=loop,
         watch=watch,
         keep=keep,
+        bridged=bridged,
         lot=lot,
         recipe=recipe,
         seed=seed,
@@ -83,7 +86,7 @@ def camera(
         on_tally=lambda tally: live.show(f"{tally.sent} frames, {tally.acknowledged} acknowledged"),
     )
     live.clear()
-    click.echo(_as_json(summary) if as_json else _as_text(summary, watch=watch))
+    click.echo(_as_json(summary) if as_json else _as_text(summary, watch=watch, bridged=bridged))
     if (lost := summary.refused + summary.given_up) and not watch:
         raise BrokerError(f"broker {broker}: did not take {lost} of {summary.published} frames of {station}")
 
@@ -115,12 +118,12 @@ def _broker(
         raise UsageError(f"--broker {address}: {explain(error.errors()[0], BrokerSettings)}") from error
 
 
-def _as_text(summary: "CameraSummary", *, watch: bool) -> str:
+def _as_text(summary: "CameraSummary", *, watch: bool, bridged: bool) -> str:
     line = (
         f"{summary.station}: {summary.published} frames published, {summary.acknowledged} acknowledged "
         f"in {summary.seconds:.1f} s ({summary.fps:.1f} a second, MQTT {summary.protocol})"
     )
-    if watch and (kept := summary.refused + summary.unheard):
+    if watch and (kept := summary.refused + (0 if bridged else summary.unheard)):
         line += f"; {kept} were refused or unheard, so their pictures stayed in the folder for another try"
     elif summary.refused:
         line += f"; {summary.refused} REFUSED by the broker"

@@ -157,6 +157,16 @@ def test_what_nobody_listens_to_waits_until_somebody_does(mosquitto: Mosquitto, 
     assert station.told("nobody listens") == station.told("pictures are taken again") == 1
 
 
+def test_with_a_broker_that_passes_frames_on_by_rules_nobody_need_listen(mosquitto: Mosquitto, inbox: Path) -> None:
+    drop(inbox, 0, 1, 2)
+    with Station(inbox, mosquitto.port) as station:
+        wait_until(lambda: station.told("if the broker passes frames on by rules, say --bridged"), "the option is told")
+    with Station(inbox, mosquitto.port, "--bridged") as station:
+        wait_until(lambda: station.sent == ["0.png", "1.png", "2.png"], "all have left")
+        summary = station.finish()
+    assert (summary["acknowledged"], summary["unheard"]) == (3, 3)
+
+
 def test_what_the_broker_refuses_waits_until_it_does_not(
     start_mosquitto: Callable[..., Mosquitto], tmp_path: Path, inbox: Path
 ) -> None:
