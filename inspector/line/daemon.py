@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from inspector import __version__, contract, logs
+from inspector import __version__, logs
 from inspector.banks.posts import Posts
 from inspector.contract import UnknownStationError
 from inspector.errors import InspectorError, StalledError
+from inspector.heatmaps import Heatmaps
 from inspector.line.companion import Warn
 from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch
@@ -152,7 +153,7 @@ class _Daemon:
         self._control_connection = Connection(
             settings.broker,
             control_identity(settings.instance),
-            on_change=partial(self._health.set, _BROKER),
+            on_change=self._control_changed,
             on_fault=self._fault,
             on_message=lambda arrival: self._control.command(arrival),
             on_published=lambda link, mid, refusal: self._publisher.answered(link, mid, refusal),
@@ -191,6 +192,7 @@ class _Daemon:
             on_held=self._metrics.outbox_held.set,
             on_fault=self._fault,
         )
+        self._heatmaps = Heatmaps(self._control_connection, self._health, calm=lambda: self._publisher.calm)
         self._metrics.outbox_depth.set(outbox.depth())
         triage = Triage(archive, self._health, sample_rate=settings.review.sample_rate)
         self._recorder = Recorder(
@@ -312,15 +314,12 @@ class _Daemon:
                 self._drift.take(one.outcome)
             self._receptions[delivery.station].settled(delivery)
             if one.outcome.heatmap is not None and not one.duplicate:
-                self._show(contract.station_topic(delivery.station, "heatmap"), one.outcome.heatmap)
+                self._heatmaps.show(delivery.station, one.outcome.heatmap)
         self._metrics.outbox_depth.inc(len(messages))
 
-    def _show(self, topic: str, heatmap: bytes) -> None:
-        """Sends an anomaly map, which nobody waits for: not where it would cost the connection, or hide what does."""
-        if not self._control_connection.takes(topic, heatmap):
-            self._limited.warning(topic, "anomaly map larger than the broker takes", topic=topic, bytes=len(heatmap))
-        elif self._publisher.calm:
-            self._control_connection.publish(topic, heatmap, qos=0)
+    def _control_changed(self, fault: str | None) -> None:
+        self._health.set(_BROKER, fault)
+        self._heatmaps.connection_changed(fault)
 
     def _confirmed(self, ids: Sequence[int]) -> None:
         """The broker has these messages."""

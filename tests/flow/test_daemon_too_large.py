@@ -1,12 +1,14 @@
 """Messages of the daemon that the broker never takes hold back nothing else, and are not lost."""
 
+import json
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from line import Camera, Daemon, Plc, agrees, frame
+from line import CAM1, Camera, Daemon, Plc, agrees, frame
 from services import Mosquitto, wait_until
 
 LIMIT = 1000
@@ -43,16 +45,32 @@ def test_a_verdict_that_is_too_large_for_the_broker_waits_and_the_others_pass(
         wait_until(lambda: "f-9" in plc.answered(), "the line goes on")
 
 
-def test_an_anomaly_map_that_is_larger_than_the_broker_announces_costs_no_connection(
-    start_mosquitto: Callable[..., Mosquitto], bank: Path, tmp_path: Path
+DISC = bytes(cv2.imencode(".png", cv2.circle(np.full((96, 96), 120, np.uint8), (48, 48), 30, 170, -1))[1])
+"""A small frame whose anomaly map is larger than the limit."""
+
+
+@pytest.mark.parametrize(("protocol", "losses"), [("5", 0), ("3.1.1", 3)])
+def test_anomaly_maps_that_are_too_large_for_the_broker_are_left_out(
+    start_mosquitto: Callable[..., Mosquitto], bank: Path, tmp_path: Path, protocol: str, losses: int
 ) -> None:
     broker = start_mosquitto(f"max_packet_size {LIMIT}")
     with Daemon(tmp_path, port=broker.port, bank=bank) as daemon, Plc(broker.port) as plc:
         daemon.settings["stations"][0]["heatmap"] = True
+        daemon.settings["broker"]["protocol"] = protocol
         daemon.start()
-        disc = bytes(cv2.imencode(".png", cv2.circle(np.full((96, 96), 120, np.uint8), (48, 48), 30, 170, -1))[1])
-        with Camera(broker.port) as camera:
-            camera.send(*(frame(seed, payload=disc) for seed in range(5)))
-        wait_until(lambda: len(plc.answered()) == 5, "all are answered")
-        wait_until(lambda: daemon.logged("anomaly map larger than the broker takes"), "it is told")
-        assert daemon.logged("broker away") == []
+        numbers = count()
+
+        def left_out() -> bool:
+            camera.send(frame(next(numbers), payload=DISC))
+            return f"heatmap {CAM1}" in json.loads(daemon.get("/readyz")[1])["warnings"]
+
+        with Camera(broker.port, version=protocol) as camera:
+            wait_until(left_out, "it is told")
+            before = len(daemon.logged("broker away"))
+            for _ in range(20):
+                left_out()
+        sent = next(numbers)
+        wait_until(lambda: len(plc.answered()) == sent, "all are answered")
+        assert before == len(daemon.logged("broker away"))
+        assert losses <= before <= 2 * losses
+        assert daemon.ready()
