@@ -132,7 +132,11 @@ class Session:
             self.client.connect(self._broker.host, self._broker.port, keepalive=30)
         except (OSError, ValueError) as error:
             raise UnreachableError(f"{self._where}: cannot be reached ({error})") from error
-        self.client.loop_start()
+        try:
+            self.client.loop_start()
+        except RuntimeError as error:  # no thread is left
+            self.client.disconnect()
+            raise UnreachableError(f"{self._where}: cannot be reached ({error})") from error
         with self._changed:
             self._changed.wait_for(lambda: self._answer is not None or self._gone is not None, _CONNECT_S)
             answer, gone = self._answer, self._gone

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from listening import STATION, listening_line, options
-from services import DEADLINE_S, Mosquitto, wait_until
+from services import DEADLINE_S, Mosquitto, no_threads_left, wait_until
 
 from inspector.camera import CameraOptions, CameraSummary, publish
 from inspector.errors import BrokerError
@@ -115,6 +115,20 @@ def test_why_the_broker_cannot_be_reached_again_is_told(mosquitto: Mosquitto, fo
     with publishing(asked) as (notices, _, _):
         mosquitto.kill()
         wait_until(lambda: any("refused" in line and "trying again" in line for line in notices), "the reason is told")
+
+
+@pytest.mark.filterwarnings("ignore:.*socket:pytest.PytestUnraisableExceptionWarning")  # left to the collector
+def test_where_no_thread_is_left_it_connects_once_there_is(mosquitto: Mosquitto, folder: Path) -> None:
+    with publishing(options(folder, mosquitto.port, fps=50, loop=True)) as (notices, sent, summaries):
+        with no_threads_left():
+            mosquitto.kill()
+            mosquitto.start()
+            wait_until(lambda: any("can't start new thread" in line for line in notices), "it is told")
+        wait_until(lambda: any("connected again" in line for line in notices), "the camera is back")
+        before = len(sent)
+        wait_until(lambda: len(sent) > before + 20, "frames are sent again")
+    gc.collect()
+    assert summaries[0].acknowledged == summaries[0].published
 
 
 @contextmanager
