@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspector import roi as regions_of_interest
-from inspector import unreadable_yaml, yaml_text
+from inspector import yaml_text
 from inspector.errors import RecipeError
 from inspector.planes import MOST_VECTORS
 from inspector.problem import explain
@@ -123,8 +123,8 @@ def load(path: Path) -> Recipe:
         root, data = yaml_text.read(text)
     except OSError as error:
         raise RecipeError(f"recipe {path}: cannot be read ({error.strerror}); expected a YAML file") from error
-    except unreadable_yaml.FAULTS as error:
-        raise RecipeError(f"recipe {path}: not YAML ({unreadable_yaml.why(error)})") from error
+    except yaml_text.FAULTS as error:
+        raise RecipeError(f"recipe {path}: not YAML ({yaml_text.why(error)})") from error
     if root is not None and (repeated := repeated_key(root)) is not None:
         line, key = repeated
         raise RecipeError(f"recipe {path}: line {line}: {key}: given twice, expected once")

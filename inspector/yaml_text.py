@@ -1,4 +1,4 @@
-"""YAML read whole: its nodes, which know their lines, and its values.
+"""YAML read whole: its nodes, which know their lines, and its values; and what is wrong with text that is none.
 
 An alias repeats what its anchor names, and aliases of aliases multiply: 400 bytes can mean a billion values. What they
 add is counted before anything is built of it.
@@ -8,6 +8,9 @@ from typing import Any, Final
 
 import yaml
 
+FAULTS = (yaml.YAMLError, ValueError, RecursionError)
+"""What reading raises: ValueError at a day that there is not and at thousands of digits, the last at nesting."""
+
 MOST_REPEATED: Final = 100_000
 """How many values aliases may add to those that are written: dozens of stations by one anchor, and no flood."""
 
@@ -15,7 +18,7 @@ MOST_REPEATED: Final = 100_000
 def read(text: str) -> tuple[yaml.Node | None, Any]:
     """Root node and content of the one document in the text; None and None where there is none.
 
-    Raises: as unreadable_yaml.FAULTS has it; a yaml.YAMLError too where aliases add more than MOST_REPEATED values.
+    Raises: as FAULTS has it; a yaml.YAMLError too where aliases add more than MOST_REPEATED values.
     """
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if root is None:
@@ -24,6 +27,15 @@ def read(text: str) -> tuple[yaml.Node | None, Any]:
     if _size(root, sizes) - len(sizes) > MOST_REPEATED:
         raise yaml.YAMLError(f"its aliases repeat more than {MOST_REPEATED} values; write out what is meant")
     return root, yaml.safe_load(text)
+
+
+def why(error: Exception) -> str:
+    """What is wrong, with line and column from 1 where the parser knows them. It calls any text `<unicode string>`."""
+    mark = getattr(error, "problem_mark", None)
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
+        return " ".join(str(error).split())
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {said}"
 
 
 def _size(node: yaml.Node, sizes: dict[int, int]) -> int:

@@ -1,6 +1,6 @@
 """Which message ends the connection each time that it is sent waits apart; by numbers in the outbox and moments."""
 
-from inspector.aside import Aside
+from inspector.line.aside import Aside
 
 SIZES = {1: 100, 2: 5000, 3: 100}
 

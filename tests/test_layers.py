@@ -21,9 +21,7 @@ CORE = {
         "review.shifts",
     ),
     *("review.trial", "review.waiting"),
-    *("durable", "exchange", "folder", "legible", "owner", "problem", "progress", "repeated", "unreadable_yaml"),
-    "yaml_text",
-    "draft",
+    *("draft", "durable", "exchange", "folder", "legible", "owner", "problem", "progress", "repeated", "yaml_text"),
 }
 """Arrays and values in, values out; and what does nothing but read and write files."""
 

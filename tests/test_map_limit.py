@@ -1,6 +1,6 @@
 """What lost connections tell of how large an anomaly map may be."""
 
-from inspector.heatmaps import MapLimit
+from inspector.line.heatmaps import MapLimit
 
 
 def test_connections_in_a_row_that_end_on_maps_tell_the_limit() -> None:

@@ -199,7 +199,7 @@ class FolderSource:
 
 def _frames(folder: Path, contents: Contents) -> tuple[list[Path], list[Path]]:
     """The frames, and the masks."""
-    from calibration.cases import without_masks
+    from calibration.evaluation.cases import without_masks
 
     return without_masks(folder, contents.pictures)
 

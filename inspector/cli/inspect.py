@@ -78,7 +78,7 @@ def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
 
     for image in images:
         if image.is_dir():
-            from calibration.cases import without_masks
+            from calibration.evaluation.cases import without_masks
 
             frames, masks = without_masks(image, contents_of(image).every)  # what is not read is an error, not left out
             if masks:

@@ -14,12 +14,12 @@ from inspector import __version__, logs
 from inspector.banks.posts import Posts
 from inspector.contract import UnknownStationError
 from inspector.errors import InspectorError, StalledError
-from inspector.heatmaps import Heatmaps
 from inspector.line.companion import Warn
 from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.entries import Entries
 from inspector.line.health import Health, serve
+from inspector.line.heatmaps import Heatmaps
 from inspector.line.housekeeper import Housekeeper, policy_of
 from inspector.line.metrics import UNKNOWN_STATION, Metrics
 from inspector.line.publisher import CONDITION as OUTBOX

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from inspector.aside import Aside
 from inspector.errors import StoreError
+from inspector.line.aside import Aside
 from inspector.line.health import Health
 from inspector.logs import RateLimited
 from inspector.mqtt.connection import Connection

@@ -14,7 +14,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from inspector import unreadable_yaml, yaml_text
+from inspector import yaml_text
 from inspector.errors import SettingsError, SettingsMistakesError
 from inspector.problem import place
 from inspector.settings import mistakes
@@ -63,8 +63,8 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
         raise SettingsError(f"{path}: no such file, expected a configuration in YAML") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
-    except unreadable_yaml.FAULTS as error:
-        raise SettingsError(f"{path}: not valid YAML: {unreadable_yaml.why(error)}") from error
+    except yaml_text.FAULTS as error:
+        raise SettingsError(f"{path}: not valid YAML: {yaml_text.why(error)}") from error
     if not isinstance(root, yaml.MappingNode):
         got = "nothing" if content is None else type(content).__name__
         raise SettingsError(f"{path}: got {got}, expected keys and values")

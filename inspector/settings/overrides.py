@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from inspector import unreadable_yaml, yaml_text
+from inspector import yaml_text
 from inspector.errors import SettingsError
 
 PREFIX = "INSPECTOR_"
@@ -32,8 +32,8 @@ class Override:
         loc = tuple(int(level) if level.isdecimal() else level.lower() for level in levels)
         try:
             _, value = yaml_text.read(text)
-        except unreadable_yaml.FAULTS as error:
-            raise SettingsError(f"environment: {variable}: not YAML: {unreadable_yaml.why(error)}") from error
+        except yaml_text.FAULTS as error:
+            raise SettingsError(f"environment: {variable}: not YAML: {yaml_text.why(error)}") from error
         return cls(variable, loc, value, text)
 
     def as_text(self) -> Self:

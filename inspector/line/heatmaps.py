@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from inspector import contract
-from inspector.health import Health
-from inspector.mqtt import Connection
+from inspector.line.health import Health
+from inspector.mqtt.connection import Connection
 from inspector.types import StationId
 
 log = logging.getLogger(__name__)
