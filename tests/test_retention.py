@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from reviewing import CAM1, NOON, filled, verdict
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
 from inspector.errors import StoreError
 from inspector.store import Archive, Entry, Ledger, Policy, Retention, Reviews
@@ -44,6 +44,12 @@ def run(retention: Retention, now: datetime) -> tuple[int, int]:
     return sum(one.records for one in freed), sum(one.pictures for one in freed)
 
 
+def reviewed(database: Engine, at: datetime) -> None:
+    """Whatever is decided was decided then."""
+    with database.begin() as connection:
+        connection.execute(update(frames).where(frames.c.disposition.is_not(None)).values(reviewed_at=at))
+
+
 def test_each_kind_has_its_time(database: Engine, archive: Archive) -> None:
     ids = filled(
         database,
@@ -59,6 +65,7 @@ def test_each_kind_has_its_time(database: Engine, archive: Archive) -> None:
     reviews.dispose(ids[5], to="defect", reviewer="ann", version=0)
     reviews.dispose(ids[6], to="unsure", reviewer="ann", version=0)
     reviews.escape(ids[8], reviewer="ann", version=0)
+    reviewed(database, NOON)
     retention = Retention(database, archive, POLICY)
 
     def after(days: float) -> list[str]:
@@ -78,6 +85,25 @@ def test_each_kind_has_its_time(database: Engine, archive: Archive) -> None:
     assert pictures(archive) == 0
     with database.connect() as connection:
         assert connection.execute(select(func.count()).select_from(audit)).scalar() == 4
+
+
+def test_what_came_by_a_clock_years_behind_stays_from_its_decision_on(database: Engine, archive: Archive) -> None:
+    long_ago = NOON - timedelta(days=9000)
+    ids = filled(
+        database,
+        *(pictured(archive, verdict(i, received_at=long_ago, decided_at=long_ago)) for i in (1, 2, 3)),
+    )
+    reviews = Reviews(database)
+    reviews.dispose(ids[0], to="defect", reviewer="ann", version=0)
+    reviews.dispose(ids[1], to="false_alarm", reviewer="ann", version=0)
+    reviewed(database, NOON)
+    retention = Retention(database, archive, replace(POLICY, defects=40))
+    run(retention, NOON + timedelta(days=29))
+    assert left(database) == ["f1", "f2"]
+    run(retention, NOON + timedelta(days=31))
+    assert left(database) == ["f1"]
+    run(retention, NOON + timedelta(days=41))
+    assert left(database) == []
 
 
 def test_what_is_decided_while_it_is_swept_stays(database: Engine, archive: Archive) -> None:

@@ -37,7 +37,7 @@ _RELIEF = (0.95, 0.90)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long, in days; None: for ever.
+    """How long, in days, since a frame came or was decided, whichever is later; None: for ever.
 
     records: frames that nobody was asked about. unreviewed: frames that wait for an operator. reviewed: frames that are
     decided, but for defects. defects: confirmed defects. max_bytes: of pictures. max_records: rows.
@@ -77,6 +77,7 @@ _OLDEST = (
         frames.c.id,
         frames.c.version,
         frames.c.received_at,
+        frames.c.reviewed_at,
         frames.c.queued,
         frames.c.disposition,
         frames.c.image,
@@ -214,7 +215,8 @@ class Retention:
 
     def _is_past_its_time(self, row: Any, now: datetime) -> bool:
         days = self._policy.days(queued=row.queued, disposition=row.disposition)
-        return days is not None and bool(row.received_at < now - timedelta(days=days))
+        since = row.received_at if row.reviewed_at is None else max(row.received_at, row.reviewed_at)
+        return days is not None and bool(since < now - timedelta(days=days))
 
     def _surplus(self) -> int:
         with store_errors("retention"), self._engine.connect() as connection:
