@@ -99,8 +99,8 @@ def collect(
     """Writes frames of a station into the folder until there are `count`, the time is over, or `stop` is set.
 
     A daemon that inspects the station is not disturbed: the broker gives each frame to both. A picture that the folder
-    has already is not taken again, nor one that cannot be read. Files are named by the time of their frame, so that
-    they lie in the order of the line.
+    has already is not taken again, nor one that cannot be read, nor that of a check part. Files are named by the time
+    of their frame, so that they lie in the order of the line.
 
     on_notice: a line worth telling a person. on_tally: what there is, and seconds until the next is due.
 
@@ -204,6 +204,8 @@ class _Collector:
 
     def _take(self, arrival: Arrival) -> None:
         raw = contract.unpack(arrival.payload, content_type=arrival.content_type, properties=arrival.properties)
+        if raw.expected is not None:  # a check part is no sample of what the line makes
+            return
         if (digest := raw.sha256[:_DIGEST]) in self._known:
             self._repeated += 1
             return

@@ -23,12 +23,12 @@ from importlib import resources
 from typing import Any, ClassVar, Literal
 
 from inspector.errors import FrameChecksumError, FrameError, FrameMessageError
-from inspector.types import BankRef, FrameMessage, StationId, Verdict
+from inspector.types import BankRef, Expected, FrameMessage, StationId, Verdict
 
 ROOT = "inspector/v1"
 ALL_FRAMES = f"{ROOT}/+/+/+/+/frame"
 ENVELOPE_TYPE = "application/json"
-FRAME_PROPERTIES = ("frame_id", "seq", "captured_at", "part_id", "lot", "recipe", "crc32")
+FRAME_PROPERTIES = ("frame_id", "seq", "captured_at", "part_id", "lot", "recipe", "expected", "crc32")
 VERDICT_SCHEMA = "inspector.verdict/1"
 ERROR_SCHEMA = "inspector.error/1"
 DRIFT_SCHEMA = "inspector.drift/1"
@@ -85,6 +85,12 @@ class RawFrame:
         """A property when it is legible text, else None."""
         value = self.said.get(name)
         return value if isinstance(value, str) and _TEXT.fullmatch(value) else None
+
+    @property
+    def expected(self) -> Expected | None:
+        """What the part of a check is known to be, also where something else of the message is malformed."""
+        value = self.said.get("expected")
+        return Expected(value) if isinstance(value, str) and value in tuple(Expected) else None
 
 
 def unpack(payload: bytes, *, content_type: str | None = None, properties: Iterable[tuple[str, str]] = ()) -> RawFrame:
@@ -152,6 +158,7 @@ def check(station: StationId, raw: RawFrame) -> FrameMessage:
         part_id=_text(station, raw, "part_id"),
         lot=_text(station, raw, "lot"),
         recipe=_text(station, raw, "recipe"),
+        expected=_expected(station, raw),
     )
     _check_crc32(station, raw)
     return message
@@ -191,6 +198,13 @@ def _captured_at(station: StationId, raw: RawFrame) -> datetime | None:
         except (ValueError, OverflowError):
             pass
     raise _malformed(station, "captured_at", value, "RFC 3339 with an offset, as in 2026-03-01T08:00:00.125Z")
+
+
+def _expected(station: StationId, raw: RawFrame) -> Expected | None:
+    value = raw.said.get("expected")
+    if value is not None and raw.expected is None:
+        raise _malformed(station, "expected", value, "ok or ng, for a check part; without it for production")
+    return raw.expected
 
 
 def _check_crc32(station: StationId, raw: RawFrame) -> None:
@@ -235,6 +249,7 @@ def _said_of(message: FrameMessage) -> dict[str, str | int | None]:
         "part_id": message.part_id,
         "lot": message.lot,
         "recipe": message.recipe,
+        "expected": message.expected,
         "crc32": crc32_of(message.payload),
     }
 
@@ -277,6 +292,9 @@ def verdict_json(verdict: Verdict) -> bytes:
             "decided_at": timestamp(verdict.decided_at),
             "stage_ms": {stage: round(ms, 3) for stage, ms in verdict.stage_ms.items()},
             "drift": list(verdict.drift),
+            "check": None
+            if verdict.expected is None
+            else {"expected": verdict.expected, "passed": verdict.expected.met_by(verdict.decision)},
         }
     )
 
@@ -323,6 +341,7 @@ def error_json(
             "frame_id": raw.frame_id,
             "part_id": raw.text("part_id"),
             "lot": raw.text("lot"),
+            "expected": raw.expected,
             "decision": "error",
             "reason": error.reason,
             "message": str(error),

@@ -37,6 +37,17 @@ class Decision(StrEnum):
     ERROR = "error"
 
 
+class Expected(StrEnum):
+    """What the part of a check is known to be."""
+
+    OK = "ok"
+    NG = "ng"
+
+    def met_by(self, decision: Decision) -> bool:
+        """Whether the station told it: a good part passed, a defective one did not, be it ng or uncertain."""
+        return decision is Decision.OK if self is Expected.OK else decision in (Decision.NG, Decision.UNCERTAIN)
+
+
 @dataclass(frozen=True, slots=True)
 class StationId:
     """One camera position, `site/area/line/station`. Each level: letters, digits, `_`, `.`, `-`, at most 64."""
@@ -94,7 +105,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class FrameMessage:
-    """What a camera station sent: an image payload with its identity, before any pixel is decoded."""
+    """What a camera station sent: an image payload with its identity, before any pixel is decoded.
+
+    expected: the part is a check part, known to be good or defective; None for production.
+    """
 
     station: StationId
     frame_id: str
@@ -105,6 +119,7 @@ class FrameMessage:
     part_id: str | None = None
     lot: str | None = None
     recipe: str | None = None
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +206,7 @@ class BankRef:
 class Verdict:
     """The durable outcome of one frame, as published. `reason` is set where the decision is not ok or ng.
 
-    drift: signals of the whole picture that are out of control.
+    drift: signals of the whole picture that are out of control. expected: as the frame said it; None for production.
     """
 
     result_id: str
@@ -213,6 +228,7 @@ class Verdict:
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     drift: tuple[str, ...] = ()
+    expected: Expected | None = None
 
 
 Distances = Callable[[Float32Array], Float32Array]

@@ -1,6 +1,7 @@
 """The MQTT contract, tested with bytes alone."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from inspector.errors import (
     FrameMessageError,
     frame_error_reasons,
 )
-from inspector.types import BankRef, Decision, FrameMessage, Region, StationId, Thresholds, Verdict
+from inspector.types import BankRef, Decision, Expected, FrameMessage, Region, StationId, Thresholds, Verdict
 
 STATION = StationId.parse("plant/hall1/line1/cam1")
 NOON = datetime(2026, 3, 1, 12, 0, 0, 125000, tzinfo=UTC)
@@ -64,6 +65,25 @@ def test_a_raw_image_with_properties_and_an_envelope_say_the_same() -> None:
 def test_only_the_frame_id_is_required() -> None:
     checked = contract.check(STATION, raw())
     assert (checked.seq, checked.captured_at, checked.part_id, checked.recipe) == (None, None, None, None)
+    assert checked.expected is None
+
+
+@pytest.mark.parametrize("expected", Expected)
+def test_a_check_part_is_known_by_property_and_envelope(expected: Expected) -> None:
+    sent = message(expected=expected)
+    envelope = contract.frame_envelope(sent)
+    assert conforms("frame", envelope)["expected"] == expected
+    assert ("expected", expected) in contract.frame_properties(sent)
+    assert contract.check(STATION, contract.unpack(envelope)) == sent
+    plain = contract.unpack(sent.payload, properties=contract.frame_properties(sent))
+    assert contract.check(STATION, plain) == sent
+
+
+def test_a_check_part_is_known_also_where_something_else_is_malformed() -> None:
+    opened = raw(expected="ng", seq="-1")
+    with pytest.raises(FrameMessageError, match="seq: got") as caught:
+        contract.check(STATION, opened)
+    assert conforms("error", error_of(caught.value, opened))["expected"] == "ng"
 
 
 def test_times_with_another_offset_become_utc() -> None:
@@ -96,6 +116,10 @@ def test_times_have_four_digits_of_a_year() -> None:
         ("frame_id", ""),
         ("crc32", "12"),
         ("crc32", "0x123456"),
+        ("expected", ""),
+        ("expected", "NG"),
+        ("expected", "uncertain"),
+        ("expected", "okay"),
     ],
 )
 def test_a_malformed_property_is_named(name: str, value: str) -> None:
@@ -134,6 +158,8 @@ def test_properties_of_others_are_left_alone() -> None:
         (b'{"frame_id": 7, "image": "YQ=="}', "frame_id: got 7"),
         (b'{"frame_id": "\\ud800", "image": "YQ=="}', "frame_id: got"),
         (b'{"frame_id": "a", "seq": true, "image": "YQ=="}', "seq: got True"),
+        (b'{"frame_id": "a", "expected": true, "image": "YQ=="}', "expected: got True"),
+        (b'{"frame_id": "a", "expected": ["ok"], "image": "YQ=="}', "expected: got ..ok"),
         (b'{"frame_id": "a", "seq": NaN, "image": "YQ=="}', "seq: got nan"),
     ],
 )
@@ -172,8 +198,8 @@ def error_of(error: Any, opened: contract.RawFrame) -> bytes:
     )
 
 
-def test_a_verdict_keeps_its_schema() -> None:
-    verdict = Verdict(
+def verdict(**changes: Any) -> Verdict:
+    made = Verdict(
         result_id="r1",
         station=STATION,
         frame_id="f-1",
@@ -193,10 +219,21 @@ def test_a_verdict_keeps_its_schema() -> None:
         stage_ms={"decode": 1.23456},
         reason="between the thresholds",
     )
-    said = conforms("verdict", contract.verdict_json(verdict))
+    return replace(made, **changes)
+
+
+def test_a_verdict_keeps_its_schema() -> None:
+    said = conforms("verdict", contract.verdict_json(verdict()))
     assert said["decision"] == "uncertain"
+    assert said["check"] is None
     assert said["received_at"] == "2026-03-01T12:00:00.125000Z"
     assert said["stage_ms"] == {"decode": 1.235}
+
+
+def test_the_verdict_of_a_check_part_says_whether_it_was_told() -> None:
+    for expected, passed in ((Expected.NG, True), (Expected.OK, False)):
+        said = conforms("verdict", contract.verdict_json(verdict(expected=expected)))
+        assert said["check"] == {"expected": expected, "passed": passed}
 
 
 def test_an_error_keeps_its_schema_and_tells_the_part() -> None:

@@ -1,6 +1,7 @@
 """The recorder on a real ledger and quarantine; and with a ledger that has a bug, which no real one shows."""
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -40,8 +41,8 @@ class _NoPipeline:
 POST = Post(_NoPipeline(), BankRef("b", "0" * 64), Thresholds(1.0, 2.0, 1.0), "disc")
 
 
-def outcome(frame_id: str, *, payload: bytes = b"x", error: bool = False) -> Outcome:
-    arrival = Arrival(1, 1, "t", payload, properties=[("frame_id", frame_id)])
+def outcome(frame_id: str, *, payload: bytes = b"x", error: bool = False, **said: str) -> Outcome:
+    arrival = Arrival(1, 1, "t", payload, properties=[("frame_id", frame_id), *said.items()])
     delivery = Delivery.of(CAM1, arrival)
     decided = Outcome(delivery, datetime.now(UTC), frame_id, inspection=INSPECTION, post=POST)
     return replace(decided, inspection=None, error=FrameDamagedError("broken")) if error else decided
@@ -64,12 +65,12 @@ class Told:
         self.failures += 1
 
 
-def recorder(ledger: Any, folder: Path, told: Told, health: Health) -> Recorder:
+def recorder(ledger: Any, folder: Path, told: Told, health: Health, *, sample_rate: float = 0.0) -> Recorder:
     quarantine = Quarantine(folder / "quarantine", max_bytes=1000, max_files=10)
     quarantine.open()
     return Recorder(
         ledger,
-        Entries(quarantine, Triage(Archive(folder / "frames"), health, sample_rate=0.0)),
+        Entries(quarantine, Triage(Archive(folder / "frames"), health, sample_rate=sample_rate)),
         health,
         on_recorded=told.recorded,
         on_confirmed=told.removed.extend,
@@ -153,6 +154,25 @@ def test_a_picture_for_review_is_on_disk_before_it_is_told(ledger: Ledger, url: 
         (row,) = ReviewQueue(engine).page(QueueFilter()).rows
     assert (row.frame_id, row.word, row.image, row.score_ratio) == ("f0", "uncertain", "png", 0.75)
     assert Archive(tmp_path / "frames").read(row.sha256, "png") == PICTURE
+    assert told.missing == []
+
+
+def test_a_check_part_is_recorded_and_nobody_is_asked(ledger: Ledger, url: str, tmp_path: Path) -> None:
+    told = Told()
+    with recorder(ledger, tmp_path, told, Health(), sample_rate=1.0) as writer:
+        for number, expected in enumerate(("ok", "ng")):
+            writer.record(outcome(f"f{number}", payload=PICTURE + bytes([number]), expected=expected))
+        writer.record(outcome("f0", payload=PICTURE + bytes([0]), expected="ok"))
+        assert writer.flush(60)
+    with open_database(url) as engine:
+        assert delivered(engine) == {("check", "uncertain"): 2, ("drop", "duplicate"): 1}
+        assert ReviewQueue(engine).page(QueueFilter(state="all")).rows == ()
+        query = "SELECT queued, sampled, image, score_ratio FROM frames"
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql(query).all() == [(0, 0, None, None)] * 2
+    checks = [json.loads(message.payload)["check"] for message in told.messages]
+    assert checks == [{"expected": "ok", "passed": False}, {"expected": "ng", "passed": True}]
+    assert not (tmp_path / "frames").exists()
     assert told.missing == []
 
 

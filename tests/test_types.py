@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.errors import StationNameError
-from inspector.types import Decision, Frame, StationId, Thresholds
+from inspector.types import Decision, Expected, Frame, StationId, Thresholds
 
 
 def test_a_station_reads_as_it_is_written() -> None:
@@ -49,6 +49,13 @@ def test_a_frame_is_eight_bit_rgb(pixels: np.ndarray) -> None:
 
 def test_a_frame_knows_its_width_first() -> None:
     assert Frame(np.zeros((4, 6, 3), np.uint8)).size_wh == (6, 4)
+
+
+@pytest.mark.parametrize(
+    ("expected", "told"), [(Expected.OK, {Decision.OK}), (Expected.NG, {Decision.NG, Decision.UNCERTAIN})]
+)
+def test_a_check_part_is_told_for_what_it_is_and_never_by_an_error(expected: Expected, told: set[Decision]) -> None:
+    assert {decision for decision in Decision if expected.met_by(decision)} == told
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from inspector.contract import instance_topic
 from inspector.errors import BrokerError, UsageError
 from inspector.mqtt.credentials import passing_id
 from inspector.settings import BrokerSettings
-from inspector.types import FrameMessage, StationId
+from inspector.types import Expected, FrameMessage, StationId
 
 DEFAULT_FPS = 2.0
 """The rate of a source that has none of its own."""
@@ -34,6 +34,7 @@ class CameraOptions:
 
     fps: frames a second; 0 is as fast as the broker acknowledges; None is the source's own rate, or two.
     count: stop after so many. loop: begin the source anew at its end. lot, recipe: said with every frame.
+    expected: all frames are checks, of parts that are known to be good or defective.
     window: frames on their way at a time. ack_timeout_s: how long to wait for the broker's answer at the end.
     seed, defect_rate: for the drawn product. watch: the source is a folder that a camera writes into; keep, bridged,
     patience_s: see `WatchedFolder`.
@@ -47,6 +48,7 @@ class CameraOptions:
     loop: bool = False
     lot: str | None = None
     recipe: str | None = None
+    expected: Expected | None = None
     window: int = 16
     ack_timeout_s: float = 30.0
     seed: int | None = None
@@ -212,6 +214,7 @@ def _message(options: CameraOptions, shot: Shot, run: str, seq: int) -> FrameMes
         part_id=shot.part_id,
         lot=options.lot,
         recipe=options.recipe,
+        expected=options.expected,
     )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--ca-file", type=click.Path(path_type=Path), help="CA of the broker; implies --tls.")
 @click.option("--lot", help="Sent with every frame.")
 @click.option("--recipe", help="Sent with every frame.")
+@click.option("--expected", type=click.Choice(["ok", "ng"]), help="The parts are check parts, known to be so.")
 @click.option("--seed", type=click.IntRange(min=0), help="Synthetic parts: the same parts again.")
 @click.option("--defect-rate", type=float, default=0.1, show_default=True, help="Synthetic parts: share of defects.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
@@ -50,6 +51,7 @@ def camera(
     ca_file: Path | None,
     lot: str | None,
     recipe: str | None,
+    expected: str | None,
     seed: int | None,
     defect_rate: float,
     as_json: bool,
@@ -61,7 +63,7 @@ def camera(
     """
     from inspector.camera import CameraOptions, publish
     from inspector.errors import BrokerError
-    from inspector.types import StationId
+    from inspector.types import Expected, StationId
 
     options = CameraOptions(
         source=source,
@@ -75,6 +77,7 @@ def camera(
         bridged=bridged,
         lot=lot,
         recipe=recipe,
+        expected=None if expected is None else Expected(expected),
         seed=seed,
         defect_rate=defect_rate,
     )

@@ -43,9 +43,11 @@ class DriftWatch:
             self._watched[station].begin(post, datetime.now(UTC))
 
     def take(self, outcome: Outcome) -> None:
-        """One frame. What was inspected by a bank that has left meanwhile does not count."""
+        """One frame. What was inspected by a bank that has left meanwhile does not count, nor does a check part."""
         inspection, post = outcome.inspection, outcome.post
         if inspection is None or post is None or inspection.reading is None:
+            return
+        if outcome.delivery.raw.expected is not None:
             return
         with self._lock:
             watched = self._watched[outcome.delivery.station]

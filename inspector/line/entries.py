@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from inspector import contract
 from inspector.errors import FrameError, NoBankError
 from inspector.line.settlement import Settled
-from inspector.line.triage import Triage
+from inspector.line.triage import NOT_QUEUED, Triage
 from inspector.line.worker import Outcome
 from inspector.store import Entry, Quarantine
 from inspector.types import Decision, Inspection, Verdict
@@ -66,15 +66,18 @@ class Entries:
             stage_ms={"queue": outcome.queue_ms, **inspection.stage_ms},
             reason=(inspection.reason or "the score is between the thresholds ok and ng") if uncertain else None,
             drift=() if inspection.reading is None else inspection.reading.out,
+            expected=message.expected,
         )
-        choice = self._triage.choose(
-            verdict.decision, verdict.score, verdict.thresholds.ng, sha256=message.sha256, image=message.payload
-        )
+        choice = NOT_QUEUED
+        if verdict.expected is None:
+            choice = self._triage.choose(
+                verdict.decision, verdict.score, verdict.thresholds.ng, sha256=message.sha256, image=message.payload
+            )
         return Entry(
             result_id=verdict.result_id,
             station=str(verdict.station),
             frame_id=verdict.frame_id,
-            outcome="verdict",
+            outcome="verdict" if verdict.expected is None else "check",
             word=verdict.decision.value,
             sha256=message.sha256,
             received_at=verdict.received_at,
@@ -133,7 +136,7 @@ def _pictures(triage: Triage, settled: Iterable[Settled]) -> Iterator[tuple[str,
     """Those that an operator is asked about, with their digests."""
     for one in settled:
         inspection, message = one.outcome.inspection, one.outcome.delivery.message
-        if one.error is not None or inspection is None or message is None:
+        if one.error is not None or inspection is None or message is None or message.expected is not None:
             continue
         if triage.asks(inspection.decision, message.sha256):
             yield message.sha256, message.payload

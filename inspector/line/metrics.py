@@ -20,13 +20,14 @@ from inspector.contract import UnknownStationError
 from inspector.errors import frame_error_reasons
 from inspector.line.settlement import Settled
 from inspector.line.worker import Outcome
-from inspector.types import BankRef, Decision, Inspection
+from inspector.types import BankRef, Decision, Expected, Inspection
 
 UNKNOWN_STATION = "_unknown"
 DROP_REASONS = ("duplicate", "retained", "superseded")
 _REJECT_REASONS = tuple(reason for reason in frame_error_reasons() if reason != UnknownStationError.reason)
 REVIEW_OUTCOMES = ("defect", "escape", "false_alarm", "undone", "unsure")
 DECISIONS = (Decision.OK, Decision.NG, Decision.UNCERTAIN)
+CHECK_RESULTS = ("passed", "failed")
 
 BANK_OUTCOMES = ("taken_over", "refused")
 
@@ -54,6 +55,18 @@ class Metrics:
         )
         self.rejected.labels(UNKNOWN_STATION, UnknownStationError.reason)
         self.verdicts = self._counter("verdicts", "Frames decided.", stations, decision=DECISIONS)
+        self.checks = Counter(
+            "inspector_checks",
+            "Check parts, by what they are known to be and whether the station told it.",
+            ["station", "expected", "result"],
+            registry=self.registry,
+        )
+        self.last_check = Gauge(
+            "inspector_check_timestamp_seconds",
+            "When the last check part was decided, by whether the station told what it is; 0: none since the start.",
+            ["station", "result"],
+            registry=self.registry,
+        )
         self.explained = self._counter(
             "drift_explained", "Frames that are uncertain instead of ng, as drift alone explains their score.", stations
         )
@@ -128,6 +141,10 @@ class Metrics:
         build = Gauge("inspector_build_info", "The version that runs.", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
         for station in stations:
+            for result in CHECK_RESULTS:
+                self.last_check.labels(station, result)
+                for expected in Expected:
+                    self.checks.labels(station, expected, result)
             self.latency.labels(station)
             self.score_ratio.labels(station)
         for stage in stages:
@@ -155,17 +172,27 @@ class Metrics:
             self.dropped.labels(station, "duplicate").inc()
         elif settled.error is not None:
             self.rejected.labels(station, settled.error.reason).inc()
+            self._check(station, Decision.ERROR, outcome)
         elif outcome.inspection is not None:
             self.verdicts.labels(station, outcome.inspection.decision).inc()
             if outcome.inspection.reason is not None:
                 self.explained.labels(station).inc()
             self._observe(station, outcome.inspection, outcome)
+            self._check(station, outcome.inspection.decision, outcome)
         else:
             self.dropped.labels(station, outcome.dropped).inc()
 
+    def _check(self, station: str, decision: Decision, outcome: Outcome) -> None:
+        expected = outcome.delivery.raw.expected
+        if expected is not None:
+            result = "passed" if expected.met_by(decision) else "failed"
+            self.checks.labels(station, expected, result).inc()
+            self.last_check.labels(station, result).set(outcome.decided_at.timestamp())
+
     def _observe(self, station: str, inspection: Inspection, outcome: Outcome) -> None:
         self.latency.labels(station).observe(time.perf_counter() - outcome.delivery.clock)
-        if outcome.post is not None and (ng := outcome.post.thresholds.ng) > 0:
+        known = outcome.delivery.raw.expected is not None  # what the line makes alone has a distribution of scores
+        if not known and outcome.post is not None and (ng := outcome.post.thresholds.ng) > 0:
             self.score_ratio.labels(station).observe(inspection.score / ng)
         self.stage_duration.labels("queue").observe(outcome.queue_ms / 1e3)
         for stage, duration_ms in inspection.stage_ms.items():

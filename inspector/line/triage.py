@@ -27,7 +27,8 @@ class Choice:
     score_ratio: float | None = None
 
 
-_NOT_QUEUED = Choice()
+NOT_QUEUED = Choice()
+"""Nobody is asked."""
 
 
 class Triage:
@@ -44,7 +45,7 @@ class Triage:
     def choose(self, decision: Decision, score: float, ng: float, *, sha256: str, image: bytes) -> Choice:
         """Whether an operator is asked; if so the picture is on disk afterwards, or the choice's `image` is None."""
         if not self.asks(decision, sha256):
-            return _NOT_QUEUED
+            return NOT_QUEUED
         return Choice(True, decision is Decision.OK, self._archived(sha256, image), score_ratio(score, ng))
 
     def asks(self, decision: Decision, sha256: str) -> bool:

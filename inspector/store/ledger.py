@@ -11,14 +11,15 @@ from inspector.store.database import ConflictError, store_errors, writing
 from inspector.store.outbox import Outbox, OutboxMessage
 from inspector.store.tables import attempts, frames, outbox
 
-OutcomeKind = Literal["verdict", "error", "drop"]
+OutcomeKind = Literal["verdict", "check", "error", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """The outcome of one delivery.
 
-    word: the decision of a verdict, or the reason of an error or a drop. document: what is published, JSON.
+    outcome: a check is the verdict of a check part. word: the decision of a verdict or check, or the reason of an error
+    or a drop. document: what is published, JSON.
     topic: where it is published; None for what is only counted.
     image: the suffix of the archived picture. queued: an operator is asked for it. sampled: it is ok, and drawn at
     random. score_ratio: score over the ng threshold, for what is queued.

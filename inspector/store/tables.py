@@ -1,8 +1,8 @@
 """The tables, as the newest migration leaves them.
 
-frames    one row for each outcome. (station, frame_id, variant) is unique: variant is '' for a verdict or a drop, which
-          claim the frame id, and the sha256 of the image for an error, which leaves the id to a better copy.
-          duplicates counts the deliveries that came after the first.
+frames    one row for each outcome. (station, frame_id, variant) is unique: variant is '' for a verdict, a check (the
+          verdict of a check part) or a drop, which claim the frame id, and the sha256 of the image for an error, which
+          leaves the id to a better copy. duplicates counts the deliveries that came after the first.
 outbox    what is committed and not yet confirmed by the broker, in order of id.
 attempts  how often a redelivered frame was begun without an outcome: a frame that ends the process is seen here.
 reviews   what operators said, one row for each disposition, undo or escape. The database refuses to change or delete
@@ -73,7 +73,7 @@ frames = Table(
     Column("station", String(260), nullable=False),
     Column("frame_id", String(128), nullable=False),
     Column("variant", String(64), nullable=False),
-    Column("outcome", String(16), nullable=False),  # verdict, error, drop
+    Column("outcome", String(16), nullable=False),  # verdict, check, error, drop
     Column("word", String(32), nullable=False),  # the decision, or the reason of an error or a drop
     Column("sha256", String(64), nullable=False),
     Column("seq", BigInteger),

@@ -54,6 +54,11 @@ def test_every_series_exists_before_the_first_frame(daemon: Daemon) -> None:
             assert daemon.metric("inspector_frames_rejected_total", station=station, reason=reason) == 0
         for decision in ("ok", "ng", "uncertain"):
             assert daemon.metric("inspector_verdicts_total", station=station, decision=decision) == 0
+        for result in ("passed", "failed"):
+            assert daemon.metric("inspector_check_timestamp_seconds", station=station, result=result) == 0
+            for expected in ("ok", "ng"):
+                said = {"station": station, "expected": expected, "result": result}
+                assert daemon.metric("inspector_checks_total", **said) == 0
         assert daemon.metric("inspector_queue_capacity", station=station) == 64
         assert daemon.metric("inspector_bank_info", station=station) == 1
         for name in ("queue_depth", "frame_latency_seconds_count", "score_ratio_count", "sequence_gaps_total"):
