@@ -1,6 +1,7 @@
 """Frames as the ledger has them when they wait for an operator."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import Engine, func, select
 
 from inspector.store import Entry, Ledger
 from inspector.store.tables import frames
+from inspector.types import Decision, Expected
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 CAM1 = "plant/hall1/line1/cam1"
@@ -38,6 +40,23 @@ def verdict(number: int, word: str = "ng", **changes: Any) -> Entry:
         "score_ratio": None if word == "ok" else score / 10.0,
     }
     return Entry(**(fields | changes))
+
+
+def check(number: int, expected: str, word: str, **changes: Any) -> Entry:
+    """A check part at cam1 as the daemon records it; a word that is no decision is the reason of an error."""
+    decided = word in tuple(Decision)
+    document: dict[str, Any] = {"expected": expected}
+    if decided:
+        passed = Expected(expected).met_by(Decision(word))
+        document = {"thresholds": {"ok": 5.0, "ng": 10.0}, "check": {"expected": expected, "passed": passed}}
+    said = {"outcome": "check" if decided else "error", "queued": False, "document": published(document)}
+    unscored = {} if decided else dict.fromkeys(("score", "bank_id", "bank_digest"))
+    return replace(verdict(number, word, **(said | changes)), score_ratio=None, **unscored)
+
+
+def published(document: dict[str, Any]) -> bytes:
+    """As the daemon writes JSON."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def filled(database: Engine, *entries: Entry) -> list[int]:

@@ -3,11 +3,10 @@
 import json
 from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from line import CAM1 as STATION
-from reviewing import CAM1, NOON, filled, verdict
+from reviewing import CAM1, NOON, check, filled, verdict
 from sqlalchemy import Engine, func, select
 
 from inspector.line.drift_watch import DriftWatch
@@ -19,7 +18,6 @@ from inspector.review.shifts import spans
 from inspector.store import (
     Archive,
     Cases,
-    Entry,
     Newest,
     Policy,
     QueueFilter,
@@ -34,16 +32,13 @@ from inspector.store.tables import frames
 DAY = spans(NOON - timedelta(hours=6), NOON + timedelta(hours=18), {"early": "06:00", "late": "18:00"}, UTC)
 
 
-def check(number: int, word: str, **changes: Any) -> Entry:
-    """As the daemon records it; with a picture, so that nothing is left out for the want of one alone."""
-    said = {"outcome": "check", "queued": False, "score_ratio": None, "image": "png"} | changes
-    return verdict(number, word, **said)
-
-
 @pytest.fixture
 def checked(database: Engine) -> list[int]:
-    """The ids of a frame of production and of two check parts, which came later."""
-    return filled(database, verdict(1, "ok", image="png"), check(2, "ok"), check(3, "ng"))
+    """The ids of a frame of production and of two check parts, which came later: with a picture, so that none is left
+    out for the want of one alone.
+    """
+    parts = check(2, "ok", "ok", image="png"), check(3, "ng", "ng", image="png")
+    return filled(database, verdict(1, "ok", image="png"), *parts)
 
 
 def test_no_operator_is_asked(database: Engine, checked: list[int]) -> None:
@@ -88,7 +83,7 @@ def test_the_newest_frames_of_the_line_are_of_production(database: Engine, check
 
 
 def test_they_stay_as_long_as_records_that_nobody_was_asked_about(database: Engine, tmp_path: Path) -> None:
-    filled(database, check(1, "ok", image=None), check(2, "ng", image=None), verdict(3, "ng"))
+    filled(database, check(1, "ok", "ok"), check(2, "ng", "ng"), verdict(3, "ng"))
     policy = Policy(records=10, unreviewed=20, reviewed=30, defects=None, max_bytes=10**9, max_records=10**6)
     retention = Retention(database, Archive(tmp_path / "frames"), policy)
 

@@ -13,6 +13,7 @@ CORE = {
     *("mqtt.protocol", "planes", "recipe", "roi", "scoring", "synthetic", "window"),
     *(
         "review.agreement",
+        "review.checks",
         "review.figures",
         "review.intervals",
         "review.lately",

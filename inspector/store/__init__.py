@@ -6,6 +6,7 @@ from inspector.store.archive import Archive
 from inspector.store.audit import Audit, AuditFilter, PromotionRow
 from inspector.store.candidates import Candidate, Candidates
 from inspector.store.cases import Cases
+from inspector.store.checks import Checks
 from inspector.store.database import ConflictError, open_database
 from inspector.store.frame_row import Disposition, FrameRow, score_ratio
 from inspector.store.ledger import Entry, Known, Ledger
@@ -34,6 +35,7 @@ __all__ = [
     "Candidate",
     "Candidates",
     "Cases",
+    "Checks",
     "ConflictError",
     "Counts",
     "Cursor",

@@ -153,7 +153,7 @@ class Tally:
             return []
         query = (
             select(_Seconds(frames.c.reviewed_at, frames.c.decided_at))
-            .where(queued, frames.c.reviewed_at.is_not(None), _in(stations), _within(spans))
+            .where(queued, frames.c.reviewed_at.is_not(None), _in(stations), within(spans))
             .order_by(frames.c.received_at.desc())
             .limit(MOST_DELAYS)
         )
@@ -166,7 +166,7 @@ class Tally:
         """
         if not spans:
             return []
-        arrived = select(frames.c.id).where(queued, frames.c.version > 1, _in(stations), _within(spans))
+        arrived = select(frames.c.id).where(queued, frames.c.version > 1, _in(stations), within(spans))
         twice = (
             select(reviews.c.frame).where(reviews.c.frame.in_(arrived)).group_by(reviews.c.frame).having(
                 func.min(reviews.c.reviewer) != func.max(reviews.c.reviewer)
@@ -267,7 +267,7 @@ def _in(stations: Sequence[str]) -> ColumnElement[bool]:
     return frames.c.station.in_(list(filter(legible, stations)))
 
 
-def _within(spans: Sequence[Span]) -> ColumnElement[bool]:
+def within(spans: Sequence[Span]) -> ColumnElement[bool]:
     """Whether a frame arrived in one of the spans; neighbours are taken together."""
     merged: list[tuple[datetime, datetime]] = []
     for span in spans:

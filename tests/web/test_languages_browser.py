@@ -40,7 +40,7 @@ def test_an_operator_logs_in_and_decides_in_german(site: ReviewSite, german: Cal
     expect(page.get_by_role("heading", name="Warteschlange")).to_be_visible()
     expect(page.locator("#matching")).to_have_text("2 Aufnahmen offen")
     expect(page.get_by_role("navigation", name="Seiten", exact=True).get_by_role("link")).to_have_text(
-        ["Warteschlange", "Linie", "Kennzahlen", "Hilfe"]
+        ["Warteschlange", "Linie", "Kennzahlen", "Kontrollen", "Hilfe"]
     )
     page.goto("/?order=newest")
     page.keyboard.press("Enter")

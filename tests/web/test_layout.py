@@ -1,14 +1,16 @@
 """Nothing is cut off: on a phone, with the longest names that the settings take, on paper, in the system's colours."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from review_site import NOON, PASSWORD, ReviewSite, running_site
+from reviewing import check
 from services import DEADLINE_S
 
-from inspector.store import Role
+from inspector.store import Ledger, Role
 from inspector.types import StationId
 
 LONG = StationId.parse("plant-of-the-south/hall-of-the-presses-3/line-12-left-hand-side/camera-above-the-belt")
@@ -27,6 +29,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, bank: Path) -> Iterator[Revie
         frames = [running.add(station=station, lot="x" * 60) for station in stations for _ in range(3)]
         for frame in frames[:4]:
             running.reviews.dispose(frame, to="defect", defect_type="dent", reviewer=NAME, version=0, note="y" * 80)
+        for number, at in ((901, NOON), (902, datetime.now(UTC))):
+            said = {"station": str(LONG), "part_id": "p" * 128, "received_at": at}
+            Ledger(running.engine).commit([check(number, "ng", "ok", **said)])
         yield running
 
 
@@ -51,6 +56,8 @@ PAGES = [
     "/?state=all",
     "/frame/1",
     "/figures?since={day}T00:00&until={day}T23:00",
+    "/checks?since={day}T00:00&until={day}T23:00",
+    "/line",
     "/thresholds",
     "/banks",
     "/audit",

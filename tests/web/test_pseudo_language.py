@@ -16,6 +16,7 @@ from line import CAM1, CAM2, drawn_part
 from pages import shows
 from playwright.sync_api import Page, Route, expect
 from review_site import NOON, ReviewSite, recorded, running_site
+from reviewing import check
 from services import DEADLINE_S
 
 from inspector.store import Ledger, open_database
@@ -275,7 +276,12 @@ def test_the_line(site: ReviewSite, open_page: Callable[[str], Page]) -> None:
     fails(site, "drop", "superseded")
     fails(site, "error", "damaged")
     site.add(kept=False, minutes=minutes_ago(0))
+    for number, station, expected in ((901, CAM1, "ng"), (902, CAM2, "ok")):
+        said = {"station": str(station), "part_id": f"part-{number}", "received_at": datetime.now(UTC)}
+        Ledger(site.engine).commit([check(number, expected, "ok", **said)])
     page.reload()
+    expect(page.locator(".checked .badge")).to_have_text("⟦check failed⟧")
+    expect(page.locator(".checked").nth(1)).to_contain_text("1⟦ of ⟧1⟦ as expected⟧")
     expect(page.locator(".station").nth(1)).to_contain_text("⟦Silent for ⟧4.0⟦ days⟧")
     expect(page.locator(".course").first).to_have_attribute("aria-label", re.compile(r"\d ⟦error⟧, \d ⟦dropped⟧"))
     all_marked(page)

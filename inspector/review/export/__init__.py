@@ -4,7 +4,8 @@ Everything is written while it is read, so that memory does not grow with the nu
 """
 
 from inspector.review.export.bundle import bundle
+from inspector.review.export.checks import check_table
 from inspector.review.export.coco import annotations
 from inspector.review.export.table import table
 
-__all__ = ["annotations", "bundle", "table"]
+__all__ = ["annotations", "bundle", "check_table", "table"]

@@ -26,7 +26,7 @@ _CONTROL_FIRST = re.compile(r"^[\t\r\n]")
 
 def table(rows: Iterable[FrameRow]) -> Iterator[str]:
     """The lines of the file, the first with the names of the columns; each ends with CR LF, as RFC 4180 says."""
-    yield "\ufeff" + _line(COLUMNS)
+    yield "\ufeff" + csv_line(COLUMNS)
     for row in rows:
         yield line(row)
 
@@ -34,13 +34,13 @@ def table(rows: Iterable[FrameRow]) -> Iterator[str]:
 def line(row: FrameRow) -> str:
     """One frame."""
     ok, ng = row.thresholds
-    return _line(
+    return csv_line(
         (
             row.id, safe(row.station), safe(row.frame_id), safe(row.part_id), safe(row.lot), safe(row.recipe),
-            row.seq, _time(row.captured_at), _time(row.received_at), _time(row.decided_at), row.decision,
+            row.seq, csv_time(row.captured_at), csv_time(row.received_at), csv_time(row.decided_at), row.decision,
             row.score, ok, ng, row.p_value, len(row.verdict.get("regions", ())), safe(row.bank_id),
             row.bank_digest, int(row.sampled), row.disposition, safe(row.defect_type), safe(row.reviewer),
-            _time(row.reviewed_at), safe(row.note), file_name(row),
+            csv_time(row.reviewed_at), safe(row.note), file_name(row),
         )
     )  # fmt: skip
 
@@ -58,7 +58,8 @@ def file_name(row: FrameRow) -> str | None:
     return None if row.image is None else f"{row.sha256}.{row.image}"
 
 
-def _line(cells: Iterable[object]) -> str:
+def csv_line(cells: Iterable[object]) -> str:
+    """One line of a file; None is an empty cell."""
     written = io.StringIO()
     csv.writer(written, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n").writerow(
         ["" if cell is None else cell for cell in cells]
@@ -66,5 +67,6 @@ def _line(cells: Iterable[object]) -> str:
     return written.getvalue()
 
 
-def _time(moment: datetime | None) -> str | None:
+def csv_time(moment: datetime | None) -> str | None:
+    """As the files say a time."""
     return None if moment is None else moment.isoformat(timespec="milliseconds")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from inspector.review.lately import StationNow
 from inspector.review.shifts import Span
-from inspector.store import Newest, Role, Tally
+from inspector.store import Checks, Newest, Role, Tally
 from inspector.web.access import Viewer
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.message import Message
@@ -17,6 +17,8 @@ NAV = NavEntry("/line", Message("Line"), Role.VIEWER)
 router = APIRouter(include_in_schema=False)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+CHECKED = timedelta(days=7)
+"""For so long the last check of a station is shown."""
 
 
 @router.get("/line")
@@ -29,6 +31,7 @@ def show_line(request: Request, desk: DeskDep, _user: Viewer) -> Response:
         "line.html",
         stations=stations,
         flagged=newest.flagged([one.name for one in stations]),
+        checked=Checks(desk.engine).runs([one.name for one in stations], now - CHECKED),
         absence_of=desk.evidence.absence,
         now=now,
         zone=desk.settings.review.zone,

@@ -1,0 +1,94 @@
+"""Checks: known parts that stations were shown, for whoever must prove that they still tell good from bad."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from inspector.review.checks import Check
+from inspector.review.export import check_table
+from inspector.store import Checks, Role, Tally
+from inspector.web.access import Viewer
+from inspector.web.desk import Desk, DeskDep, without_empty_fields
+from inspector.web.message import Message
+from inspector.web.navigation import NavEntry
+from inspector.web.period import RANGES, Period, PeriodQuery
+
+NAV = NavEntry("/checks", Message("Checks"), Role.VIEWER)
+router = APIRouter()
+
+SHOWN = 2000
+_IN_A_FILE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was asked for, newest first. more: whether there were more than `checks` holds."""
+
+    period: Period
+    checks: list[Check]
+    more: bool
+    stations: list[str]
+
+    @property
+    def passed(self) -> int:
+        """How many were told for what they are."""
+        return sum(one.passed for one in self.checks)
+
+
+@router.get("/checks", include_in_schema=False)
+def show_checks(request: Request, desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> Response:
+    """A table with the count above; a form's empty fields are cleared out of the address first."""
+    if (cleared := without_empty_fields(request, query)) is not None:
+        return cleared
+    return desk.page(
+        request,
+        "checks.html",
+        query=query,
+        found=_find(desk, query, SHOWN),
+        shifts=list(desk.settings.review.shifts),
+        ranges=RANGES,
+    )
+
+
+@router.get("/api/v1/checks", tags=["figures"], summary="Check parts, and whether they were told for what they are")
+def checks_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> dict[str, Any]:
+    """Newest first. `more`: there are further ones in this time, so ask for a shorter one."""
+    found = _find(desk, query, SHOWN)
+    return {
+        "since": found.period.since,
+        "until": found.period.until,
+        "passed": found.passed,
+        "checks": [
+            {"received_at": one.at, "station": one.station, "frame_id": one.frame_id, "part_id": one.part_id,
+             "lot": one.lot, "expected": one.expected, "decision": one.decision, "reason": one.reason,
+             "score": one.score, "threshold_ng": one.ng, "bank": {"id": one.bank_id, "digest": one.bank_digest},
+             "passed": one.passed}
+            for one in found.checks
+        ],
+        "more": found.more,
+    }  # fmt: skip
+
+
+@router.get(
+    "/api/v1/checks.csv",
+    tags=["figures"],
+    summary="The same as CSV",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv; charset=utf-8": {}}}},
+)
+def checks_as_csv(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> StreamingResponse:
+    """Newest first, a hundred thousand at most."""
+    found = _find(desk, query, _IN_A_FILE)
+    headers = {"content-disposition": f'attachment; filename="{datetime.now(UTC):%Y%m%dT%H%M%SZ}-checks.csv"'}
+    return StreamingResponse(check_table(found.checks), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _find(desk: Desk, query: PeriodQuery, most: int) -> _Found:
+    period = query.period(desk.settings.review, datetime.now(UTC))
+    stations = desk.stations(Tally(desk.engine).stations())
+    asked = stations if query.station is None else [query.station]
+    checks = Checks(desk.engine).of(asked, period.spans, most=most + 1)
+    return _Found(period, checks[:most], len(checks) > most, stations)
