@@ -1,19 +1,23 @@
 """Check parts on a real line: they are inspected and answered as any, recorded as checks, and counted as such."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import faulty_daemon
+import httpx
 import pytest
 from click.testing import CliRunner
 from line import CAM1, Camera, Daemon, Plc, agrees, drawn_part, frame
-from services import Mosquitto, wait_until
+from services import Mosquitto, listening, wait_until
 
 from inspector.cli.camera import camera as command
 from inspector.collect import CollectOptions, collect
 from inspector.contract import station_topic
+from inspector.demo.port import free_port
 from inspector.settings import BrokerSettings
+from inspector.store import Accounts, Role, Sessions, open_database
 from inspector.types import Expected
 
 GOOD, SCRATCHED = drawn_part(1), drawn_part(2, scratched=True)
@@ -30,6 +34,18 @@ def published(port: int, source: Path, *options: str) -> None:
     assert done.exit_code == 0, done.output
 
 
+@contextmanager
+def logged_in(daemon: Daemon) -> Iterator[httpx.Client]:
+    """The daemon's review page, for an engineer."""
+    with open_database(f"sqlite:///{daemon.folder}/data/ledger.sqlite3") as engine:
+        Accounts(engine).create("emil", "correct horse battery", Role.ENGINEER)
+        code = Sessions(engine).begin_link("emil", 1)
+    url = f"http://127.0.0.1:{daemon.settings['review']['port']}"
+    with httpx.Client(base_url=url, headers={"accept": "text/html"}, timeout=30) as client:
+        assert client.get("/enter", params={"code": code}).status_code == 303
+        yield client
+
+
 def test_check_parts_prove_the_station_and_are_no_production(
     mosquitto: Mosquitto, daemon: Daemon, plc: Plc, tmp_path: Path
 ) -> None:
@@ -37,7 +53,7 @@ def test_check_parts_prove_the_station_and_are_no_production(
     for name, picture in {"good": GOOD, "scratched": SCRATCHED}.items():
         (parts / name).mkdir(parents=True)
         (parts / name / "part.png").write_bytes(picture)
-    daemon.settings["review"] = {"sample_rate": 1.0}
+    daemon.settings["review"] = {"enabled": True, "port": free_port(), "sample_rate": 1.0}
     daemon.start()
     published(mosquitto.port, parts / "good", "--expected", "ok")
     published(mosquitto.port, parts / "scratched", "--expected", "ng", "--lot", "masters")
@@ -65,6 +81,24 @@ def test_check_parts_prove_the_station_and_are_no_production(
     agrees(daemon)
     wait_until(lambda: not daemon.rows("SELECT * FROM outbox"), "the outbox is empty")
     assert not list((daemon.folder / "data" / "frames").rglob("*.png"))
+    wait_until(lambda: listening(daemon.settings["review"]["port"]), "the review page listens")
+    with logged_in(daemon) as page:
+        assert page.get("/api/v1/figures").json()["outcomes"] == {
+            "ok": 0,
+            "uncertain": 0,
+            "ng": 0,
+            "error": 0,
+            "drop": 0,
+        }
+        assert page.get("/api/v1/frames", params={"state": "all"}).json()["frames"] == []
+        found = page.get("/api/v1/checks").json()
+        assert [(one["part_id"], one["passed"]) for one in found["checks"]] == [
+            ("part.png", False),
+            ("part.png", True),
+            ("part.png", True),
+        ]
+        assert "2 of 3 as expected" in page.get("/checks").text
+        assert "check failed" in page.get("/line").text
 
 
 def test_a_watched_folder_may_be_one_of_check_parts(
