@@ -28,6 +28,7 @@ SHORTENED = {
     "[8h]": "[8s]",
     "/ 60)": "/ 8)",
     "increase1h > 100": "increase1h > 10",
+    "[1d]) < 600": "[1d]) < 10",
 }
 """A week of production in twelve seconds, a shift in eight, an hour in four: of eight points, as it has sixty there."""
 

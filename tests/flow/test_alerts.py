@@ -24,7 +24,7 @@ from services import DEADLINE_S, Mosquitto, wait_until
 from calibration.calibrate import Options, calibrate
 from inspector import contract
 from inspector.recipe import Recipe
-from inspector.types import StationId
+from inspector.types import Expected, StationId
 
 ROOT = Path(__file__).parent.parent.parent
 DASHBOARDS = ROOT / "configs" / "grafana" / "dashboards"
@@ -158,6 +158,19 @@ def test_frames_that_are_lost_unreadable_retained_strange_or_from_the_future(
     flow(31, 40)
     for alert in ("InspectorFramesMissing", "InspectorFramesUnreadable", "InspectorClockAhead"):
         prometheus.wait_for_end(alert)
+
+
+def test_a_check_part_that_was_not_told_for_what_it_is(watched: Daemon, prometheus: Prometheus, camera: Camera) -> None:
+    scratched = drawn_part(2, scratched=True)
+    watched.start()
+    camera.send(frame(1, payload=scratched, expected=Expected.NG), frame(2, expected=Expected.OK))
+    prometheus.wait_for_data('inspector_check_timestamp_seconds{result="passed"} > 0')
+    assert "InspectorCheckFailed" not in {name for name, _ in prometheus.firing()}
+    camera.send(frame(3, expected=Expected.NG), frame(4, payload=scratched, expected=Expected.NG))
+    prometheus.wait_for("InspectorCheckFailed", CAM1)
+    time.sleep(11)  # ten minutes, as short as they are here
+    camera.send(frame(5, payload=scratched, expected=Expected.NG))
+    prometheus.wait_for_end("InspectorCheckFailed")
 
 
 @pytest.mark.faults
