@@ -84,7 +84,7 @@ class Metrics:
         )
         self.score_ratio = Histogram(
             "inspector_score_ratio",
-            "Image score over the ng threshold.",
+            "Image score over the ng threshold; of production, not of check parts.",
             ["station"],
             buckets=_RATIO_BUCKETS,
             registry=self.registry,
