@@ -12,6 +12,7 @@ from inspector.review.export import check_table
 from inspector.store import Checks, Role, Tally
 from inspector.web.access import Viewer
 from inspector.web.desk import Desk, DeskDep, without_empty_fields
+from inspector.web.download import CSV, download
 from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
 from inspector.web.period import RANGES, Period, PeriodQuery
@@ -77,13 +78,12 @@ def checks_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQue
     tags=["figures"],
     summary="The same as CSV",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv; charset=utf-8": {}}}},
+    responses={200: {"content": {CSV: {}}}},
 )
 def checks_as_csv(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> StreamingResponse:
     """Newest first, a hundred thousand at most."""
     found = _find(desk, query, _IN_A_FILE)
-    headers = {"content-disposition": f'attachment; filename="{datetime.now(UTC):%Y%m%dT%H%M%SZ}-checks.csv"'}
-    return StreamingResponse(check_table(found.checks), media_type="text/csv; charset=utf-8", headers=headers)
+    return download(check_table(found.checks), "checks.csv", CSV)
 
 
 def _find(desk: Desk, query: PeriodQuery, most: int) -> _Found:

@@ -12,10 +12,11 @@ from inspector.review.export import annotations, bundle, table
 from inspector.review.export.coco import size_of
 from inspector.web.access import Operator
 from inspector.web.desk import Desk, DeskDep
+from inspector.web.download import CSV, download
 from inspector.web.filters import QueueQuery
 
 _KINDS = {
-    "csv": ("frames.csv", "text/csv; charset=utf-8"),
+    "csv": ("frames.csv", CSV),
     "coco": ("annotations.json", "application/json"),
     "zip": ("frames.zip", "application/zip"),
 }
@@ -34,9 +35,7 @@ def export(
 ) -> StreamingResponse:
     """The same filters as `/frames`; without `state`, the frames that wait."""
     name, media_type = _KINDS[kind]
-    stamped = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}"
-    headers = {"content-disposition": f'attachment; filename="{stamped}"'}
-    return StreamingResponse(_parts(desk, kind, query), media_type=media_type, headers=headers)
+    return download(_parts(desk, kind, query), name, media_type)
 
 
 def _parts(desk: Desk, kind: str, query: QueueQuery) -> Iterator[str] | Iterator[bytes]:
