@@ -85,7 +85,7 @@ def cases_in(test_dir: Path, contents: Contents) -> list[Case]:
     Raises:
         SamplesError: no picture in a folder named by its label, a whole data set, or masks that cannot be read.
     """
-    pictures = [each for each in contents.pictures if not any(map(is_truth, each.relative_to(test_dir).parts[:-1]))]
+    pictures = _outside_truth(test_dir, contents.pictures)
     _refuse_data_set(test_dir, pictures)
     beside = masks_beside(pictures)
     masks = {mask for each in beside.values() for mask in each.masks}
@@ -118,9 +118,14 @@ def cases_in(test_dir: Path, contents: Contents) -> list[Case]:
 
 def without_masks(folder: Path, pictures: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """The frames among the pictures below `folder`; and the masks, in folders of masks and beside frames."""
-    outside = [each for each in pictures if not any(map(is_truth, each.relative_to(folder).parts[:-1]))]
+    outside = _outside_truth(folder, pictures)
     masks = set(pictures).difference(outside).union(*(each.masks for each in masks_beside(outside).values()))
     return [each for each in pictures if each not in masks], [each for each in pictures if each in masks]
+
+
+def _outside_truth(folder: Path, pictures: Sequence[Path]) -> list[Path]:
+    """Those of the pictures below `folder` that lie in no folder of masks."""
+    return [each for each in pictures if not any(map(is_truth, each.relative_to(folder).parts[:-1]))]
 
 
 def masks_beside(pictures: Sequence[Path]) -> dict[Path, Beside]:

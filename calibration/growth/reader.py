@@ -7,9 +7,11 @@ from pathlib import Path
 
 from calibration.augmentation import pictures
 from calibration.pool import Patches, join, patches_of
+from calibration.samples import refuse_data_set
 from calibration.thumbnail import thumbnail
 from inspector import frame as decoder
 from inspector.bank import Bank
+from inspector.folder import contents_of
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
@@ -33,6 +35,17 @@ class Newcomer:
     def sha256(self) -> str:
         """Digest of its bytes, in hexadecimal. Raises OSError."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+def newcomers_in(folder: Path) -> list[Newcomer]:
+    """All files of pictures below a folder, in order of their paths.
+
+    Raises:
+        SamplesError: no such folder, or a whole data set.
+    """
+    contents = contents_of(folder)
+    refuse_data_set(folder, contents.pictures)
+    return [Newcomer(file.relative_to(folder).as_posix(), file) for file in contents.every]
 
 
 class Reader:

@@ -16,13 +16,11 @@ from sqlalchemy import Engine
 from calibration.growth.derive import Derived
 from calibration.growth.grow import grow
 from calibration.growth.guard import Conflict, GuardFrame, conflicts
-from calibration.growth.reader import Newcomer, Reader
-from calibration.samples import refuse_data_set
+from calibration.growth.reader import Newcomer, Reader, newcomers_in
 from inspector.bank import Bank
 from inspector.banks.rebuilding import alone
 from inspector.banks.replay import Shadow, replay
 from inspector.errors import InspectorError, SamplesError
-from inspector.folder import contents_of
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.settings import Settings
@@ -83,7 +81,7 @@ def _work(
     known = {sample.sha256 for sample in reader.bank.manifest.samples}
     named = {_name(one): one for one in alarms if one.sha256 not in known}
     newcomers = [Newcomer(name, archive.path(one.sha256, one.image or "")) for name, one in named.items()]
-    further = _further(good) if good else []
+    further = newcomers_in(good) if good else []
     if not newcomers and not further:
         raise SamplesError(
             f"station {row.station}: got {len(alarms)} false alarms, all known to the bank in use; "
@@ -110,12 +108,6 @@ def _work(
     in_use = Pipeline.open(place, max_pixels=settings.max_pixels, engine=settings.engine)
     shadow = replay(list(seen.values()), archive, candidate, in_use=in_use, track=told)
     told.tried(shadow, {named[n.name].id for n in fed}, cases.without_picture(row.station))
-
-
-def _further(good: Path) -> list[Newcomer]:
-    contents = contents_of(good)
-    refuse_data_set(good, contents.pictures)
-    return [Newcomer(file.relative_to(good).as_posix(), file) for file in contents.every]
 
 
 class _Told:

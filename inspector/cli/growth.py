@@ -55,17 +55,14 @@ def remove(
 
 
 def _pictures(paths: tuple[Path, ...]) -> "list[Newcomer]":
-    from calibration.growth.reader import Newcomer
-    from calibration.samples import refuse_data_set
+    from calibration.growth.reader import Newcomer, newcomers_in
     from inspector.errors import SamplesError
-    from inspector.folder import CONTENT_TYPES, contents_of
+    from inspector.folder import CONTENT_TYPES
 
     found = []
     for path in paths:
         if path.is_dir():
-            contents = contents_of(path)
-            refuse_data_set(path, contents.pictures)
-            found += [Newcomer(file.relative_to(path).as_posix(), file) for file in contents.every]
+            found += newcomers_in(path)
         else:
             found.append(Newcomer(path.name, path))
     if not found:
