@@ -22,7 +22,19 @@ CORE = {
         "review.shifts",
     ),
     *("review.trial", "review.waiting"),
-    *("draft", "durable", "exchange", "folder", "legible", "owner", "problem", "progress", "repeated", "yaml_text"),
+    *(
+        "draft",
+        "durable",
+        "exchange",
+        "folder",
+        "legible",
+        "owner",
+        "problem",
+        "progress",
+        "repeated",
+        "samples.folder",
+    ),
+    "yaml_text",
 }
 """Arrays and values in, values out; and what does nothing but read and write files."""
 

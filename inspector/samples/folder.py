@@ -1,0 +1,157 @@
+"""The good samples of one station, and what a person decided about them.
+
+data_dir/samples/SITE/AREA/LINE/STATION/
+    good/           what a calibration takes
+    left_out/       what somebody looked at and left out
+    recipe.yaml     where to look, as it was drawn; a recipe like any other, for `calibrate --recipe` too
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from inspector import recipe as recipes
+from inspector.durable import HALF, sync_dir, write_file
+from inspector.errors import SamplesError
+from inspector.folder import CONTENT_TYPES
+from inspector.recipe import Recipe
+from inspector.roi import Roi
+
+MOST: Final = 5000
+"""How many samples a station may have, those left out included: so many of a megabyte are 5 GB."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture: its name in the folder, its size in bytes, and whether somebody left it out."""
+
+    name: str
+    size: int
+    left_out: bool
+
+
+class SampleFolder:
+    """What lies in the folder of one station. Nothing is made before something is written."""
+
+    def __init__(self, data_dir: Path, station: str) -> None:
+        self.folder = data_dir / "samples" / station
+        self.good = self.folder / "good"
+        self.left_out = self.folder / "left_out"
+        self.recipe_file = self.folder / "recipe.yaml"
+
+    def samples(self) -> list[Sample]:
+        """All of them by name, which begins with the time of the frame: in the order of the line.
+
+        Raises:
+            SamplesError: a folder cannot be read.
+        """
+        found = [*_listed(self.good, left_out=False), *_listed(self.left_out, left_out=True)]
+        return sorted(found, key=lambda one: (one.name, one.left_out))
+
+    def path(self, name: str) -> Path:
+        """Where a sample lies now.
+
+        Raises:
+            SamplesError: there is none of this name.
+        """
+        if _NAME.fullmatch(name):
+            for folder in (self.good, self.left_out):
+                if (folder / name).is_file():
+                    return folder / name
+        raise SamplesError(f"sample {name[:80]!r}: not there; expected the name of one in {self.folder}")
+
+    def leave_out(self, names: Iterable[str]) -> int:
+        """No calibration takes these any more. Those that are gone or left out already do not count.
+
+        Returns: how many were left out now.
+
+        Raises:
+            SamplesError: the folder cannot be written.
+        """
+        return self._move(names, self.good, self.left_out)
+
+    def take_back(self, names: Iterable[str]) -> int:
+        """What was left out is a sample again. Returns, Raises: as `leave_out`."""
+        return self._move(names, self.left_out, self.good)
+
+    def remove_left_out(self) -> int:
+        """Deletes what was left out; how many. Raises SamplesError: it cannot be deleted."""
+        gone = _listed(self.left_out, left_out=True)
+        try:
+            for one in gone:
+                (self.left_out / one.name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self.left_out, error) from error
+        return len(gone)
+
+    def recipe(self) -> Recipe:
+        """What was drawn, or the default recipe. Raises RecipeError: the file holds none."""
+        return recipes.load(self.recipe_file) if self.recipe_file.exists() else Recipe()
+
+    def look_at(self, region: Roi | None) -> None:
+        """Writes where to look; None: everywhere. All else that the recipe says stays.
+
+        Raises:
+            RecipeError: the recipe that is there cannot be read, or does not go with the region.
+            SamplesError: the folder cannot be written.
+        """
+        said = self.recipe().model_dump(exclude_defaults=True, exclude={"roi"})
+        if region is not None:
+            said["roi"] = region.model_dump(exclude_defaults=True)
+        Recipe.model_validate(said)
+        text = yaml.safe_dump(_plain(said), sort_keys=False, default_flow_style=None, width=120)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_file(self.recipe_file, text.encode())
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+    def _move(self, names: Iterable[str], source: Path, target: Path) -> int:
+        moved = 0
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for name in names:
+                if _NAME.fullmatch(name) and (source / name).is_file():
+                    (source / name).replace(target / name)
+                    moved += 1
+            if moved:
+                sync_dir(target)
+                sync_dir(source)
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        return moved
+
+
+def _listed(folder: Path, *, left_out: bool) -> list[Sample]:
+    try:
+        with os.scandir(folder) as entries:
+            return [
+                Sample(entry.name, entry.stat().st_size, left_out)
+                for entry in entries
+                if _NAME.fullmatch(entry.name)
+                and Path(entry.name).suffix.lower() in CONTENT_TYPES
+                and not entry.name.endswith(HALF)
+                and entry.is_file()
+            ]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SamplesError(f"{folder}: cannot be read ({error.strerror}); make it readable for the service") from error
+
+
+def _plain(value: object) -> object:
+    """Tuples as lists, which YAML has a word for."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _unwritable(folder: Path, error: OSError) -> SamplesError:
+    return SamplesError(f"{folder}: cannot be written ({error.strerror}); make room, or make it writable")

@@ -1,0 +1,89 @@
+"""The folder of a station's samples, on a real disk."""
+
+from pathlib import Path
+
+import pytest
+
+from inspector import recipe as recipes
+from inspector.errors import RecipeError, SamplesError
+from inspector.roi import Roi
+from inspector.samples.folder import SampleFolder
+
+STATION = "plant/hall1/line1/cam1"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SampleFolder:
+    found = SampleFolder(tmp_path, STATION)
+    found.good.mkdir(parents=True)
+    for name in ("b.png", "a.jpg", "c.bmp"):
+        (found.good / name).write_bytes(name.encode())
+    return found
+
+
+def names(folder: SampleFolder, *, left_out: bool = False) -> list[str]:
+    return [one.name for one in folder.samples() if one.left_out is left_out]
+
+
+def test_a_station_without_samples_has_none_and_makes_no_folder(tmp_path: Path) -> None:
+    assert SampleFolder(tmp_path, STATION).samples() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_are_listed_by_name_with_their_sizes(folder: SampleFolder) -> None:
+    (folder.good / "half.png.tmp").write_bytes(b"")
+    (folder.good / ".hidden.png").write_bytes(b"")
+    (folder.good / "notes.txt").write_bytes(b"")
+    (folder.good / "below.png").mkdir()
+    assert [(one.name, one.size) for one in folder.samples()] == [("a.jpg", 5), ("b.png", 5), ("c.bmp", 5)]
+
+
+def test_what_is_left_out_is_no_sample_until_it_is_taken_back(folder: SampleFolder) -> None:
+    assert folder.leave_out(["b.png", "gone.png", "b.png"]) == 1
+    assert (names(folder), names(folder, left_out=True)) == (["a.jpg", "c.bmp"], ["b.png"])
+    assert folder.path("b.png").read_bytes() == b"b.png"
+    assert folder.take_back(["b.png"]) == 1
+    assert (names(folder), names(folder, left_out=True)) == (["a.jpg", "b.png", "c.bmp"], [])
+
+
+def test_only_what_was_left_out_is_removed(folder: SampleFolder) -> None:
+    folder.leave_out(["a.jpg"])
+    assert folder.remove_left_out() == 1
+    assert names(folder) == ["b.png", "c.bmp"]
+    assert names(folder, left_out=True) == []
+
+
+@pytest.mark.parametrize("name", ["../../secret.png", "", ".", "..", "/etc/passwd", "a.jpg\n", "x" * 300, "gone.png"])
+def test_names_do_not_lead_out_of_the_folder(folder: SampleFolder, name: str) -> None:
+    (folder.folder.parent / "secret.png").write_bytes(b"secret")
+    with pytest.raises(SamplesError, match="not there"):
+        folder.path(name)
+    assert folder.leave_out([name]) == 0
+
+
+def test_a_region_is_kept_as_a_recipe_that_calibrate_reads(folder: SampleFolder) -> None:
+    region = Roi.model_validate(
+        {
+            "frame_wh": (320, 240),
+            "include": ([(10, 10), (200.5, 10), (100, 200)],),
+            "exclude": ([(20, 20), (40, 20), (40, 40)],),
+        }
+    )
+    folder.look_at(region)
+    assert recipes.load(folder.recipe_file).roi == region
+    assert folder.recipe().roi == region
+    folder.look_at(None)
+    assert folder.recipe().roi is None
+
+
+def test_a_region_leaves_what_else_the_recipe_says(folder: SampleFolder) -> None:
+    folder.recipe_file.write_text("size_wh: [320, 320]\nlight: 0.3\n")
+    folder.look_at(Roi(frame_wh=(320, 240)))
+    assert (folder.recipe().size_wh, folder.recipe().light) == ((320, 320), 0.3)
+
+
+def test_a_region_does_not_overwrite_a_recipe_that_nobody_can_read(folder: SampleFolder) -> None:
+    folder.recipe_file.write_text("size_wh: [")
+    with pytest.raises(RecipeError, match="not YAML"):
+        folder.look_at(None)
+    assert folder.recipe_file.read_text() == "size_wh: ["
