@@ -15,7 +15,7 @@ from inspector.review.panels import measured
 from inspector.settings import Settings
 from inspector.store.reviews import MAX_NOTE
 from inspector.web.address import plant_time
-from inspector.web.glossary import WORDS
+from inspector.web.glossary import WORDS, plant_word
 from inspector.web.languages import Language
 from inspector.web.message import Message
 from inspector.web.script_words import script_words
@@ -50,6 +50,7 @@ def _open(settings: Settings, language: Language, languages: tuple[Language, ...
     environment.globals["max_note"] = MAX_NOTE
     environment.globals["csrf_field"] = _csrf_field
     environment.filters["translated"] = language.text
+    environment.filters["plant_word"] = lambda word: language.text(plant_word(word))
     environment.filters["moment"] = _moment(settings)
     environment.filters["field_time"] = partial(_field_time, zone=settings.review.zone)
     environment.filters["short_station"] = partial(short_station, among=settings.station_names)

@@ -27,3 +27,26 @@ WORDS = {
     "shadowed": "tried",
 }
 """By word. `ok` and `ng` are marks, the same in every language; the last ones stand on English pages alone."""
+
+PLANT_WORDS = {
+    word: word
+    for word in (
+        Message("scratch"),
+        Message("dent"),
+        Message("crack"),
+        Message("stain"),
+        Message("foreign body"),
+        Message("missing part"),
+        Message("deformation"),
+        Message("other"),
+        Message("early"),
+        Message("late"),
+        Message("night"),
+    )
+}
+"""Defect types and shifts that the settings have by default. What a plant calls its own stays as the plant wrote it."""
+
+
+def plant_word(word: str) -> str:
+    """A defect type or a shift as it is shown: as a message, where it is one of the defaults."""
+    return PLANT_WORDS.get(word, word)

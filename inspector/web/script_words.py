@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from inspector.web.glossary import PLANT_WORDS
 from inspector.web.languages import ENGLISH, Language
 
 SCRIPTS = Path(__file__).parent / "static"
@@ -23,7 +24,8 @@ _NUMBERS = 200
 
 def script_words(language: Language) -> Markup | None:
     """JSON that can stand in HTML: `texts` by the English one, by form where a number decides; `plural` has the form of
-    each number below _NUMBERS, a digit each. None for English, which the scripts have themselves.
+    each number below _NUMBERS, a digit each; `plant` has the defect types and shifts that there are by default. None for
+    English, which the scripts have themselves.
     """
     if language.code == ENGLISH:
         return None
@@ -33,7 +35,8 @@ def script_words(language: Language) -> Markup | None:
     texts: dict[str, Any] = {text: language.catalogue.gettext(text) for text in singles}
     for one, many in counted:
         texts[one] = {at: language.catalogue.ngettext(one, many, forms.index(at)) for at in sorted({*forms})}
-    said = json.dumps({"plural": "".join(map(str, forms)), "texts": texts}, ensure_ascii=False)
+    plant = {word: language.text(message) for word, message in PLANT_WORDS.items()}
+    said = json.dumps({"plural": "".join(map(str, forms)), "texts": texts, "plant": plant}, ensure_ascii=False)
     return Markup(re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", said))
 
 

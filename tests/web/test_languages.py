@@ -12,9 +12,11 @@ from line import drawn_part
 from pages import HOSTILE, Page
 from review_site import PASSWORD, ReviewSite
 
+from inspector.settings.sections import ReviewSettings
 from inspector.store import Role
 from inspector.web.absence import placeholder
-from inspector.web.languages import NAMES, Language, chosen
+from inspector.web.glossary import PLANT_WORDS, plant_word
+from inspector.web.languages import NAMES, Language, chosen, open_languages
 from inspector.web.message import Counted, Message
 from inspector.web.script_words import script_words
 
@@ -222,6 +224,30 @@ def test_words_of_the_plant_are_never_markup_in_any_language(site: ReviewSite, g
             assert "alert(1)" not in "".join(str(said) for said in page.all("script"))
             assert not [said for said in page.all("img") if said.get("onerror")]
         assert " ".join(f"Teil {word}".split()) in Page(german.get("/find", params={"part": word}).text).text
+
+
+def test_each_default_defect_type_and_shift_has_a_word_in_every_language() -> None:
+    defaults = ReviewSettings()
+    words = {*defaults.defect_types, *defaults.shifts}
+    assert set(PLANT_WORDS) == words
+    for language in open_languages().values():
+        said = {word: language.text(plant_word(word)) for word in words}
+        assert "" not in said.values()
+        assert (said["dent"] == "dent") is (language.code == "en")
+        assert language.text(plant_word("Scratch, long")) == "Scratch, long"
+
+
+def test_default_defect_types_are_shown_in_german_and_recorded_as_they_are(
+    site: ReviewSite, german: httpx.Client
+) -> None:
+    frame = site.add()
+    site.reviews.dispose(frame, to="defect", defect_type="dent", reviewer="emil", version=0)
+    page = Page(german.get(f"/frame/{frame}").text)
+    assert "Delle" in page.text
+    assert "dent" in [said.get("data-type") for said in page.all("button")]
+    assert "Delle" in Page(german.get("/", params={"state": "done", "defect_type": "dent"}).text).text
+    assert "Delle" in Page(german.get("/find", params={"part": f"part-{frame}"}).text).text
+    assert german.get(f"/api/v1/frames/{frame}").json()["defect_type"] == "dent"
 
 
 def test_engineers_pages_are_english_and_say_so(site: ReviewSite) -> None:

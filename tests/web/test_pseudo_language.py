@@ -43,8 +43,7 @@ OWN = (
         "inspector",
         "none/such/part",
     ),
-    *("scratch", "dent", "crack", "stain", "foreign body", "missing part", "deformation", "other"),
-    *("early", "late", "night", "disc", "near the rim", "damaged", "superseded"),
+    *("disc", "near the rim", "damaged", "superseded"),
     *("ok", "ng", "p"),
 )
 """Words of the plant, reasons of the line, and marks: the same in every language. Numbered ones: see `left`."""

@@ -6,7 +6,7 @@ import { condition, conflicts, outbox, put, settle, versionOf, waiting } from ".
 import { get, user } from "./request.js";
 import * as steps from "./steps.js";
 import { Viewer } from "./viewer.js";
-import { DECIDED, n, t } from "./words.js";
+import { DECIDED, n, plantWord, t } from "./words.js";
 
 const AHEAD = 4;
 const MOST_VISITED = 500;
@@ -192,7 +192,7 @@ function decide(to, type = null) {
   if (type) body.defect_type = type;
   if (note.text) body.note = note.text;
   const after = [[frame, version + 1, result]];
-  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, label: `${name}: ${type ?? DECIDED[to]}` });
+  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, label: `${name}: ${type ? plantWord(type) : DECIDED[to]}` });
   steps.push({ frame, name, after, note: body.note });
   draft(frame, "");
   leave(next);
@@ -277,7 +277,7 @@ async function goBack() {
 
 function words(said) {
   if ("disposition" in said && !said.disposition) return t("took it back");
-  return t("“%(word)s”", { word: said.defect_type ?? DECIDED[said.disposition ?? said.to ?? "escape"] });
+  return t("“%(word)s”", { word: said.defect_type ? plantWord(said.defect_type) : DECIDED[said.disposition ?? said.to ?? "escape"] });
 }
 
 let facing = null; // the conflict that is on the screen, until the dialog has told of its end

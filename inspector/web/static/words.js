@@ -1,7 +1,7 @@
 // What this page's scripts say, in the language of the page: looked up by the English text, which is taken where there is
 // no other. `%(name)s` in a text is where a value goes.
 
-const { plural = "", texts = {} } = JSON.parse(document.getElementById("words")?.textContent ?? "{}");
+const { plural = "", texts = {}, plant = {} } = JSON.parse(document.getElementById("words")?.textContent ?? "{}");
 
 /** A text with its values. */
 export function t(text, values = {}) {
@@ -17,6 +17,11 @@ export function n(one, many, number, values = {}) {
 
 function filled(text, values) {
   return text.replace(/%\((\w+)\)s/g, (place, name) => values[name] ?? place);
+}
+
+/** A defect type as it is shown: a default one in the language of the page, the plant's own as it is. */
+export function plantWord(word) {
+  return plant[word] ?? word;
 }
 
 /** What was decided of a frame. */
