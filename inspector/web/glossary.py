@@ -1,5 +1,7 @@
 """What people read for the words of the ledger."""
 
+from collections.abc import Mapping
+
 from inspector.web.message import Message
 
 WORDS = {
@@ -28,7 +30,7 @@ WORDS = {
 }
 """By word. `ok` and `ng` are marks, the same in every language; the last ones stand on English pages alone."""
 
-PLANT_WORDS = {
+PLANT_WORDS: Mapping[str, Message] = {
     word: word
     for word in (
         Message("scratch"),

@@ -24,8 +24,8 @@ _NUMBERS = 200
 
 def script_words(language: Language) -> Markup | None:
     """JSON that can stand in HTML: `texts` by the English one, by form where a number decides; `plural` has the form of
-    each number below _NUMBERS, a digit each; `plant` has the defect types and shifts that there are by default. None for
-    English, which the scripts have themselves.
+    each number below _NUMBERS, a digit each; `plant` has the defect types and shifts that there are by default. None
+    for English, which the scripts have themselves.
     """
     if language.code == ENGLISH:
         return None
