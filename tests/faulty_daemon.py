@@ -14,16 +14,16 @@ from pathlib import Path
 from inspector import settings
 from inspector.line import daemon, worker
 from inspector.pipeline import Pipeline
-from inspector.types import Inspection
+from inspector.types import Frame, Inspection
 
 DEADLY = b"deadly"
 BUGGY = b"buggy"
 HANGING = b"hanging"
 
-_inspect = Pipeline.inspect
+_inspect = Pipeline.inspect_decoding
 
 
-def _faulty(self: Pipeline, payload: bytes) -> Inspection:
+def _faulty(self: Pipeline, payload: bytes) -> tuple[Inspection, Frame]:
     if payload.endswith(DEADLY):
         os._exit(9)
     if payload.endswith(BUGGY):
@@ -35,7 +35,7 @@ def _faulty(self: Pipeline, payload: bytes) -> Inspection:
 
 
 if __name__ == "__main__":
-    Pipeline.inspect = _faulty  # type: ignore[method-assign]
+    Pipeline.inspect_decoding = _faulty  # type: ignore[method-assign]
     daemon.STALLED_S = float(os.environ.get("STALLED_S", daemon.STALLED_S))
     worker.FINISH_S = float(os.environ.get("FINISH_S", worker.FINISH_S))
     daemon.run(settings.load(Path(sys.argv[1])))

@@ -24,7 +24,7 @@ from inspector.line.triage import Triage
 from inspector.line.worker import Outcome, Post
 from inspector.mqtt.link import Arrival
 from inspector.store import Archive, Ledger, Outbox, OutboxMessage, Quarantine, QueueFilter, ReviewQueue, open_database
-from inspector.types import BankRef, Decision, Inspection, Region, StationId, Thresholds
+from inspector.types import BankRef, Decision, Frame, Inspection, Region, StationId, Thresholds
 
 PICTURE = b"\x89PNG\r\n\x1a\n and so on"
 CAM1 = StationId.parse("plant/hall1/line1/cam1")
@@ -34,7 +34,7 @@ INSPECTION = Inspection(
 
 
 class _NoPipeline:
-    def inspect(self, payload: bytes) -> Inspection:
+    def inspect_decoding(self, payload: bytes) -> tuple[Inspection, Frame]:
         raise AssertionError(f"the recorder inspects nothing; got {len(payload)} bytes")
 
 

@@ -29,6 +29,7 @@ from inspector.line.recorder import CONDITION as LEDGER
 from inspector.line.recorder import Recorder
 from inspector.line.self_report import SelfReport
 from inspector.line.settlement import Settled
+from inspector.line.snapshots import Snapshots
 from inspector.line.station import Intake
 from inspector.line.stopping import Stop, stopped_by_signals
 from inspector.line.triage import Triage
@@ -43,6 +44,7 @@ from inspector.settings.secret import read_secret
 from inspector.store import (
     Archive,
     Ledger,
+    NewestPictures,
     Outbox,
     OutboxMessage,
     Quarantine,
@@ -140,6 +142,7 @@ class _Daemon:
             opened.enter_context(self._recorder)
             opened.enter_context(self._publisher)
             opened.callback(self._recorder.flush, _FLUSH_S)
+            opened.enter_context(self._snapshots)
             opened.enter_context(self._worker)
             opened.enter_context(housekeeper)
             opened.enter_context(self._bank_watch)
@@ -208,10 +211,12 @@ class _Daemon:
         self._metrics.quarantine_bytes.set_function(lambda: quarantine.size_bytes)
         self._metrics.observe_disk(settings.data_dir)
         self._metrics.observe_certificates(self._certified)
+        self._snapshots = Snapshots(NewestPictures(settings.data_dir), self._health, on_fault=self._fault)
         self._worker = Worker(
             self._intake,
             self._posts.running,
             ledger,
+            on_seen=self._snapshots.seen,
             hand_on=self._recorder.record,
             all_durable=self._recorder.flush,
             on_fault=self._fault,

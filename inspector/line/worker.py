@@ -13,7 +13,7 @@ from inspector.drift import Baseline
 from inspector.errors import FrameError, FramePoisonError, NoBankError, RecipeMismatchError, StoreError
 from inspector.heatmap import DRAWN, render_png
 from inspector.line.station import Delivery, Intake
-from inspector.types import BankRef, FrameMessage, Inspection, StationId, Thresholds
+from inspector.types import BankRef, Frame, FrameMessage, Inspection, StationId, Thresholds
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ _POISON = f"the process ended {MAX_ATTEMPTS} times while it inspected this frame
 class Inspects(Protocol):
     """What the worker needs of a pipeline."""
 
-    def inspect(self, payload: bytes) -> Inspection:
-        """Raises FrameError for a frame that cannot be inspected."""
+    def inspect_decoding(self, payload: bytes) -> tuple[Inspection, Frame]:
+        """The inspection, and the frame that was decoded. Raises FrameError for one that cannot be inspected."""
         ...
 
 
@@ -86,8 +86,8 @@ class Attempts(Protocol):
 class Worker:
     """Inspects what the intake holds until that is closed. A frame of a station without a post is an error.
 
-    hand_on: takes each outcome. all_durable: waits, at most so many seconds, until what was handed on is durable, and
-    says whether it is.
+    on_seen: looks at each frame that was inspected. hand_on: takes each outcome. all_durable: waits, at most so many
+    seconds, until what was handed on is durable, and says whether it is.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Worker:
         posts: Mapping[StationId, Post],
         ledger: Attempts,
         *,
+        on_seen: Callable[[StationId, Frame], None],
         hand_on: Callable[[Outcome], None],
         all_durable: Callable[[float], bool],
         on_fault: Callable[[BaseException], None],
@@ -103,6 +104,7 @@ class Worker:
         self._intake = intake
         self._posts = posts
         self._ledger = ledger
+        self._on_seen = on_seen
         self._hand_on = hand_on
         self._all_durable = all_durable
         self._on_fault = on_fault
@@ -160,7 +162,7 @@ class Worker:
             if error is None:
                 self._in_hand = delivery, time.monotonic()
                 try:
-                    inspection, heatmap = _inspect(post, delivery.message)
+                    inspection, heatmap = self._inspect(post, delivery.message)
                 except FrameError as fault:
                     error = fault
                 finally:
@@ -194,14 +196,14 @@ class Worker:
                 self._closing.wait(_STORE_RETRY_S)
         return None
 
-
-def _inspect(post: Post | None, message: FrameMessage) -> tuple[Inspection, bytes | None]:
-    if post is None:
-        raise NoBankError(f"{message.station}: has no bank that can be used; /readyz and the log say why")
-    if message.recipe is not None and message.recipe != post.recipe:
-        raise RecipeMismatchError(
-            f"{message.station}: recipe: got {message.recipe!r}, the station runs {post.recipe!r}"
-        )
-    inspection = post.pipeline.inspect(message.payload)
-    heatmap = render_png(inspection.anomaly_map, post.thresholds.pixel) if post.heatmap else None
-    return replace(inspection, anomaly_map=DRAWN), heatmap
+    def _inspect(self, post: Post | None, message: FrameMessage) -> tuple[Inspection, bytes | None]:
+        if post is None:
+            raise NoBankError(f"{message.station}: has no bank that can be used; /readyz and the log say why")
+        if message.recipe is not None and message.recipe != post.recipe:
+            raise RecipeMismatchError(
+                f"{message.station}: recipe: got {message.recipe!r}, the station runs {post.recipe!r}"
+            )
+        inspection, frame = post.pipeline.inspect_decoding(message.payload)
+        self._on_seen(message.station, frame)
+        heatmap = render_png(inspection.anomaly_map, post.thresholds.pixel) if post.heatmap else None
+        return replace(inspection, anomaly_map=DRAWN), heatmap

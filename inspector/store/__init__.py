@@ -11,6 +11,7 @@ from inspector.store.database import ConflictError, open_database
 from inspector.store.frame_row import Disposition, FrameRow, score_ratio
 from inspector.store.ledger import Entry, Known, Ledger
 from inspector.store.newest import Newest
+from inspector.store.newest_pictures import NewestPictures
 from inspector.store.outbox import Outbox, OutboxMessage
 from inspector.store.promotions import Promotion, Promotions
 from inspector.store.quarantine import Quarantine
@@ -46,6 +47,7 @@ __all__ = [
     "Known",
     "Ledger",
     "Newest",
+    "NewestPictures",
     "Outbox",
     "OutboxMessage",
     "Page",

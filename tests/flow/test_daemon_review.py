@@ -1,21 +1,25 @@
 """What the daemon does for those who review: pictures, a sample, counts, retention; on a real line."""
 
 import hashlib
+import json
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import faulty_daemon
+import numpy as np
 import pytest
 from line import CAM1, Camera, Daemon, Plc, agrees, drawn_part, frame
 from reviewing import verdict
 from services import Mosquitto, wait_until
 from sqlalchemy import Engine
 
-from inspector.store import Ledger, QueueFilter, ReviewQueue, Reviews, open_database
+from inspector.frame import decode
+from inspector.store import Ledger, NewestPictures, QueueFilter, ReviewQueue, Reviews, open_database
 
 
 @contextmanager
@@ -143,3 +147,30 @@ def test_what_has_had_its_time_goes_while_the_line_runs(daemon: Daemon, plc: Plc
     )
     left = {name for (name,) in daemon.rows("SELECT frame_id FROM frames")}
     assert left == {"f3000", "f3001", *(f"f-{i}" for i in range(20))}
+
+
+def test_what_a_station_sees_is_drawn_while_somebody_looks(daemon: Daemon, plc: Plc, camera: Camera) -> None:
+    daemon.start()
+    pictures, numbers = NewestPictures(daemon.folder / "data"), count(1)
+    folder = daemon.folder / "data" / "newest" / "plant"
+
+    def warned() -> bool:
+        camera.send(frame(next(numbers)))
+        state = json.loads(daemon.get("/readyz")[1])
+        assert state["ready"]
+        return "pictures of the line" in state["warnings"]
+
+    camera.send(frame(0))
+    wait_until(lambda: len(plc.answered()) == 1, "the verdict")
+    assert not folder.parent.exists()
+    pictures.ask()
+    wait_until(lambda: not warned() and pictures.read(str(CAM1)), "a picture of the line")
+    shown = decode(pictures.read(str(CAM1)) or b"").pixels
+    assert np.abs(shown.astype(int) - decode(drawn_part(1)).pixels).mean() < 6
+    folder.rename(daemon.folder / "aside")
+    folder.write_bytes(b"in the way")
+    wait_until(warned, "that pictures cannot be written is told")
+    folder.unlink()
+    wait_until(lambda: not warned() and pictures.read(str(CAM1)), "all is well again")
+    sent = next(numbers)
+    wait_until(lambda: len(plc.answered()) == sent, "each frame has its verdict")

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import cv2
+import numpy as np
 from line import CAM1, CAM2, drawn_part
 from playwright.sync_api import Browser, Locator, Page, expect
 from review_site import NOON, PASSWORD, ReviewSite, decided, posted
 from services import DEADLINE_S
 
-from inspector.store import Role
+from inspector.store import NewestPictures, Role
 from inspector.types import StationId
 
 Visit = Callable[..., Page]
@@ -90,3 +92,29 @@ def test_a_viewer_sees_and_decides_nothing(site: ReviewSite, chromium: Browser) 
         assert posted(wall, f"/api/v1/frames/{frame}/disposition", to="defect", version=0).status_code == 403
         assert wall.get("/account").status_code == 200
     assert decided(site, frame) == (None, None, None)
+
+
+def test_what_a_station_sees_is_shown_and_follows(site: ReviewSite, visit: Visit) -> None:
+    pictures = NewestPictures(site.settings.data_dir)
+    site.add(drawn_part(1), minutes=minutes_ago(0))
+    page = visit("olga", "/line")
+    assert pictures.asked()
+    one = card(page, CAM1)
+    expect(one.locator(".newest")).to_have_count(0)
+    for grey in (40, 200):
+        painted = np.full((90, 120, 3), grey, np.uint8)
+        pictures.draw(str(CAM1), bytes(cv2.imencode(".jpg", painted)[1]))
+        page.wait_for_function(SHADE + f" Math.abs(shade() - {grey}) < 3; }}")
+    expect(card(page, CAM2).locator(".newest")).to_have_count(0)
+    with site.client("olga") as olga:
+        for name, status in ((CAM1, 200), (CAM2, 404), ("../../secret", 404), ("none/such/line/cam", 404)):
+            assert olga.get("/line/thumbnail", params={"station": str(name)}).status_code == status, name
+
+
+SHADE = """() => { const shade = () => {
+    const shown = document.querySelector(".newest img");
+    if (!shown?.naturalWidth) return -99;
+    const drawn = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+    drawn.drawImage(shown, 0, 0, 1, 1);
+    return drawn.getImageData(0, 0, 1, 1).data[0];
+  }; return"""

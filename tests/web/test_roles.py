@@ -40,6 +40,7 @@ NEEDED = {
         ("GET", "/figures"),
         ("GET", "/frame/{frame}/thumbnail"),
         ("GET", "/line"),
+        ("GET", "/line/thumbnail"),
         ("POST", "/logout"),
     },
     Role.OPERATOR: {

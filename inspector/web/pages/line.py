@@ -3,11 +3,11 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from inspector.review.lately import StationNow
 from inspector.review.shifts import Span
-from inspector.store import Checks, Newest, Role, Tally
+from inspector.store import Checks, Newest, NewestPictures, Role, Tally
 from inspector.web.access import Viewer
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.message import Message
@@ -26,6 +26,8 @@ def show_line(request: Request, desk: DeskDep, _user: Viewer) -> Response:
     """A card for each station, which the page's script keeps fresh."""
     now, newest = datetime.now(UTC), Newest(desk.engine)
     stations = _stations(desk, newest, now)
+    pictures = NewestPictures(desk.settings.data_dir)
+    pictures.ask()
     return desk.page(
         request,
         "line.html",
@@ -33,9 +35,20 @@ def show_line(request: Request, desk: DeskDep, _user: Viewer) -> Response:
         flagged=newest.flagged([one.name for one in stations]),
         checked=Checks(desk.engine).runs([one.name for one in stations], now - CHECKED),
         absence_of=desk.evidence.absence,
+        drawn=pictures.drawn_at(desk.settings.station_names),
         now=now,
         zone=desk.settings.review.zone,
     )
+
+
+@router.get("/line/thumbnail")
+def newest_picture(desk: DeskDep, _user: Viewer, station: str) -> Response:
+    """What a station saw last, small. Its address on the page says when that was, so a browser may keep it."""
+    listed = station in desk.settings.station_names
+    picture = NewestPictures(desk.settings.data_dir).read(station) if listed else None
+    if picture is None:
+        raise HTTPException(404, Message("There is no picture of this station now."))
+    return Response(picture, media_type="image/jpeg", headers={"cache-control": "private, max-age=60"})
 
 
 def _stations(desk: Desk, newest: Newest, now: datetime) -> list[StationNow]:

@@ -6,6 +6,7 @@ import { stale } from "./notice.js";
 import { BY_ITSELF, get } from "./request.js";
 
 const AT_MOST_MS = 300_000;
+const PICTURES_MS = 2000;
 const SHARE = 20; // it waits so many times as long as the answer took: the line's machine has other work
 const shown = document.querySelector("[data-fresh]");
 const atLeastMs = 1000 * shown?.dataset.fresh;
@@ -14,13 +15,16 @@ function openTables(root) {
   return [...root.querySelectorAll("section")].filter((part) => part.querySelector("details[open]")).map((part) => part.id);
 }
 
-/** Those that stay: one that is made anew is empty for a moment. */
-function keepPictures(fresh) {
+/** Those that stay are not made anew, and those that come are fetched first: a picture is empty for a moment. */
+async function keepPictures(fresh) {
   const old = new Map([...shown.querySelectorAll("img")].map((one) => [one.getAttribute("src"), one]));
   for (const picture of fresh.querySelectorAll("img")) {
     const same = old.get(picture.getAttribute("src"));
     if (same) picture.replaceWith(same);
   }
+  const coming = [...fresh.querySelectorAll("img")].filter((one) => !old.has(one.getAttribute("src")));
+  const fetched = coming.map((one) => Object.assign(new Image(), { src: one.getAttribute("src") }).decode());
+  await Promise.race([Promise.allSettled(fetched), new Promise((late) => setTimeout(late, PICTURES_MS))]);
 }
 
 async function refresh() {
@@ -37,7 +41,7 @@ async function refresh() {
   for (const id of openTables(shown)) {
     fresh.querySelector(`#${CSS.escape(id)} details`)?.setAttribute("open", "");
   }
-  keepPictures(fresh);
+  await keepPictures(fresh);
   const there = document.activeElement === held;
   shown.replaceChildren(...fresh.childNodes);
   if (there && at >= 0) shown.querySelectorAll("a")[at]?.focus({ preventScroll: true });

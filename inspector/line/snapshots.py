@@ -1,0 +1,89 @@
+"""Small pictures of what the stations see, for whoever looks at the line: seldom, and only while somebody looks."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import cv2
+
+from inspector.line.health import Health
+from inspector.store import NewestPictures
+from inspector.types import Frame, StationId
+
+EVERY_S = 2.0
+"""No more than one picture of a station in this time."""
+
+FITS_WH = (480, 360)
+"""What a picture fits in, pixels."""
+
+_QUALITY = 82
+_ABOUT = "pictures of the line"
+_ENDS_WITHIN_S = 5.0
+
+
+class Snapshots:
+    """Draws them in a thread of its own, so that no frame waits for the disk. One that is late is left out."""
+
+    def __init__(self, pictures: NewestPictures, health: Health, *, on_fault: Callable[[BaseException], None]) -> None:
+        self._pictures = pictures
+        self._health = health
+        self._on_fault = on_fault
+        self._next: dict[StationId, float] = {}
+        self._due: dict[StationId, Frame] = {}
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
+
+    def __enter__(self) -> "Snapshots":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Draws no more; a disk that hangs is not waited for."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join(_ENDS_WITHIN_S)
+
+    def seen(self, station: StationId, frame: Frame) -> None:
+        """A frame was inspected. Costs the thread that calls it next to nothing."""
+        now = time.monotonic()
+        if now < self._next.get(station, now):
+            return
+        self._next[station] = now + EVERY_S
+        with self._wake:
+            self._due[station] = frame
+            self._wake.notify()
+
+    def _run(self) -> None:
+        try:
+            while (due := self._wait()) is not None:
+                if self._pictures.asked():
+                    self._draw(due)
+        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
+            self._on_fault(error)
+
+    def _wait(self) -> dict[StationId, Frame] | None:
+        """What is due, at least one; None at the end."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._closing or self._due)
+            due, self._due = self._due, {}
+            return None if self._closing else due
+
+    def _draw(self, due: dict[StationId, Frame]) -> None:
+        try:
+            for station, frame in due.items():
+                self._pictures.draw(str(station), _small(frame))
+        except OSError as error:
+            self._health.warn(_ABOUT, f"cannot be written ({error.strerror}); make room, or make data_dir writable")
+        else:
+            self._health.warn(_ABOUT, None)
+
+
+def _small(frame: Frame) -> bytes:
+    """A JPEG that fits in FITS_WH; of a smaller frame in its own size."""
+    width, height = frame.size_wh
+    scale = min(1.0, FITS_WH[0] / width, FITS_WH[1] / height)
+    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(frame.pixels, size_wh, interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1])
