@@ -1,15 +1,15 @@
 """Sources of frames, and what a camera station refuses before it connects."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 import pytest
+from listening import STATION
 from pictures import with_opencv
+from services import as_nobody
 
 from inspector.camera import CameraOptions, SourceError, SourceLostError, open_source, publish
 from inspector.camera.video import LiveSource
@@ -17,9 +17,6 @@ from inspector.errors import BrokerError, SamplesError, UsageError
 from inspector.folder import image_files
 from inspector.frame import decode
 from inspector.settings import BrokerSettings
-from inspector.types import StationId
-
-STATION = StationId.parse("plant/hall1/line1/cam1")
 
 
 def picture(path: Path, value: int = 90) -> bytes:
@@ -154,19 +151,6 @@ def test_a_folder_that_cannot_be_read_is_not_left_out_silently() -> None:
         (folder / "closed").chmod(0o755)
         with as_nobody():
             assert [file.name for file in image_files(folder)] == ["b.png", "a.png"]
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Root may read everything."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.parametrize(

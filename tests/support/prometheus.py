@@ -16,7 +16,7 @@ from services import DEADLINE_S, listening, wait_until
 from inspector.demo.port import free_port
 from inspector.types import StationId
 
-RULES = Path(__file__).parent.parent / "configs" / "prometheus" / "rules"
+RULES = Path(__file__).parents[2] / "configs" / "prometheus" / "rules"
 
 LIMITS = {"inspector:takt_seconds": 0.25, "inspector:silence_seconds": 4, "inspector:review_backlog_frames": 50}
 """Of the plant in this test."""

@@ -18,7 +18,7 @@ from inspector.synthetic.dataset import write_dataset
 from inspector.synthetic.defect import DefectKind
 from inspector.types import Decision, Frame
 
-SHARED = Path(os.environ.get("INSPECTOR_SHARED", Path(__file__).parents[3] / "shared"))
+SHARED = Path(os.environ.get("INSPECTOR_SHARED", Path(__file__).parents[4] / "shared"))
 
 
 @pytest.fixture(scope="module")

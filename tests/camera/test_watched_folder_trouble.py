@@ -7,8 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from pictures import grey_png
-from services import wait_until
-from test_camera import as_nobody
+from services import as_nobody, wait_until
 from watching import JPEG, PNG, Watched, drop, names, watched
 
 from inspector.camera import Answer, SourceError, watch

@@ -40,7 +40,7 @@ with open_database(url) as engine:
 def writer(url: str, first: int, last: int) -> Iterator[subprocess.Popen[str]]:
     """A process that has written so many frames and keeps the ledger open; killed at the end."""
     command = [sys.executable, "-c", WRITER, url, str(first), str(last)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "support")}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stdout is not None

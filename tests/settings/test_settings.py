@@ -49,7 +49,7 @@ def test_the_smallest_file_works_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["inspector.yaml", "inspector-full.yaml"])
 def test_the_shipped_examples_are_read(name: str, tmp_path: Path) -> None:
-    text = (Path(__file__).parent.parent / "configs" / name).read_text()
+    text = (Path(__file__).parents[2] / "configs" / name).read_text()
     for secret in ("mqtt-password", "metrics-token", "ca.pem", "daemon.pem", "daemon.key", "review.pem", "review.key"):
         (tmp_path / secret).write_text("kept apart\n")
     assert settings.load(written(tmp_path, text)).stations

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 import pytest
-from test_camera import STATION
+from listening import STATION
 from watching import JPEG, PNG, drop, names, watched
 
 from inspector.camera import Answer, CameraOptions, SourceError, publish, watch
