@@ -20,8 +20,11 @@ CORE = {
         "review.panels",
         "review.preview",
         "review.shifts",
+        "review.tiles",
+        "review.trial",
+        "review.waiting",
+        "review.wording",
     ),
-    *("review.trial", "review.waiting"),
     *(
         "draft",
         "durable",

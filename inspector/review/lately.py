@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from inspector.review.panels import share
+from inspector.review.wording import share
 
 SHOWN = 60
 """Newest outcomes of a station that are shown."""

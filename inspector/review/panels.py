@@ -1,6 +1,4 @@
-"""The figures as people read them: tiles with a number and what it means, panels with a chart, its table, and, where
-there is nothing to draw, what is missing.
-"""
+"""The figures in detail: panels with a chart, its table, and, where there is nothing to draw, what is missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,23 +10,14 @@ from inspector.charts.markup import Markup
 from inspector.charts.wording import count, short_station
 from inspector.review.agreement import ENOUGH, LABELS, Agreement
 from inspector.review.figures import Figures, SpanCounts
-from inspector.review.intervals import Rate
 from inspector.review.waiting import Waiting
+from inspector.review.wording import between, duration, share
 
 MOST_COLUMNS = 45
 """With more shifts than these a column is a day."""
 
 _SAID = {"defect": "defect", "false_alarm": "false alarm", "unsure": "unsure"}
 _PALE = "#9ecae8"
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """name, value, and what it means."""
-
-    name: str
-    value: str
-    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,55 +37,6 @@ class Panel:
     wide: bool = False
 
 
-def share(value: float | None) -> str:
-    """A rate as a percentage with two significant digits; a dash where it could not be told."""
-    if value is None:
-        return "–"
-    percent = 100 * value
-    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
-
-
-def between(rate: Rate) -> str:
-    """Its interval."""
-    return f"{share(rate.low).removesuffix(' %')} to {share(rate.high)}"
-
-
-def duration(seconds: float | None) -> str:
-    """As a person says it; a dash where there is none."""
-    return "–" if seconds is None else " ".join(measured(seconds))
-
-
-def measured(seconds: float) -> tuple[str, str]:
-    """A time as a number and its unit: s, min, h or days."""
-    for limit, unit, size in ((90, "s", 1), (5400, "min", 60), (48 * 3600, "h", 3600)):
-        if seconds < limit:
-            return f"{seconds / size:.0f}" if size < 3600 else f"{seconds / size:.1f}", unit
-    return f"{seconds / 86400:.1f}", "days"
-
-
-def tiles(found: Figures, agreed: Agreement, waited: Waiting) -> list[Tile]:
-    """The figures that one looks for first."""
-    rejects, passed = found.false_rejects, found.escapes
-    verdicts = sum(found.outcomes[word] for word in ("ok", "ng", "uncertain"))
-    return [
-        Tile("Inspected", f"{verdicts:,}", _inspected(found)),
-        Tile("To review", f"{found.waiting:,}", f"of {count(found.asked, 'frame')} that people were asked for"),
-        Tile(
-            "False rejects",
-            share(rejects.rate.value if verdicts else None),
-            _false_rejects(found) if verdicts else "No frames were inspected.",
-        ),
-        Tile("Escapes", share(passed.rate.value if passed.rate else None), _escapes(found)),
-        Tile(
-            "Uncertain",
-            share(found.uncertain.value),
-            f"{count(found.outcomes['uncertain'], 'frame')} that the bank leaves to people",
-        ),
-        Tile("Time to review", duration(waited.median_s), _waited(waited)),
-        Tile("Agreement", share(agreed.same.value), _agreed(agreed)),
-    ]
-
-
 def panels(found: Figures, agreed: Agreement, waited: Waiting) -> list[Panel]:
     """All charts, in the order in which they are shown."""
     return [
@@ -107,48 +47,6 @@ def panels(found: Figures, agreed: Agreement, waited: Waiting) -> list[Panel]:
         _stations(found),
         _agreement(agreed),
     ]
-
-
-def _inspected(found: Figures) -> str:
-    parts = [f"{found.outcomes['ng']:,} ng", f"{found.outcomes['uncertain']:,} uncertain"]
-    parts += [f"{found.outcomes[word]:,} {named}" for word, named in (("error", "in error"), ("drop", "dropped"))
-              if found.outcomes[word]]  # fmt: skip
-    return ", ".join(parts)
-
-
-def _false_rejects(found: Figures) -> str:
-    rejects = found.false_rejects
-    said = f"{between(rejects.rate)}; {rejects.found:,} of {count(int(rejects.rate.of), 'good frame')} rejected"
-    waits = [
-        f"{number:,} {word}" for number, word in ((rejects.waiting, "ng"), (rejects.doubtful, "uncertain")) if number
-    ]
-    return said + (f", {' and '.join(waits)} not decided" if waits else "")
-
-
-def _escapes(found: Figures) -> str:
-    passed = found.escapes
-    if not passed.passed.of:
-        if passed.drawn_waiting:
-            return f"{count(passed.drawn_waiting, 'sampled ok frame')} to decide first"
-        return "No ok frame was sampled in this time."
-    drawn = f"{count(int(passed.passed.count), 'defect')} in {count(int(passed.passed.of), 'sampled ok frame')}"
-    return f"{between(passed.rate)} of all defects; {drawn}" if passed.rate else f"{drawn}, and none was flagged"
-
-
-def _waited(waited: Waiting) -> str:
-    if not waited.frames:
-        return "Nothing was decided in this time."
-    return f"median of {waited.frames:,}; nine of ten within {duration(waited.p90_s)}"
-
-
-def _agreed(agreed: Agreement) -> str:
-    if not agreed.frames:
-        return "No frame has two opinions."
-    said = f"{agreed.same.count:.0f} of {count(agreed.frames, 'frame')} with two opinions"
-    if agreed.kappa is None:
-        return said
-    kappa, low, high = agreed.kappa
-    return f"{said}; kappa {kappa:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _pareto(found: Figures) -> Panel:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from inspector.charts.wording import count
-from inspector.review.panels import share
 from inspector.review.preview import Estimate, Evidence, Preview
+from inspector.review.wording import share
 
 _PASSED = "Frames that passed count as good."
 _EARLY = "How many a shift is told once there are frames of a whole one."

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from inspector import __version__
 from inspector.charts.wording import count, short_station
-from inspector.review.panels import measured
+from inspector.review.wording import measured
 from inspector.settings import Settings
 from inspector.store.reviews import MAX_NOTE
 from inspector.web.address import plant_time

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from inspector.review.agreement import Agreement, agreement
 from inspector.review.figures import Figures, figures
-from inspector.review.panels import panels, tiles
+from inspector.review.panels import panels
+from inspector.review.tiles import tiles
 from inspector.review.waiting import Waiting, waiting
 from inspector.store import Role, Tally
 from inspector.web.access import Viewer

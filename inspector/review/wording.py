@@ -1,0 +1,29 @@
+"""Rates and times as people read them: two significant digits, the unit that suits."""
+
+from inspector.review.intervals import Rate
+
+
+def share(value: float | None) -> str:
+    """A rate as a percentage with two significant digits; a dash where it could not be told."""
+    if value is None:
+        return "–"
+    percent = 100 * value
+    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+
+
+def between(rate: Rate) -> str:
+    """Its interval."""
+    return f"{share(rate.low).removesuffix(' %')} to {share(rate.high)}"
+
+
+def duration(seconds: float | None) -> str:
+    """As a person says it; a dash where there is none."""
+    return "–" if seconds is None else " ".join(measured(seconds))
+
+
+def measured(seconds: float) -> tuple[str, str]:
+    """A time as a number and its unit: s, min, h or days."""
+    for limit, unit, size in ((90, "s", 1), (5400, "min", 60), (48 * 3600, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f}" if size < 3600 else f"{seconds / size:.1f}", unit
+    return f"{seconds / 86400:.1f}", "days"
