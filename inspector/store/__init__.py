@@ -19,9 +19,10 @@ from inspector.store.queue import Counts, Cursor, Page, ReviewQueue
 from inspector.store.queue_filter import QueueFilter, ShiftHours
 from inspector.store.retention import Freed, Policy, Retention
 from inspector.store.review_row import ReviewRow
-from inspector.store.reviews import BatchResult, ReviewError, Reviews, StaleError, UnknownFrameError
+from inspector.store.reviews import BatchResult, Reviews, StaleError, UnknownFrameError
 from inspector.store.sessions import Sessions
 from inspector.store.setup import Setup
+from inspector.store.statement import ReviewError
 from inspector.store.tally import Recorded, Tally
 from inspector.store.tokens import Token, Tokens
 

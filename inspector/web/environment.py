@@ -13,7 +13,7 @@ from inspector import __version__
 from inspector.charts.wording import count, short_station
 from inspector.review.wording import measured
 from inspector.settings import Settings
-from inspector.store.reviews import MAX_NOTE
+from inspector.store.statement import MAX_NOTE
 from inspector.web.address import plant_time
 from inspector.web.glossary import WORDS, plant_word
 from inspector.web.languages import Language

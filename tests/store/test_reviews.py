@@ -10,7 +10,7 @@ from reviewing import CAM1, filled, verdict
 from sqlalchemy import Engine, event
 
 from inspector.store import FrameRow, ReviewError, ReviewQueue, Reviews, StaleError, UnknownFrameError
-from inspector.store.reviews import MAX_NOTE
+from inspector.store.statement import MAX_NOTE
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, posted
 from services import DEADLINE_S, wait_until
 
-from inspector.store.reviews import MAX_NOTE
+from inspector.store.statement import MAX_NOTE
 
 Visit = Callable[..., Page]
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from inspector.store import BatchResult, Cursor, Disposition
-from inspector.store.reviews import MAX_NOTE
+from inspector.store.statement import MAX_NOTE
 from inspector.web import documents
 from inspector.web.access import Operator, Viewer
 from inspector.web.desk import Desk, DeskDep
