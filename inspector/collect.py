@@ -14,9 +14,10 @@ from inspector.durable import write_file
 from inspector.errors import BrokerError, FrameError, SamplesError, UsageError
 from inspector.folder import image_files, refuse_bank
 from inspector.frame import decode, suffix_of
+from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.connection import Connection
 from inspector.mqtt.credentials import passing_id
-from inspector.mqtt.link import Arrival, Identity
+from inspector.mqtt.identity import Identity
 from inspector.settings import BrokerSettings
 from inspector.told import Told
 from inspector.types import FrameMessage, StationId

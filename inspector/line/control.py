@@ -11,8 +11,9 @@ from typing import Any
 from inspector import contract
 from inspector.line.allowance import Allowance
 from inspector.logs import RateLimited
+from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.connection import Connection
-from inspector.mqtt.link import Arrival, Identity
+from inspector.mqtt.identity import Identity
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from inspector.line.metrics import Metrics
 from inspector.line.station import AckOrder, Delivery, Intake, SequenceGaps
 from inspector.line.worker import Outcome
 from inspector.logs import RateLimited
+from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.connection import Connection
-from inspector.mqtt.link import Arrival, Identity
+from inspector.mqtt.identity import Identity
 from inspector.settings import StationSettings
 from inspector.types import FrameMessage
 

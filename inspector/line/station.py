@@ -10,7 +10,7 @@ from typing import Self
 from inspector import contract
 from inspector.contract import RawFrame
 from inspector.errors import FrameError
-from inspector.mqtt.link import Arrival
+from inspector.mqtt.arrival import Arrival
 from inspector.settings import QueueSettings
 from inspector.types import FrameMessage, StationId
 

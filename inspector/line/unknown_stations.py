@@ -9,8 +9,9 @@ from inspector.contract import UnknownStationError
 from inspector.line.allowance import Allowance
 from inspector.line.control import client_id
 from inspector.logs import RateLimited
+from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.connection import Connection
-from inspector.mqtt.link import Arrival, Identity
+from inspector.mqtt.identity import Identity
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from inspector.mqtt.link import Arrival, Handlers, Identity, Link
+from inspector.mqtt.arrival import Arrival
+from inspector.mqtt.identity import Identity
+from inspector.mqtt.link import Handlers, Link
 from inspector.mqtt.protocol import ProtocolChoice
 from inspector.settings import BrokerSettings
 

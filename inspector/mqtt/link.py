@@ -2,9 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
@@ -17,8 +16,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from inspector.errors import SettingsError
 from inspector.logs import RateLimited
 from inspector.mqtt import lenient
+from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.certificate import shown_until
 from inspector.mqtt.credentials import show_credentials
+from inspector.mqtt.identity import Identity
 from inspector.mqtt.protocol import Version
 from inspector.settings import BrokerSettings
 
@@ -37,43 +38,6 @@ _WAKE_S = 0.5
 _RETAINED_AT_FIRST_SUBSCRIPTION = 1
 
 _limited = RateLimited(log)
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A message as it came from the broker over the connection of number `link`.
-
-    clock: perf_counter at arrival, seconds.
-    """
-
-    link: int
-    mid: int
-    topic: str
-    payload: bytes
-    dup: bool = False
-    retain: bool = False
-    content_type: str | None = None
-    properties: Sequence[tuple[str, str]] = ()
-    response_topic: str | None = None
-    correlation: bytes | None = None
-    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    clock: float = field(default_factory=time.perf_counter)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a client is to the broker, and what it asks for.
-
-    subscriptions: topic filter and QoS. persistent: the broker keeps the session while the daemon is away.
-    receive_maximum: messages that the broker may send ahead of their acknowledgement (MQTT 5).
-    will: topic and payload, retained, that the broker publishes when the client is gone without a word.
-    """
-
-    client_id: str
-    subscriptions: Sequence[tuple[str, int]] = ()
-    persistent: bool = False
-    receive_maximum: int | None = None
-    will: tuple[str, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +239,7 @@ class Link:
             return
         if (fault := lenient.unreadable(message.properties)) is not None:
             _limited.warning(message.topic, "properties unreadable", topic=message.topic, fault=fault)
-        self._handlers.arrived(_arrival(self.number, message))
+        self._handlers.arrived(Arrival.of(self.number, message))
 
     def _published(self, _c: Client, _u: Any, mid: int, reason: ReasonCode, _p: Properties | None) -> None:
         self._handlers.published(self.number, mid, str(reason) if reason.is_failure else None)
@@ -300,19 +264,3 @@ def _content_type(payload: bytes) -> str:
 
 def _leave_writing_to_the_loop(_client: Client, _userdata: Any, _socket: Any) -> None:
     return
-
-
-def _arrival(link: int, message: MQTTMessage) -> Arrival:
-    said = message.properties
-    return Arrival(
-        link=link,
-        mid=message.mid,
-        topic=message.topic,
-        payload=bytes(message.payload),
-        dup=message.dup,
-        retain=message.retain,
-        content_type=getattr(said, "ContentType", None),
-        properties=getattr(said, "UserProperty", ()),
-        response_topic=getattr(said, "ResponseTopic", None),
-        correlation=getattr(said, "CorrelationData", None),
-    )

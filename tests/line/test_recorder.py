@@ -22,7 +22,7 @@ from inspector.line.settlement import Settled
 from inspector.line.station import Delivery
 from inspector.line.triage import Triage
 from inspector.line.worker import Outcome, Post
-from inspector.mqtt.link import Arrival
+from inspector.mqtt.arrival import Arrival
 from inspector.store import Archive, Ledger, Outbox, OutboxMessage, Quarantine, QueueFilter, ReviewQueue, open_database
 from inspector.types import BankRef, Decision, Frame, Inspection, Region, StationId, Thresholds
 

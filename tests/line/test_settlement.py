@@ -9,7 +9,7 @@ from inspector.errors import FrameDamagedError, FrameIdReusedError
 from inspector.line.settlement import Settled, settle
 from inspector.line.station import Delivery
 from inspector.line.worker import Outcome
-from inspector.mqtt.link import Arrival
+from inspector.mqtt.arrival import Arrival
 from inspector.types import Decision, Inspection, StationId
 
 CAM1 = StationId.parse("plant/hall1/line1/cam1")

@@ -8,7 +8,7 @@ from services import wait_until
 
 from inspector.line import station as stations
 from inspector.line.station import AckOrder, Delivery, Intake, SequenceGaps
-from inspector.mqtt.link import Arrival
+from inspector.mqtt.arrival import Arrival
 from inspector.settings import QueueSettings
 from inspector.types import StationId
 

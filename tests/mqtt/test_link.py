@@ -9,8 +9,9 @@ from queue import SimpleQueue
 import pytest
 from services import DEADLINE_S, Mosquitto, no_descriptors_left, wait_until
 
+from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.connection import Connection
-from inspector.mqtt.link import Arrival, Identity
+from inspector.mqtt.identity import Identity
 from inspector.settings import BrokerSettings
 
 

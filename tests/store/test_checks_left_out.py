@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func, select
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.station import Delivery
 from inspector.line.worker import Outcome, Post
-from inspector.mqtt.link import Arrival
+from inspector.mqtt.arrival import Arrival
 from inspector.pipeline import Pipeline
 from inspector.review.shifts import spans
 from inspector.store import (
