@@ -1,28 +1,26 @@
 // One frame after the other: the next ones are here before they are asked for, and what is decided leaves by the outbox.
 
+import { forget, nearest, panelOf } from "./ahead.js";
 import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
-import { condition, conflicts, outbox, put, settle, versionOf, waiting } from "./outbox.js";
-import { get, user } from "./request.js";
+import { condition, conflicts, outbox, put, settle, versionOf } from "./outbox.js";
+import { drained, takenBack, unsent } from "./patience.js";
+import { user } from "./request.js";
 import * as steps from "./steps.js";
+import { frameChanged, unmeant } from "./taps.js";
 import { Viewer } from "./viewer.js";
 import { DECIDED, n, plantWord, t } from "./words.js";
 
 const AHEAD = 4;
 const MOST_VISITED = 500;
-const PATIENCE_MS = 1500;
-const UNSEEN_MS = 150; // nobody has seen a frame that has been there for less
-const DOUBLE_MS = 500;
 
 const place = document.getElementById("frame");
 const dialogs = { conflict: document.getElementById("conflict"), keys: document.getElementById("keys") };
-const fetched = new Map();
 const visited = [];
 let panel = null;
 let viewer = null;
 let note = null;
 let shown = 0;
-let changed = -Infinity; // when one frame gave way to another
 let nearLarge = false;
 
 // ---- what is on the screen
@@ -30,7 +28,7 @@ let nearLarge = false;
 function show(made, { remember = true } = {}) {
   if (remember && panel) visited.push(panel.dataset.frame);
   if (visited.length > MOST_VISITED) visited.shift();
-  if (panel) changed = performance.now();
+  if (panel) frameChanged();
   const twin = focused();
   if (made !== panel) place.replaceChildren(made);
   panel = made;
@@ -88,72 +86,6 @@ async function end() {
 
 // ---- what will be on the screen
 
-function fragment(text) {
-  const holder = document.createElement("template");
-  holder.innerHTML = text;
-  return holder.content;
-}
-
-/** A panel that is here or on its way; null where it cannot be had. */
-function panelOf(frame, query) {
-  const key = `${frame}?${query}`;
-  if (!fetched.has(key)) fetched.set(key, fetchPanel(frame, query, key));
-  return fetched.get(key);
-}
-
-async function fetchPanel(frame, query, key) {
-  try {
-    const answer = await get(`/frame/${frame}/panel?${query}`, { accept: "application/json" });
-    if (answer.ok) {
-      const made = fragment(await answer.text()).querySelector(".panel");
-      warm(made);
-      return made;
-    }
-  } catch {
-    // Told by the outbox, which meets the same trouble; asked again when the frame is wanted.
-  }
-  fetched.delete(key);
-  return null;
-}
-
-/** The picture and the reasons are in the browser's cache before they are shown. */
-function warm(made) {
-  for (const image of made.querySelectorAll(".stage image")) load(image.getAttribute("href"));
-  nearest(made).then((near) => {
-    for (const image of near?.querySelectorAll("image") ?? []) load(image.getAttribute("href"));
-    if (near?.dataset.map) load(near.dataset.map);
-  });
-}
-
-const pictures = new Map();
-function load(address) {
-  if (pictures.has(address)) return;
-  const picture = new Image();
-  picture.src = address;
-  picture.decode().catch(() => pictures.delete(address));
-  pictures.set(address, picture);
-  if (pictures.size > 200) pictures.delete(pictures.keys().next().value);
-}
-
-const reasons = new Map();
-async function nearest({ dataset: { frame, result } }) {
-  if (!reasons.has(result)) reasons.set(result, fetchNearest(frame, result));
-  if (reasons.size > 60) reasons.delete(reasons.keys().next().value);
-  const near = await reasons.get(result);
-  return near?.cloneNode(true);
-}
-
-async function fetchNearest(frame, result) {
-  try {
-    const answer = await get(`/frame/${frame}/nearest?of=${result}`, { accept: "application/json" });
-    if (answer.ok) return fragment(await answer.text()).firstElementChild;
-  } catch {
-    // Asked again when the frame is shown again.
-  }
-  reasons.delete(result);
-  return null;
-}
-
 async function fetchAhead() {
   const turn = shown;
   let frame = panel.dataset.next;
@@ -168,13 +100,13 @@ async function fetchAhead() {
 async function go(frame, { remember = true, fresh = false } = {}) {
   if (!frame) return false;
   const query = panel.dataset.query;
-  if (fresh) fetched.delete(`${frame}?${query}`);
+  if (fresh) forget(frame, query);
   const made = await panelOf(frame, query);
   if (!made) {
     if (navigator.onLine) say(t("That frame cannot be shown now. Try again in a moment."));
     return false;
   }
-  fetched.delete(`${frame}?${query}`);
+  forget(frame, query);
   show(made, { remember });
   return true;
 }
@@ -216,27 +148,9 @@ async function undo() {
   if (!last) return say(t("There is nothing to take back."));
   if (last.batch) return undefined; // told when it is done
   if (panel?.dataset.frame === String(last.frame)) panel.classList.remove("decided");
-  await sent();
+  await takenBack();
   if (panel) await go(last.frame, { remember: false, fresh: true });
   return undefined;
-}
-
-/** Waits until the outbox has sent what it can, at most a moment. */
-function sent() {
-  return new Promise((done) => {
-    const timer = setTimeout(finish, PATIENCE_MS);
-    function finish() {
-      clearTimeout(timer);
-      outbox.removeEventListener("sent", look);
-      outbox.removeEventListener("refused", look);
-      outbox.removeEventListener("conflict", look);
-      done();
-    }
-    function look(event) {
-      if (event.detail.entry.undo) finish();
-    }
-    for (const type of ["sent", "refused", "conflict"]) outbox.addEventListener(type, look);
-  });
 }
 
 outbox.addEventListener("sent", ({ detail: { entry, said, elsewhere } }) => {
@@ -254,16 +168,6 @@ outbox.addEventListener("change", () => {
   panel.dataset.busy = "yes";
   leave(panel.dataset.next);
 });
-
-function unsent() {
-  return waiting().some((entry) => entry.user === user);
-}
-
-/** Waits until the outbox has nothing to send, at most a moment. */
-async function drained() {
-  const until = performance.now() + PATIENCE_MS;
-  while (unsent() && performance.now() < until) await new Promise((done) => setTimeout(done, 30));
-}
 
 /** To the frame before; what was just said of it is recorded first, or it would come back as if nobody had decided. */
 async function goBack() {
@@ -389,17 +293,6 @@ addEventListener("keydown", (event) => {
 });
 addEventListener("keyup", (event) => ["h", ...PRESSES].includes(event.key.toLowerCase()) && viewer?.lift(false));
 addEventListener("blur", () => viewer?.lift(false));
-
-let clicked = -Infinity; // when a button last decided something or took it back
-
-/** The second half of a double tap would decide a frame that nobody has seen. Keys that press a button are no taps. */
-function unmeant(event, { dataset }) {
-  if (!event.detail || !(dataset.to || dataset.do === "undo")) return false;
-  const now = performance.now();
-  if (now - changed < UNSEEN_MS || (event.detail > 1 && now - clicked < DOUBLE_MS)) return true;
-  clicked = now;
-  return false;
-}
 
 place.addEventListener("click", (event) => {
   const button = event.target.closest("button");

@@ -1,0 +1,77 @@
+// Frames that will be on the screen: their panels, pictures and reasons are here, or on their way, before they are asked for.
+
+import { get } from "./request.js";
+
+const fetched = new Map();
+
+function fragment(text) {
+  const holder = document.createElement("template");
+  holder.innerHTML = text;
+  return holder.content;
+}
+
+/** A panel that is here or on its way; null where it cannot be had. */
+export function panelOf(frame, query) {
+  const key = `${frame}?${query}`;
+  if (!fetched.has(key)) fetched.set(key, fetchPanel(frame, query, key));
+  return fetched.get(key);
+}
+
+/** It is not to be shown a second time as it is now. */
+export function forget(frame, query) {
+  fetched.delete(`${frame}?${query}`);
+}
+
+async function fetchPanel(frame, query, key) {
+  try {
+    const answer = await get(`/frame/${frame}/panel?${query}`, { accept: "application/json" });
+    if (answer.ok) {
+      const made = fragment(await answer.text()).querySelector(".panel");
+      warm(made);
+      return made;
+    }
+  } catch {
+    // Told by the outbox, which meets the same trouble; asked again when the frame is wanted.
+  }
+  fetched.delete(key);
+  return null;
+}
+
+/** The picture and the reasons are in the browser's cache before they are shown. */
+function warm(made) {
+  for (const image of made.querySelectorAll(".stage image")) load(image.getAttribute("href"));
+  nearest(made).then((near) => {
+    for (const image of near?.querySelectorAll("image") ?? []) load(image.getAttribute("href"));
+    if (near?.dataset.map) load(near.dataset.map);
+  });
+}
+
+const pictures = new Map();
+function load(address) {
+  if (pictures.has(address)) return;
+  const picture = new Image();
+  picture.src = address;
+  picture.decode().catch(() => pictures.delete(address));
+  pictures.set(address, picture);
+  if (pictures.size > 200) pictures.delete(pictures.keys().next().value);
+}
+
+const reasons = new Map();
+/** The reasons for what the line said of the frame on a panel, a copy to be shown; nothing where they cannot be had. */
+export async function nearest({ dataset: { frame, result } }) {
+  if (!reasons.has(result)) reasons.set(result, fetchNearest(frame, result));
+  if (reasons.size > 60) reasons.delete(reasons.keys().next().value);
+  const near = await reasons.get(result);
+  return near?.cloneNode(true);
+}
+
+async function fetchNearest(frame, result) {
+  try {
+    const answer = await get(`/frame/${frame}/nearest?of=${result}`, { accept: "application/json" });
+    if (answer.ok) return fragment(await answer.text()).firstElementChild;
+  } catch {
+    // Asked again when the frame is shown again.
+  }
+  reasons.delete(result);
+  return null;
+}

@@ -1,0 +1,21 @@
+// Taps that nobody meant: on a frame that has only just come, and the second half of a double tap.
+
+const UNSEEN_MS = 150; // nobody has seen a frame that has been there for less
+const DOUBLE_MS = 500;
+
+let changed = -Infinity; // when one frame gave way to another
+let clicked = -Infinity; // when a button last decided something or took it back
+
+/** Another frame is on the screen. */
+export function frameChanged() {
+  changed = performance.now();
+}
+
+/** The second half of a double tap would decide a frame that nobody has seen. Keys that press a button are no taps. */
+export function unmeant(event, { dataset }) {
+  if (!event.detail || !(dataset.to || dataset.do === "undo")) return false;
+  const now = performance.now();
+  if (now - changed < UNSEEN_MS || (event.detail > 1 && now - clicked < DOUBLE_MS)) return true;
+  clicked = now;
+  return false;
+}
