@@ -21,13 +21,13 @@ from inspector.types import UInt8Image
 from inspector.web.absence import DAMAGED, LOST, not_archived
 from inspector.web.bank_folders import BankFolders
 from inspector.web.message import Message
+from inspector.web.picture import SHOWN_AS_THEY_ARE, Picture, for_browser
 from inspector.web.recent import Recent
 from inspector.web.region import Region
 
 THUMBNAIL_WH = (400, 300)
 """The largest thumbnail, pixels: twice what the queue shows, for fine screens."""
 
-_SHOWN_AS_THEY_ARE = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "bmp": "image/bmp"}
 _BOX_BGR, _RIM_BGR = (0, 110, 255), (255, 255, 255)
 _BANKS_OPEN = 2
 _EXPLANATIONS = 200
@@ -41,14 +41,6 @@ class GoneError(Exception):
 
 class PictureGoneError(GoneError):
     """The frame's own picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Bytes for a browser."""
-
-    data: bytes
-    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +72,11 @@ class Evidence:
         Raises:
             PictureGoneError: it is not there, cannot be read, or is no picture any more.
         """
-        data, suffix = self._read(row), row.image or ""
-        media_type = _SHOWN_AS_THEY_ARE.get(suffix)
-        if media_type is not None and _upright(data):
-            return Picture(data, media_type)
+        data = self._read(row)
         try:
-            decoded = decoder.decode(data, max_pixels=self._settings.max_pixels)
+            return for_browser(data, row.image or "", max_pixels=self._settings.max_pixels)
         except FrameError as error:
             raise PictureGoneError(DAMAGED) from error
-        return Picture(_png(decoded.pixels), "image/png")
 
     def absence(self, row: FrameRow) -> Message | None:
         """Why there is no picture of the frame, as far as that is known without reading one; None: it is there."""
@@ -244,17 +232,5 @@ def _shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, floa
     return small, scale / whole
 
 
-def _upright(data: bytes) -> bool:
-    try:
-        with decoder.open_header(io.BytesIO(data)) as header:
-            return decoder.orientation_of(header) == 1
-    except FrameError:
-        return True
-
-
-def _png(pixels: UInt8Image) -> bytes:
-    return bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1])
-
-
 def _media_type(name: str) -> str:
-    return _SHOWN_AS_THEY_ARE.get(Path(name).suffix.lstrip("."), "application/octet-stream")
+    return SHOWN_AS_THEY_ARE.get(Path(name).suffix.lstrip("."), "application/octet-stream")

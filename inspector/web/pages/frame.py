@@ -11,9 +11,10 @@ from inspector.store.frame_row import MAX_ID
 from inspector.web.absence import GONE, placeholder
 from inspector.web.access import Operator, Viewer
 from inspector.web.desk import BY_LANGUAGE, Desk, DeskDep
-from inspector.web.evidence import GoneError, Picture, PictureGoneError, Why
+from inspector.web.evidence import GoneError, PictureGoneError, Why
 from inspector.web.filters import QueueQuery
 from inspector.web.message import Message, said
+from inspector.web.picture import Picture
 from inspector.web.sight import Sight, marks
 
 router = APIRouter(include_in_schema=False)
