@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Final
 
 import yaml
+from pydantic import ValidationError
 
 from inspector import recipe as recipes
 from inspector.durable import HALF, sync_dir, write_file
-from inspector.errors import SamplesError
+from inspector.errors import RecipeError, SamplesError
 from inspector.folder import CONTENT_TYPES
+from inspector.problem import explain
 from inspector.recipe import Recipe
 from inspector.roi import Roi
 
@@ -105,7 +107,11 @@ class SampleFolder:
         said = self.recipe().model_dump(exclude_defaults=True, exclude={"roi"})
         if region is not None:
             said["roi"] = region.model_dump(exclude_defaults=True)
-        Recipe.model_validate(said)
+        try:
+            Recipe.model_validate(said)
+        except ValidationError as error:
+            why = "; ".join(explain(one, Recipe) for one in error.errors())
+            raise RecipeError(f"recipe {self.recipe_file}: {why}") from error
         text = yaml.safe_dump(_plain(said), sort_keys=False, default_flow_style=None, width=120)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

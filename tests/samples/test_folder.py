@@ -87,3 +87,17 @@ def test_a_region_does_not_overwrite_a_recipe_that_nobody_can_read(folder: Sampl
     with pytest.raises(RecipeError, match="not YAML"):
         folder.look_at(None)
     assert folder.recipe_file.read_text() == "size_wh: ["
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("shift: 0.05\nroi: {frame_wh: [320, 240]}\n", "shift: got 0.05 without"),
+        ("crop: {x: 0, y: 0, width: 400, height: 8}\n", "crop: got 400x8 at"),
+    ],
+)
+def test_a_region_that_the_recipe_cannot_have_is_refused(folder: SampleFolder, written: str, told: str) -> None:
+    folder.recipe_file.write_text(written)
+    with pytest.raises(RecipeError, match=told):
+        folder.look_at(None if "shift" in written else Roi(frame_wh=(320, 240)))
+    assert folder.recipe_file.read_text() == written
