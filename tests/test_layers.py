@@ -36,6 +36,7 @@ CORE = {
         "progress",
         "repeated",
         "samples.folder",
+        "samples.sizes",
     ),
     "yaml_text",
 }

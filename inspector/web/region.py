@@ -29,11 +29,11 @@ class Region:
     def of(cls, recipe: Recipe) -> Self | None:
         """None where the recipe has no region of interest."""
         counts = frame_counts(recipe)
-        return None if counts is None else cls(_png(~counts, _BLACK), _png(border(counts), BORDER))
+        return None if counts is None else cls(stencil(~counts, _BLACK), stencil(border(counts), BORDER))
 
 
-def _png(mask: NDArray[np.bool_], colour: tuple[int, int, int]) -> bytes:
-    """A colour where the mask, bool (height, width), is True."""
+def stencil(mask: NDArray[np.bool_], colour: tuple[int, int, int]) -> bytes:
+    """A PNG that has a colour where the mask, bool (height, width), is True, and is transparent else."""
     picture = Image.fromarray(mask.astype(np.uint8))
     picture.putpalette([0, 0, 0, *colour])
     written = io.BytesIO()

@@ -15,6 +15,7 @@ from inspector.web.pages import (
     live,
     login,
     queue,
+    region,
     setup,
     thresholds,
 )
@@ -37,5 +38,6 @@ PAGES = (
     live,
     login,
     language,
+    region,
     setup,
 )
