@@ -161,7 +161,7 @@ def as_nobody() -> Iterator[None]:
 @contextmanager
 def no_descriptors_left(*, spare: int) -> Iterator[None]:
     """This process can open no more files and sockets than `spare`, until the end of the block."""
-    gc.collect()  # sockets in cycles that nobody holds any more would be closed in the middle, and there were more spare
+    gc.collect()  # sockets in cycles that nobody holds would be closed in the middle, and more were spare
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with Path(os.devnull).open() as highest:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(highest.fileno() + 1 + spare, 64), limits[1]))
