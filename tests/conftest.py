@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from line import Camera, Daemon, Plc, drawn_part
 from postgres import Postgres, postgres_folder, running_postgres
 from services import Mosquitto
@@ -12,6 +13,10 @@ from sqlalchemy import Engine
 from calibration.calibrate import Options, calibrate
 from inspector.recipe import Recipe
 from inspector.store import open_database
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+"""Examples are judged by what they say, never by how long a busy machine took over them."""
 
 
 @pytest.fixture
