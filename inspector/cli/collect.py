@@ -1,4 +1,4 @@
-"""`inspector collect`: the command around `inspector.collect`."""
+"""`inspector collect`: the command around `inspector.samples.collect`."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from inspector.cli import options
 from inspector.cli.live import Live, stop_by_signals
 
 if TYPE_CHECKING:
-    from inspector.collect import Collected
+    from inspector.samples.collect import Collected
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LOTS_SHOWN = 6
@@ -43,9 +43,9 @@ def collect(folder: Path, config: Path, station: str | None, count: int, over_s:
     daemon that inspects the station is not disturbed. Ends by itself, or with Ctrl-C; a second run adds to the first.
     """
     from inspector import settings
-    from inspector.collect import CollectOptions
-    from inspector.collect import collect as run
     from inspector.errors import SamplesError
+    from inspector.samples.collect import CollectOptions
+    from inspector.samples.collect import collect as run
     from inspector.types import StationId
 
     loaded = settings.load(config)

@@ -13,9 +13,9 @@ from line import CAM1, Camera, Daemon, Plc, agrees, drawn_part, frame
 from services import Mosquitto, listening, wait_until
 
 from inspector.cli.camera import camera as command
-from inspector.collect import CollectOptions, collect
 from inspector.contract import station_topic
 from inspector.demo.port import free_port
+from inspector.samples.collect import CollectOptions, collect
 from inspector.settings import BrokerSettings
 from inspector.store import Accounts, Role, Sessions, open_database
 from inspector.types import Expected

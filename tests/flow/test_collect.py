@@ -17,13 +17,13 @@ from line import CAM1, CAM2, Camera, drawn_part, frame
 from services import DEADLINE_S, Mosquitto, wait_until
 
 from calibration.calibrate import Options, calibrate
-from inspector import collect as collecting_module
 from inspector.cli.collect import collect as command
-from inspector.collect import Collected, CollectOptions, Spread, collect
 from inspector.contract import station_topic
 from inspector.errors import BrokerError, SamplesError, UsageError
 from inspector.frame import decode
 from inspector.recipe import Recipe
+from inspector.samples import collect as collecting_module
+from inspector.samples.collect import Collected, CollectOptions, Spread, collect
 from inspector.settings import BrokerSettings
 
 TOPIC = station_topic(CAM1, "frame")
