@@ -35,8 +35,10 @@ CORE = {
         "problem",
         "progress",
         "repeated",
+        "samples.collection",
         "samples.folder",
         "samples.sizes",
+        "samples.naming",
     ),
     "yaml_text",
 }

@@ -1,20 +1,17 @@
 """One rebuild of a station at a time: where candidates lie, who works on one, and how a page starts a rebuild."""
 
-import fcntl
-import multiprocessing
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from inspector import alone as process
 from inspector.errors import SamplesError
 from inspector.settings import Settings
 from inspector.store.lock import is_locked
 
 _NICE = 10
-_PATIENCE_S = 1.0
-_START_S = 20.0
 _BUSY = "station {}: is being rebuilt already; wait until that is done"
 
 
@@ -36,22 +33,8 @@ def alone(settings: Settings, station: str) -> Iterator[Path]:
         SamplesError: another one works on this station.
     """
     folder = candidates_folder(settings, station)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        end = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                # Whoever only looks holds the lock for a moment.
-                if time.monotonic() > end:
-                    raise SamplesError(_BUSY.format(station)) from error
-                time.sleep(0.05)
+    with process.alone(folder / "lock", _BUSY.format(station)):
         yield folder
-    finally:
-        os.close(lock)
 
 
 def start(settings: Settings, station: str, *, by: str) -> None:
@@ -62,15 +45,9 @@ def start(settings: Settings, station: str, *, by: str) -> None:
     """
     if is_running(settings, station):
         raise SamplesError(_BUSY.format(station))
-    process = multiprocessing.get_context("spawn").Process(target=_rebuild, args=(settings, station, by), daemon=True)
-    process.start()
-    end = time.monotonic() + _START_S
-    while not is_running(settings, station):
-        if process.exitcode is not None or time.monotonic() > end:
-            break  # it may have been so quick that it is done
-        time.sleep(0.05)
-    if process.exitcode:
-        raise SamplesError(f"station {station}: the rebuild ended with {process.exitcode}; its reason is in the log")
+    ended_with = process.start(_rebuild, (settings, station, by), partial(is_running, settings, station))
+    if ended_with:
+        raise SamplesError(f"station {station}: the rebuild ended with {ended_with}; its reason is in the log")
 
 
 def _rebuild(settings: Settings, station: str, by: str) -> None:

@@ -1,23 +1,24 @@
 """Good samples out of a running line: pictures of one station as files, spread evenly over a time."""
 
-import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from inspector import contract
 from inspector.durable import write_file
 from inspector.errors import BrokerError, FrameError, SamplesError, UsageError
 from inspector.folder import image_files, refuse_bank
-from inspector.frame import decode, suffix_of
+from inspector.frame import decode
 from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.connection import Connection
 from inspector.mqtt.credentials import passing_id
 from inspector.mqtt.identity import Identity
+from inspector.samples.folder import SampleFolder
+from inspector.samples.naming import DIGEST, name_of, named_digest
 from inspector.settings import BrokerSettings
 from inspector.told import Told
 from inspector.types import FrameMessage, StationId
@@ -26,18 +27,16 @@ _CONNECT_S = 10.0
 _SILENCE_S = 10.0
 _LOOK_S = 0.2
 _AHEAD = 8
-_DIGEST = 12
-_NAMED_DIGEST = re.compile(rf"-([0-9a-f]{{{_DIGEST}}})\.[a-z]+")
 
 
 @dataclass(frozen=True, slots=True)
 class CollectOptions:
-    """What is collected. count: how many samples. over_s: the time that they are spread over, seconds; 0: as the
-    frames come.
+    """What is collected. folder: any, or that of the station. count: how many samples. over_s: the time that they are
+    spread over, seconds; 0: as the frames come.
     """
 
     station: StationId
-    folder: Path
+    folder: Path | SampleFolder
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     count: int = 200
     over_s: float = 0.0
@@ -53,7 +52,7 @@ class CollectOptions:
 class Collected:
     """What was collected. lots: how many samples were written of each lot; None where the camera names none. repeated:
     due pictures that the folder had already. unreadable: due frames that break the contract or do not decode; why:
-    what was wrong with the first. seconds: how long it took.
+    what was wrong with the first. seconds: how long it took. trouble: what keeps frames away now; None: nothing.
     """
 
     lots: Mapping[str | None, int]
@@ -61,6 +60,7 @@ class Collected:
     unreadable: int
     why: str | None
     seconds: float
+    trouble: str | None = None
 
     @property
     def taken(self) -> int:
@@ -103,21 +103,25 @@ def collect(
     has already is not taken again, nor one that cannot be read, nor that of a check part. Files are named by the time
     of their frame, so that they lie in the order of the line.
 
-    on_notice: a line worth telling a person. on_tally: what there is, and seconds until the next is due.
+    on_notice: a line worth telling a person. on_tally: what there is, and seconds until the next is due; also at the
+    end, however it ends.
 
     Raises:
         BrokerError: the broker cannot be reached, or refuses. Once connected, connections that break are made anew.
+        FullError: the station has as many samples as it may have.
         SamplesError: the folder cannot be read or written; what was written stays.
         UsageError: the folder lies in a bank.
     """
     stop = stop if stop is not None else threading.Event()
-    refuse_bank(options.folder, "collect")
     collector = _Collector(options, on_notice)
-    with collector.connection:
-        _wait_until_up(collector, stop)
-        while not stop.wait(_LOOK_S) and not collector.is_over:
-            collector.look_around()
-            on_tally(collector.collected, collector.next_s)
+    try:
+        with collector.connection:
+            _wait_until_up(collector, stop)
+            while not stop.wait(_LOOK_S) and not collector.is_over:
+                collector.look_around()
+                on_tally(collector.collected, collector.next_s)
+    finally:
+        on_tally(collector.collected, collector.next_s)
     if collector.fault is not None:
         raise collector.fault
     return collector.collected
@@ -152,7 +156,9 @@ class _Collector:
         self.was_up = threading.Event()
         self._options = options
         self._told = Told(on_notice)
-        self._known = _known(options.folder)
+        folder = options.folder
+        self._place = folder if isinstance(folder, SampleFolder) else _PlainFolder(folder)
+        self._known = self._place.digests()
         self._begun = time.monotonic()
         self._spread = Spread(options.count, options.over_s, self._begun)
         self._lots: Counter[str | None] = Counter()
@@ -173,20 +179,30 @@ class _Collector:
     def collected(self) -> Collected:
         """What there is by now."""
         seconds = time.monotonic() - self._begun
-        return Collected(self._lots.copy(), self._repeated, self._unreadable, self._why, seconds)
+        return Collected(
+            self._lots.copy(), self._repeated, self._unreadable, self._why, seconds, self._away or self._silent
+        )
+
+    @property
+    def _away(self) -> str | None:
+        return None if self.trouble is None else f"{self.trouble}; connecting again"
+
+    @property
+    def _silent(self) -> str | None:
+        if self._heard or time.monotonic() - self._begun <= _SILENCE_S:
+            return None
+        return (
+            f"no frame yet; does the camera run, is it called {self._options.station}, and may this user read "
+            f"{contract.station_topic(self._options.station, 'frame')}?"
+        )
 
     def look_around(self) -> None:
         """Tells of a connection that broke or is back, and once of a station that says nothing."""
-        if (trouble := self.trouble) is None:
-            self._told.over("away", "connected again")
-        else:
-            self._told.once("away", f"{trouble}; connecting again")
-        if not self._heard and time.monotonic() - self._begun > _SILENCE_S:
-            self._told.once(
-                "silent",
-                f"no frame yet; does the camera run, is it called {self._options.station}, and may this user read "
-                f"{contract.station_topic(self._options.station, 'frame')}?",
-            )
+        for what, wrong, well in (("away", self._away, "connected again"), ("silent", self._silent, "frames come")):
+            if wrong is None:
+                self._told.over(what, well)
+            else:
+                self._told.once(what, wrong)
 
     def _changed(self, trouble: str | None) -> None:
         self.trouble = trouble
@@ -207,7 +223,7 @@ class _Collector:
         raw = contract.unpack(arrival.payload, content_type=arrival.content_type, properties=arrival.properties)
         if raw.expected is not None:  # a check part is no sample of what the line makes
             return
-        if (digest := raw.sha256[:_DIGEST]) in self._known:
+        if (digest := raw.sha256[:DIGEST]) in self._known:
             self._repeated += 1
             return
         try:
@@ -217,28 +233,40 @@ class _Collector:
             self._unreadable += 1
             self._why = self._why or str(error)
             return
-        self._write(message, arrival.received_at, digest)
+        is_new = self._add(message, arrival.received_at)
         self._known.add(digest)
+        if not is_new:
+            self._repeated += 1
+            return
         self._lots[message.lot] += 1
         self._spread.took(time.monotonic())
 
-    def _write(self, message: FrameMessage, received_at: datetime, digest: str) -> None:
-        folder = self._options.folder
-        moment = (message.captured_at or received_at).astimezone(UTC)
-        stamp = f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z"
+    def _add(self, message: FrameMessage, received_at: datetime) -> bool:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_file(folder / f"{stamp}-{digest}.{suffix_of(message.payload)}", message.payload)
+            return self._place.add(message.payload, message.captured_at or received_at) is not None
         except OSError as error:
             raise SamplesError(
-                f"{folder}: cannot be written ({error.strerror}); samples until then: {self._lots.total()}; make room, "
-                "or choose another folder"
+                f"{self._options.folder}: cannot be written ({error.strerror}); samples until then: "
+                f"{self._lots.total()}; make room, or choose another folder"
             ) from error
 
 
-def _known(folder: Path) -> set[str]:
-    """How the digests of pictures that were collected into the folder before begin, by their names."""
-    if not folder.exists():
-        return set()
-    found = (_NAMED_DIGEST.search(path.name) for path in image_files(folder))
-    return {match[1] for match in found if match is not None}
+class _PlainFolder:
+    """Any folder of pictures, at any depth."""
+
+    def __init__(self, folder: Path) -> None:
+        refuse_bank(folder, "collect")
+        self._folder = folder
+
+    def digests(self) -> set[str]:
+        """How the digests of pictures that were collected before begin, by their names."""
+        if not self._folder.exists():
+            return set()
+        return {digest for path in image_files(self._folder) if (digest := named_digest(path.name)) is not None}
+
+    def add(self, payload: bytes, at: datetime) -> str:
+        """Writes a picture; its name. Raises OSError."""
+        name = name_of(payload, at)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_file(self._folder / name, payload)
+        return name

@@ -4,12 +4,16 @@ data_dir/samples/SITE/AREA/LINE/STATION/
     good/           what a calibration takes
     left_out/       what somebody looked at and left out
     recipe.yaml     where to look, as it was drawn; a recipe like any other, for `calibrate --recipe` too
+    collection.json how far a collection is, and how the last one ended: `inspector.samples.collection`
 """
 
+import fcntl
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +27,16 @@ from inspector.folder import CONTENT_TYPES
 from inspector.problem import explain
 from inspector.recipe import Recipe
 from inspector.roi import Roi
+from inspector.samples.naming import digest_of, name_of, named_digest
 
 MOST: Final = 5000
 """How many samples a station may have, those left out included: so many of a megabyte are 5 GB."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+
+
+class FullError(SamplesError):
+    """A station has as many samples as it may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class SampleFolder:
         self.good = self.folder / "good"
         self.left_out = self.folder / "left_out"
         self.recipe_file = self.folder / "recipe.yaml"
+        self.collection_file = self.folder / "collection.json"
 
     def samples(self) -> list[Sample]:
         """All of them by name, which begins with the time of the frame: in the order of the line.
@@ -68,6 +78,40 @@ class SampleFolder:
                 if (folder / name).is_file():
                     return folder / name
         raise SamplesError(f"sample {name[:80]!r}: not there; expected the name of one in {self.folder}")
+
+    def digests(self) -> set[str]:
+        """How the digests of its pictures begin, by their names; also of those left out. Raises SamplesError."""
+        return {digest for name in self._names() if (digest := named_digest(name)) is not None}
+
+    def add(self, payload: bytes, at: datetime) -> str | None:
+        """Writes a picture whose frame is of this time, unless it is there already, left out or not.
+
+        Threads and processes may do so at once. Returns: its name; None: it was there.
+
+        Raises:
+            FullError: there are MOST.
+            SamplesError: the folder cannot be read or written.
+        """
+        try:
+            with self._adding():
+                names = list(self._names())
+                if digest_of(payload) in {named_digest(name) for name in names}:
+                    return None
+                self._refuse_full(names)
+                name = name_of(payload, at)
+                self.good.mkdir(exist_ok=True)
+                write_file(self.good / name, payload)
+                return name
+        except OSError as error:
+            raise _unwritable(self.good, error) from error
+
+    def refuse_full(self) -> None:
+        """Raises FullError: there are MOST, and none can be added; SamplesError: no folder can be made or read."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        self._refuse_full(list(self._names()))
 
     def leave_out(self, names: Iterable[str]) -> int:
         """No calibration takes these any more. Those that are gone or left out already do not count.
@@ -119,6 +163,34 @@ class SampleFolder:
         except OSError as error:
             raise _unwritable(self.folder, error) from error
 
+    def _refuse_full(self, names: Sequence[str]) -> None:
+        if len(names) >= MOST:
+            raise FullError(
+                f"{self.folder}: has {len(names)} samples, {MOST} is the most; delete those left out, or move some away"
+            )
+
+    def _names(self) -> Iterator[str]:
+        """All of them, without a look at each: for whoever asks often."""
+        for folder in (self.good, self.left_out):
+            try:
+                with os.scandir(folder) as entries:
+                    yield from (entry.name for entry in entries if _is_picture(entry.name))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise _unreadable(folder, error) from error
+
+    @contextmanager
+    def _adding(self) -> Iterator[None]:
+        """One at a time: what is counted and compared is so until the picture is there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.folder / "adding.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
     def _move(self, names: Iterable[str], source: Path, target: Path) -> int:
         moved = 0
         try:
@@ -141,15 +213,16 @@ def _listed(folder: Path, *, left_out: bool) -> list[Sample]:
             return [
                 Sample(entry.name, entry.stat().st_size, left_out)
                 for entry in entries
-                if _NAME.fullmatch(entry.name)
-                and Path(entry.name).suffix.lower() in CONTENT_TYPES
-                and not entry.name.endswith(HALF)
-                and entry.is_file()
+                if _is_picture(entry.name) and entry.is_file()
             ]
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise SamplesError(f"{folder}: cannot be read ({error.strerror}); make it readable for the service") from error
+        raise _unreadable(folder, error) from error
+
+
+def _is_picture(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and Path(name).suffix.lower() in CONTENT_TYPES and not name.endswith(HALF)
 
 
 def _plain(value: object) -> object:
@@ -157,6 +230,10 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _unreadable(folder: Path, error: OSError) -> SamplesError:
+    return SamplesError(f"{folder}: cannot be read ({error.strerror}); make it readable for the service")
 
 
 def _unwritable(folder: Path, error: OSError) -> SamplesError:

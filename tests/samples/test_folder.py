@@ -1,5 +1,7 @@
 """The folder of a station's samples, on a real disk."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,12 @@ import pytest
 from inspector import recipe as recipes
 from inspector.errors import RecipeError, SamplesError
 from inspector.roi import Roi
-from inspector.samples.folder import SampleFolder
+from inspector.samples import folder as folder_module
+from inspector.samples.folder import FullError, SampleFolder
+from inspector.samples.naming import digest_of, named_digest, named_moment
 
 STATION = "plant/hall1/line1/cam1"
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -101,3 +106,38 @@ def test_a_region_that_the_recipe_cannot_have_is_refused(folder: SampleFolder, w
     with pytest.raises(RecipeError, match=told):
         folder.look_at(None if "shift" in written else Roi(frame_wh=(320, 240)))
     assert folder.recipe_file.read_text() == written
+
+
+def test_a_picture_is_named_by_time_and_bytes_and_taken_once(tmp_path: Path) -> None:
+    folder = SampleFolder(tmp_path, STATION)
+    name = folder.add(b"BM a picture", NOON)
+    assert name == f"20260302T120000000Z-{digest_of(b'BM a picture')}.bmp"
+    assert (folder.good / name).read_bytes() == b"BM a picture"
+    assert folder.add(b"BM a picture", NOON + timedelta(hours=1)) is None
+    folder.leave_out([name])
+    assert folder.add(b"BM a picture", NOON) is None
+    assert folder.digests() == {digest_of(b"BM a picture")}
+    assert (named_moment(name), named_digest(name)) == (NOON, digest_of(b"BM a picture"))
+
+
+def test_a_name_that_somebody_else_gave_says_neither_time_nor_bytes() -> None:
+    for name in ("part-7.png", "20260302T1200-abc.png", "99999999T999999999Z-nothex.png", ""):
+        assert (named_moment(name), named_digest(name)) == (None, None)
+    assert named_moment("20269902T120000000Z-0123456789ab.png") is None
+
+
+def test_there_are_never_more_than_the_most(folder: SampleFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "MOST", 8)
+    folder.leave_out(["a.jpg"])
+
+    def add(number: int) -> bool:
+        try:
+            return folder.add(b"BM %d" % number, NOON) is not None
+        except FullError:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(add, range(40))) == 5
+    assert len(folder.samples()) == 8
+    with pytest.raises(FullError, match="8 is the most"):
+        folder.refuse_full()

@@ -1,0 +1,53 @@
+"""Work that a page starts: a process of its own, one at a time for a lock, which the kernel lets go when it ends."""
+
+import fcntl
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from inspector.errors import SamplesError
+
+_PATIENCE_S = 1.0
+_START_S = 20.0
+
+
+@contextmanager
+def alone(lock: Path, busy: str) -> Iterator[None]:
+    """Within the block this process is the one that works. Whether one does: `inspector.store.lock.is_locked`.
+
+    Raises:
+        SamplesError: another one does; `busy` says so.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                # Whoever only looks holds the lock for a moment.
+                if time.monotonic() > end:
+                    raise SamplesError(busy) from error
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)
+
+
+def start(work: Callable[..., None], arguments: tuple[Any, ...], begun: Callable[[], bool]) -> int | None:
+    """Begins it in a process, and returns when it has begun or has ended. What it ended with, if it has.
+
+    The process is ended by SIGTERM when this one ends in order, and goes on when this one is killed.
+    """
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, daemon=True)
+    process.start()
+    end = time.monotonic() + _START_S
+    while not begun() and process.exitcode is None and time.monotonic() < end:
+        time.sleep(0.05)
+    return process.exitcode
