@@ -42,6 +42,7 @@ from inspector.web.live import Live
 from inspector.web.message import Message, said
 from inspector.web.pages import PAGES
 from inspector.web.passwords import Passwords
+from inspector.web.sample_pictures import SamplePictures
 from inspector.web.trials import Trials
 
 _EXPLAINED: dict[type[Exception], tuple[int, Message]] = {
@@ -89,6 +90,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         templates=open_templates(settings, languages),
         navigation=tuple(page.NAV for page in PAGES if hasattr(page, "NAV")),
         evidence=Evidence(settings, archive),
+        sample_pictures=SamplePictures(settings.max_pixels),
         live=Live(queue),
         trials=Trials(settings, Tally(engine)),
     )

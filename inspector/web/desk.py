@@ -18,6 +18,7 @@ from inspector.web.languages import Language, chosen
 from inspector.web.live import Live
 from inspector.web.navigation import NavEntry
 from inspector.web.passwords import Passwords
+from inspector.web.sample_pictures import SamplePictures
 from inspector.web.trials import Trials
 
 HERE = Path(__file__).parent
@@ -33,7 +34,8 @@ BY_LANGUAGE = {"vary": "accept-language, cookie"}
 class Desk:
     """One for the application; pages take it by `DeskDep`.
 
-    evidence: pictures, and why they were flagged. live: what has changed. trials: what other thresholds are tried on.
+    evidence: pictures, and why they were flagged. sample_pictures: of good samples. live: what has changed. trials:
+    what other thresholds are tried on.
     languages, templates: by the language's code.
     """
 
@@ -51,6 +53,7 @@ class Desk:
     templates: Mapping[str, Environment]
     navigation: Sequence[NavEntry]
     evidence: Evidence
+    sample_pictures: SamplePictures
     live: Live
     trials: Trials
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ImageOps
 
 from inspector import frame as decoder
-from inspector.errors import BankError, EngineError, FrameError, InspectorError, StoreError
+from inspector.errors import BankError, EngineError, FrameError, FrameTooLargeError, InspectorError, StoreError
 from inspector.explain import Explanation
 from inspector.heatmap import DRAWN, render_png
 from inspector.manifest import read_manifest
@@ -192,7 +192,7 @@ class Evidence:
     def _draw_thumbnail(self, row: FrameRow) -> Picture:
         data = self._read(row)
         try:
-            pixels, scale = _shrunk(data, row.image or "", self._settings.max_pixels)
+            pixels, scale = shrunk(data, row.image or "", self._settings.max_pixels)
         except (OSError, ValueError, FrameError) as error:
             raise PictureGoneError(DAMAGED) from error
         drawn = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
@@ -214,11 +214,18 @@ def _unusable(error: InspectorError) -> Message:
     return Message("The bank of that time cannot be used: %(why)s", why=error)
 
 
-def _shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float]:
-    """Upright RGB pixels that fit a thumbnail, and their scale."""
+def shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float]:
+    """Upright RGB pixels that fit a thumbnail, and their scale.
+
+    Raises:
+        FrameError: it does not decode, or its header announces more than max_pixels.
+        OSError, ValueError: a JPEG does not decode.
+    """
     if suffix in ("jpg", "jpeg"):  # decoded at an eighth to a half of its size, which large frames need
         with decoder.open_header(io.BytesIO(data)) as picture:
             width, height = picture.size
+            if width * height > max_pixels:
+                raise FrameTooLargeError(f"frame: JPEG header announces {width}x{height}; nothing was decoded")
             picture.draft("RGB", THUMBNAIL_WH)
             upright = ImageOps.exif_transpose(picture).convert("RGB")
         whole = max(width, height) / max(upright.size)

@@ -7,7 +7,9 @@ from contextlib import closing
 
 import uvicorn
 
+from inspector import logs
 from inspector.errors import SettingsError
+from inspector.samples import collecting
 from inspector.settings import ReviewSettings, Settings
 from inspector.store import open_database
 from inspector.web.app import create_app
@@ -30,6 +32,8 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
         StoreError: the database cannot be opened.
     """
     review = settings.review
+    logs.configure()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with open_database(settings.database_url) as engine, closing(_listen(review)) as listener:
         app = create_app(settings, engine)
         url = address(review, listener.getsockname()[1])
@@ -38,7 +42,10 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
         if (code := desk.setup.begin()) is not None:
             say(f"first start: make the first account at {url}/setup?code={code}")
         server = uvicorn.Server(_configuration(app, review))
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            collecting.stop_all(settings)
 
 
 def address(review: ReviewSettings, port: int) -> str:

@@ -138,12 +138,19 @@ class ReviewSite:
 
 @contextmanager
 def running_site(
-    folder: Path, bank: Path, *, port: int = 0, stations: Sequence[StationId] = (CAM1, CAM2), **review: Any
+    folder: Path,
+    bank: Path,
+    *,
+    port: int = 0,
+    stations: Sequence[StationId] = (CAM1, CAM2),
+    broker: int = 1883,
+    **review: Any,
 ) -> Iterator[ReviewSite]:
-    """The application on a free port, or on this one, a thread of this process."""
+    """The application on a free port, or on this one, a thread of this process. broker: its port."""
     path = folder / "inspector.yaml"
     entries = [{"id": str(station), "bank": str(bank)} for station in stations]
-    path.write_text(yaml.safe_dump({"data_dir": "data", "review": {"time_zone": "UTC", **review}, "stations": entries}))
+    said = {"data_dir": "data", "broker": {"port": broker}, "review": {"time_zone": "UTC", **review}}
+    path.write_text(yaml.safe_dump(said | {"stations": entries}))
     loaded = settings.load(path)
     with open_database(loaded.database_url) as engine:
         accounts = Accounts(engine)

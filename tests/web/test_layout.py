@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from line import drawn_part
 from playwright.sync_api import Browser, Page, expect
 from review_site import NOON, PASSWORD, ReviewSite, running_site
 from reviewing import check
 from services import DEADLINE_S
 
+from inspector.samples.folder import SampleFolder
 from inspector.store import Ledger, Role
 from inspector.types import StationId
 
@@ -32,6 +34,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, bank: Path) -> Iterator[Revie
         for number, at in ((901, NOON), (902, datetime.now(UTC))):
             said = {"station": str(LONG), "part_id": "p" * 128, "received_at": at}
             Ledger(running.engine).commit([check(number, "ng", "ok", **said)])
+        samples = SampleFolder(running.settings.data_dir, str(LONG))
+        names = [samples.add(drawn_part(seed), NOON) for seed in range(3)]
+        samples.leave_out(names[:1])  # type: ignore[arg-type]
+        (samples.good / f"{'n' * 200}.png").write_bytes(drawn_part(4))
         yield running
 
 
@@ -59,6 +65,8 @@ PAGES = [
     "/checks?since={day}T00:00&until={day}T23:00",
     "/line",
     "/thresholds",
+    "/samples",
+    "/samples?show=left_out",
     "/banks",
     "/audit",
     "/accounts",

@@ -2,6 +2,7 @@
 
 const LIMIT_MS = 15000;
 const SHOWN_LIMIT_MS = 60000; // of what is computed to be shown: figures of a large ledger, a map
+const FILE_LIMIT_MS = 150000; // the server waits for two minutes
 
 function meta(name) {
   return document.querySelector(`meta[name="${name}"]`)?.content ?? "";
@@ -19,26 +20,35 @@ export function get(path, headers) {
 }
 
 /** The answer of a GET or, with a body, of a POST; rejects where the server cannot be reached. */
-export async function request(path, body) {
-  let answer = await once(path, body);
-  if (answer.status === 403 && body !== undefined && (await renewToken())) answer = await once(path, body);
-  return answer;
+export function request(path, body) {
+  return twice(path, body === undefined ? undefined : JSON.stringify(body), "application/json", LIMIT_MS);
 }
 
-function once(path, body) {
+/** The answer of a POST of a file as it is; rejects where the server cannot be reached. */
+export function sendFile(path, file) {
+  return twice(path, file, "application/octet-stream", FILE_LIMIT_MS);
+}
+
+async function twice(path, body, type, limit) {
+  const answer = await once(path, body, type, limit);
+  if (answer.status !== 403 || body === undefined || !(await renewToken())) return answer;
+  return once(path, body, type, limit);
+}
+
+function once(path, body, type, limit) {
   const headers = { accept: "application/json" };
-  const options = { headers, signal: AbortSignal.timeout(LIMIT_MS), credentials: "same-origin" };
+  const options = { headers, signal: AbortSignal.timeout(limit), credentials: "same-origin" };
   if (body !== undefined) {
-    headers["content-type"] = "application/json";
+    headers["content-type"] = type;
     headers["x-csrf-token"] = csrf;
-    Object.assign(options, { method: "POST", body: JSON.stringify(body) });
+    Object.assign(options, { method: "POST", body });
   }
   return fetch(path, options);
 }
 
 // Another tab may have logged in again: the token of this page is then an old one.
 async function renewToken() {
-  const answer = await once("/api/v1/me");
+  const answer = await once("/api/v1/me", undefined, "", LIMIT_MS);
   if (!answer.ok) return false;
   const me = await answer.json();
   if (me.name !== user || me.csrf === csrf) return false;

@@ -1,0 +1,302 @@
+"""Samples: collect good parts from the running line, look through them, leave out what is not good."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import Field
+
+from inspector.errors import RecipeError, SamplesError
+from inspector.folder import CONTENT_TYPES
+from inspector.samples import collecting
+from inspector.samples.collection import Collection
+from inspector.samples.folder import MOST, Sample, SampleFolder
+from inspector.samples.naming import named_moment
+from inspector.store import Role
+from inspector.web.access import Engineer
+from inspector.web.address import AddressQuery, Text
+from inspector.web.desk import Desk, DeskDep, without_empty_fields
+from inspector.web.message import Message
+from inspector.web.navigation import NavEntry
+from inspector.web.pages.sample_pictures import sample_folder
+from inspector.window import frame_counts
+
+log = logging.getLogger(__name__)
+
+NAV = NavEntry("/samples", Message("Samples"), Role.ENGINEER)
+PAGE = 60
+"""Pictures on one page."""
+
+COUNT = 300
+TIMES = ((0, "as they come"), (1800, "30 minutes"), (3600, "1 hour"), (8 * 3600, "8 hours"), (24 * 3600, "24 hours"))
+"""Over which time they may be spread, seconds, and how the page says it."""
+
+_LOTS_SHOWN = 6
+
+router = APIRouter(prefix="/samples", include_in_schema=False)
+
+_Names = Annotated[list[str], Form(max_length=MOST)]
+_Did = Literal["left_out", "taken_back", "deleted"]
+
+
+class SamplesQuery(AddressQuery):
+    """Which samples are looked at."""
+
+    station: Text = None
+    show: Literal["used", "left_out"] = "used"
+    page: int = Field(default=1, ge=1, le=MOST)
+
+
+_Query = Annotated[SamplesQuery, Query()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What lies in a station's folder. first, last: times in the names of those in use."""
+
+    used: Sequence[Sample]
+    left_out: Sequence[Sample]
+    first: datetime | None
+    last: datetime | None
+
+    @property
+    def mb(self) -> float:
+        """Of those in use."""
+        return sum(one.size for one in self.used) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One page of pictures. offset: how many come before."""
+
+    samples: Sequence[Sample]
+    offset: int
+    number: int
+    pages: int
+    of: int
+
+
+@router.get("")
+def show_samples(
+    request: Request,
+    desk: DeskDep,
+    _user: Engineer,
+    query: _Query,
+    did: _Did | None = None,
+    number: Annotated[int, Query(ge=0, le=MOST)] = 0,
+) -> Response:
+    """The samples of a station. did, number: what the same person did just now, to how many."""
+    if (cleared := without_empty_fields(request, query)) is not None:
+        return cleared
+    return _page(request, desk, query, did=did, number=number)
+
+
+@router.post("/collect")
+def collect(
+    request: Request,
+    desk: DeskDep,
+    user: Engineer,
+    query: _Query,
+    count: Annotated[int, Form(ge=1, le=MOST)],
+    over_s: Annotated[int, Form(ge=0, le=int(collecting.LONGEST_S))] = 0,
+) -> Response:
+    """Begins to collect from the running station."""
+    station = _station(desk, query)
+    try:
+        collecting.start(desk.settings, station, by=user.name, count=count, over_s=float(over_s))
+    except SamplesError as error:
+        return _page(request, desk, query, fault=str(error), count=count, over_s=over_s)
+    return _back(query)
+
+
+@router.post("/stop")
+def stop(request: Request, desk: DeskDep, user: Engineer, query: _Query) -> Response:
+    """Ends the collection; what it took stays."""
+    try:
+        collecting.stop(desk.settings, _station(desk, query), by=user.name)
+    except SamplesError as error:
+        return _page(request, desk, query, fault=str(error))
+    return _back(query)
+
+
+@router.get("/progress")
+def progress(desk: DeskDep, _user: Engineer, query: _Query) -> dict[str, Any]:
+    """How far the collection is, for the page's script."""
+    now = collecting.present(sample_folder(desk, _station(desk, query)))
+    if now is None or now.state != "running":
+        return {"running": False}
+    return {
+        "running": True,
+        "id": now.id,
+        "taken": now.taken,
+        "count": now.count,
+        "said": _said(now),
+        "trouble": now.trouble,
+    }
+
+
+@router.post("/leave_out")
+def leave_out(request: Request, desk: DeskDep, user: Engineer, query: _Query, name: _Names = []) -> Response:  # noqa: B006
+    """No calibration takes these any more."""
+    return _move(request, desk, user.name, query, name, "left_out")
+
+
+@router.post("/take_back")
+def take_back(request: Request, desk: DeskDep, user: Engineer, query: _Query, name: _Names = []) -> Response:  # noqa: B006
+    """These are samples again."""
+    return _move(request, desk, user.name, query, name, "taken_back")
+
+
+@router.post("/remove")
+def remove(
+    request: Request, desk: DeskDep, user: Engineer, query: _Query, seen: Annotated[int, Form(ge=0, le=MOST)]
+) -> Response:
+    """Deletes what was left out. seen: how many the screen said these are."""
+    station = _station(desk, query)
+    samples = sample_folder(desk, station)
+    try:
+        there = len(_contents(samples).left_out)
+        if there != seen:
+            text = (
+                f"{there} are left out now, not {seen}: somebody changed it meanwhile. Look at them again, then delete."
+            )
+            return _page(request, desk, query, fault=text, status=409)
+        gone = samples.remove_left_out()
+    except SamplesError as error:
+        return _page(request, desk, query, fault=str(error))
+    log.info("samples deleted", extra={"station": station, "by": user.name, "number": gone})
+    return _back(query, did="deleted", number=gone)
+
+
+def _move(
+    request: Request,
+    desk: Desk,
+    by: str,
+    query: SamplesQuery,
+    names: Sequence[str],
+    did: Literal["left_out", "taken_back"],
+) -> Response:
+    station = _station(desk, query)
+    if not names:
+        return _page(request, desk, query, fault="Nothing was ticked: tick the pictures that are meant.")
+    samples = sample_folder(desk, station)
+    try:
+        moved = samples.leave_out(names) if did == "left_out" else samples.take_back(names)
+    except SamplesError as error:
+        return _page(request, desk, query, fault=str(error))
+    log.info(
+        "samples left out" if did == "left_out" else "samples taken back",
+        extra={"station": station, "by": by, "number": moved},
+    )
+    return _back(query, did=did, number=moved)
+
+
+def _page(
+    request: Request, desk: Desk, query: SamplesQuery, *, status: int = 400, fault: str | None = None,
+    did: _Did | None = None, number: int = 0, count: int = COUNT, over_s: int = 8 * 3600,
+) -> Response:  # fmt: skip
+    station = _station(desk, query)
+    query = query.model_copy(update={"station": station})
+    samples = sample_folder(desk, station)
+    now, trouble = None, fault
+    try:
+        now = collecting.present(samples)
+    except SamplesError as error:
+        trouble = fault or str(error)
+    try:
+        contents = _contents(samples)
+    except SamplesError as error:
+        contents, trouble = _Contents((), (), None, None), fault or str(error)
+    return desk.page(
+        request,
+        "samples.html",
+        status=status if fault else 200,
+        station=station,
+        stations=desk.settings.station_names,
+        query=query,
+        fault=trouble,
+        did=did,
+        number=number,
+        contents=contents,
+        part=_part(contents.left_out if query.show == "left_out" else contents.used, query.page),
+        moment_of=named_moment,
+        now=now,
+        said=_said(now) if now else None,
+        lots=_lots(now) if now else None,
+        count_chosen=count,
+        over_chosen=over_s,
+        times=TIMES,
+        most=MOST,
+        suffixes=",".join(CONTENT_TYPES),
+        looks_at=_looks_at(samples),
+    )
+
+
+def _contents(samples: SampleFolder) -> _Contents:
+    every = samples.samples()
+    used = [one for one in every if not one.left_out]
+    times = sorted(moment for one in used if (moment := named_moment(one.name)) is not None)
+    left_out = [one for one in every if one.left_out]
+    return _Contents(used, left_out, times[0] if times else None, times[-1] if times else None)
+
+
+def _part(samples: Sequence[Sample], page: int) -> _Part:
+    """The page that is asked for; the last one where it is no longer there."""
+    pages = max(1, -(-len(samples) // PAGE))
+    number = min(page, pages)
+    offset = (number - 1) * PAGE
+    return _Part(samples[offset : offset + PAGE], offset, number, pages, len(samples))
+
+
+def _looks_at(samples: SampleFolder) -> str:
+    """Where the next bank looks, in a few words."""
+    try:
+        counts = frame_counts(samples.recipe())
+    except RecipeError as error:
+        return str(error)
+    return "the whole frame" if counts is None else f"{counts.mean():.0%} of the frame"
+
+
+def _said(now: Collection) -> str:
+    """How far a collection is, in one line."""
+    taken = f"{now.taken} of {now.count} samples"
+    if now.state != "running":
+        return taken
+    if now.due is None:
+        return f"{taken}, connecting to the broker"
+    left_s = (now.due - datetime.now(UTC)).total_seconds()
+    return f"{taken}, the next in {_span(left_s)}" if left_s >= 1 else f"{taken}, waiting for a frame"
+
+
+def _lots(now: Collection) -> str | None:
+    """The lots that the samples are of; None: the camera names none."""
+    named = list(now.lots.items())
+    others = len(named) - _LOTS_SHOWN + now.other_lots if len(named) > _LOTS_SHOWN else now.other_lots
+    said = [f"{lot} ({number})" for lot, number in named[:_LOTS_SHOWN]]
+    if others:
+        said.append(f"{others} more")
+    return ", ".join(said) or None
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _station(desk: Desk, query: SamplesQuery) -> str:
+    """The one that is asked for, or the first. Raises UsageError: it is not in the settings."""
+    return str(desk.settings.station(query.station or desk.settings.station_names[0]).id)
+
+
+def _back(query: SamplesQuery, *, did: _Did | None = None, number: int = 0) -> Response:
+    """To the page that the form was on."""
+    asked = query.text()
+    if did is None:
+        return RedirectResponse(f"/samples?{asked}", status_code=303)
+    return RedirectResponse(f"/samples?{asked}&did={did}&number={number}#pictures", status_code=303)

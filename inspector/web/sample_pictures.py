@@ -1,0 +1,78 @@
+"""Pictures of good samples for a browser, and those that come from one."""
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+
+from inspector import frame as decoder
+from inspector.errors import FrameError
+from inspector.samples.folder import SampleFolder
+from inspector.web.absence import placeholder
+from inspector.web.evidence import shrunk
+from inspector.web.picture import Picture, for_browser
+from inspector.web.recent import Recent
+
+_THUMBNAILS = 1500
+_AT_ONCE = 4
+_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 82]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a picture that was sent. name: of the sample; None: it was there already."""
+
+    name: str | None
+
+
+class SamplePictures:
+    """Decodes one at a time: the line's machine has other work. Threads may share it.
+
+    coming: so many pictures are in memory at most while they come.
+    """
+
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
+        self._turn = threading.Lock()
+        self._thumbnails = Recent[tuple[Path, int], Picture](_THUMBNAILS)
+        self.coming = asyncio.Semaphore(_AT_ONCE)
+
+    def thumbnail(self, file: Path) -> Picture:
+        """A small JPEG; the reason in its place where the file is no picture. Raises OSError: it is not there."""
+        return self._thumbnails.get((file, file.stat().st_mtime_ns), lambda: self._shrink(file))
+
+    def picture(self, file: Path) -> Picture:
+        """As it is; what browsers do not show, or would turn, as PNG. Raises OSError: it is not there."""
+        data = file.read_bytes()
+        try:
+            with self._turn:
+                return for_browser(data, file.suffix.lstrip(".").lower(), max_pixels=self._max_pixels)
+        except FrameError as error:
+            return _why(error)
+
+    def take(self, samples: SampleFolder, data: bytes) -> Taken:
+        """Adds a picture that was sent to the samples, under the time of its coming.
+
+        Raises:
+            FrameError: it is none, or one that the line would refuse too.
+            FullError, SamplesError: as `SampleFolder.add`.
+        """
+        with self._turn:
+            decoder.decode(data, max_pixels=self._max_pixels)
+        return Taken(samples.add(data, datetime.now(UTC)))
+
+    def _shrink(self, file: Path) -> Picture:
+        data = file.read_bytes()
+        try:
+            with self._turn:
+                small, _ = shrunk(data, file.suffix.lstrip(".").lower(), self._max_pixels)
+        except (OSError, ValueError, FrameError) as error:
+            return _why(error)
+        return Picture(bytes(cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), _QUALITY)[1]), "image/jpeg")
+
+
+def _why(error: Exception) -> Picture:
+    return Picture(placeholder(f"No sound picture: {error}"), "image/svg+xml")
