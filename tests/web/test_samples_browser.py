@@ -153,7 +153,7 @@ def test_the_page_stays_where_it_was(samples: SampleFolder, visit: Visit) -> Non
     page.locator("#move").evaluate("button => button.focus({ preventScroll: true })")
     page.keyboard.press("Enter")
     expect(page.locator("#range")).to_have_text(f"{PAGE + 1} to {PAGE + 29} of {PAGE + 29}")
-    page.wait_for_function("Math.abs(scrollY - 700) < 80")  # a message more stands above
+    page.wait_for_function("() => Math.abs(scrollY - 700) < 80")  # a message more stands above
     assert left_out(samples) == [names[PAGE + 25]]
     page.get_by_role("link", name="← Back").click()
     expect(page.locator("#range")).to_have_text(f"1 to {PAGE} of {PAGE + 29}")
@@ -166,7 +166,7 @@ def test_one_picture_after_another_large_by_keys(samples: SampleFolder, visit: V
     page.keyboard.press("Enter")
     large = page.get_by_role("dialog", name="Sample 1, 2026-03-02 12:00:00")
     expect(large).to_be_visible()
-    page.wait_for_function("document.getElementById('large-picture').naturalWidth === 96")
+    page.wait_for_function("() => document.getElementById('large-picture').naturalWidth === 96")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("dialog", name="Sample 2, ")).to_be_visible()
     page.keyboard.press("x")
