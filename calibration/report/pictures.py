@@ -10,6 +10,7 @@ from inspector import frame as decoder
 from inspector.heatmap import SPAN, overlay, shade
 from inspector.patches import view_of
 from inspector.recipe import Recipe
+from inspector.thumbnail import fitted, jpeg
 from inspector.types import Float32Array, UInt8Image
 from inspector.window import view_counts
 
@@ -30,11 +31,7 @@ def small_view(payload: bytes, recipe: Recipe, *, shaded: bool = True) -> UInt8I
     """
     frame = decoder.decode(payload)
     view = view_of(frame, recipe)
-    pixels = view.cut(frame.pixels)
-    scale = LONGER_SIDE / max(view.width, view.height)
-    if scale < 1:
-        size = max(1, round(view.width * scale)), max(1, round(view.height * scale))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    pixels, _ = fitted(view.cut(frame.pixels), (LONGER_SIDE, LONGER_SIDE))
     return shade(pixels, view_counts(recipe, (pixels.shape[1], pixels.shape[0]))) if shaded else pixels
 
 
@@ -67,5 +64,4 @@ def stretch(anomaly_map: Float32Array) -> tuple[Float32Array, float]:
 
 def data_uri(pixels: UInt8Image) -> str:
     """A JPEG of uint8 (height, width, 3) RGB, as a data URI."""
-    jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-    return "data:image/jpeg;base64," + b64encode(jpeg.tobytes()).decode()
+    return "data:image/jpeg;base64," + b64encode(jpeg(pixels, QUALITY)).decode()

@@ -4,10 +4,9 @@ import threading
 import time
 from collections.abc import Callable
 
-import cv2
-
 from inspector.line.health import Health
 from inspector.store import NewestPictures
+from inspector.thumbnail import fitted, jpeg
 from inspector.types import Frame, StationId
 
 EVERY_S = 2.0
@@ -16,7 +15,6 @@ EVERY_S = 2.0
 FITS_WH = (480, 360)
 """What a picture fits in, pixels."""
 
-_QUALITY = 82
 _ABOUT = "pictures of the line"
 _ENDS_WITHIN_S = 5.0
 
@@ -73,17 +71,8 @@ class Snapshots:
     def _draw(self, due: dict[StationId, Frame]) -> None:
         try:
             for station, frame in due.items():
-                self._pictures.draw(str(station), _small(frame))
+                self._pictures.draw(str(station), jpeg(fitted(frame.pixels, FITS_WH)[0]))
         except OSError as error:
             self._health.warn(_ABOUT, f"cannot be written ({error.strerror}); make room, or make data_dir writable")
         else:
             self._health.warn(_ABOUT, None)
-
-
-def _small(frame: Frame) -> bytes:
-    """A JPEG that fits in FITS_WH; of a smaller frame in its own size."""
-    width, height = frame.size_wh
-    scale = min(1.0, FITS_WH[0] / width, FITS_WH[1] / height)
-    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(frame.pixels, size_wh, interpolation=cv2.INTER_AREA)
-    return bytes(cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1])

@@ -17,6 +17,7 @@ from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.store import Archive, FrameRow
+from inspector.thumbnail import fitted, jpeg
 from inspector.types import UInt8Image
 from inspector.web.absence import DAMAGED, LOST, not_archived
 from inspector.web.bank_folders import BankFolders
@@ -28,7 +29,7 @@ from inspector.web.region import Region
 THUMBNAIL_WH = (400, 300)
 """The largest thumbnail, pixels: twice what the queue shows, for fine screens."""
 
-_BOX_BGR, _RIM_BGR = (0, 110, 255), (255, 255, 255)
+_BOX, _RIM = (255, 110, 0), (255, 255, 255)
 _BANKS_OPEN = 2
 _EXPLANATIONS = 200
 _THUMBNAILS = 1500
@@ -195,15 +196,15 @@ class Evidence:
             pixels, scale = shrunk(data, row.image or "", self._settings.max_pixels)
         except (OSError, ValueError, FrameError) as error:
             raise PictureGoneError(DAMAGED) from error
-        drawn = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        drawn = pixels.copy()
         high, wide = drawn.shape[:2]
         for region in row.verdict.get("regions", ()):
             left, top = (max(2, int(region[key] * scale) - 2) for key in ("x", "y"))
             right = min(wide - 3, int((region["x"] + region["width"]) * scale) + 2)
             below = min(high - 3, int((region["y"] + region["height"]) * scale) + 2)
-            for colour, thickness in ((_RIM_BGR, 4), (_BOX_BGR, 2)):
+            for colour, thickness in ((_RIM, 4), (_BOX, 2)):
                 cv2.rectangle(drawn, (left, top), (right, below), colour, thickness)
-        return Picture(bytes(cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]), "image/jpeg")
+        return Picture(jpeg(drawn), "image/jpeg")
 
 
 def _unreadable(error: StoreError) -> Message:
@@ -232,10 +233,7 @@ def shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float
         pixels: UInt8Image = np.asarray(upright, np.uint8)
     else:
         pixels, whole = decoder.decode(data, max_pixels=max_pixels).pixels, 1.0
-    high, wide = pixels.shape[:2]
-    scale = min(1.0, THUMBNAIL_WH[0] / wide, THUMBNAIL_WH[1] / high)
-    size_wh = max(1, round(wide * scale)), max(1, round(high * scale))
-    small = np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    small, scale = fitted(pixels, THUMBNAIL_WH)
     return small, scale / whole
 
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import cv2
-
 from inspector import frame as decoder
 from inspector.errors import FrameError
 from inspector.samples.folder import SampleFolder
+from inspector.thumbnail import jpeg
 from inspector.web.absence import placeholder
 from inspector.web.evidence import shrunk
 from inspector.web.picture import Picture, for_browser
@@ -18,7 +17,6 @@ from inspector.web.recent import Recent
 
 _THUMBNAILS = 1500
 _AT_ONCE = 4
-_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 82]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class SamplePictures:
                 small, _ = shrunk(data, file.suffix.lstrip(".").lower(), self._max_pixels)
         except (OSError, ValueError, FrameError) as error:
             return _why(error)
-        return Picture(bytes(cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), _QUALITY)[1]), "image/jpeg")
+        return Picture(jpeg(small), "image/jpeg")
 
 
 def _why(error: Exception) -> Picture:
