@@ -23,7 +23,7 @@ from calibration.fit import Prepared, cross_fit, prepare, select
 from calibration.new_bank import NewBank
 from calibration.options import SUSPECTS_LEFT_OUT, Options
 from calibration.pool import join
-from calibration.samples import MINIMUM, Samples, Skipped, in_blocks, read_samples
+from calibration.samples import Samples, Skipped, in_blocks, read_samples
 from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
 from calibration.thresholds import limits
@@ -32,6 +32,7 @@ from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import SamplesError
 from inspector.manifest import Promise
 from inspector.progress import Track, silent
+from inspector.samples.enough import MINIMUM
 from inspector.types import Float32Array, Thresholds
 from inspector.window import Extent, extent_of
 

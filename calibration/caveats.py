@@ -6,11 +6,12 @@ from typing import Final
 
 import numpy as np
 
-from calibration.samples import MINIMUM, Samples
+from calibration.samples import Samples
 from calibration.suspects import FEWEST, Suspect, nearest_of
 from calibration.thresholds import limits
 from inspector.manifest import Promise
 from inspector.recipe import Recipe
+from inspector.samples.enough import MINIMUM
 from inspector.types import Float32Array
 from inspector.window import view_counts
 

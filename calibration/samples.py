@@ -19,15 +19,13 @@ from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, foreig
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
+from inspector.samples.enough import MINIMUM
 from inspector.types import Frame, UInt8Image
 
 T = TypeVar("T")
 
 SAME_SIZE_SHARE = 0.9
 """Where at least this share of the samples has one size, the others are odd; below it, sizes vary by nature."""
-
-MINIMUM = 4
-"""Fewer samples than this cannot be held against one another."""
 
 KEPT_BYTES = 256 << 20
 """Bound of the pictures that are kept of all samples, bytes: 1,365 of 256x256."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from inspector.manifest import Promise
 from inspector.review.intervals import beta_quantile
+from inspector.samples.enough import samples_needed
 from inspector.types import Float32Array
 
 CONFIDENCE = 0.90
@@ -31,11 +32,6 @@ class Limits:
     ok: float
     ng: float
     promise: Promise
-
-
-def samples_needed(max_false_reject: float) -> int:
-    """How many normal samples a false-reject budget, 0..1, needs without extrapolation."""
-    return math.ceil(1 / max_false_reject - 1e-9) - 1
 
 
 def limits(scores: Float32Array, max_false_reject: float) -> Limits:

@@ -53,6 +53,10 @@ class SamplesError(InspectorError):
     """The samples cannot make a bank or an evaluation: none found, too few, unreadable."""
 
 
+class StoppedError(InspectorError):
+    """Somebody stopped the work before it was done."""
+
+
 class EngineError(InspectorError):
     """An inference engine is missing or refuses the graph."""
 

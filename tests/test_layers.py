@@ -36,6 +36,8 @@ CORE = {
         "progress",
         "repeated",
         "samples.collection",
+        "samples.asked",
+        "samples.enough",
         "samples.folder",
         "samples.sizes",
         "samples.naming",
@@ -125,7 +127,7 @@ def test_calibration_is_imported_within_functions_alone() -> None:
     assert {one for one in users if not belongs(one, "demo")} == set()
 
 
-def test_calibration_knows_nothing_of_the_shell_but_where_reviews_become_a_bank() -> None:
+def test_calibration_knows_nothing_of_the_shell_but_where_candidates_are_made() -> None:
     folder = INSPECTOR.parent / "calibration"
     users = {
         path.relative_to(folder).as_posix()
@@ -134,7 +136,7 @@ def test_calibration_knows_nothing_of_the_shell_but_where_reviews_become_a_bank(
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("inspector.")
         if layer((node.module or "").removeprefix("inspector.")) >= SHELL
     }
-    assert users == {"growth/rebuild.py"}
+    assert {name for name in users if not name.startswith("candidates/")} == set()
 
 
 def test_the_ends_of_the_shell_are_imported_by_commands_alone() -> None:

@@ -21,12 +21,13 @@ from calibration.evaluation.cases import GOOD, find_cases
 from calibration.evaluation.evaluate import evaluate
 from calibration.evaluation.metrics import PixelFigures, image_auroc
 from calibration.options import Options
-from calibration.samples import MINIMUM, evenly
+from calibration.samples import evenly
 from calibration.separation import FOLDS, Trial, room, trial_samples
 from inspector.errors import InspectorError, SamplesError, UsageError
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, named, silent
 from inspector.recipe import Recipe
+from inspector.samples.enough import MINIMUM
 from inspector.types import Decision
 
 _Item = TypeVar("_Item")

@@ -12,12 +12,12 @@ from calibration.growth.grow import cover
 from calibration.growth.reader import Newcomer, Reader
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
-from calibration.samples import MINIMUM
 from inspector.bank import Bank
 from inspector.drift import Baseline
 from inspector.errors import SamplesError
 from inspector.manifest import Sample, Source
 from inspector.progress import Track, silent
+from inspector.samples.enough import MINIMUM
 from inspector.scoring import NearestNeighbours
 
 

@@ -1,18 +1,29 @@
-"""One rebuild of a station at a time: where candidates lie, who works on one, and how a page starts a rebuild."""
+"""One candidate of a station at a time: where candidates lie, who works on one, how a page begins one and stops it."""
 
 import os
-from collections.abc import Iterator
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from inspector import alone as process
-from inspector.errors import SamplesError
+from inspector.errors import InspectorError, SamplesError
+from inspector.samples.asked import Asked
 from inspector.settings import Settings
+from inspector.store import Candidate, Candidates
+from inspector.store.candidates import RUNNING
 from inspector.store.lock import is_locked
 
 _NICE = 10
-_BUSY = "station {}: is being rebuilt already; wait until that is done"
+_STOP_S = 8.0
+_BUSY = "station {}: a candidate is being made already; wait until that is done, or stop it"
+
+Work = Callable[[Settings, Engine], object]
 
 
 def candidates_folder(settings: Settings, station: str) -> Path:
@@ -21,7 +32,7 @@ def candidates_folder(settings: Settings, station: str) -> Path:
 
 
 def is_running(settings: Settings, station: str) -> bool:
-    """Whether somebody rebuilds this station: its process holds the lock, which ends with it."""
+    """Whether somebody makes a candidate for this station: its process holds the lock, which ends with it."""
     return is_locked(candidates_folder(settings, station) / "lock")
 
 
@@ -37,27 +48,89 @@ def alone(settings: Settings, station: str) -> Iterator[Path]:
         yield folder
 
 
-def start(settings: Settings, station: str, *, by: str) -> None:
-    """Begins a rebuild in a process of its own, behind the line in priority, and returns when it has begun.
+def start(settings: Settings, engine: Engine, station: str, *, by: str) -> int:
+    """Begins a rebuild in a process of its own, behind the line in priority.
+
+    Returns: the number of the candidate, which has begun.
 
     Raises:
-        SamplesError: this station is being rebuilt already, or the process ended before it had begun.
+        SamplesError: a candidate of this station is being made already, or the process ended before it had begun.
     """
+    return _begin(settings, engine, station, _Rebuild(station, by))
+
+
+def start_calibration(settings: Settings, engine: Engine, station: str, asked: Asked, *, by: str) -> int:
+    """Begins a calibration from the station's samples. Returns, Raises: as `start`."""
+    return _begin(settings, engine, station, _Calibrate(station, asked, by))
+
+
+def stop(settings: Settings, engine: Engine, candidate: Candidate, *, by: str) -> None:
+    """Tells whoever makes this candidate to end, and waits a while until that has happened."""
+    Candidates(engine).tell(candidate.id, stop=by)
+    end = time.monotonic() + _STOP_S
+    while is_running(settings, candidate.station) and time.monotonic() < end:
+        time.sleep(0.1)
+
+
+def settled(settings: Settings, engine: Engine, candidate: Candidate) -> Candidate:
+    """As it is; a candidate on which nobody works any more has failed."""
+    if candidate.state not in RUNNING or is_running(settings, candidate.station):
+        return candidate
+    store = Candidates(engine)
+    now = store.get(candidate.id)
+    if now.state not in RUNNING:
+        return now
+    fault = f"stopped by {now.stopped_by}" if now.stopped_by else "its process ended before it was done"
+    store.tell(candidate.id, state="failed", fault=fault, progress=None)
+    return store.get(candidate.id)
+
+
+def _begin(settings: Settings, engine: Engine, station: str, work: Work) -> int:
     if is_running(settings, station):
         raise SamplesError(_BUSY.format(station))
-    ended_with = process.start(_rebuild, (settings, station, by), partial(is_running, settings, station))
-    if ended_with:
-        raise SamplesError(f"station {station}: the rebuild ended with {ended_with}; its reason is in the log")
+    before = _newest(engine, station)
+    process.start(_run, (settings, work), lambda: _newest(engine, station) != before)
+    if (newest := _newest(engine, station)) == before:
+        raise SamplesError(f"station {station}: the work ended before it had begun; its reason is in the page's log")
+    return newest
 
 
-def _rebuild(settings: Settings, station: str, by: str) -> None:
-    from calibration.growth.rebuild import rebuild
-    from inspector.errors import InspectorError
+def _newest(engine: Engine, station: str) -> int:
+    """The number of the station's last candidate; 0 where there is none."""
+    return next((one.id for one in Candidates(engine).of(station, limit=1)), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rebuild:
+    station: str
+    by: str
+
+    def __call__(self, settings: Settings, engine: Engine) -> None:
+        from calibration.candidates.rebuild import rebuild
+
+        rebuild(settings, engine, self.station, by=self.by)
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibrate:
+    station: str
+    asked: Asked
+    by: str
+
+    def __call__(self, settings: Settings, engine: Engine) -> None:
+        from calibration.candidates.anew import calibrate_anew
+
+        calibrate_anew(settings, engine, self.station, self.asked, by=self.by)
+
+
+def _run(settings: Settings, work: Work) -> None:
+    """In the process of its own. What ends it is in the candidate's row, and in the log where there is no row yet."""
     from inspector.store import open_database
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # by which it is stopped; a shell may have it ignored
     os.nice(_NICE)
-    with open_database(settings.database_url) as engine:
-        try:
-            rebuild(settings, engine, station, by=by)
-        except InspectorError:
-            return  # the candidate's row says why
+    try:
+        with open_database(settings.database_url) as engine:
+            work(settings, engine)
+    except InspectorError as error:
+        sys.exit(str(error))

@@ -53,7 +53,7 @@ def rebuild(config: Path, station: str | None, good: Path | None, by: str | None
 
     The bank in use is not changed. `inspector bank promote`, or the page Banks, takes the candidate into use.
     """
-    from calibration.growth.rebuild import rebuild as build
+    from calibration.candidates.rebuild import rebuild as build
     from inspector import settings
     from inspector.store import open_database
 

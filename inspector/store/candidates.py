@@ -19,10 +19,16 @@ RUNNING: Final = ("building", "built")
 """States in which somebody works on it."""
 
 
+_NONE: Final = ""
+"""In the column `base_digest`, which always has a value: there was no bank."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One row of store.tables.candidates. document: the ids of both banks, what went in, how far it is, the shadow run,
     the fault.
+
+    base_digest: of the bank in use when it was begun; None where there was none.
     """
 
     id: int
@@ -30,10 +36,16 @@ class Candidate:
     by: str
     station: str
     path: str
-    base_digest: str
+    base_digest: str | None
     digest: str | None
     state: State
     document: Mapping[str, Any]
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Who said that the work on it is to stop; None where nobody did."""
+        name: str | None = self.document.get("stop")
+        return name
 
 
 class Candidates:
@@ -42,16 +54,19 @@ class Candidates:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def begin(self, station: str, *, by: str, base: BankRef) -> Candidate:
-        """A new one, being built; its path is told later, as it carries the id."""
+    def begin(self, station: str, *, by: str, base: BankRef | None, **said: Any) -> Candidate:
+        """A new one, being built; its path is told later, as it carries the id.
+
+        base: the bank in use; None where there is none. said: what goes into the document.
+        """
         row = {
             "created_at": datetime.now(UTC),
             "by": by[:64],
             "station": station,
             "path": "",
-            "base_digest": base.digest,
+            "base_digest": base.digest if base else _NONE,
             "state": "building",
-            "document": json.dumps({"base_id": base.id}),
+            "document": json.dumps(({"base_id": base.id} if base else {}) | said),
         }
         with store_errors("candidates"), writing(self._engine) as connection:
             number = connection.execute(insert(candidates).values(row)).inserted_primary_key
@@ -99,4 +114,5 @@ class Candidates:
 
 def _candidate(row: Any) -> Candidate:
     values = dict(row._mapping)
-    return Candidate(**{**values, "document": json.loads(values["document"])})
+    base = None if values["base_digest"] == _NONE else values["base_digest"]
+    return Candidate(**{**values, "base_digest": base, "document": json.loads(values["document"])})

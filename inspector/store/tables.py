@@ -255,7 +255,7 @@ candidates = Table(
     Column("by", String(64), nullable=False),
     Column("station", String(260), nullable=False),
     Column("path", String(1024), nullable=False),
-    Column("base_digest", String(64), nullable=False),
+    Column("base_digest", String(64), nullable=False),  # empty: there was no bank in use
     Column("digest", String(64)),
     Column("state", String(16), nullable=False),  # building, built, shadowed, promoted, rejected, failed
     Column("document", Text, nullable=False, server_default="{}"),  # JSON: what went in, the shadow run, the fault

@@ -12,11 +12,12 @@ from line import drawn_part
 from pictures import bomb, smooth_picture, with_opencv
 
 from calibration import samples as reading
-from calibration.samples import MINIMUM, Samples, evenly, read_samples
+from calibration.samples import Samples, evenly, read_samples
 from inspector import frame
 from inspector.errors import SamplesError
 from inspector.patches import picture_of
 from inspector.recipe import Crop, Recipe
+from inspector.samples.enough import MINIMUM
 
 RECIPE = Recipe(size_wh=(64, 64))
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from calibration.thresholds import CONFIDENCE, limits, promise_of, samples_needed
+from calibration.thresholds import CONFIDENCE, limits, promise_of
+from inspector.samples.enough import samples_needed
 
 
 def draws(count: int, size: int, seed: int) -> np.ndarray:

@@ -12,8 +12,8 @@ from banks import stamped_part
 from line import CAM1, drawn_part
 from review_site import ReviewSite
 
-from calibration.growth import rebuild as rebuilding
-from calibration.growth.rebuild import rebuild
+from calibration.candidates import rebuild as rebuilding
+from calibration.candidates.rebuild import rebuild
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import is_running
@@ -141,7 +141,7 @@ def test_one_rebuild_of_a_station_at_a_time(site: ReviewSite, monkeypatch: pytes
 
     def seen(*arguments: Any) -> None:
         assert is_running(site.settings, STATION)
-        with pytest.raises(SamplesError, match="is being rebuilt already"):
+        with pytest.raises(SamplesError, match="a candidate is being made already"):
             rebuild(site.settings, site.engine, STATION, by="emil")
         work(*arguments)
 

@@ -50,7 +50,7 @@ def rebuild(request: Request, desk: DeskDep, user: Engineer, station: _Station) 
     """Begins a candidate from what operators said."""
     desk.settings.station(station)
     try:
-        rebuilding.start(desk.settings, station, by=user.name)
+        rebuilding.start(desk.settings, desk.engine, station, by=user.name)
     except SamplesError as error:
         return _banks(request, desk, station, fault=str(error))
     return _to_station(station)
@@ -184,14 +184,7 @@ def _candidate(
 
 
 def _settled(desk: Desk, candidate: Candidate) -> Candidate:
-    """As it is; a candidate on which nobody works any more has failed."""
-    if candidate.state not in RUNNING or rebuilding.is_running(desk.settings, candidate.station):
-        return candidate
-    store = Candidates(desk.engine)
-    if (now := store.get(candidate.id)).state in RUNNING:
-        store.tell(candidate.id, state="failed", fault="its process ended before it was done", progress=None)
-        return store.get(candidate.id)
-    return now
+    return rebuilding.settled(desk.settings, desk.engine, candidate)
 
 
 def _ancestors(manifest: Manifest, shelf: Shelf) -> list[tuple[str, Manifest | None]]:

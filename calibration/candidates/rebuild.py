@@ -1,0 +1,99 @@
+"""The loop: false alarms become normals of a candidate bank, the guard is asked, a shadow run says what would change.
+
+What operators said lies in the ledger, the pictures in the archive. The candidate is the bank in use, grown by the
+false alarms that it does not know and that hide no confirmed defect; its thresholds are those in use.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from calibration.candidates.making import Making, making
+from calibration.candidates.trial import try_it
+from calibration.growth.derive import Derived
+from calibration.growth.grow import grow
+from calibration.growth.guard import Conflict, GuardFrame, conflicts
+from calibration.growth.reader import Newcomer, Reader, newcomers_in
+from inspector.bank import Bank
+from inspector.errors import SamplesError
+from inspector.progress import Track, silent
+from inspector.settings import Settings
+from inspector.store import Archive, Candidate, Candidates, Cases, FrameRow
+
+
+def rebuild(
+    settings: Settings,
+    engine: Engine,
+    station: str,
+    *,
+    by: str,
+    good: Path | None = None,
+    track: Track = silent,
+) -> Candidate:
+    """Build a candidate for a station and try it.
+
+    good: a folder of further good samples that the bank is to know.
+
+    Raises:
+        SamplesError: there is nothing that the bank does not know, or somebody works on this station already.
+        StoppedError: somebody stopped it.
+        BankError, StoreError, UsageError: see there. The candidate's row says so too.
+    """
+    place = settings.station(station).bank
+    with making(settings, engine, station, by=by, base=Bank.load(place).ref, track=track) as made:
+        _work(settings, engine, made, place, good)
+    return Candidates(engine).get(made.row.id)
+
+
+def _work(settings: Settings, engine: Engine, made: Making, place: Path, good: Path | None) -> None:
+    station, told = made.row.station, made.told
+    archive, cases = Archive(settings.data_dir / "frames"), Cases(engine)
+    alarms, guards = cases.false_alarms(station), cases.guard(station)
+    reader = Reader(place)
+    known = {sample.sha256 for sample in reader.bank.manifest.samples}
+    named = {_name(one): one for one in alarms if one.sha256 not in known}
+    newcomers = [Newcomer(name, archive.path(one.sha256, one.image or "")) for name, one in named.items()]
+    further = newcomers_in(good) if good else []
+    if not newcomers and not further:
+        raise SamplesError(
+            f"station {station}: got {len(alarms)} false alarms, all known to the bank in use; "
+            "expected at least one that is new: review the queue first"
+        )
+    refused = conflicts(
+        reader,
+        newcomers,
+        [GuardFrame(str(one.id), archive.path(one.sha256, one.image or "")) for one in guards],
+        track=told,
+    )
+    left_out = {conflict.newcomer for conflict in refused}
+    fed = [newcomer for newcomer in newcomers if newcomer.name not in left_out]
+    numbers = [named[newcomer.name].id for newcomer in fed]
+    told.say(fed=numbers, refused=[_refused(named, conflict) for conflict in refused])
+    if not fed and not further:
+        raise SamplesError(
+            f"station {station}: each of the {len(newcomers)} new false alarms looks like a confirmed defect; "
+            "look at them again"
+        )
+    grown = grow(place, [*fed, *further], made.out, operation="false alarms:", replace=True, track=told)
+    told.built(made.out, Bank.load(made.out).ref, grown=_grown(grown))
+    try_it(settings, engine, station, made.out, in_use=place, fed=set(numbers), told=told)
+
+
+def _name(row: FrameRow) -> str:
+    """As the bank's manifest lists it: no path, nothing that a station chose."""
+    return f"false_alarm/{row.sha256[:16]}.{row.image}"
+
+
+def _refused(named: dict[str, FrameRow], conflict: Conflict) -> dict[str, Any]:
+    return {"frame": named[conflict.newcomer].id, "hides": [int(guard) for guard in conflict.hides]}
+
+
+def _grown(grown: Derived) -> dict[str, Any]:
+    return {
+        "added": len(grown.added),
+        "skipped": [{"path": item.path.name, "reason": item.reason} for item in grown.skipped],
+        "vectors": list(grown.vectors),
+        "not_passing": len(grown.still),
+        "cautions": list(grown.cautions),
+    }

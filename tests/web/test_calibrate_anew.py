@@ -1,0 +1,77 @@
+"""A candidate that is calibrated from the station's samples: with a bank in use, as the first one, and stopped."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from banks import write_good
+from line import CAM1, drawn_part
+from review_site import ReviewSite
+from services import wait_until
+
+from inspector.bank import Bank
+from inspector.banks.promotion import promote
+from inspector.banks.rebuilding import candidates_folder, is_running, settled, start_calibration, stop
+from inspector.samples.asked import Asked
+from inspector.samples.folder import SampleFolder
+from inspector.store import Candidates
+
+STATION = str(CAM1)
+
+
+@pytest.fixture
+def site(roomy_site: ReviewSite) -> ReviewSite:
+    folder = SampleFolder(roomy_site.settings.data_dir, STATION)
+    write_good(folder.good, 20, first_seed=1000)
+    folder.recipe_file.write_text("size_wh: [64, 64]\nvectors: 500\nwhitening: 0\n")
+    return roomy_site
+
+
+def ended(site: ReviewSite, number: int) -> None:
+    wait_until(lambda: Candidates(site.engine).get(number).state not in ("building", "built"), "it is done")
+    wait_until(lambda: not is_running(site.settings, STATION), "the lock is free")
+
+
+def test_beside_a_bank_in_use(site: ReviewSite) -> None:
+    place = site.settings.stations[0].bank
+    before = Bank.load(place)
+    defect = site.add(drawn_part(100, scratched=True))
+    site.reviews.dispose(defect, to="defect", reviewer="olga", version=0)
+    number = start_calibration(site.settings, site.engine, STATION, Asked(max_false_reject=0.1), by="emil")
+    ended(site, number)
+    made = Candidates(site.engine).get(number)
+    assert made.state == "shadowed", made.document
+    assert (made.base_digest, made.document["shadow"]["guard"]) == (before.ref.digest, 1)
+    found = made.document["found"]
+    assert (found["samples"], len(found["highest"]), found["estimated"]) == (20, 8, False)
+    assert all(0 < each < 1 for one in found["highest"] for each in one["at"])
+    built = Bank.load(Path(made.path))
+    assert built.manifest.lineage.parent == before.ref.digest
+    assert built.recipe.name == before.recipe.name
+    assert Bank.load(place).ref == before.ref
+
+
+def test_a_first_bank_has_no_base_and_can_be_promoted(site: ReviewSite) -> None:
+    place = site.settings.stations[0].bank
+    shutil.rmtree(place)
+    number = start_calibration(site.settings, site.engine, STATION, Asked(max_false_reject=0.1), by="emil")
+    ended(site, number)
+    made = Candidates(site.engine).get(number)
+    assert (made.state, made.base_digest, made.document["shadow"]["frames"]) == ("shadowed", None, 0)
+    with site.client("emil") as client:
+        assert client.get(f"/banks/candidates/{number}").status_code == 200
+    promote(site.settings, site.engine, STATION, Path(made.path), by="emil")
+    assert Bank.load(place).ref.digest == made.digest
+    assert Candidates(site.engine).get(number).state == "promoted"
+
+
+def test_it_is_stopped_and_leaves_nothing(site: ReviewSite) -> None:
+    folder = SampleFolder(site.settings.data_dir, STATION)
+    for seed in range(2000, 2300):
+        (folder.good / f"more{seed}.png").write_bytes(drawn_part(seed))
+    number = start_calibration(site.settings, site.engine, STATION, Asked(finetune=True), by="emil")
+    stop(site.settings, site.engine, Candidates(site.engine).get(number), by="ada")
+    ended(site, number)
+    made = settled(site.settings, site.engine, Candidates(site.engine).get(number))
+    assert (made.state, made.document["fault"]) == ("failed", "stopped by ada")
+    assert [entry.name for entry in candidates_folder(site.settings, STATION).iterdir()] == ["lock"]
