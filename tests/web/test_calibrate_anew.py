@@ -11,7 +11,7 @@ from services import wait_until
 
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
-from inspector.banks.rebuilding import candidates_folder, is_running, settled, start_calibration, stop
+from inspector.banks.rebuilding import candidates_folder, is_running, start_calibration
 from inspector.samples.asked import Asked
 from inspector.samples.folder import SampleFolder
 from inspector.store import Candidates
@@ -70,8 +70,11 @@ def test_it_is_stopped_and_leaves_nothing(site: ReviewSite) -> None:
     for seed in range(2000, 2300):
         (folder.good / f"more{seed}.png").write_bytes(drawn_part(seed))
     number = start_calibration(site.settings, site.engine, STATION, Asked(finetune=True), by="emil")
-    stop(site.settings, site.engine, Candidates(site.engine).get(number), by="ada")
+    with site.client("ada") as client:
+        assert 'id="stop"' in client.get(f"/banks/candidates/{number}").text
+        assert client.post(f"/banks/candidates/{number}/stop").status_code == 303
+        assert "stopped by ada" in client.get(f"/banks/candidates/{number}").text
     ended(site, number)
-    made = settled(site.settings, site.engine, Candidates(site.engine).get(number))
+    made = Candidates(site.engine).get(number)
     assert (made.state, made.document["fault"]) == ("failed", "stopped by ada")
     assert [entry.name for entry in candidates_folder(site.settings, STATION).iterdir()] == ["lock"]

@@ -83,6 +83,7 @@ NEEDED = {
         ("GET", "/samples/thumbnail"),
         ("POST", "/banks/candidates/{number}/promote"),
         ("POST", "/banks/candidates/{number}/reject"),
+        ("POST", "/banks/candidates/{number}/stop"),
         ("POST", "/banks/rebuild"),
         ("POST", "/banks/rollback"),
         ("POST", "/samples/region"),

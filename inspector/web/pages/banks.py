@@ -111,6 +111,15 @@ def promote(
     return _to_station(candidate.station)
 
 
+@router.post("/candidates/{number}/stop")
+def stop(desk: DeskDep, user: Engineer, number: int) -> Response:
+    """Ends the work on it."""
+    candidate = _settled(desk, _candidate_or_404(desk, number))
+    if candidate.state in RUNNING:
+        rebuilding.stop(desk.settings, desk.engine, candidate, by=user.name)
+    return RedirectResponse(f"/banks/candidates/{number}", status_code=303)
+
+
 @router.post("/candidates/{number}/reject")
 def reject(desk: DeskDep, user: Engineer, number: int) -> Response:
     """Puts it aside."""
