@@ -87,6 +87,8 @@ NEEDED = {
         ("POST", "/banks/rebuild"),
         ("POST", "/banks/rollback"),
         ("POST", "/samples/region"),
+        ("POST", "/samples/again"),
+        ("POST", "/samples/calibrate"),
         ("POST", "/samples/collect"),
         ("POST", "/samples/leave_out"),
         ("POST", "/samples/pictures"),

@@ -5,6 +5,7 @@ from inspector.web.pages import (
     api,
     audit,
     banks,
+    calibrate,
     checks,
     export,
     figures,
@@ -43,5 +44,6 @@ PAGES = (
     login,
     language,
     region,
+    calibrate,
     setup,
 )

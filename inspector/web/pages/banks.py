@@ -73,13 +73,13 @@ def roll_back(
 @router.get("/candidates/{number}")
 def show_candidate(request: Request, desk: DeskDep, _user: Engineer, number: int) -> Response:
     """What went in, what the shadow run found, and whether it may be promoted."""
-    return _candidate(request, desk, _candidate_or_404(desk, number))
+    return candidate_page(request, desk, candidate_or_404(desk, number))
 
 
 @router.get("/candidates/{number}/progress")
 def progress(desk: DeskDep, _user: Engineer, number: int) -> dict[str, Any]:
     """How far it is, for the page's script."""
-    candidate = _settled(desk, _candidate_or_404(desk, number))
+    candidate = _settled(desk, candidate_or_404(desk, number))
     return {"state": candidate.state, "progress": candidate.document.get("progress")}
 
 
@@ -88,9 +88,9 @@ def promote(
     request: Request, desk: DeskDep, user: Engineer, number: int, seen: _Seen = "", reason: _Reason = ""
 ) -> Response:
     """Takes it into use; the daemon takes it over between two frames. seen: as `roll_back` has it."""
-    candidate = _settled(desk, _candidate_or_404(desk, number))
+    candidate = _settled(desk, candidate_or_404(desk, number))
     if candidate.state != "shadowed":
-        return _candidate(
+        return candidate_page(
             request, desk, candidate, fault=f"This candidate is {candidate.state}; it cannot be promoted."
         )
     try:
@@ -104,9 +104,9 @@ def promote(
             seen=seen or None,
         )
     except ChangedError as error:
-        return _candidate(request, desk, candidate, fault=str(error), status=409, reason=reason)
+        return candidate_page(request, desk, candidate, fault=str(error), status=409, reason=reason)
     except (GuardError, BankError, EngineError) as error:
-        return _candidate(request, desk, candidate, fault=str(error), reason=reason)
+        return candidate_page(request, desk, candidate, fault=str(error), reason=reason)
     Candidates(desk.engine).tell(number, state="promoted")
     return _to_station(candidate.station)
 
@@ -114,7 +114,7 @@ def promote(
 @router.post("/candidates/{number}/stop")
 def stop(desk: DeskDep, user: Engineer, number: int) -> Response:
     """Ends the work on it."""
-    candidate = _settled(desk, _candidate_or_404(desk, number))
+    candidate = _settled(desk, candidate_or_404(desk, number))
     if candidate.state in RUNNING:
         rebuilding.stop(desk.settings, desk.engine, candidate, by=user.name)
     return RedirectResponse(f"/banks/candidates/{number}", status_code=303)
@@ -123,7 +123,7 @@ def stop(desk: DeskDep, user: Engineer, number: int) -> Response:
 @router.post("/candidates/{number}/reject")
 def reject(desk: DeskDep, user: Engineer, number: int) -> Response:
     """Puts it aside."""
-    candidate = _candidate_or_404(desk, number)
+    candidate = candidate_or_404(desk, number)
     if candidate.state in ("shadowed", "failed"):
         Candidates(desk.engine).tell(number, state="rejected", rejected_by=user.name)
     return _to_station(candidate.station)
@@ -163,7 +163,7 @@ def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = No
     return desk.page(request, "banks.html", status=status if fault else 200, **values)
 
 
-def _candidate(
+def candidate_page(
     request: Request,
     desk: Desk,
     candidate: Candidate,
@@ -172,9 +172,11 @@ def _candidate(
     status: int = 400,
     reason: str = "",
 ) -> Response:
+    """Its page. fault: what went wrong just now, answered with `status`. reason: what its form says."""
     candidate = _settled(desk, candidate)
     place = desk.settings.station(candidate.station).bank
     awaited = candidate.state in (*RUNNING, "shadowed")
+    found = candidate.document.get("found")
     try:
         digest: str | None = file_sha256(place / "manifest.json")
     except OSError:
@@ -186,10 +188,19 @@ def _candidate(
         candidate=candidate,
         in_use=digest,
         shadow=candidate.document.get("shadow"),
+        found=found,
+        judged=_judged(found) if found else (),
         stale=awaited and digest is not None and digest not in (candidate.base_digest, candidate.digest),
         fault=fault,
         reason=reason,
     )
+
+
+def _judged(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The samples to look at, each once: those on which the thresholds rest, then the other suspects."""
+    suspects = {one["name"]: one for one in found["suspects"]}
+    highest = [{"reasons": [], **suspects.pop(one["name"], {}), **one, "rests": True} for one in found["highest"]]
+    return [*highest, *({**one, "rests": False} for one in suspects.values())]
 
 
 def _settled(desk: Desk, candidate: Candidate) -> Candidate:
@@ -208,7 +219,8 @@ def _ancestors(manifest: Manifest, shelf: Shelf) -> list[tuple[str, Manifest | N
     return found
 
 
-def _candidate_or_404(desk: Desk, number: int) -> Candidate:
+def candidate_or_404(desk: Desk, number: int) -> Candidate:
+    """The candidate with this number."""
     found = Candidates(desk.engine).find(number) if 0 < number < MAX_ID else None
     if found is None:
         raise HTTPException(404, f"There is no candidate {number}.")

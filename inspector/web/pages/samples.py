@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Request, Response
+from fastapi import Query as InQuery
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
+from inspector.banks import rebuilding
 from inspector.errors import RecipeError, SamplesError
 from inspector.folder import CONTENT_TYPES
 from inspector.samples import collecting
 from inspector.samples.collection import Collection
+from inspector.samples.enough import MINIMUM, samples_needed
 from inspector.samples.folder import MOST, Sample, SampleFolder
 from inspector.samples.naming import named_moment
-from inspector.store import Role
+from inspector.store import Candidate, Candidates, Role
 from inspector.web.access import Engineer
 from inspector.web.address import AddressQuery, Text
 from inspector.web.desk import Desk, DeskDep, without_empty_fields
@@ -51,7 +54,7 @@ class SamplesQuery(AddressQuery):
     page: int = Field(default=1, ge=1, le=MOST)
 
 
-_Query = Annotated[SamplesQuery, Query()]
+Query = Annotated[SamplesQuery, InQuery()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,14 @@ def show_samples(
     request: Request,
     desk: DeskDep,
     _user: Engineer,
-    query: _Query,
+    query: Query,
     did: _Did | None = None,
-    number: Annotated[int, Query(ge=0, le=MOST)] = 0,
+    number: Annotated[int, InQuery(ge=0, le=MOST)] = 0,
 ) -> Response:
     """The samples of a station. did, number: what the same person did just now, to how many."""
     if (cleared := without_empty_fields(request, query)) is not None:
         return cleared
-    return _page(request, desk, query, did=did, number=number)
+    return samples_page(request, desk, query, did=did, number=number)
 
 
 @router.post("/collect")
@@ -100,33 +103,33 @@ def collect(
     request: Request,
     desk: DeskDep,
     user: Engineer,
-    query: _Query,
+    query: Query,
     count: Annotated[int, Form(ge=1, le=MOST)],
     over_s: Annotated[int, Form(ge=0, le=int(collecting.LONGEST_S))] = 0,
 ) -> Response:
     """Begins to collect from the running station."""
-    station = _station(desk, query)
+    station = station_of(desk, query)
     try:
         collecting.start(desk.settings, station, by=user.name, count=count, over_s=float(over_s))
     except SamplesError as error:
-        return _page(request, desk, query, fault=str(error), count=count, over_s=over_s)
+        return samples_page(request, desk, query, fault=str(error), count=count, over_s=over_s)
     return _back(query)
 
 
 @router.post("/stop")
-def stop(request: Request, desk: DeskDep, user: Engineer, query: _Query) -> Response:
+def stop(request: Request, desk: DeskDep, user: Engineer, query: Query) -> Response:
     """Ends the collection; what it took stays."""
     try:
-        collecting.stop(desk.settings, _station(desk, query), by=user.name)
+        collecting.stop(desk.settings, station_of(desk, query), by=user.name)
     except SamplesError as error:
-        return _page(request, desk, query, fault=str(error))
+        return samples_page(request, desk, query, fault=str(error))
     return _back(query)
 
 
 @router.get("/progress")
-def progress(desk: DeskDep, _user: Engineer, query: _Query) -> dict[str, Any]:
+def progress(desk: DeskDep, _user: Engineer, query: Query) -> dict[str, Any]:
     """How far the collection is, for the page's script."""
-    now = collecting.present(sample_folder(desk, _station(desk, query)))
+    now = collecting.present(sample_folder(desk, station_of(desk, query)))
     if now is None or now.state != "running":
         return {"running": False}
     return {
@@ -140,23 +143,23 @@ def progress(desk: DeskDep, _user: Engineer, query: _Query) -> dict[str, Any]:
 
 
 @router.post("/leave_out")
-def leave_out(request: Request, desk: DeskDep, user: Engineer, query: _Query, name: _Names = []) -> Response:  # noqa: B006
+def leave_out(request: Request, desk: DeskDep, user: Engineer, query: Query, name: _Names = []) -> Response:  # noqa: B006
     """No calibration takes these any more."""
     return _move(request, desk, user.name, query, name, "left_out")
 
 
 @router.post("/take_back")
-def take_back(request: Request, desk: DeskDep, user: Engineer, query: _Query, name: _Names = []) -> Response:  # noqa: B006
+def take_back(request: Request, desk: DeskDep, user: Engineer, query: Query, name: _Names = []) -> Response:  # noqa: B006
     """These are samples again."""
     return _move(request, desk, user.name, query, name, "taken_back")
 
 
 @router.post("/remove")
 def remove(
-    request: Request, desk: DeskDep, user: Engineer, query: _Query, seen: Annotated[int, Form(ge=0, le=MOST)]
+    request: Request, desk: DeskDep, user: Engineer, query: Query, seen: Annotated[int, Form(ge=0, le=MOST)]
 ) -> Response:
     """Deletes what was left out. seen: how many the screen said these are."""
-    station = _station(desk, query)
+    station = station_of(desk, query)
     samples = sample_folder(desk, station)
     try:
         there = len(_contents(samples).left_out)
@@ -164,10 +167,10 @@ def remove(
             text = (
                 f"{there} are left out now, not {seen}: somebody changed it meanwhile. Look at them again, then delete."
             )
-            return _page(request, desk, query, fault=text, status=409)
+            return samples_page(request, desk, query, fault=text, status=409)
         gone = samples.remove_left_out()
     except SamplesError as error:
-        return _page(request, desk, query, fault=str(error))
+        return samples_page(request, desk, query, fault=str(error))
     log.info("samples deleted", extra={"station": station, "by": user.name, "number": gone})
     return _back(query, did="deleted", number=gone)
 
@@ -180,14 +183,14 @@ def _move(
     names: Sequence[str],
     did: Literal["left_out", "taken_back"],
 ) -> Response:
-    station = _station(desk, query)
+    station = station_of(desk, query)
     if not names:
-        return _page(request, desk, query, fault="Nothing was ticked: tick the pictures that are meant.")
+        return samples_page(request, desk, query, fault="Nothing was ticked: tick the pictures that are meant.")
     samples = sample_folder(desk, station)
     try:
         moved = samples.leave_out(names) if did == "left_out" else samples.take_back(names)
     except SamplesError as error:
-        return _page(request, desk, query, fault=str(error))
+        return samples_page(request, desk, query, fault=str(error))
     log.info(
         "samples left out" if did == "left_out" else "samples taken back",
         extra={"station": station, "by": by, "number": moved},
@@ -195,11 +198,12 @@ def _move(
     return _back(query, did=did, number=moved)
 
 
-def _page(
+def samples_page(
     request: Request, desk: Desk, query: SamplesQuery, *, status: int = 400, fault: str | None = None,
     did: _Did | None = None, number: int = 0, count: int = COUNT, over_s: int = 8 * 3600,
 ) -> Response:  # fmt: skip
-    station = _station(desk, query)
+    """The page. fault: what went wrong just now, answered with `status`. count, over_s: what its form asks for."""
+    station = station_of(desk, query)
     query = query.model_copy(update={"station": station})
     samples = sample_folder(desk, station)
     now, trouble = None, fault
@@ -233,6 +237,9 @@ def _page(
         most=MOST,
         suffixes=",".join(CONTENT_TYPES),
         looks_at=_looks_at(samples),
+        made=_last_made(desk, station),
+        needed=[(f"{share:g}", samples_needed(share / 100)) for share in (0.5, 1, 2)],
+        minimum=MINIMUM,
     )
 
 
@@ -250,6 +257,12 @@ def _part(samples: Sequence[Sample], page: int) -> _Part:
     number = min(page, pages)
     offset = (number - 1) * PAGE
     return _Part(samples[offset : offset + PAGE], offset, number, pages, len(samples))
+
+
+def _last_made(desk: Desk, station: str) -> Candidate | None:
+    """The newest candidate of the station, of whatever kind."""
+    found = Candidates(desk.engine).of(station, limit=1)
+    return rebuilding.settled(desk.settings, desk.engine, found[0]) if found else None
 
 
 def _looks_at(samples: SampleFolder) -> str:
@@ -289,7 +302,7 @@ def _span(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _station(desk: Desk, query: SamplesQuery) -> str:
+def station_of(desk: Desk, query: SamplesQuery) -> str:
     """The one that is asked for, or the first. Raises UsageError: it is not in the settings."""
     return str(desk.settings.station(query.station or desk.settings.station_names[0]).id)
 

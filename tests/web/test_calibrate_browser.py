@@ -1,0 +1,128 @@
+"""From samples to a bank on the page: calibrate, look at what the samples say, leave out, again, promote."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from banks import write_good
+from line import CAM1, drawn_part
+from playwright.sync_api import Page, expect
+from review_site import ReviewSite
+from services import DEADLINE_S, wait_until
+
+from inspector.bank import Bank
+from inspector.banks.rebuilding import is_running
+from inspector.samples.folder import SampleFolder
+from inspector.store import Candidates
+
+Visit = Callable[..., Page]
+STATION = str(CAM1)
+
+expect.set_options(timeout=3 * DEADLINE_S * 1000)
+
+
+@pytest.fixture
+def site(roomy_site: ReviewSite) -> ReviewSite:
+    folder = SampleFolder(roomy_site.settings.data_dir, STATION)
+    write_good(folder.good, 20, first_seed=1000)
+    (folder.good / "bad.png").write_bytes(drawn_part(77, scratched=True))
+    folder.recipe_file.write_text("size_wh: [64, 64]\nvectors: 500\nwhitening: 0\n")
+    return roomy_site
+
+
+def fits(page: Page, width: int) -> bool:
+    page.set_viewport_size({"width": width, "height": 800})
+    return int(page.evaluate("() => document.documentElement.scrollWidth")) <= width
+
+
+def test_from_samples_to_the_first_bank(site: ReviewSite, visit: Visit) -> None:
+    place = site.settings.stations[0].bank
+    shutil.rmtree(place)
+    page = visit("emil", "/banks")
+    page.locator("#in-use ~ p").get_by_role("link", name="Samples").click()
+    page.get_by_label("Good parts that may be rejected, percent").fill("10")
+    page.get_by_role("button", name="Calibrate").click()
+    expect(page.get_by_role("heading", name="Candidate 1")).to_be_visible()
+    expect(page.locator("#promise")).to_contain_text("10")
+    first = page.locator("#judged .frame-card").first
+    expect(first).to_contain_text("bad.png")
+    expect(first).to_contain_text("among the highest")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#judged img')].slice(0, 4).every(one => one.naturalWidth)"
+    )
+    ring = first.locator("circle").first.bounding_box()
+    shown = first.locator(".picture").bounding_box()
+    assert ring is not None
+    assert shown is not None
+    assert shown["x"] < ring["x"] + ring["width"] / 2 < shown["x"] + shown["width"]
+    assert shown["y"] < ring["y"] + ring["height"] / 2 < shown["y"] + shown["height"]
+    assert all(fits(page, width) for width in (320, 390, 1280))
+    page.get_by_role("button", name="Leave these out").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was ticked")
+    first.get_by_label("Tick bad.png").focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Leave these out").click()
+    expect(page.get_by_role("heading", name="Candidate 2")).to_be_visible()
+    expect(page.locator("#judged .frame-card").first).to_be_visible()
+    expect(page.locator("#judged")).not_to_contain_text("bad.png")
+    assert [one.name for one in SampleFolder(site.settings.data_dir, STATION).samples() if one.left_out] == ["bad.png"]
+    page.get_by_role("button", name="Promote").click()
+    expect(page.locator("#bank-digest")).to_be_visible()
+    made = Candidates(site.engine).get(2)
+    assert Bank.load(place).ref.digest == made.digest
+    expect(page.get_by_role("row", name="Candidate 2")).to_contain_text("20 samples")
+    page.goto("/samples")
+    expect(page.get_by_text("Last: candidate 2, promoted")).to_be_visible()
+    assert all(fits(page, width) for width in (320, 390, 1280))
+
+
+def test_what_is_asked_is_checked(site: ReviewSite) -> None:
+    with site.client("emil") as emil:
+        for budget in ("0", "100", "-1", "nan", "inf", "much", ""):
+            answer = emil.post("/samples/calibrate", data={"budget": budget})
+            assert answer.status_code == 422, budget
+        assert emil.post("/samples/calibrate?station=none/such/line/cam", data={"budget": "1"}).status_code == 400
+        assert emil.post("/samples/again", data={"candidate": "9", "name": "bad.png"}).status_code == 404
+    assert Candidates(site.engine).of(STATION) == []
+    with site.client("olga") as olga:
+        assert olga.post("/samples/calibrate", data={"budget": "1"}).status_code == 403
+
+
+def test_too_few_samples_are_told_on_the_page_of_the_candidate(site: ReviewSite, visit: Visit) -> None:
+    folder = SampleFolder(site.settings.data_dir, STATION)
+    folder.leave_out([one.name for one in folder.samples()][3:])
+    page = visit("emil", "/samples")
+    expect(page.get_by_role("button", name="Calibrate")).to_be_disabled()
+    with site.client("emil") as emil:
+        answer = emil.post("/samples/calibrate", data={"budget": "1"})
+        assert answer.status_code == 303
+    wait_until(lambda: not is_running(site.settings, STATION), "it is over")
+    page.goto(answer.headers["location"])
+    expect(page.locator(".fault")).to_contain_text("expected at least 4")
+
+
+def test_one_at_a_time_and_nothing_is_left_out_for_nothing(site: ReviewSite) -> None:
+    folder = SampleFolder(site.settings.data_dir, STATION)
+    for seed in range(2000, 2200):
+        (folder.good / f"more{seed}.png").write_bytes(drawn_part(seed))
+    with site.client("emil") as emil:
+        begun = emil.post("/samples/calibrate", data={"budget": "1", "finetune": "true"})
+        assert begun.headers["location"] == "/banks/candidates/1"
+        assert "is being made" in emil.get("/samples").text
+        again = emil.post("/samples/calibrate", data={"budget": "1"})
+        assert (again.status_code, "a candidate is being made already" in again.text) == (400, True)
+        refused = emil.post("/samples/again", data={"candidate": "1", "name": "bad.png"})
+        assert (refused.status_code, "Another candidate is being made" in refused.text) == (400, True)
+        emil.post("/banks/candidates/1/stop")
+    assert not [one for one in folder.samples() if one.left_out]
+
+
+def test_a_rebuilt_candidate_has_no_samples_to_leave_out(site: ReviewSite) -> None:
+    base = Bank.load(site.settings.stations[0].bank).ref
+    number = Candidates(site.engine).begin(STATION, by="emil", base=base).id
+    Candidates(site.engine).tell(number, state="shadowed")
+    with site.client("emil") as emil:
+        answer = emil.post("/samples/again", data={"candidate": str(number), "name": "bad.png"})
+    assert (answer.status_code, "was not calibrated from samples" in answer.text) == (400, True)
+    assert (Path(site.settings.data_dir) / "samples" / STATION / "good" / "bad.png").exists()
