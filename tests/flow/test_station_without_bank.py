@@ -2,14 +2,20 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from banks import change_manifest
-from line import CAM1, CAM2, Camera, Daemon, Plc, agrees, frame
+from line import CAM1, CAM2, Camera, Daemon, Plc, agrees, drawn_part, frame
 from services import wait_until
 
-from inspector import contract
+from inspector import contract, settings
+from inspector.banks.promotion import promote
+from inspector.banks.rebuilding import start_calibration
+from inspector.samples.asked import Asked
+from inspector.samples.folder import SampleFolder
+from inspector.store import Candidates, open_database
 
 pytestmark = pytest.mark.faults
 
@@ -80,4 +86,26 @@ def test_a_frame_that_comes_again_is_answered_once(daemon: Daemon, place: Path, 
     wait_until(lambda: len(plc.answered()) == 2, "both frames are answered")
     assert {document["reason"] for document in plc.documents("error", CAM2)} == {"no_bank"}
     assert not place.exists()
+    agrees(daemon, CAM2)
+
+
+def test_a_first_bank_is_made_from_the_stations_samples(daemon: Daemon, place: Path, plc: Plc, camera: Camera) -> None:
+    daemon.start(ready=False)
+    wait_until(lambda: lacks_only_that(daemon), "only the bank is missing")
+    loaded = settings.load(daemon.folder / "inspector.yaml")
+    samples = SampleFolder(loaded.data_dir, str(CAM2))
+    for seed in range(20):
+        samples.add(drawn_part(seed), datetime.now(UTC))
+    samples.recipe_file.write_text("size_wh: [64, 64]\nvectors: 500\nwhitening: 0\n")
+    with open_database(loaded.database_url) as engine:
+        number = start_calibration(loaded, engine, str(CAM2), Asked(max_false_reject=0.1), by="emil")
+        wait_until(lambda: Candidates(engine).get(number).state not in ("building", "built"), "the candidate is tried")
+        made = Candidates(engine).get(number)
+        assert (made.state, made.base_digest, made.document["found"]["samples"]) == ("shadowed", None, 20)
+        assert daemon.faults().keys() == {BANK_OF_CAM2}, "nothing is taken into use before somebody says so"
+        promote(loaded, engine, str(CAM2), Path(made.path), by="emil")
+    wait_until(lambda: daemon.faults() == {}, "the bank is taken, and the line is ready")
+    camera.send(frame(2, station=CAM2))
+    wait_until(lambda: plc.documents("verdict", CAM2), "the station decides")
+    assert plc.documents("verdict", CAM2)[0]["bank"]["digest"] == made.digest
     agrees(daemon, CAM2)
