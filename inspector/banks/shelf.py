@@ -37,6 +37,9 @@ KEEP: Final = 5
 
 Action = Literal["promote", "rollback", "thresholds"]
 
+NO_BANK: Final = "none"
+"""In place of the digest of a bank in use, where there was none to look at."""
+
 _DRAFT = ".draft."
 
 
@@ -103,7 +106,8 @@ class Shelf:
         """A copy of the bank at `candidate` is taken into use; the bank in use goes to the shelf.
 
         guard, guard_missed: for the journal, as Move has them. tried: the digest of the candidate as it was held
-        against the guard. seen: that of the bank in use on which the decision rests. Either may be None: whichever.
+        against the guard. seen: that of the bank in use on which the decision rests, NO_BANK where there was none.
+        Either may be None: whichever.
 
         Raises:
             ChangedError: the candidate, or the bank in use, is another one by now.
@@ -206,7 +210,7 @@ class Shelf:
 
     def _check_seen(self, seen: str | None) -> None:
         current = self._in_use()
-        if seen is not None and (current is None or current.digest != seen):
+        if seen is not None and seen != (current.digest if current else NO_BANK):
             now = f"is {current.id} ({current.digest[:12]})" if current else "holds no bank"
             raise ChangedError(f"bank {self.bank}: {now} by now, expected {seen[:12]}; look at it again, then decide")
 

@@ -15,7 +15,7 @@ from services import wait_until
 
 from inspector.bank import Bank, file_sha256
 from inspector.banks import shelf as shelves
-from inspector.banks.shelf import ChangedError, Shelf
+from inspector.banks.shelf import NO_BANK, ChangedError, Shelf
 from inspector.errors import BankError
 from inspector.exchange import exchange
 from inspector.pipeline import Pipeline
@@ -83,6 +83,15 @@ def test_a_decision_about_another_bank_exchanges_nothing(in_use: Path, bank: Pat
         shelf.rollback(by="ben", seen=digest(second))  # the same button, pressed twice
     assert Bank.load(in_use).thresholds.pixel == 2.0
     assert [move.after.digest for move in shelf.moves()] == [digest(first), digest(second), digest(first)]
+
+
+def test_a_first_bank_replaces_no_other_that_came_meanwhile(bank: Path, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "banks" / "tile")
+    first, second = (variant(bank, tmp_path / name, pixel) for name, pixel in (("a", 2.0), ("b", 3.0)))
+    shelf.promote(first, by="anna", seen=NO_BANK)
+    with pytest.raises(ChangedError, match=r"by now, expected none; look at it again"):
+        shelf.promote(second, by="ben", seen=NO_BANK)
+    assert digest(shelf.bank) == digest(first)
 
 
 def test_the_shelf_is_bounded(in_use: Path, bank: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from inspector.bank import file_sha256
 from inspector.banks import promotion, rebuilding
 from inspector.banks.promotion import GuardError
-from inspector.banks.shelf import ChangedError, Shelf
+from inspector.banks.shelf import NO_BANK, ChangedError, Shelf
 from inspector.errors import BankError, EngineError, SamplesError
 from inspector.manifest import Manifest, read_manifest
 from inspector.store import Candidate, Candidates, Cases, Role
@@ -187,6 +187,7 @@ def candidate_page(
         status=status if fault else 200,
         candidate=candidate,
         in_use=digest,
+        no_bank=NO_BANK,
         shadow=candidate.document.get("shadow"),
         found=found,
         judged=_judged(found) if found else (),
