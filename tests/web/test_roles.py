@@ -76,7 +76,6 @@ NEEDED = {
         ("GET", "/banks/candidates/{number}/progress"),
         ("GET", "/samples/region"),
         ("GET", "/samples/region/mask"),
-        ("GET", "/samples/region/picture"),
         ("GET", "/samples"),
         ("GET", "/samples/picture"),
         ("GET", "/samples/progress"),

@@ -9,16 +9,15 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from inspector import frame as decoder
-from inspector.errors import FrameError, RecipeError, SamplesError
+from inspector.errors import RecipeError, SamplesError
 from inspector.recipe import Recipe
 from inspector.roi import Roi
 from inspector.samples.folder import SampleFolder
 from inspector.samples.sizes import Size, most_frequent, sizes_wh
 from inspector.web.access import Engineer
-from inspector.web.desk import Desk, DeskDep
+from inspector.web.desk import DeskDep
 from inspector.web.drawing import Drawing, Kind, MaskGoneError, masks_of
-from inspector.web.picture import Picture, for_browser
+from inspector.web.pages.sample_pictures import sample_folder
 from inspector.web.region import stencil
 from inspector.window import frame_counts
 
@@ -49,7 +48,7 @@ class SentDrawing(Drawing):
 def show_region(request: Request, desk: DeskDep, _user: Engineer, station: _Station = "") -> Response:
     """The drawing over the samples of a station; the first of the settings where none is named."""
     station = station or desk.settings.station_names[0]
-    samples = _folder(desk, station)
+    samples = sample_folder(desk, station)
     values: dict[str, Any] = {"station": station, "back": f"/samples?{urlencode({'station': station})}", "broken": None}
     sizes = sizes_wh(samples)
     frame_wh = most_frequent(sizes)
@@ -75,19 +74,6 @@ def show_region(request: Request, desk: DeskDep, _user: Engineer, station: _Stat
     )
 
 
-@router.get("/picture")
-def picture(desk: DeskDep, _user: Engineer, station: _Station, name: Annotated[str, Query(max_length=260)]) -> Response:
-    """A sample as a browser shows it, in its true size."""
-    try:
-        data = _folder(desk, station).path(name).read_bytes()
-        shown = for_browser(data, decoder.suffix_of(data) or "", max_pixels=desk.settings.max_pixels)
-    except (SamplesError, FrameError) as error:
-        raise HTTPException(404, str(error)) from error
-    except OSError as error:
-        raise HTTPException(404, f"sample {name}: cannot be read ({error.strerror})") from error
-    return _answer(shown)
-
-
 @router.get("/mask")
 def mask(
     desk: DeskDep,
@@ -97,11 +83,12 @@ def mask(
     mask: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
 ) -> Response:
     """A mask picture of the station's recipe, transparent outside, in the colour that the page's own mask takes."""
-    region = _folder(desk, station).recipe().roi
+    region = sample_folder(desk, station).recipe().roi
     area = masks_of(region).get(mask)
     if region is None or area is None:
         raise HTTPException(404, "This mask picture is no longer in the recipe.")
-    return _answer(Picture(stencil(area.inside(region.frame_wh), _COLOURS[kind]), "image/png"))
+    drawn = stencil(area.inside(region.frame_wh), _COLOURS[kind])
+    return Response(drawn, media_type="image/png", headers=_KEPT)
 
 
 @router.post("")
@@ -111,7 +98,7 @@ def save(desk: DeskDep, _user: Engineer, sent: SentDrawing) -> Response:
     Answers what is in the recipe now: `seen`, and `share` of the frame that counts; or `error`, 409 where somebody else
     saved meanwhile.
     """
-    samples = _folder(desk, sent.station)
+    samples = sample_folder(desk, sent.station)
     if sent.frame_wh not in sizes_wh(samples).values():
         got = "{}x{}".format(*sent.frame_wh)
         raise SamplesError(f"no sample of this station is {got} pixels any more; reload the page and draw again")
@@ -123,11 +110,6 @@ def save(desk: DeskDep, _user: Engineer, sent: SentDrawing) -> Response:
         except MaskGoneError as error:
             return JSONResponse({"error": str(error)}, status_code=409)
         return JSONResponse({"seen": _digest(samples), "share": _share(samples.recipe(), sent.frame_wh)})
-
-
-def _folder(desk: Desk, station: str) -> SampleFolder:
-    desk.settings.station(station)
-    return SampleFolder(desk.settings.data_dir, station)
 
 
 def _digest(samples: SampleFolder) -> str:
@@ -145,7 +127,3 @@ def _share(recipe: Recipe, frame_wh: Size) -> float:
     whole = recipe if recipe.roi else recipe.model_copy(update={"roi": Roi(frame_wh=frame_wh)})
     counts = frame_counts(whole)
     return 1.0 if counts is None else float(counts.mean())
-
-
-def _answer(shown: Picture) -> Response:
-    return Response(shown.data, media_type=shown.media_type, headers=_KEPT)

@@ -72,7 +72,7 @@ drawing.addEventListener("change", () => {
 function showSample(at) {
   shown = (at + names.length) % names.length;
   const photo = find("photo");
-  photo.setAttribute("href", `/samples/region/picture?${new URLSearchParams({ station, name: names[shown] })}`);
+  photo.setAttribute("href", `/samples/picture?${new URLSearchParams({ station, name: names[shown] })}`);
   find("lost").hidden = true;
   const [width, height] = drawing.size;
   find("which").textContent = `Sample ${shown + 1} of ${names.length}: ${names[shown]}, ${width} × ${height} pixels`;
