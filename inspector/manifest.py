@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Final, Literal
@@ -147,6 +148,11 @@ def check_plain(file: Path) -> None:
     """Raises OSError where there is no plain file: what would be read from a device or a pipe has no end."""
     if not stat.S_ISREG(file.stat().st_mode):
         raise OSError(errno.EINVAL, "no plain file", str(file))
+
+
+def is_bank_there(path: Path) -> bool:
+    """Whether something calls itself a bank at `path`, sound or damaged; if not, a first one is to be made."""
+    return os.path.lexists(path / MANIFEST_FILE)
 
 
 def read_manifest(path: Path) -> Manifest:

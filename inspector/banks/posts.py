@@ -9,6 +9,7 @@ from inspector.line.drift_watch import DriftWatch
 from inspector.line.health import Health
 from inspector.line.metrics import Metrics
 from inspector.line.worker import Post
+from inspector.manifest import is_bank_there
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings, StationSettings
 from inspector.types import StationId
@@ -35,7 +36,7 @@ class Posts:
         A station whose bank cannot be used waits for one that can, and the others go on.
 
         Raises:
-            BankError, EngineError: no bank can be used.
+            BankError, EngineError: there are banks, and none of them can be used.
         """
         pipelines: dict[Path, Pipeline] = {}
         faults: dict[Path, Exception] = {}
@@ -44,8 +45,8 @@ class Posts:
                 pipelines[folder] = self._pipeline(folder)
             except UNUSABLE as error:
                 faults[folder] = error
-        if not pipelines:
-            raise next(iter(faults.values()))
+        if not pipelines and (there := [fault for folder, fault in faults.items() if is_bank_there(folder)]):
+            raise there[0]
         for station in self._settings.stations:
             self._metrics.queue_capacity.labels(str(station.id)).set(station.queue.capacity)
             if station.bank in pipelines:

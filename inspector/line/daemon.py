@@ -89,7 +89,7 @@ def run(settings: Settings, *, stop: Stop | None = None, beside: Sequence[Beside
     stop: ends it too, where it runs in a thread. beside: makes what runs as long as the daemon inspects.
 
     Raises:
-        BankError, EngineError: no station has a bank that can be used.
+        BankError, EngineError: stations have banks, and none of them can be used.
         StoreError: the data folder or the database cannot be used, or another daemon uses it.
         SettingsError: the metrics address cannot be listened on.
         InspectorError: a thread failed; its trace is in the log.

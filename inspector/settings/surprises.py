@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from inspector.bank import DRIFT_FILE, MEMORY_FILE
 from inspector.errors import BankError, StoreError
 from inspector.line.station import QUEUE_BYTES
-from inspector.manifest import Manifest, read_manifest
+from inspector.manifest import Manifest, is_bank_there, read_manifest
 from inspector.settings import Settings, is_loopback
 from inspector.store.database import make_engine
 
@@ -165,8 +165,10 @@ def _file_system(folder: Path) -> str | None:
 
 def _banks(settings: Settings) -> Iterator[Surprise]:
     manifests = {station.id: _manifest(station.bank) for station in settings.stations}
-    some = any(isinstance(manifest, Manifest) for manifest in manifests.values())
-    without = "until it is there, the station's frames become errors" if some else "the daemon will not start"
+    starts = any(isinstance(manifest, Manifest) for manifest in manifests.values()) or not any(
+        is_bank_there(station.bank) for station in settings.stations
+    )
+    without = "until it is there, the station's frames become errors" if starts else "the daemon will not start"
     for index, station in enumerate(settings.stations):
         key = f"stations[{index}].bank"
         manifest = manifests[station.id]

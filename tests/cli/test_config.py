@@ -80,8 +80,15 @@ def test_what_would_surprise_is_told(tmp_path: Path, bank: Path, more: str, key:
 
 def test_a_bank_that_is_missing_is_told(tmp_path: Path) -> None:
     found = warnings(written(tmp_path, "nowhere"), INSPECTOR_SHARED="x")
-    assert any(w.startswith("stations[0].bank: bank ") and "the daemon will not start" in w for w in found)
+    assert any(w.startswith("stations[0].bank: bank ") and "the station's frames become errors" in w for w in found)
     assert "environment: INSPECTOR_SHARED: is no key of the settings, and is left alone" in found
+
+
+def test_where_the_only_bank_is_damaged_the_daemon_will_not_start(tmp_path: Path) -> None:
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "manifest.json").write_text("{")
+    found = warnings(written(tmp_path, tmp_path / "damaged"))
+    assert any(w.startswith("stations[0].bank: bank ") and "the daemon will not start" in w for w in found)
 
 
 def test_of_several_banks_a_missing_one_costs_its_own_station_alone(tmp_path: Path, bank: Path) -> None:

@@ -79,6 +79,37 @@ def test_a_damaged_bank_is_named_and_nothing_else_stands_still(
     assert lacks_only_that(daemon)
 
 
+def test_where_no_station_has_one_yet_the_daemon_waits_for_the_first(
+    daemon: Daemon, bank: Path, tmp_path: Path, plc: Plc, camera: Camera
+) -> None:
+    place = tmp_path / "banks" / "first"
+    daemon.settings["stations"][0]["bank"] = str(place)
+    daemon.start(ready=False)
+    wait_until(lambda: daemon.get("/readyz")[0] == 503, "it runs, and is not ready")
+    wait_until(lambda: [*daemon.faults()] == [f"bank {CAM1}"], "only the bank is missing")
+    camera.send(frame(1))
+    wait_until(lambda: plc.documents("error", CAM1), "the frame is answered")
+    assert plc.documents("error", CAM1)[0]["reason"] == "no_bank"
+
+    shutil.copytree(bank, place.with_name("beside"))
+    place.with_name("beside").rename(place)
+    wait_until(lambda: daemon.faults() == {}, "the bank is taken, and the line is ready")
+    camera.send(frame(2))
+    wait_until(lambda: plc.documents("verdict", CAM1), "the station decides")
+
+
+def test_where_all_banks_are_damaged_the_daemon_ends_with_the_reason(
+    daemon: Daemon, bank: Path, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "banks" / "damaged"
+    shutil.copytree(bank, damaged)
+    (damaged / "memory.safetensors").write_bytes(b"x")
+    daemon.settings["stations"][0]["bank"] = str(damaged)
+    daemon.start(ready=False)
+    assert daemon.wait() == 1
+    assert "memory.safetensors has sha256" in daemon.log.read_text()
+
+
 def test_a_frame_that_comes_again_is_answered_once(daemon: Daemon, place: Path, plc: Plc, camera: Camera) -> None:
     daemon.start(ready=False)
     wait_until(lambda: lacks_only_that(daemon), "only the bank is missing")
