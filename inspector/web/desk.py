@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment
 from sqlalchemy import Engine
 
+from inspector.manifest import is_bank_there
 from inspector.settings import Settings
 from inspector.store import Accounts, Archive, ReviewQueue, Reviews, Sessions, Setup, Tokens
 from inspector.web.address import AddressQuery
@@ -61,6 +62,10 @@ class Desk:
         """The stations of the settings in their order, then others that the ledger knows."""
         listed = self.settings.station_names
         return listed + sorted(set(others) - set(listed))
+
+    def without_bank(self) -> list[str]:
+        """The stations of the settings that have no bank yet, in their order."""
+        return [str(one.id) for one in self.settings.stations if not is_bank_there(one.bank)]
 
     def language(self, request: Request) -> Language:
         """What somebody reads."""

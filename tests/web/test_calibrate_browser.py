@@ -39,8 +39,13 @@ def fits(page: Page, width: int) -> bool:
 def test_from_samples_to_the_first_bank(site: ReviewSite, visit: Visit) -> None:
     place = site.settings.stations[0].bank
     shutil.rmtree(place)
-    page = visit("emil", "/banks")
+    page = visit("emil", "/line")
+    page.get_by_role("link", name="Make the first one").first.click()
+    expect(page.get_by_role("navigation", name="Pages").locator("[aria-current=page]")).to_have_text("Samples")
+    page.goto("/banks")
     page.locator("#in-use ~ p").get_by_role("link", name="Samples").click()
+    page.get_by_role("navigation", name="Steps to a bank").get_by_role("link", name="Calibrate").click()
+    expect(page.get_by_role("button", name="Calibrate")).to_be_in_viewport()
     page.get_by_label("Good parts that may be rejected, percent").fill("10")
     page.get_by_role("button", name="Calibrate").click()
     expect(page.get_by_role("heading", name="Candidate 1")).to_be_visible()
@@ -66,9 +71,12 @@ def test_from_samples_to_the_first_bank(site: ReviewSite, visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Candidate 2")).to_be_visible()
     expect(page.locator("#judged .frame-card").first).to_be_visible()
     expect(page.locator("#judged")).not_to_contain_text("bad.png")
+    expect(page.locator("#shadow ~ p")).to_contain_text("Nothing to try it on yet")
+    expect(page.locator("table.moves")).to_have_count(0)
     assert [one.name for one in SampleFolder(site.settings.data_dir, STATION).samples() if one.left_out] == ["bad.png"]
     page.get_by_role("button", name="Promote").click()
     expect(page.locator("#bank-digest")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("Promoted.")).to_be_visible()
     made = Candidates(site.engine).get(2)
     assert Bank.load(place).ref.digest == made.digest
     expect(page.get_by_role("row", name="Candidate 2")).to_contain_text("20 samples")

@@ -1,5 +1,6 @@
 """The line as whoever stands beside it sees it: fresh by itself, each station with its newest frames."""
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -50,6 +51,21 @@ def test_a_station_shows_what_it_does_now_by_itself(site: ReviewSite, visit: Vis
     expect(one.locator(".flagged")).to_be_focused()
     one.locator(".flagged").click()
     expect(page).to_have_url(f"{site.url}/frame/{bad}?station=plant%2Fhall1%2Fline1%2Fcam1&order=newest")
+
+
+def test_a_station_without_a_bank_says_so_and_leads_engineers_to_samples(roomy_site: ReviewSite) -> None:
+    said, link = "No bank yet: nothing is inspected here.", "/samples?station=plant%2Fhall1%2Fline1%2Fcam1"
+    with roomy_site.client("olga") as olga, roomy_site.client("emil") as emil:
+        assert said not in olga.get("/line").text + olga.get("/").text
+        shutil.rmtree(roomy_site.settings.stations[0].bank)
+        for path in ("/line", "/"):
+            assert said in olga.get(path).text
+            assert link not in olga.get(path).text
+            assert said in emil.get(path).text
+            assert link in emil.get(path).text
+        assert link in emil.get("/thresholds").text
+        assert "A bank from good parts" in emil.get("/help").text
+        assert "A bank from good parts" not in olga.get("/help").text
 
 
 def test_a_station_that_is_gone_is_not_shown(site: ReviewSite) -> None:

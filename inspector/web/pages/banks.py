@@ -14,6 +14,7 @@ from inspector.banks.promotion import GuardError
 from inspector.banks.shelf import NO_BANK, ChangedError, Shelf
 from inspector.errors import BankError, EngineError, SamplesError
 from inspector.manifest import Manifest, read_manifest
+from inspector.samples.naming import named_moment
 from inspector.store import Candidate, Candidates, Cases, Role
 from inspector.store.candidates import RUNNING
 from inspector.store.frame_row import MAX_ID
@@ -40,9 +41,11 @@ class _InUse:
 
 
 @router.get("")
-def show_banks(request: Request, desk: DeskDep, _user: Engineer, station: str | None = None) -> Response:
-    """One station: its bank, its history, its candidates."""
-    return _banks(request, desk, station or desk.settings.station_names[0])
+def show_banks(
+    request: Request, desk: DeskDep, _user: Engineer, station: str | None = None, promoted: bool = False
+) -> Response:
+    """One station: its bank, its history, its candidates. promoted: the same person did just now."""
+    return _banks(request, desk, station or desk.settings.station_names[0], promoted=promoted)
 
 
 @router.post("/rebuild")
@@ -108,7 +111,7 @@ def promote(
     except (GuardError, BankError, EngineError) as error:
         return candidate_page(request, desk, candidate, fault=str(error), reason=reason)
     Candidates(desk.engine).tell(number, state="promoted")
-    return _to_station(candidate.station)
+    return _to_station(candidate.station, promoted=True)
 
 
 @router.post("/candidates/{number}/stop")
@@ -129,7 +132,15 @@ def reject(desk: DeskDep, user: Engineer, number: int) -> Response:
     return _to_station(candidate.station)
 
 
-def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = None, status: int = 400) -> Response:
+def _banks(
+    request: Request,
+    desk: Desk,
+    station: str,
+    *,
+    fault: str | None = None,
+    status: int = 400,
+    promoted: bool = False,
+) -> Response:
     place = desk.settings.station(station).bank
     promotion.record(desk.settings, desk.engine, place)
     cases, shelf = Cases(desk.engine), Shelf(place)
@@ -159,6 +170,7 @@ def _banks(request: Request, desk: Desk, station: str, *, fault: str | None = No
         "unguarded": cases.without_picture(station),
         "running": rebuilding.is_running(desk.settings, station),
         "fault": fault,
+        "promoted": promoted,
     }
     return desk.page(request, "banks.html", status=status if fault else 200, **values)
 
@@ -191,6 +203,7 @@ def candidate_page(
         shadow=candidate.document.get("shadow"),
         found=found,
         judged=_judged(found) if found else (),
+        moment_of=named_moment,
         stale=awaited and digest is not None and digest not in (candidate.base_digest, candidate.digest),
         fault=fault,
         reason=reason,
@@ -228,5 +241,5 @@ def candidate_or_404(desk: Desk, number: int) -> Candidate:
     return found
 
 
-def _to_station(station: str) -> Response:
-    return RedirectResponse(f"/banks?station={station}", status_code=303)
+def _to_station(station: str, *, promoted: bool = False) -> Response:
+    return RedirectResponse(f"/banks?station={station}{'&promoted=true' if promoted else ''}", status_code=303)

@@ -35,6 +35,7 @@ def show_line(request: Request, desk: DeskDep, _user: Viewer) -> Response:
         flagged=newest.flagged([one.name for one in stations]),
         checked=Checks(desk.engine).runs([one.name for one in stations], now - CHECKED),
         absence_of=desk.evidence.absence,
+        without_bank=desk.without_bank(),
         drawn=pictures.drawn_at(desk.settings.station_names),
         now=now,
         zone=desk.settings.review.zone,

@@ -45,6 +45,7 @@ def show_queue(request: Request, desk: DeskDep, user: Viewer, place: Annotated[_
         "queue.html",
         page=page,
         absence_of=desk.evidence.absence,
+        without_bank=desk.without_bank(),
         pulse=pulse,
         counts=counts,
         query=query,
