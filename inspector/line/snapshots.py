@@ -58,6 +58,7 @@ class Snapshots:
             while (due := self._wait()) is not None:
                 if self._pictures.asked():
                     self._draw(due)
+                due.clear()  # a large frame is not held until the next one
         except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
             self._on_fault(error)
 
