@@ -9,21 +9,22 @@ data_dir/samples/SITE/AREA/LINE/STATION/
 
 import fcntl
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from itertools import count
+from pathlib import Path, PurePosixPath
 from typing import Final
+from unicodedata import category
 
 import yaml
 from pydantic import ValidationError
 
 from inspector import recipe as recipes
-from inspector.durable import HALF, sync_dir, write_file
+from inspector.durable import sync_dir, write_file
 from inspector.errors import RecipeError, SamplesError
-from inspector.folder import CONTENT_TYPES
+from inspector.folder import CONTENT_TYPES, image_files
 from inspector.problem import explain
 from inspector.recipe import Recipe
 from inspector.roi import Roi
@@ -32,7 +33,11 @@ from inspector.samples.naming import digest_of, name_of, named_digest
 MOST: Final = 5000
 """How many samples a station may have, those left out included: so many of a megabyte are 5 GB."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+LONGEST: Final = 1000
+"""Characters of a name that a page takes: folders and file."""
+
+_PART = 255
+"""Bytes of a part of a name: longer ones no disk has."""
 
 
 class FullError(SamplesError):
@@ -41,7 +46,7 @@ class FullError(SamplesError):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture: its name in the folder, its size in bytes, and whether somebody left it out."""
+    """One picture: its path below the folder, its size in bytes, and whether somebody left it out."""
 
     name: str
     size: int
@@ -49,7 +54,11 @@ class Sample:
 
 
 class SampleFolder:
-    """What lies in the folder of one station. Nothing is made before something is written."""
+    """What lies in the folder of one station. Nothing is made before something is written.
+
+    A sample is what a calibration takes for one, also where somebody copied it there by hand: at any depth, whatever
+    its name. Its name here is its path below `good` or `left_out`.
+    """
 
     def __init__(self, data_dir: Path, station: str) -> None:
         self.folder = data_dir / "samples" / station
@@ -62,7 +71,7 @@ class SampleFolder:
         """All of them by name, which begins with the time of the frame: in the order of the line.
 
         Raises:
-            SamplesError: a folder cannot be read.
+            SamplesError: a folder cannot be read, or a name in it is none that a page can say.
         """
         found = [*_listed(self.good, left_out=False), *_listed(self.left_out, left_out=True)]
         return sorted(found, key=lambda one: (one.name, one.left_out))
@@ -73,10 +82,9 @@ class SampleFolder:
         Raises:
             SamplesError: there is none of this name.
         """
-        if _NAME.fullmatch(name):
-            for folder in (self.good, self.left_out):
-                if (folder / name).is_file():
-                    return folder / name
+        for folder in (self.good, self.left_out):
+            if _is_there(folder, name):
+                return folder / name
         raise SamplesError(f"sample {name[:80]!r}: not there; expected the name of one in {self.folder}")
 
     def digests(self) -> set[str]:
@@ -170,15 +178,8 @@ class SampleFolder:
             )
 
     def _names(self) -> Iterator[str]:
-        """All of them, without a look at each: for whoever asks often."""
         for folder in (self.good, self.left_out):
-            try:
-                with os.scandir(folder) as entries:
-                    yield from (entry.name for entry in entries if _is_picture(entry.name))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise _unreadable(folder, error) from error
+            yield from (path.name for path in _pictures(folder))
 
     @contextmanager
     def _adding(self) -> Iterator[None]:
@@ -192,37 +193,62 @@ class SampleFolder:
             os.close(lock)
 
     def _move(self, names: Iterable[str], source: Path, target: Path) -> int:
-        moved = 0
+        moved, changed = 0, set[Path]()
         try:
-            target.mkdir(parents=True, exist_ok=True)
             for name in names:
-                if _NAME.fullmatch(name) and (source / name).is_file():
-                    (source / name).replace(target / name)
+                if _is_there(source, name):
+                    place = target / name
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    (source / name).replace(_free(place))
+                    changed |= {place.parent, (source / name).parent}
                     moved += 1
-            if moved:
-                sync_dir(target)
-                sync_dir(source)
+            for folder in changed:
+                sync_dir(folder)
         except OSError as error:
             raise _unwritable(target, error) from error
         return moved
 
 
 def _listed(folder: Path, *, left_out: bool) -> list[Sample]:
-    try:
-        with os.scandir(folder) as entries:
-            return [
-                Sample(entry.name, entry.stat().st_size, left_out)
-                for entry in entries
-                if _is_picture(entry.name) and entry.is_file()
-            ]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise _unreadable(folder, error) from error
+    found = []
+    for path in _pictures(folder):
+        name = path.relative_to(folder).as_posix()
+        _refuse_unsayable(folder, name)
+        try:
+            found.append(Sample(name, path.stat().st_size, left_out))
+        except FileNotFoundError:
+            continue  # moved since
+        except OSError as error:
+            raise _unreadable(folder, error) from error
+    return found
 
 
-def _is_picture(name: str) -> bool:
-    return bool(_NAME.fullmatch(name)) and Path(name).suffix.lower() in CONTENT_TYPES and not name.endswith(HALF)
+def _refuse_unsayable(folder: Path, name: str) -> None:
+    """A browser cannot ask for a picture whose name is no text: nobody could look at it."""
+    if len(name) > LONGEST or any(category(letter) in ("Cc", "Cs") for letter in name):
+        shown = os.fsencode(name).decode(errors="replace")
+        raise SamplesError(
+            f"{folder}: the name {shown[:80]!r} is longer than {LONGEST} characters, or no text in UTF-8; "
+            "rename it, or move it away"
+        )
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return image_files(folder) if folder.exists() else []
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    """Whether a name is one of a sample in this folder: it comes from a browser, and may be anything."""
+    parts = PurePosixPath(name).parts
+    sound = "\0" not in name and all(not part.startswith(("/", ".")) for part in parts)
+    short = all(len(os.fsencode(part)) <= _PART for part in parts)
+    return sound and short and Path(name).suffix.lower() in CONTENT_TYPES and (folder / name).is_file()
+
+
+def _free(place: Path) -> Path:
+    """The place, or one beside it where another picture has it: two that somebody copied may have one name."""
+    others = (place.with_stem(f"{place.stem}-{number}") for number in count(2))
+    return place if not place.exists() else next(other for other in others if not other.exists())
 
 
 def _plain(value: object) -> object:

@@ -1,5 +1,6 @@
 """The folder of a station's samples, on a real disk."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from inspector import recipe as recipes
 from inspector.errors import RecipeError, SamplesError
+from inspector.folder import image_files
 from inspector.roi import Roi
 from inspector.samples import folder as folder_module
 from inspector.samples.folder import FullError, SampleFolder
@@ -58,7 +60,74 @@ def test_only_what_was_left_out_is_removed(folder: SampleFolder) -> None:
     assert names(folder, left_out=True) == []
 
 
-@pytest.mark.parametrize("name", ["../../secret.png", "", ".", "..", "/etc/passwd", "a.jpg\n", "x" * 300, "gone.png"])
+@pytest.mark.parametrize(
+    "name", ["part 7 ü.png", "_x.png", "(1).JPG", "lot 7/a.png", "lot7/below/a.png", "no.umläut.png"]
+)
+def test_what_a_calibration_takes_is_listed_shown_and_left_out(folder: SampleFolder, name: str) -> None:
+    (folder.good / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder.good / name).write_bytes(b"by hand")
+    assert name in names(folder)
+    assert len(names(folder)) == len(image_files(folder.good))
+    assert folder.path(name).read_bytes() == b"by hand"
+    assert folder.leave_out([name]) == 1
+    assert (names(folder, left_out=True), len(image_files(folder.good))) == ([name], 3)
+    assert folder.take_back([name]) == 1
+    assert folder.path(name) == folder.good / name
+
+
+@pytest.mark.parametrize("name", ["teil_\udcfc.png", "a\nb.png", "/".join(["x" * 200] * 6) + "/a.png"])
+def test_a_name_that_no_page_can_say_is_told(folder: SampleFolder, name: str) -> None:
+    place = folder.good / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b"by hand")
+    with pytest.raises(SamplesError, match="rename it") as told:
+        folder.samples()
+    assert str(told.value).encode()
+
+
+def test_another_picture_of_the_same_name_is_not_overwritten(folder: SampleFolder) -> None:
+    folder.leave_out(["a.jpg"])
+    (folder.good / "a.jpg").write_bytes(b"another")
+    assert folder.leave_out(["a.jpg"]) == 1
+    assert {path.read_bytes() for path in folder.left_out.iterdir()} == {b"a.jpg", b"another"}
+    assert folder.take_back(names(folder, left_out=True)) == 2
+
+
+def test_samples_that_move_meanwhile_hide_no_others(folder: SampleFolder) -> None:
+    for number in range(300):
+        (folder.good / f"stays{number}.png").write_bytes(b"x")
+    over = threading.Event()
+
+    def to_and_fro() -> None:
+        while not over.is_set():
+            folder.leave_out(["a.jpg", "b.png"])
+            folder.take_back(["a.jpg", "b.png"])
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(to_and_fro)
+        fewest = min(len(folder.samples()) for _ in range(150))
+        over.set()
+    assert fewest >= 300
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../secret.png",
+        "",
+        ".",
+        "..",
+        "/etc/passwd",
+        "a.jpg\n",
+        "x" * 300,
+        "gone.png",
+        "ü" * 200 + ".png",
+        ".hidden.png",
+        "a/../../left_out/a.png",
+        "a\0.png",
+        "../good/a.jpg",
+    ],
+)
 def test_names_do_not_lead_out_of_the_folder(folder: SampleFolder, name: str) -> None:
     (folder.folder.parent / "secret.png").write_bytes(b"secret")
     with pytest.raises(SamplesError, match="not there"):

@@ -49,7 +49,7 @@ def shown(client: httpx.Client) -> dict[str, Any]:
     return {
         "drawing": json.loads(page["data-drawing"]),
         "seen": page["data-seen"] or "",
-        "names": page["data-names"].split("/"),
+        "names": json.loads(page["data-names"]),
     }
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from inspector.errors import FrameError, SamplesError
-from inspector.samples.folder import FullError, SampleFolder
+from inspector.samples.folder import LONGEST, FullError, SampleFolder
 from inspector.samples.naming import named_digest
 from inspector.web.access import Engineer
 from inspector.web.body import RAW
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 router = APIRouter(prefix="/samples", include_in_schema=False)
 
 _Station = Annotated[str, Query(max_length=260)]
-_Name = Annotated[str, Query(max_length=260)]
+_Name = Annotated[str, Query(max_length=LONGEST)]
 
 _UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
 _ASKED_AGAIN = {"cache-control": "private, no-cache"}

@@ -10,7 +10,7 @@ import { Stage } from "./stage.js";
 const page = document.getElementById("region");
 const find = (id) => document.getElementById(id);
 const station = page.dataset.station;
-const names = page.dataset.names.split("/");
+const names = JSON.parse(page.dataset.names);
 const crop = page.dataset.crop?.split(" ").map(Number) ?? null;
 const drawing = new Drawing(JSON.parse(page.dataset.drawing));
 let seen = page.dataset.seen;
