@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from calibration.calibrate import calibrate
 from calibration.candidates.findings import findings
+from calibration.candidates.held import held
 from calibration.candidates.making import Making, making
 from calibration.candidates.trial import try_it
 from calibration.options import Options
@@ -57,8 +58,10 @@ def _work(settings: Settings, engine: Engine, made: Making, asked: Asked, in_use
         parent=in_use.ref.digest if in_use else None,
     )
     begun = perf_counter()
-    done = calibrate(samples.good, made.out, options, track=made.told)
-    found = findings(done, samples.good, perf_counter() - begun)
+    samples.samples()  # what nobody could look at is refused
+    with held(samples.good, made.out.parent) as good:
+        done = calibrate(good, made.out, options, track=made.told)
+        found = findings(done, good, perf_counter() - begun)
     made.told.built(made.out, Bank.load(made.out).ref, found=found)
     place = settings.station(station).bank
     try_it(settings, engine, station, made.out, in_use=place if in_use else None, told=made.told)

@@ -24,6 +24,12 @@ KEEP: Final = 5
 """How many candidates of a station stay on the disk."""
 
 _TELL_EVERY_S = 0.5
+_TRY_AGAIN_S = 10.0
+"""After the database could not be told how far it is: each try may wait for it, and the work waits meanwhile."""
+
+_PATIENCE_S = 120.0
+"""For so long what a calibration of minutes came to waits for a database that is away."""
+
 _LISTEN_EVERY_S = 0.5
 
 _LET_GO_S = 20.0
@@ -46,12 +52,24 @@ class Told:
         for done, item in enumerate(self._track(items, label)):
             if (now := time.monotonic()) >= self._next:
                 self._next = now + _TELL_EVERY_S
-                self.say(progress={"step": label, "done": done, "of": len(items)})
+                try:
+                    self._store.tell(self._number, progress={"step": label, "done": done, "of": len(items)})
+                except StoreError:  # it is only looked at; the work goes on
+                    self._next = time.monotonic() + _TRY_AGAIN_S
             yield item
 
     def say(self, **what: Any) -> None:
-        """As `Candidates.tell`."""
-        self._store.tell(self._number, **what)
+        """As `Candidates.tell`; a database that is away a while is waited for."""
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self._store.tell(self._number, **what)
+            except StoreError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(1)
+            else:
+                return
 
     def built(self, path: Path, bank: BankRef, **what: Any) -> None:
         """The bank is there."""

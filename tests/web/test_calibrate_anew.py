@@ -1,7 +1,10 @@
 """A candidate that is calibrated from the station's samples: with a bank in use, as the first one, and stopped."""
 
 import shutil
+import sqlite3
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from banks import write_good
@@ -9,14 +12,17 @@ from line import CAM1, drawn_part
 from review_site import ReviewSite
 from services import wait_until
 
+from calibration.candidates.anew import calibrate_anew
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import candidates_folder, is_running, start_calibration
 from inspector.samples.asked import Asked
 from inspector.samples.folder import SampleFolder
 from inspector.store import Candidates
+from inspector.store.database import sqlite_file
 
 STATION = str(CAM1)
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -78,3 +84,45 @@ def test_it_is_stopped_and_leaves_nothing(site: ReviewSite) -> None:
     made = Candidates(site.engine).get(number)
     assert (made.state, made.document["fault"]) == ("failed", "stopped by ada")
     assert [entry.name for entry in candidates_folder(site.settings, STATION).iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("more", ["", "shift: 0.05\ncrop: {x: 8, y: 8, width: 48, height: 48}\n"])
+def test_samples_that_somebody_leaves_out_and_deletes_meanwhile(site: ReviewSite, more: str) -> None:
+    samples = SampleFolder(site.settings.data_dir, STATION)
+    samples.recipe_file.write_text(samples.recipe_file.read_text() + more)
+
+    def and_meanwhile(items: Sequence[T], label: str, /) -> Iterable[T]:
+        """A track whose first step after the reading is when a colleague is quick."""
+        if label != "reading samples":
+            samples.leave_out([one.name for one in samples.samples()])
+            samples.remove_left_out()
+        return items
+
+    made = calibrate_anew(
+        site.settings, site.engine, STATION, Asked(max_false_reject=0.1), by="emil", track=and_meanwhile
+    )
+    assert made.state == "shadowed", made.document
+    assert (samples.samples(), made.document["found"]["samples"]) == ([], 20)
+    assert sorted(entry.name for entry in candidates_folder(site.settings, STATION).iterdir()) == [str(made.id), "lock"]
+    with site.client("emil") as client:
+        page = client.get(f"/banks/candidates/{made.id}")
+    assert (page.status_code, "<circle" in page.text) == (200, True)
+
+
+def test_a_database_that_is_away_a_while_does_not_end_a_calibration(site: ReviewSite) -> None:
+    """How far it is is told to a database that nobody can write meanwhile."""
+    busy = sqlite3.connect(sqlite_file(site.engine.url) or "", isolation_level=None)
+
+    def and_meanwhile(items: Sequence[T], label: str, /) -> Iterable[T]:
+        if label == "reading samples":
+            busy.execute("BEGIN IMMEDIATE")
+            yield from items
+            busy.execute("ROLLBACK")
+        else:
+            yield from items
+
+    made = calibrate_anew(
+        site.settings, site.engine, STATION, Asked(max_false_reject=0.1), by="emil", track=and_meanwhile
+    )
+    busy.close()
+    assert made.state == "shadowed", made.document
