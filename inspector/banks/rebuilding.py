@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from inspector.settings import Settings
 from inspector.store import Candidate, Candidates
 from inspector.store.candidates import RUNNING
 from inspector.store.lock import is_locked
+
+_TURN = threading.Lock()
+"""Of two who begin at once the second is told of the first: its process would wait, and begin when the first ends."""
 
 _NICE = 10
 _STOP_S = 8.0
@@ -86,11 +90,15 @@ def settled(settings: Settings, engine: Engine, candidate: Candidate) -> Candida
 
 
 def _begin(settings: Settings, engine: Engine, station: str, work: Work) -> int:
-    if is_running(settings, station):
-        raise SamplesError(_BUSY.format(station))
-    before = _newest(engine, station)
-    process.start(_run, (settings, work), lambda: _newest(engine, station) != before)
-    if (newest := _newest(engine, station)) == before:
+    with _TURN:
+        if is_running(settings, station):
+            raise SamplesError(_BUSY.format(station))
+        before = _newest(engine, station)
+        ended_with = process.start(_run, (settings, work), lambda: _newest(engine, station) != before)
+        newest = _newest(engine, station)
+    if newest == before:
+        if ended_with is None:
+            raise SamplesError(f"station {station}: the work has not begun yet; look again in a minute")
         raise SamplesError(f"station {station}: the work ended before it had begun; its reason is in the page's log")
     return newest
 

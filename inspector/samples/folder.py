@@ -234,7 +234,13 @@ def _refuse_unsayable(folder: Path, name: str) -> None:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return image_files(folder) if folder.exists() else []
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    return image_files(folder)
 
 
 def _is_there(folder: Path, name: str) -> bool:

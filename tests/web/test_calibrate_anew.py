@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,8 @@ from services import wait_until
 from calibration.candidates.anew import calibrate_anew
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
-from inspector.banks.rebuilding import candidates_folder, is_running, start_calibration
+from inspector.banks.rebuilding import candidates_folder, is_running, start_calibration, stop
+from inspector.errors import SamplesError
 from inspector.samples.asked import Asked
 from inspector.samples.folder import SampleFolder
 from inspector.store import Candidates
@@ -126,3 +128,18 @@ def test_a_database_that_is_away_a_while_does_not_end_a_calibration(site: Review
     )
     busy.close()
     assert made.state == "shadowed", made.document
+
+
+def test_of_two_who_begin_at_once_one_is_told_that_the_other_did(site: ReviewSite) -> None:
+    def begin(by: str) -> int | str:
+        try:
+            return start_calibration(site.settings, site.engine, STATION, Asked(finetune=True), by=by)
+        except SamplesError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        number, said = sorted(pool.map(begin, ("emil", "ada")), key=str)
+    assert (number, "is being made already" in str(said)) == (1, True)
+    stop(site.settings, site.engine, Candidates(site.engine).get(1), by="emil")
+    ended(site, 1)
+    assert [one.id for one in Candidates(site.engine).of(STATION)] == [1]
