@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from pydantic_core import ErrorDetails
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
 from inspector import __version__
@@ -106,6 +107,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     app.add_exception_handler(LoginNeededError, _login_needed)
     app.add_exception_handler(StoreError, _store_away)
     app.add_exception_handler(StaleError, _stale)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unforeseen)
@@ -142,6 +144,11 @@ def _store_away(request: Request, error: Exception) -> Response:
         ),
         detail=str(error),
     )
+
+
+def _gone(_request: Request, _error: Exception) -> Response:
+    """Whoever sent half a request and closed the connection: nobody reads this, and it is no fault of the page."""
+    return Response(status_code=400)
 
 
 def _stale(_request: Request, error: Exception) -> Response:

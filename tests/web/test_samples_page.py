@@ -2,6 +2,7 @@
 
 import io
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -385,3 +386,30 @@ def test_pages_of_one_station_do_not_show_another(tmp_path: Path, bank: Path) ->
         put(SampleFolder(site.settings.data_dir, STATION), 2)
         assert len(shown(emil.get(f"/samples?{urlencode({'station': STATION})}"))) == 2
         assert shown(emil.get(f"/samples?{urlencode({'station': site.settings.station_names[1]})}")) == []
+
+
+def test_a_browser_that_goes_away_in_the_middle_of_a_picture_is_no_fault(
+    site: ReviewSite, emil: httpx.Client, samples: SampleFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = urlsplit(site.url)
+    head = [
+        f"POST /samples/pictures?{urlencode({'station': STATION})} HTTP/1.1",
+        f"host: {where.netloc}",
+        f"cookie: {'; '.join(f'{name}={value}' for name, value in emil.cookies.items())}",
+        f"x-csrf-token: {emil.headers['x-csrf-token']}",
+        "content-type: application/octet-stream",
+        "content-length: 100000",
+    ]
+    for _ in range(6):
+        with socket.create_connection((where.hostname or "", where.port or 0), timeout=20) as raw:
+            raw.sendall("\r\n".join([*head, "", "half"]).encode())
+            time.sleep(0.2)
+    assert send(emil, drawn_part(1)).json()["taken"]  # and nobody waits behind those who are gone
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_a_crop_in_the_recipe_is_told_where_no_region_is(emil: httpx.Client, samples: SampleFolder) -> None:
+    put(samples, 1)
+    samples.recipe_file.write_text("crop: {x: 8, y: 16, width: 80, height: 64}\n")
+    page = " ".join(emil.get("/samples").text.split())
+    assert 'looks at <b id="looks-at">80×64 pixels from 8, 16 on</b>' in page

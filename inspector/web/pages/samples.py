@@ -268,10 +268,14 @@ def _last_made(desk: Desk, station: str) -> Candidate | None:
 def _looks_at(samples: SampleFolder) -> str:
     """Where the next bank looks, in a few words."""
     try:
-        counts = frame_counts(samples.recipe())
+        recipe = samples.recipe()
+        counts = frame_counts(recipe)
     except RecipeError as error:
         return str(error)
-    return "the whole frame" if counts is None else f"{counts.mean():.0%} of the frame"
+    if counts is not None:
+        return f"{counts.mean():.0%} of the frame"
+    crop = recipe.crop
+    return f"{crop.width}×{crop.height} pixels from {crop.x}, {crop.y} on" if crop else "the whole frame"
 
 
 def _said(now: Collection) -> str:
