@@ -20,10 +20,15 @@ def alone(lock: Path, busy: str) -> Iterator[None]:
     """Within the block this process is the one that works. Whether one does: `inspector.store.lock.is_locked`.
 
     Raises:
-        SamplesError: another one does; `busy` says so.
+        SamplesError: another one does; `busy` says so. Or the folder of the lock cannot be written.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise SamplesError(
+            f"{lock.parent}: cannot be written ({error.strerror}); make room, or make it writable for the service"
+        ) from error
     try:
         end = time.monotonic() + _PATIENCE_S
         while True:

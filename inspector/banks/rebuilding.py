@@ -93,6 +93,8 @@ def _begin(settings: Settings, engine: Engine, station: str, work: Work) -> int:
     with _TURN:
         if is_running(settings, station):
             raise SamplesError(_BUSY.format(station))
+        with alone(settings, station):
+            pass  # where that cannot be, whoever asks is told why
         before = _newest(engine, station)
         ended_with = process.start(_run, (settings, work), lambda: _newest(engine, station) != before)
         newest = _newest(engine, station)

@@ -11,13 +11,13 @@ import pytest
 from banks import write_good
 from line import CAM1, drawn_part
 from review_site import ReviewSite
-from services import wait_until
+from services import files_no_larger_than, wait_until
 
 from calibration.candidates.anew import calibrate_anew
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import candidates_folder, is_running, start_calibration, stop
-from inspector.errors import SamplesError
+from inspector.errors import BankError, SamplesError
 from inspector.samples.asked import Asked
 from inspector.samples.folder import SampleFolder
 from inspector.store import Candidates
@@ -143,3 +143,23 @@ def test_of_two_who_begin_at_once_one_is_told_that_the_other_did(site: ReviewSit
     stop(site.settings, site.engine, Candidates(site.engine).get(1), by="emil")
     ended(site, 1)
     assert [one.id for one in Candidates(site.engine).of(STATION)] == [1]
+
+
+@pytest.mark.faults
+def test_a_folder_of_candidates_that_cannot_be_written_is_told(site: ReviewSite) -> None:
+    folder = site.settings.data_dir / "candidates"
+    folder.write_text("a file where the folder should be")
+    with site.client("emil") as client:
+        answer = client.post("/samples/calibrate", data={"budget": "10"})
+    assert (answer.status_code, "cam1: cannot be written" in answer.text) == (400, True)
+    folder.unlink()
+
+
+@pytest.mark.faults
+def test_a_full_disk_is_told_and_nothing_is_left(site: ReviewSite) -> None:
+    """The bank does not fit; what was begun is cleared away."""
+    with files_no_larger_than(600_000), pytest.raises(BankError, match="is the disk full"):
+        calibrate_anew(site.settings, site.engine, STATION, Asked(max_false_reject=0.1), by="emil")
+    made = Candidates(site.engine).of(STATION)[0]
+    assert (made.state, "is the disk full" in made.document["fault"]) == ("failed", True)
+    assert [entry.name for entry in candidates_folder(site.settings, STATION).iterdir()] == ["lock"]
