@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 from banks import write_good
-from line import CAM1, drawn_part
+from line import CAM1, CAM2, drawn_part
 from review_site import ReviewSite
 from services import files_no_larger_than, wait_until
 
@@ -67,7 +67,9 @@ def test_a_first_bank_has_no_base_and_can_be_promoted(site: ReviewSite) -> None:
     made = Candidates(site.engine).get(number)
     assert (made.state, made.base_digest, made.document["shadow"]["frames"]) == ("shadowed", None, 0)
     with site.client("emil") as client:
-        assert client.get(f"/banks/candidates/{number}").status_code == 200
+        page = client.get(f"/banks/candidates/{number}")
+    assert (page.status_code, f"The same bank inspects {CAM2}" in page.text) == (200, True)
+    assert f"samples are of {STATION} alone" in page.text
     promote(site.settings, site.engine, STATION, Path(made.path), by="emil")
     assert Bank.load(place).ref.digest == made.digest
     assert Candidates(site.engine).get(number).state == "promoted"

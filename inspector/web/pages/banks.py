@@ -154,7 +154,7 @@ def _banks(
     values = {
         "station": station,
         "stations": desk.settings.station_names,
-        "sharing": [one for one in desk.settings.stations_at(place) if one != station],
+        "sharing": _sharing(desk, station),
         "folder": shlex.quote(str(place)),
         "in_use": in_use,
         "broken": broken,
@@ -202,12 +202,18 @@ def candidate_page(
         no_bank=NO_BANK,
         shadow=candidate.document.get("shadow"),
         found=found,
+        sharing=_sharing(desk, candidate.station),
         judged=_judged(found) if found else (),
         moment_of=named_moment,
         stale=awaited and digest is not None and digest not in (candidate.base_digest, candidate.digest),
         fault=fault,
         reason=reason,
     )
+
+
+def _sharing(desk: Desk, station: str) -> list[str]:
+    """The other stations whose bank is in the same folder."""
+    return [one for one in desk.settings.stations_at(desk.settings.station(station).bank) if one != station]
 
 
 def _judged(found: dict[str, Any]) -> list[dict[str, Any]]:
