@@ -1,6 +1,6 @@
 """The newest picture of each station, small, for whoever looks at the line. It is no record: the next one replaces it.
 
-data_dir/newest/asked                       its time says when somebody looked last; the page touches it
+data_dir/newest/.asked                      its time says when somebody looked last; the page touches it
 data_dir/newest/SITE/AREA/LINE/STATION.jpg  drawn by the daemon, while somebody looks
 """
 
@@ -22,7 +22,7 @@ class NewestPictures:
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "newest"
-        self._asked = self._folder / "asked"
+        self._asked = self._folder / ".asked"  # no station begins so
 
     def ask(self) -> None:
         """Somebody looks. Where that cannot be written, nothing is drawn, and nobody is told: a look is no fault."""

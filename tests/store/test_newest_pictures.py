@@ -19,7 +19,7 @@ def test_it_is_asked_for_as_long_as_somebody_looks(tmp_path: Path) -> None:
     assert pictures.asked()
     for wrong in (ASKED_S + 1, -ASKED_S - 1):  # a clock that was put right does not leave a look behind for years
         when = time.time() - wrong
-        os.utime(tmp_path / "newest" / "asked", (when, when))
+        os.utime(tmp_path / "newest" / ".asked", (when, when))
         assert not pictures.asked()
     pictures.ask()
     assert pictures.asked()
