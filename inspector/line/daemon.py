@@ -211,7 +211,9 @@ class _Daemon:
         self._metrics.quarantine_bytes.set_function(lambda: quarantine.size_bytes)
         self._metrics.observe_disk(settings.data_dir)
         self._metrics.observe_certificates(self._certified)
-        self._snapshots = Snapshots(NewestPictures(settings.data_dir), self._health, on_fault=self._fault)
+        self._snapshots = Snapshots(
+            NewestPictures(settings.data_dir), self._health, max_pixels=settings.max_pixels, on_fault=self._fault
+        )
         self._worker = Worker(
             self._intake,
             self._posts.running,

@@ -86,8 +86,8 @@ class Attempts(Protocol):
 class Worker:
     """Inspects what the intake holds until that is closed. A frame of a station without a post is an error.
 
-    on_seen: looks at each frame that was inspected. hand_on: takes each outcome. all_durable: waits, at most so many
-    seconds, until what was handed on is durable, and says whether it is.
+    on_seen: looks at each frame that was inspected, and at the payloads of stations without a post. hand_on: takes each
+    outcome. all_durable: waits, at most so many seconds, until what was handed on is durable, and says whether it is.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Worker:
         posts: Mapping[StationId, Post],
         ledger: Attempts,
         *,
-        on_seen: Callable[[StationId, Frame], None],
+        on_seen: Callable[[StationId, Frame | bytes], None],
         hand_on: Callable[[Outcome], None],
         all_durable: Callable[[float], bool],
         on_fault: Callable[[BaseException], None],
@@ -198,6 +198,7 @@ class Worker:
 
     def _inspect(self, post: Post | None, message: FrameMessage) -> tuple[Inspection, bytes | None]:
         if post is None:
+            self._on_seen(message.station, message.payload)
             raise NoBankError(f"{message.station}: has no bank that can be used; /readyz and the log say why")
         if message.recipe is not None and message.recipe != post.recipe:
             raise RecipeMismatchError(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import start_calibration
 from inspector.samples.asked import Asked
 from inspector.samples.folder import SampleFolder
-from inspector.store import Candidates, open_database
+from inspector.store import Candidates, NewestPictures, open_database
 
 pytestmark = pytest.mark.faults
 
@@ -90,6 +91,14 @@ def test_where_no_station_has_one_yet_the_daemon_waits_for_the_first(
     camera.send(frame(1))
     wait_until(lambda: plc.documents("error", CAM1), "the frame is answered")
     assert plc.documents("error", CAM1)[0]["reason"] == "no_bank"
+    pictures, numbers = NewestPictures(daemon.folder / "data"), count(100)
+    pictures.ask()
+
+    def shown() -> bytes | None:
+        camera.send(frame(next(numbers)))
+        return pictures.read(str(CAM1))
+
+    wait_until(shown, "Line shows what the camera sees all the same")
 
     shutil.copytree(bank, place.with_name("beside"))
     place.with_name("beside").rename(place)
