@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import stat
 from pathlib import Path
 from typing import Final, Literal
@@ -151,8 +150,13 @@ def check_plain(file: Path) -> None:
 
 
 def is_bank_there(path: Path) -> bool:
-    """Whether something calls itself a bank at `path`, sound or damaged; if not, a first one is to be made."""
-    return os.path.lexists(path / MANIFEST_FILE)
+    """Whether anything lies at `path`: a bank, sound or damaged, or what is none. If not, a first one is to be made."""
+    try:
+        return any(path.iterdir())
+    except FileNotFoundError:
+        return path.is_symlink()
+    except OSError:
+        return True
 
 
 def read_manifest(path: Path) -> Manifest:
