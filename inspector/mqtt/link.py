@@ -90,6 +90,12 @@ class Link:
 
     def run(self) -> None:
         """From CONNECT to the end of the connection, in this thread."""
+        try:
+            self._run()
+        finally:
+            self._let_go()
+
+    def _run(self) -> None:
         where = f"broker {self._broker.host}:{self._broker.port}"
         try:
             show_credentials(self._client, self._broker)
@@ -108,6 +114,13 @@ class Link:
         self.trouble = self.trouble or f"{where}: {'no answer to CONNECT' if self.silent else 'connection closed'}"
         self._client.disconnect()
         self._client.loop_write()
+
+    def _let_go(self) -> None:
+        """The client knows this link no more, so that its sockets are closed when the last one forgets the link, and
+        not when some collector of cycles comes by: descriptors are few.
+        """
+        client = self._client
+        client.on_connect = client.on_subscribe = client.on_disconnect = client.on_message = client.on_publish = None
 
     def _loop(self) -> None:
         deadline = time.monotonic() + _CONNACK_TIMEOUT_S

@@ -1,6 +1,5 @@
 """What tests start and provoke for real: a mosquitto on a free port with its own configuration, a full disk."""
 
-import gc
 import os
 import resource
 import shutil
@@ -161,7 +160,6 @@ def as_nobody() -> Iterator[None]:
 @contextmanager
 def no_descriptors_left(*, spare: int) -> Iterator[None]:
     """This process can open no more files and sockets than `spare`, until the end of the block."""
-    gc.collect()  # sockets in cycles that nobody holds would be closed in the middle, and more were spare
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with Path(os.devnull).open() as highest:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(highest.fileno() + 1 + spare, 64), limits[1]))
