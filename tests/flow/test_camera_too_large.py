@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,18 @@ def test_what_is_larger_than_the_broker_takes_is_told_and_the_line_goes_on(
     notices: list[str] = []
     settings = BrokerSettings(port=broker.port, protocol=protocol)  # type: ignore[arg-type]
     asked = CameraOptions(source=str(mixed), station=STATION, broker=settings, fps=0)
+    sent = count(1)
+
+    def all_on_their_way(*_: object) -> None:
+        """Both large ones before the broker looks at the first: how often it ends the connection depends on that."""
+        number = next(sent)
+        if number == 1:
+            broker.pause()
+        elif number == 5:
+            broker.go_on()
+
     with listening_line(broker.port) as line:
-        summary = publish(asked, on_notice=notices.append)
+        summary = publish(asked, on_frame=all_on_their_way, on_notice=notices.append)
         wait_until(lambda: len(line.frames) >= 3, "the others arrive")
     assert (summary.published, summary.acknowledged, summary.given_up, summary.refused) == (5, 3, 2, 0)
     arrived = {(frame.seq, frame.part_id, frame.frame_id) for frame in line.frames}  # at least once each

@@ -118,6 +118,16 @@ class Mosquitto:
         if self._process is not None:
             self._process.send_signal(signal.SIGHUP)
 
+    def pause(self) -> None:
+        """Stands still until `go_on`; what is sent to it waits."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """As before `pause`."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """Ends it without a word."""
         self._end(kill=True)
