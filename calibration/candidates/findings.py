@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 
 from calibration.calibrate import Calibrated, Highest
-from calibration.choice import Tried
 from calibration.suspects import Kind, Suspect
 from inspector.frame import upright_size_wh
 from inspector.recipe import Recipe
@@ -57,7 +56,6 @@ def findings(done: Calibrated, folder: Path, seconds: float) -> dict[str, Any]:
         "trimmed": done.trimmed,
         "highest": [_highest(item, folder, recipe) for item in done.highest],
         "caveats": [said[:LONGEST] for said in done.caveats],
-        "tried": [_tried(item) for item in done.choice.tried],
         "tuned": done.tuned.said if done.tuned else None,
         "seconds": round(seconds, 1),
     }
@@ -95,17 +93,6 @@ def peak(heat: Float32Array, recipe: Recipe, size_wh: Sequence[int]) -> list[flo
 def _size_wh(path: Path) -> list[int]:
     with path.open("rb") as stream:
         return list(upright_size_wh(stream))
-
-
-def _tried(item: Tried) -> dict[str, Any]:
-    return {
-        "size_wh": list(item.recipe.size_wh),
-        "metric": item.recipe.power > 0,
-        "area": item.area,
-        "gain": item.gain,
-        "error": item.error,
-        "taken": item.taken,
-    }
 
 
 def _below(path: Path, folder: Path) -> str:
