@@ -23,6 +23,14 @@ def count(number_of: int, one: str, many: str | None = None) -> str:
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
 
 
+def span(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 10 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def short_station(station: str, among: Iterable[str] = ()) -> str:
     """`line1/cam1` of `plant/hall1/line1/cam1`, and as much more as tells it from the others."""
     levels = station.split("/")

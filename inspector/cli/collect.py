@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector.charts.wording import span
 from inspector.cli import options
 from inspector.cli.live import Live, stop_by_signals
 
@@ -65,12 +66,12 @@ def collect(folder: Path, config: Path, station: str | None, count: int, over_s:
 
 
 def _now(collected: "Collected", count: int, next_s: float) -> str:
-    due = f"the next in {_span(next_s)}" if next_s >= 1 else "waiting for a frame"
+    due = f"the next in {span(next_s)}" if next_s >= 1 else "waiting for a frame"
     return f"{collected.taken} of {count} samples, {due}"
 
 
 def _as_text(station: str, folder: Path, collected: "Collected", bank: Path) -> str:
-    lines = [f"samples  {folder}: {collected.taken} of {station} in {_span(collected.seconds)}"]
+    lines = [f"samples  {folder}: {collected.taken} of {station} in {span(collected.seconds)}"]
     named = [(lot, count) for lot, count in collected.lots.items() if lot is not None]
     if named:
         shown = ", ".join(f"{lot} {count}" for lot, count in named[:_LOTS_SHOWN])
@@ -99,10 +100,3 @@ def _as_json(station: str, folder: Path, collected: "Collected") -> str:
             "seconds": round(collected.seconds, 3),
         }
     )
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

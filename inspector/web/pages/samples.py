@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from inspector.banks import rebuilding
+from inspector.charts.wording import span
 from inspector.errors import RecipeError, SamplesError
 from inspector.folder import CONTENT_TYPES
 from inspector.samples import collecting
@@ -286,7 +287,7 @@ def _said(now: Collection) -> str:
     if now.due is None:
         return f"{taken}, connecting to the broker"
     left_s = (now.due - datetime.now(UTC)).total_seconds()
-    return f"{taken}, the next in {_span(left_s)}" if left_s >= 1 else f"{taken}, waiting for a frame"
+    return f"{taken}, the next in {span(left_s)}" if left_s >= 1 else f"{taken}, waiting for a frame"
 
 
 def _lots(now: Collection) -> str | None:
@@ -297,13 +298,6 @@ def _lots(now: Collection) -> str | None:
     if others:
         said.append(f"{others} more")
     return ", ".join(said) or None
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def station_of(desk: Desk, query: SamplesQuery) -> str:
