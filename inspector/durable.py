@@ -13,14 +13,18 @@ def write_file(path: Path, data: bytes) -> None:
     sync_dir(path.parent)
 
 
-def write_content(path: Path, data: bytes) -> None:
-    """A file whose bytes are on the disk; whether its name is, only the folder's sync tells."""
+def write_content(path: Path, data: bytes, *, lasting: bool = True) -> None:
+    """A file, whole or not at all, whose bytes are on the disk; whether its name is, only the folder's sync tells.
+
+    lasting: False for what the next one replaces: nobody waits for the disk, and a power cut may take it.
+    """
     half = path.with_name(path.name + HALF)
     try:
         with half.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         half.rename(path)
     except OSError:
         half.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from inspector.durable import HALF
+from inspector.durable import write_content
 
 ASKED_S: Final = 30.0
 """So long after a look pictures are still drawn for the next one."""
@@ -44,14 +44,8 @@ class NewestPictures:
             OSError: it cannot be written; nothing half written is left.
         """
         place = self._place(station)
-        half = place.with_name(place.name + HALF)
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            half.write_bytes(jpeg)
-            half.rename(place)
-        except OSError:
-            half.unlink(missing_ok=True)
-            raise
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_content(place, jpeg, lasting=False)
 
     def drawn_at(self, stations: Iterable[str]) -> dict[str, datetime]:
         """When the newest picture of each of the stations was drawn; without those that have none."""
