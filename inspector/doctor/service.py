@@ -64,7 +64,7 @@ def database(settings: Settings) -> Iterator[Finding]:
 
 
 def banks(settings: Settings, *, takt_s: float) -> Iterator[Finding]:
-    """Each bank is verified and run; one process inspects for all stations, so their times add up."""
+    """Each bank is verified and run; one process inspects for all cameras, so their times add up."""
     times: dict[Path, float | None] = {}
     for folder in dict.fromkeys(station.bank for station in settings.stations):
         try:
@@ -82,8 +82,9 @@ def banks(settings: Settings, *, takt_s: float) -> Iterator[Finding]:
             yield warn("bank", told, expected="one that knows drift", do="calibrate again")
     if None in times.values():
         return
-    share = sum(times[station.bank] or 0.0 for station in settings.stations) / takt_s
-    told = f"{len(settings.stations)} station(s) use {share:.0%} of a takt of {takt_s:g} s"
+    cameras = settings.cameras.values()
+    share = sum(max(times[product.bank] or 0.0 for product in products) for products in cameras) / takt_s
+    told = f"{len(cameras)} camera(s) use {share:.0%} of a takt of {takt_s:g} s"
     if share > 1:
         yield fail("speed", told, expected="less than all of it", do="spread stations over more machines")
     elif share > _BUSY:

@@ -228,7 +228,14 @@ class _Daemon:
         self._metrics.observe_queues(self._depths)
 
     def _receive(self, station: StationSettings) -> Reception:
-        reception = Reception(station, self._intake, self._metrics, self._limited, record=self._recorder.record)
+        reception = Reception(
+            station,
+            self._intake,
+            self._metrics,
+            self._limited,
+            beside=self._settings.beside(station),
+            record=self._recorder.record,
+        )
         reception.connection = Connection(
             self._settings.broker,
             station_identity(self._settings.instance, station),

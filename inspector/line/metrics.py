@@ -96,7 +96,9 @@ class Metrics:
             buckets=_STAGE_BUCKETS,
             registry=self.registry,
         )
-        self.last_frame = self._gauge("last_frame_timestamp_seconds", "When the last frame arrived.", stations)
+        self.last_frame = self._gauge(
+            "last_frame_timestamp_seconds", "When the last frame of its camera arrived.", stations
+        )
         self.clock_skew = self._gauge(
             "clock_skew_seconds", "Capture time minus arrival time of the last frame from the future.", stations
         )

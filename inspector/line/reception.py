@@ -1,6 +1,6 @@
 """Where the frames of one station come in, and where their acknowledgements go out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from inspector import contract
 from inspector.line.control import client_id
@@ -36,7 +36,10 @@ def station_identity(instance: str, station: StationSettings) -> Identity:
 
 
 class Reception:
-    """Counts each frame, lets it wait for its turn, and acknowledges it when its outcome is durable."""
+    """Counts each frame, lets it wait for its turn, and acknowledges it when its outcome is durable.
+
+    beside: the other stations at its camera, none of which is silent while this one has frames.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Reception:
         metrics: Metrics,
         limited: RateLimited,
         *,
+        beside: Iterable[str] = (),
         record: Callable[[Outcome], None],
     ) -> None:
         self.station = station
@@ -61,7 +65,7 @@ class Reception:
         self._before: tuple[str, str] | None = None
         self._future = metrics.future.labels(self.name)
         self._skew = metrics.clock_skew.labels(self.name)
-        self._last = metrics.last_frame.labels(self.name)
+        self._last = [metrics.last_frame.labels(name) for name in (self.name, *beside)]
         self._arrived = 0
         self._settled = 0
 
@@ -75,7 +79,8 @@ class Reception:
         delivery = Delivery.of(self.station.id, arrival)
         self._arrived += 1
         self._received.inc()
-        self._last.set(arrival.received_at.timestamp())
+        for last in self._last:
+            last.set(arrival.received_at.timestamp())
         self._check_repetition(delivery)
         if delivery.message is not None:
             self._check_sequence(delivery, delivery.message)

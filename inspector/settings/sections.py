@@ -165,12 +165,23 @@ class QueueSettings(Section):
 
 
 class StationSettings(Section):
-    """One camera position."""
+    """One camera position, or one of the products that a camera sees by turns."""
 
     id: StationField = Field(description="site/area/line/station")
     bank: AnyPath = Field(description="folder of the memory bank that inspects its frames")
+    camera: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=260,
+        description="shared by stations that are products at one camera, which it sees by turns; the id when not set",
+    )
     queue: QueueSettings = QueueSettings()
     heatmap: bool = Field(default=False, description="publish the anomaly map of each frame as PNG")
+
+    @property
+    def camera_name(self) -> str:
+        """What tells its camera from others."""
+        return self.camera or str(self.id)
 
 
 class QuarantineSettings(Section):

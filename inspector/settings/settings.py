@@ -84,6 +84,18 @@ class Settings(Section):
         known = ", ".join(self.station_names)
         raise UsageError(f"station {name[:260]!r}: is not in the settings, expected one of {known}")
 
+    @property
+    def cameras(self) -> dict[str, list[StationSettings]]:
+        """The stations of each camera: one, or a station for each of the products that it sees by turns."""
+        found: dict[str, list[StationSettings]] = {}
+        for station in self.stations:
+            found.setdefault(station.camera_name, []).append(station)
+        return found
+
+    def beside(self, station: StationSettings) -> list[str]:
+        """The ids of the other stations at its camera."""
+        return [str(one.id) for one in self.cameras[station.camera_name] if one.id != station.id]
+
     def stations_at(self, bank: Path) -> list[str]:
         """The ids of the stations whose bank is in this folder."""
         return [str(station.id) for station in self.stations if station.bank.resolve() == bank.resolve()]

@@ -40,6 +40,7 @@ def surprises(settings: Settings) -> list[Surprise]:
         *_memory(settings),
         *_disk(settings),
         *_banks(settings),
+        *_cameras(settings),
     ]
 
 
@@ -111,11 +112,12 @@ def _memory(settings: Settings) -> Iterator[Surprise]:
     if memory is None:
         return
     banks = {station.bank for station in settings.stations}
-    need = _PROCESS_BYTES + sum(map(_bank_bytes, banks)) + len(settings.stations) * QUEUE_BYTES
+    cameras = len(settings.cameras)
+    need = _PROCESS_BYTES + sum(map(_bank_bytes, banks)) + cameras * QUEUE_BYTES
     if need > memory:
         yield Surprise(
             "stations",
-            f"full queues ({len(settings.stations)} of {QUEUE_BYTES / 1e6:.0f} MB at most) and banks may take "
+            f"full queues ({cameras} of {QUEUE_BYTES / 1e6:.0f} MB at most) and banks may take "
             f"{need / 1e9:.1f} GB, this machine has {memory / 1e9:.1f} GB; spread the stations over more machines",
         )
 
@@ -181,6 +183,16 @@ def _banks(settings: Settings) -> Iterator[Surprise]:
             yield Surprise(
                 f"stations[{index}].queue.capacity",
                 f"freshest with {station.queue.capacity} places: pictures may be that many frames old; set 1",
+            )
+
+
+def _cameras(settings: Settings) -> Iterator[Surprise]:
+    for index, station in enumerate(settings.stations):
+        if station.camera is not None and not settings.beside(station):
+            yield Surprise(
+                f"stations[{index}].camera",
+                f"no other station has {station.camera!r}, so nothing is shared; name the same camera at its other "
+                "products, or leave it out",
             )
 
 

@@ -78,6 +78,18 @@ def test_what_would_surprise_is_told(tmp_path: Path, bank: Path, more: str, key:
     assert "hunter2" not in found[0]
 
 
+def test_a_camera_that_no_other_station_has_is_told(tmp_path: Path, bank: Path) -> None:
+    more = "".join(
+        f"  - {{id: plant/hall1/line1/{name}, bank: {bank}, camera: {camera}}}\n"
+        for name, camera in (("bolt", "plant/hall1/line1/cam1"), ("cap", "lfet"), ("lid", "left"))
+    )
+    found = [warning for warning in warnings(written(tmp_path, bank, more)) if ".camera: " in warning]
+    assert [warning[: warning.index(",")] for warning in found] == [
+        "stations[2].camera: no other station has 'lfet'",
+        "stations[3].camera: no other station has 'left'",
+    ]
+
+
 def test_a_bank_that_is_missing_is_told(tmp_path: Path) -> None:
     found = warnings(written(tmp_path, "nowhere"), INSPECTOR_SHARED="x")
     assert any(w.startswith("stations[0].bank: bank ") and "the station's frames become errors" in w for w in found)

@@ -222,6 +222,10 @@ def test_a_bank_that_is_damaged_and_one_that_is_too_slow_are_found(
     eight = [{"id": f"plant/hall1/line1/cam{number}", "bank": str(bank)} for number in range(8)]
     found = doctor(write(broker.port, stations=eight), "--takt", "0.001", code=1)
     assert marks(found)["speed"] == {"fail"}
+    assert "8 camera(s) use" in found["speed"][0]["got"]
+    one_camera = [{**station, "camera": "cam"} for station in eight]
+    found = doctor(write(broker.port, stations=one_camera), "--takt", "10")
+    assert "1 camera(s) use" in found["speed"][0]["got"]
     path = write(broker.port, stations=[{"id": str(CAM1), "bank": "nowhere"}])
     found = doctor(path, code=1)
     assert marks(found)["bank"] == {"fail"}

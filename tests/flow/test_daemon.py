@@ -70,6 +70,22 @@ def test_every_series_exists_before_the_first_frame(daemon: Daemon) -> None:
     wait_until(lambda: daemon.metric("inspector_broker_connected") == 1, "the gauge tells that the broker is there")
 
 
+def test_of_products_at_one_camera_none_is_silent_while_another_is_seen(
+    daemon: Daemon, plc: Plc, camera: Camera
+) -> None:
+    other = {**daemon.settings["stations"][0], "id": str(CAM2), "camera": str(CAM1)}
+    daemon.settings["stations"] += [other, {**other, "id": f"{CAM1}-far", "camera": "another"}]
+    daemon.start()
+    arrived = "inspector_last_frame_timestamp_seconds"
+    assert [daemon.metric(arrived, station=str(one)) for one in (CAM1, CAM2)] == [0, 0]
+    camera.send(frame(1, station=CAM2))
+    wait_until(lambda: len(plc.documents("verdict", CAM2)) == 1, "a verdict")
+    assert daemon.metric(arrived, station=str(CAM1)) == daemon.metric(arrived, station=str(CAM2)) > time.time() - 60
+    assert daemon.metric(arrived, station=f"{CAM1}-far") == 0
+    assert daemon.metric("inspector_frames_received_total", station=str(CAM1)) == 0
+    agrees(daemon)
+
+
 def test_two_stations_are_inspected_by_one_process(daemon: Daemon, plc: Plc, camera: Camera) -> None:
     daemon.settings["stations"].append({**daemon.settings["stations"][0], "id": str(CAM2), "heatmap": True})
     daemon.start()

@@ -47,6 +47,25 @@ def test_the_smallest_file_works_alone(tmp_path: Path) -> None:
     assert loaded.database_url == f"sqlite:///{tmp_path}/data/ledger.sqlite3"
 
 
+def test_products_at_one_camera_are_stations_that_name_it_or_its_station(tmp_path: Path) -> None:
+    more = "".join(
+        f"  - {{id: plant/hall1/line1/{name}, bank: b, camera: {camera}}}\n"
+        for name, camera in (("bolt", "plant/hall1/line1/cam1"), ("cap", "left"), ("lid", "left"), ("alone", "right"))
+    )
+    loaded = settings.load(written(tmp_path, SMALLEST + more))
+    assert [[str(one.id).rpartition("/")[2] for one in products] for products in loaded.cameras.values()] == [
+        ["cam1", "bolt"],
+        ["cap", "lid"],
+        ["alone"],
+    ]
+    assert [loaded.beside(one) for one in loaded.stations][1:] == [
+        ["plant/hall1/line1/cam1"],
+        ["plant/hall1/line1/lid"],
+        ["plant/hall1/line1/cap"],
+        [],
+    ]
+
+
 @pytest.mark.parametrize("name", ["inspector.yaml", "inspector-full.yaml"])
 def test_the_shipped_examples_are_read(name: str, tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "configs" / name).read_text()

@@ -144,11 +144,12 @@ def running_site(
     port: int = 0,
     stations: Sequence[StationId] = (CAM1, CAM2),
     broker: int = 1883,
+    camera: str | None = None,
     **review: Any,
 ) -> Iterator[ReviewSite]:
-    """The application on a free port, or on this one, a thread of this process. broker: its port."""
+    """The application on a free port, or on this one, in a thread. broker: its port. camera: that of all stations."""
     path = folder / "inspector.yaml"
-    entries = [{"id": str(station), "bank": str(bank)} for station in stations]
+    entries = [{"id": str(station), "bank": str(bank), "camera": camera} for station in stations]
     said = {"data_dir": "data", "broker": {"port": broker}, "review": {"time_zone": "UTC", **review}}
     path.write_text(yaml.safe_dump(said | {"stations": entries}))
     loaded = settings.load(path)

@@ -3,12 +3,13 @@
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import cv2
 import numpy as np
 from line import CAM1, CAM2, drawn_part
 from playwright.sync_api import Browser, Locator, Page, expect
-from review_site import NOON, PASSWORD, ReviewSite, decided, posted
+from review_site import NOON, PASSWORD, ReviewSite, decided, posted, running_site
 from services import DEADLINE_S
 
 from inspector.store import NewestPictures, Role
@@ -66,6 +67,22 @@ def test_a_station_without_a_bank_says_so_and_leads_engineers_to_samples(roomy_s
         assert link in emil.get("/thresholds").text
         assert "A bank from good parts" in emil.get("/help").text
         assert "A bank from good parts" not in olga.get("/help").text
+
+
+def test_a_station_whose_camera_sees_another_product_is_not_called_silent(tmp_path: Path, bank: Path) -> None:
+    with running_site(tmp_path, bank, camera="left") as site, site.client("olga") as olga:
+
+        def said() -> str:
+            return " ".join(olga.get("/line").text.split())
+
+        assert "Its camera sees" not in said()
+        site.add(drawn_part(1), station=CAM1, minutes=minutes_ago(30))
+        assert "<b>Silent for 3" in said()
+        assert "Its camera sees" not in said()
+        site.add(drawn_part(2), station=CAM2, minutes=minutes_ago(-1))
+        assert "Its camera sees line1/cam2 now." in said()
+        assert "Its camera sees line1/cam1 now." not in said()
+        assert "Silent" not in said()
 
 
 def test_a_station_that_is_gone_is_not_shown(site: ReviewSite) -> None:

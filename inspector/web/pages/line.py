@@ -37,6 +37,7 @@ def show_line(request: Request, desk: DeskDep, _user: Viewer) -> Response:
         absence_of=desk.evidence.absence,
         without_bank=desk.without_bank(),
         drawn=pictures.drawn_at(desk.settings.station_names),
+        instead=_instead(desk, stations, now),
         now=now,
         zone=desk.settings.review.zone,
     )
@@ -50,6 +51,13 @@ def newest_picture(desk: DeskDep, _user: Viewer, station: str) -> Response:
     if picture is None:
         raise HTTPException(404, Message("There is no picture of this station now."))
     return Response(picture, media_type="image/jpeg", headers={"cache-control": "private, max-age=60"})
+
+
+def _instead(desk: Desk, stations: list[StationNow], now: datetime) -> dict[str, str]:
+    """By each silent station of a camera that sees another product now: the station of that one."""
+    running = {one.name for one in stations if one.last and one.silent_s(now) is None}
+    others = {str(one.id): desk.settings.beside(one) for one in desk.settings.stations if str(one.id) not in running}
+    return {name: busy[0] for name, beside in others.items() if (busy := [one for one in beside if one in running])}
 
 
 def _stations(desk: Desk, newest: Newest, now: datetime) -> list[StationNow]:
