@@ -1,11 +1,13 @@
-"""Fixtures that every test may use: a real mosquitto of its own."""
+"""Fixtures that every test may use: a real broker, database, bank, daemon and browser."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from line import Camera, Daemon, Plc, drawn_part
+from playwright.sync_api import Browser, sync_playwright
 from postgres import Postgres, postgres_folder, running_postgres
 from services import Mosquitto
 from sqlalchemy import Engine
@@ -100,3 +102,16 @@ def camera(mosquitto: Mosquitto) -> Iterator[Camera]:
     """Publishes frames over MQTT 5."""
     with Camera(mosquitto.port) as publisher:
         yield publisher
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, without a screen."""
+    program = shutil.which("chromium")
+    assert program is not None, "chromium is not installed: apt-get install chromium, or make setup"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 from line import CAM1, Camera, Daemon, drawn_part, frame
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 from services import DEADLINE_S, listening, wait_until
 
 from inspector import settings
@@ -199,17 +199,13 @@ def test_the_page_ends_with_the_daemon(reviewed: Daemon, end: str) -> None:
     wait_until(lambda: gone(page), "the page is gone")
 
 
-def test_from_the_camera_to_the_operators_decision(reviewed: Daemon, camera: Camera) -> None:
+def test_from_the_camera_to_the_operators_decision(reviewed: Daemon, camera: Camera, chromium: Browser) -> None:
     loaded = settings.load(reviewed.folder / "inspector.yaml")
     with open_database(loaded.database_url) as engine:
         Accounts(engine).create("olga", "correct horse battery", Role.OPERATOR)
         code = Sessions(engine).begin_link("olga", 1)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        page = browser.new_page(base_url=f"http://127.0.0.1:{loaded.review.port}")
+    with chromium.new_context(base_url=f"http://127.0.0.1:{loaded.review.port}") as context:
+        page = context.new_page()
         page.set_default_timeout(DEADLINE_S * 1000)
         page.goto(f"/enter?code={code}")
         page.get_by_text("Nothing waits").wait_for()
@@ -220,7 +216,6 @@ def test_from_the_camera_to_the_operators_decision(reviewed: Daemon, camera: Cam
         page.wait_for_selector(".map", state="attached")
         page.keyboard.press("1")
         page.get_by_text("Nothing waits").wait_for()
-        browser.close()
     rows = reviewed.rows("SELECT frame_id, disposition, defect_type, reviewer FROM frames WHERE queued")
     assert rows == [("f-2", "defect", "scratch", "olga")]
     assert len(reviewed.rows("SELECT 1 FROM reviews")) == 1

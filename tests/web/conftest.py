@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from banks import roomy_bank
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from review_site import ReviewSite, running_site
 from services import DEADLINE_S
 
@@ -36,19 +36,6 @@ def roomy_site(tmp_path: Path, roomy: Path) -> Iterator[ReviewSite]:
 def empty_queue(site: ReviewSite) -> None:
     """What earlier tests left open is decided."""
     site.decide_all()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, without a screen."""
-    program = shutil.which("chromium")
-    assert program is not None, "chromium is not installed: apt-get install chromium, or make setup"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
