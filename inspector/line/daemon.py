@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from inspector import __version__, logs
 from inspector.banks.posts import Posts
 from inspector.contract import UnknownStationError
-from inspector.errors import InspectorError, StalledError
+from inspector.errors import InspectorError
 from inspector.line.companion import Warn
 from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch
@@ -34,6 +34,7 @@ from inspector.line.station import Intake
 from inspector.line.stopping import Stop, stopped_by_signals
 from inspector.line.triage import Triage
 from inspector.line.unknown_stations import UnknownStations, watch_identity
+from inspector.line.vigil import BROKER, Vigil
 from inspector.line.worker import Worker
 from inspector.logs import RateLimited
 from inspector.mqtt.certificate import own_certificates
@@ -61,23 +62,11 @@ log = logging.getLogger(__name__)
 STAGE_LABELS = ("queue", *STAGES)
 
 _BANKS = "banks"
-_BROKER = "broker"
-_COMMIT = "commit"
 _DATABASE = "database"
 _LOOK_EVERY_S = 0.5
 _FLUSH_S = 5.0
-STALLED_S = 60.0
-"""A frame that is inspected for longer is held by a library that hangs; the slowest known take a second or two."""
-COMMIT_S = 10.0
-"""A commit that takes longer is told: verdicts wait for it, and a disk or a database that hangs raises no error."""
 _SPARE_BYTES = 1_000_000_000
 """Left free on the disk for the ledger: with less, no picture is archived."""
-
-_HANGS = (
-    f"what was decided has been on its way to the disk for more than {COMMIT_S:.0f} s, and verdicts wait for it; does "
-    "the disk of the data folder, or the database, hang?"
-)
-_STALLED = "{frame}: inspected for {got:.0f} s, expected at most {most:.0f} s; a supervisor should start it anew"
 
 Beside = Callable[[Warn], AbstractContextManager[object]]
 """Makes what runs beside the daemon, given what takes its warnings."""
@@ -109,7 +98,7 @@ class _Daemon:
         self._settings = settings
         self._stop = stop
         self._metrics = Metrics(stations, STAGE_LABELS)
-        self._health = Health(_BANKS, LEDGER, OUTBOX, _BROKER, *(f"{_BROKER} {name}" for name in stations))
+        self._health = Health(_BANKS, LEDGER, OUTBOX, BROKER, *(f"{BROKER} {name}" for name in stations))
         self._limited = RateLimited(log)
         self._intake = Intake({station.id: station.queue for station in settings.stations})
         self._receptions: dict[StationId, Reception] = {}
@@ -226,6 +215,17 @@ class _Daemon:
         for station in settings.stations:
             self._receptions[station.id] = self._receive(station)
         self._metrics.observe_queues(self._depths)
+        self._vigil = Vigil(
+            self._worker,
+            self._recorder,
+            self._control,
+            self._drift,
+            self._health,
+            self._metrics,
+            stations=settings.station_names,
+            inspected=self._posts.running,
+            on_fault=self._fault,
+        )
 
     def _receive(self, station: StationSettings) -> Reception:
         reception = Reception(
@@ -239,7 +239,7 @@ class _Daemon:
         reception.connection = Connection(
             self._settings.broker,
             station_identity(self._settings.instance, station),
-            on_change=partial(self._health.set, f"{_BROKER} {station.id}"),
+            on_change=partial(self._health.set, f"{BROKER} {station.id}"),
             on_fault=self._fault,
             on_message=reception.arrived,
         )
@@ -278,18 +278,8 @@ class _Daemon:
         )
 
     def _until_stopped(self) -> None:
-        told_ready = False
         while True:
-            self._tell_drift()
-            self._control.tell()
-            away = [name for name in self._health.faults() if name.startswith(_BROKER)]
-            self._metrics.broker_connected.set(not away)
-            self._health.set(_COMMIT, _HANGS if self._recorder.writing_s > COMMIT_S else None)
-            if (stalled_s := self._worker.inspecting_s) > STALLED_S:
-                self._fault(StalledError(_STALLED.format(frame=self._worker.in_hand, got=stalled_s, most=STALLED_S)))
-            if self._health.ready and not told_ready:
-                told_ready = True
-                log.info("ready", extra={"stations": len(self._posts.running)})
+            self._vigil.look()
             try:
                 word = self._stop.get(timeout=_LOOK_EVERY_S)
             except Empty:
@@ -298,13 +288,6 @@ class _Daemon:
                 raise InspectorError(f"daemon: stopped by a fault: {type(word).__name__}: {word}") from word
             log.info("stopping", extra={"cause": word})
             return
-
-    def _tell_drift(self) -> None:
-        """Drift is a warning, in words."""
-        moved = self._drift.moved()
-        for name in map(str, self._receptions):
-            told = [f"{signal} {move['state']}" for signal, move in moved.get(name, {}).items()]
-            self._health.warn(f"drift {name}", ", ".join(told) or None)
 
     def _last_word(self) -> None:
         if self._health.alive:
@@ -332,7 +315,7 @@ class _Daemon:
         self._metrics.outbox_depth.inc(len(messages))
 
     def _control_changed(self, fault: str | None) -> None:
-        self._health.set(_BROKER, fault)
+        self._health.set(BROKER, fault)
         self._heatmaps.connection_changed(fault)
 
     def _confirmed(self, ids: Sequence[int]) -> None:

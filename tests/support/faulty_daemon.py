@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from inspector import settings
-from inspector.line import daemon, worker
+from inspector.line import daemon, vigil, worker
 from inspector.pipeline import Pipeline
 from inspector.types import Frame, Inspection
 
@@ -36,6 +36,6 @@ def _faulty(self: Pipeline, payload: bytes) -> tuple[Inspection, Frame]:
 
 if __name__ == "__main__":
     Pipeline.inspect_decoding = _faulty  # type: ignore[method-assign]
-    daemon.STALLED_S = float(os.environ.get("STALLED_S", daemon.STALLED_S))
+    vigil.STALLED_S = float(os.environ.get("STALLED_S", vigil.STALLED_S))
     worker.FINISH_S = float(os.environ.get("FINISH_S", worker.FINISH_S))
     daemon.run(settings.load(Path(sys.argv[1])))
