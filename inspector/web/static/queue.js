@@ -1,10 +1,11 @@
 // The queue: new frames as they come, a selection and what is said about all of it, keys.
 
 import { clean } from "./note.js";
-import { say, stale } from "./notice.js";
+import { say } from "./notice.js";
 import { outbox, put, versionOf } from "./outbox.js";
 import { BY_ITSELF, get } from "./request.js";
 import * as steps from "./steps.js";
+import { follow } from "./stream.js";
 import { DECIDED, n, t } from "./words.js";
 
 const cards = document.getElementById("cards");
@@ -13,72 +14,14 @@ const dialog = document.getElementById("confirm");
 const note = document.getElementById("confirm-note"); // what was written stays there until a decision takes it along
 const fresh = document.getElementById("fresh");
 const RETRY_MS = 4000;
-const PATIENCE_MS = 3000; // of a stream that is interrupted, as also by leaving the page
-const SILENCE_MS = 10000; // of a stream that says something every second
 
 // ---- live
 
 let pulse = cards.dataset.pulse.split(",").map(Number);
 
-let stream = null;
-let lost = 0; // a timer, while the stream is interrupted
-let silence = 0; // a timer, while there is a stream
 let missed = 0; // a timer, where what is new could not be had
 
-/** While somebody can see the page: a browser has few connections to one server, for all its tabs together. */
-function listen() {
-  if (stream || document.hidden) return;
-  const opened = (stream = new EventSource("/live"));
-  opened.addEventListener("queue", (event) => told(JSON.parse(event.data)));
-  for (const heard of ["open", "queue", "here"]) opened.addEventListener(heard, () => opened === stream && listenOn());
-  opened.addEventListener("error", () => {
-    if (opened !== stream) return;
-    lost ||= setTimeout(() => stale("offline"), PATIENCE_MS);
-    if (opened.readyState !== EventSource.CLOSED) return;
-    hangUp();
-    setTimeout(again, RETRY_MS);
-  });
-  listenOn();
-}
-
-/** A machine that lost its power or its network does not end the stream. */
-function listenOn() {
-  clearTimeout(silence);
-  silence = setTimeout(() => {
-    stale("offline");
-    hangUp();
-    listen();
-  }, SILENCE_MS);
-}
-
-function hangUp() {
-  clearTimeout(silence);
-  stream?.close();
-  stream = null;
-}
-
-/** What the stream tells first brings a page up to date that was hidden meanwhile. */
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) return listen();
-  hangUp();
-  clearTimeout(lost);
-  lost = 0;
-  return undefined;
-});
-
-/** The stream was refused: where the session has ended the page says so, else it was the server's bad moment. */
-async function again() {
-  if (stream || document.hidden) return;
-  const answer = await get("/api/v1/me", BY_ITSELF).catch(() => null);
-  if (answer?.status === 401) location.reload();
-  else listen();
-}
-
 function told(state) {
-  clearTimeout(lost);
-  lost = 0;
-  stale(state.away ? "away" : null);
-  if (state.away) return;
   let total = 0;
   for (const number of Object.values(state.open)) total += number;
   document.querySelector("#tally .chip b").textContent = total;
@@ -339,4 +282,4 @@ function step(key, event) {
 
 watchPictures();
 count();
-listen();
+follow(told);
