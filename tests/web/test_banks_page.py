@@ -4,10 +4,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from banks import stamped_part
 from line import CAM1, Camera, Daemon, Plc, drawn_part, frame
+from pages import Page as Parsed
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite
 from services import DEADLINE_S, Mosquitto, wait_until
@@ -222,12 +224,27 @@ def test_a_damaged_bank_in_use_is_told(site: ReviewSite) -> None:
     assert "manifest.json cannot be read" in answer.text
 
 
-def test_where_there_is_no_bank_yet_the_page_says_how_one_is_made(site: ReviewSite) -> None:
+def test_where_there_is_no_bank_yet_the_page_says_so_calmly_and_how_one_is_made(site: ReviewSite) -> None:
     bank = site.settings.stations[0].bank
     shutil.rmtree(bank)
     with site.client("emil") as client:
         text = client.get("/banks").text
-    assert "no manifest.json there" in text
+        bank.mkdir()
+        assert client.get("/banks").text == text, "an empty folder is no bank either"
+    assert "No bank yet" in text
+    assert "manifest.json" not in text
+    assert 'class="fault"' not in text
+    [samples] = [said for said in Parsed(text).all("a") if said.get("id") == "first"]
+    assert samples["href"] == f"/samples?{urlencode({'station': STATION})}"
     assert f"inspector collect good_samples/ --station {STATION}" in text
     assert f"inspector calibrate good_samples/ -o {bank}" in text
     assert "still runs" not in text
+
+
+def test_what_lies_at_the_place_of_a_bank_and_is_none_stays_a_fault(site: ReviewSite) -> None:
+    bank = site.settings.stations[0].bank
+    (bank / "manifest.json").unlink()
+    with site.client("emil") as client:
+        text = client.get("/banks").text
+    assert re.search(r'<p class="fault">bank [^<]*: no manifest.json there', text)
+    assert "No bank yet" not in text

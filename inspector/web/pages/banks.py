@@ -13,7 +13,7 @@ from inspector.banks import promotion, rebuilding
 from inspector.banks.promotion import GuardError
 from inspector.banks.shelf import NO_BANK, ChangedError, Shelf
 from inspector.errors import BankError, EngineError, SamplesError
-from inspector.manifest import Manifest, read_manifest
+from inspector.manifest import Manifest, is_bank_there, read_manifest
 from inspector.samples.naming import named_moment
 from inspector.store import Candidate, Candidates, Cases, Role
 from inspector.store.candidates import RUNNING
@@ -158,6 +158,7 @@ def _banks(
         "folder": shlex.quote(str(place)),
         "in_use": in_use,
         "broken": broken,
+        "no_bank": not is_bank_there(place),
         "last": cases.last(station),
         "ancestors": _ancestors(in_use.manifest, shelf) if in_use else (),
         "names": {one.digest: one.id for move in moves for one in (move.before, move.after) if one is not None},
