@@ -80,8 +80,10 @@ def test_from_an_empty_station_to_samples_that_were_looked_through(
         camera.send(frame(1, lot="L1"), frame(2, lot="L2"), frame(2, prefix="again"), frame(3, lot="L2"))
         expect(page.locator("#said")).to_have_text("3 of 4 samples, waiting for a frame")
         assert page.locator(".collecting progress").evaluate("bar => bar.value / bar.max") == 0.75
-        page.get_by_role("link", name="Show the new ones").click()
         expect(page.locator(".frame-card")).to_have_count(3)
+        expect(page.locator("#there")).to_have_text("3")
+        expect(page.get_by_text("L2 (2), L1 (1)")).to_be_visible()
+        expect(page.get_by_role("link", name="in use 3")).to_be_visible()
         camera.send(frame(4, lot="L2"))
     expect(page.locator("#last-run")).to_contain_text("4 of 4 samples, begun")  # it comes by itself
     expect(page.locator("#there")).to_have_text("4")
@@ -97,6 +99,71 @@ def test_from_an_empty_station_to_samples_that_were_looked_through(
     page.get_by_role("button", name="Delete 1 picture for good").click()
     expect(page.get_by_text("Nothing is left out.")).to_be_visible()
     assert len(samples.samples()) == 3
+
+
+def test_a_collection_is_followed_and_takes_nothing_from_whoever_looks(
+    samples: SampleFolder, visit: Visit, mosquitto: Mosquitto
+) -> None:
+    names = put(samples, 2)
+    page = visit("emil", "/samples")
+    expect(page.get_by_role("button", name="Calibrate")).to_be_disabled()
+    page.get_by_label("How many").fill("4")
+    page.get_by_label("Over").select_option("as they come")
+    page.get_by_role("button", name="Collect").click()
+    page.locator(".pick input").nth(1).check()
+    page.get_by_label("Good parts that may be rejected, percent").fill("3")
+    with Camera(mosquitto.port) as camera:
+        wait_until(lambda: subscribed(samples), "it is subscribed")
+        camera.send(frame(501), frame(502))
+        expect(page.locator("#there")).to_have_text("4")
+        expect(page.locator(".frame-card")).to_have_count(4)
+        expect(page.locator("#range")).to_have_text("1 to 4 of 4")
+        expect(page.get_by_role("button", name="Calibrate")).to_be_enabled()
+        page.locator(".looking .picture").nth(3).click()
+        expect(page.get_by_role("button", name="Further →")).to_be_disabled()
+        camera.send(frame(503))
+        expect(page.get_by_role("button", name="Further →")).to_be_enabled()
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("dialog", name="Sample 5, ")).to_be_visible()
+        page.keyboard.press("x")
+        page.keyboard.press("Escape")
+        expect(page.locator(".looking .picture").nth(4)).to_be_focused()
+        page.locator(".looking .picture").first.focus()
+        camera.send(frame(504))
+    expect(page.locator("#last-run")).to_contain_text("4 of 4 samples, begun")
+    expect(page.locator(".frame-card")).to_have_count(6)
+    expect(page.locator(".looking .picture").first).to_be_focused()
+    expect(page.locator("#ticked")).to_have_text("2 ticked")
+    assert page.get_by_label("Good parts that may be rejected, percent").input_value() == "3"
+    new = [one.name for one in samples.samples() if one.name not in names]
+    page.get_by_role("button", name="Leave out", exact=True).click()
+    expect(page.locator(".frame-card")).to_have_count(4)
+    assert left_out(samples) == [names[1], new[2]]
+
+
+def test_a_collection_that_fills_further_pages_is_told_and_ticks_stay_when_it_ends(
+    site: ReviewSite, samples: SampleFolder, visit: Visit, mosquitto: Mosquitto
+) -> None:
+    names = put(samples, PAGE)
+    page = visit("emil", "/samples")
+    page.get_by_label("Over").select_option("as they come")
+    page.get_by_role("button", name="Collect").click()
+    page.locator(".pick input").first.check()
+    with Camera(mosquitto.port) as camera:
+        wait_until(lambda: subscribed(samples), "it is subscribed")
+        camera.send(frame(501))
+        expect(page.get_by_role("link", name="Further →")).to_be_visible()
+        expect(page.locator("#range")).to_have_text(f"1 to {PAGE} of {PAGE + 1}")
+        expect(page.locator(".frame-card")).to_have_count(PAGE)
+        samples.leave_out(names[1:2])  # by somebody else: what stood on the next page comes to this one
+        camera.send(frame(502))
+        expect(page.get_by_role("link", name="left out 1")).to_be_visible()
+        expect(page.locator("#range")).to_have_text(f"1 to {PAGE} of {PAGE + 1}")
+        expect(page.locator(".frame-card")).to_have_count(PAGE + 1)
+    collecting.stop(site.settings, STATION, by="ada")
+    expect(page.locator("#last-run")).to_contain_text("stopped by ada")
+    expect(page.locator("#ticked")).to_have_text("1 ticked")
+    expect(page.locator(".pick input").first).to_be_checked()
 
 
 def test_a_collection_is_stopped_from_another_page(

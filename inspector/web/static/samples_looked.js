@@ -1,0 +1,108 @@
+// The samples that are shown: which are ticked, and one of them large. More may come while somebody looks.
+
+const pictures = document.getElementById("pictures");
+const large = document.getElementById("large");
+const before = document.getElementById("before");
+const after = document.getElementById("after");
+let last = null; // the card that was ticked last
+let shown = null; // the card that is large
+
+const cards = () => [...pictures.querySelectorAll(".frame-card")];
+const boxOf = (card) => card.querySelector(".pick input");
+const linkOf = (card) => card.querySelector(".picture");
+
+// What is ticked
+
+/** Tells how many are, of the cards that are there now. */
+export function count() {
+  const all = document.getElementById("select-all");
+  if (!all) return; // there are no cards
+  const boxes = cards().map(boxOf);
+  const ticked = boxes.filter((box) => box.checked).length;
+  document.getElementById("ticked").textContent = ticked ? `${ticked} ticked` : "those that are ticked";
+  document.getElementById("move").disabled = !ticked;
+  all.checked = ticked === boxes.length;
+  all.indeterminate = ticked > 0 && ticked < boxes.length;
+  all.closest("label").hidden = false;
+  if (shown) showEnds();
+}
+
+/** With Shift all from the one that was ticked before. */
+function range(event) {
+  const all = cards();
+  const card = event.target.closest(".frame-card");
+  const [at, from] = [all.indexOf(card), all.indexOf(last)];
+  if (event.shiftKey && from >= 0) {
+    for (const one of all.slice(Math.min(at, from), Math.max(at, from) + 1)) boxOf(one).checked = event.target.checked;
+  }
+  last = card;
+  count();
+}
+
+// One of them, large
+
+function show(card) {
+  shown = card;
+  const picture = document.getElementById("large-picture");
+  const { alt } = linkOf(card).querySelector("img");
+  picture.removeAttribute("src"); // the one before must not stand under this one's name
+  picture.src = linkOf(card).href;
+  picture.alt = alt;
+  document.getElementById("large-name").textContent = alt;
+  document.getElementById("large-tick").checked = boxOf(card).checked;
+  showEnds();
+  const next = beside(1);
+  if (next) new Image().src = linkOf(next).href;
+}
+
+function beside(step) {
+  const all = cards();
+  return all[all.indexOf(shown) + step];
+}
+
+function showEnds() {
+  before.disabled = !beside(-1);
+  after.disabled = !beside(1);
+}
+
+function turn(step) {
+  if (beside(step)) show(beside(step));
+}
+
+function tick(on) {
+  boxOf(shown).checked = on;
+  document.getElementById("large-tick").checked = on;
+  last = shown;
+  count();
+}
+
+function pressed(event) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.key === "ArrowLeft") turn(-1);
+  else if (event.key === "ArrowRight") turn(1);
+  else if (event.key === "x" || event.key === "X") tick(!boxOf(shown).checked);
+  else return;
+  event.preventDefault();
+}
+
+pictures.addEventListener("click", (event) => {
+  if (event.target.matches(".pick input")) range(event);
+  const link = event.target.closest(".picture");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  show(link.closest(".frame-card"));
+  large.showModal();
+});
+pictures.addEventListener("change", ({ target }) => {
+  if (target.id !== "select-all") return;
+  for (const card of cards()) boxOf(card).checked = target.checked;
+  count();
+});
+addEventListener("pageshow", count); // a browser that goes back ticks what was ticked
+large.addEventListener("keydown", pressed);
+large.addEventListener("close", () => linkOf(shown).focus());
+before.addEventListener("click", () => turn(-1));
+after.addEventListener("click", () => turn(1));
+document.getElementById("close").addEventListener("click", () => large.close());
+document.getElementById("large-tick").addEventListener("change", ({ target }) => tick(target.checked));
+count();
