@@ -8,7 +8,7 @@ import pytest
 from banks import write_good
 from line import CAM1, drawn_part
 from playwright.sync_api import Page, expect
-from review_site import ReviewSite
+from review_site import NOON, ReviewSite
 from services import DEADLINE_S, wait_until
 
 from inspector.bank import Bank
@@ -83,6 +83,47 @@ def test_from_samples_to_the_first_bank(site: ReviewSite, visit: Visit) -> None:
     page.goto("/samples")
     expect(page.get_by_text("Last: candidate 2, promoted")).to_be_visible()
     assert all(fits(page, width) for width in (320, 390, 1280))
+
+
+COVERED = """() => [...document.querySelectorAll('#judged .frame-card')].flatMap((card) => {
+  const box = card.querySelector('.pick').getBoundingClientRect();
+  const covered = (one) => {
+    const at = one.getBoundingClientRect();
+    return box.left < at.right && at.left < box.right && box.top < at.bottom && at.top < box.bottom;
+  };
+  return [...card.querySelectorAll('.picture, .line')].filter(covered).map((one) => one.outerHTML);
+})"""
+"""What on the cards lies under a tick box: pictures with their rings, words."""
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_tick_box_covers_a_ring_a_picture_or_words(site: ReviewSite, visit: Visit, width: int) -> None:
+    folder = SampleFolder(site.settings.data_dir, STATION)
+    corners = [[0.97, 0.03], [0.97, 0.97], [0.03, 0.03], [0.03, 0.97]]
+    added = [folder.add(drawn_part(seed), NOON) for seed in range(3000, 3004)]
+    marked = [
+        {"name": name, "score": 12.345, "size_wh": [96, 96], "at": at} for name, at in zip(added, corners, strict=True)
+    ]
+    doubts = [{"kind": "outlying", "reason": "far"}, {"kind": "doubtful", "reason": "few"}]
+    store = Candidates(site.engine)
+    number = store.begin(STATION, by="emil", base=Bank.load(site.settings.stations[0].bank).ref, asked={}).id
+    found = {
+        "samples": 25, "vectors": 500, "dim": 64, "promise": "", "estimated": False, "thresholds": {"ok": 1, "ng": 2},
+        "size_wh": [64, 64], "metric": False, "region": None, "left_out": [], "left_out_total": 0, "excluded": False,
+        "suspects": [one | {"reasons": doubts} for one in marked[:2]], "suspects_total": 2, "trimmed": 0,
+        "highest": marked[1:], "caveats": [], "tuned": None, "seconds": 1,
+    }  # fmt: skip
+    store.tell(number, state="shadowed", found=found)
+    page = visit("emil", f"/banks/candidates/{number}", has_touch=True)
+    assert fits(page, width)
+    expect(page.locator("#judged .frame-card")).to_have_count(4)
+    assert page.evaluate(COVERED) == []
+    for pick in page.locator("#judged .pick").all():
+        size = pick.bounding_box()
+        assert size is not None
+        assert min(size["width"], size["height"]) >= 44
+    page.locator("#judged .pick").first.tap()
+    expect(page.locator("#judged .pick input").first).to_be_checked()
 
 
 def test_what_is_asked_is_checked(site: ReviewSite) -> None:
