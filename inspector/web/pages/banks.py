@@ -50,13 +50,13 @@ def show_banks(
 
 @router.post("/rebuild")
 def rebuild(request: Request, desk: DeskDep, user: Engineer, station: _Station) -> Response:
-    """Begins a candidate from what operators said."""
+    """Begins a candidate from what operators said, and opens its page."""
     desk.settings.station(station)
     try:
-        rebuilding.start(desk.settings, desk.engine, station, by=user.name)
+        number = rebuilding.start(desk.settings, desk.engine, station, by=user.name)
     except SamplesError as error:
         return _banks(request, desk, station, fault=str(error))
-    return _to_station(station)
+    return to_candidate(number)
 
 
 @router.post("/rollback")
@@ -120,7 +120,7 @@ def stop(desk: DeskDep, user: Engineer, number: int) -> Response:
     candidate = _settled(desk, candidate_or_404(desk, number))
     if candidate.state in RUNNING:
         rebuilding.stop(desk.settings, desk.engine, candidate, by=user.name)
-    return RedirectResponse(f"/banks/candidates/{number}", status_code=303)
+    return to_candidate(number)
 
 
 @router.post("/candidates/{number}/reject")
@@ -246,6 +246,11 @@ def candidate_or_404(desk: Desk, number: int) -> Candidate:
     if found is None:
         raise HTTPException(404, f"There is no candidate {number}.")
     return found
+
+
+def to_candidate(number: int) -> Response:
+    """Leads to the page of a candidate."""
+    return RedirectResponse(f"/banks/candidates/{number}", status_code=303)
 
 
 def _to_station(station: str, *, promoted: bool = False) -> Response:

@@ -4,7 +4,6 @@ import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from inspector.banks import rebuilding
@@ -13,7 +12,7 @@ from inspector.samples.asked import Asked
 from inspector.samples.folder import MOST
 from inspector.web.access import Engineer, User
 from inspector.web.desk import Desk, DeskDep
-from inspector.web.pages.banks import candidate_or_404, candidate_page
+from inspector.web.pages.banks import candidate_or_404, candidate_page, to_candidate
 from inspector.web.pages.sample_pictures import sample_folder
 from inspector.web.pages.samples import Query, samples_page, station_of
 
@@ -69,4 +68,4 @@ def again(
 def _begun(desk: Desk, user: User, station: str, asked: Asked) -> Response:
     number = rebuilding.start_calibration(desk.settings, desk.engine, station, asked, by=user.name)
     log.info("calibration begun", extra={"station": station, "by": user.name, "candidate": number})
-    return RedirectResponse(f"/banks/candidates/{number}", status_code=303)
+    return to_candidate(number)
