@@ -77,8 +77,10 @@ def stop(settings: Settings, engine: Engine, candidate: Candidate, *, by: str) -
 
 
 def settled(settings: Settings, engine: Engine, candidate: Candidate) -> Candidate:
-    """As it is; a candidate on which nobody works any more has failed."""
-    if candidate.state not in RUNNING or is_running(settings, candidate.station):
+    """As it is; a candidate on which nobody works any more has failed. Who works at a station makes its newest one."""
+    if candidate.state not in RUNNING:
+        return candidate
+    if candidate.id == _newest(engine, candidate.station) and is_running(settings, candidate.station):
         return candidate
     store = Candidates(engine)
     now = store.get(candidate.id)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import yaml
 from line import CAM1, CAM2, Camera, drawn_part, frame
-from services import DEADLINE_S, Mosquitto, files_no_larger_than, wait_until
+from services import DEADLINE_S, Mosquitto, files_no_larger_than, holder_of, wait_until
 
 from inspector import settings
 from inspector.errors import SamplesError
@@ -69,13 +69,7 @@ def feed(camera: Camera, samples: SampleFolder, until: int, first: int = 0) -> N
 
 
 def process_of(samples: SampleFolder) -> psutil.Process:
-    """Who holds the lock: the kernel says so."""
-    inode = (samples.folder / "collecting.lock").stat().st_ino
-    for line in Path("/proc/locks").read_text().splitlines():
-        fields = line.split()
-        if fields[5].endswith(f":{inode}"):
-            return psutil.Process(int(fields[4]))
-    raise AssertionError("nobody holds the lock")
+    return holder_of(samples.folder / "collecting.lock")
 
 
 def test_it_collects_in_a_process_of_its_own_and_tells_how_far_it_is(

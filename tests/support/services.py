@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from inspector.demo.port import free_port
 
 DEADLINE_S = 60.0
@@ -37,6 +39,16 @@ def listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def holder_of(lock: Path) -> psutil.Process:
+    """The process that holds a lock: the kernel says so."""
+    inode = lock.stat().st_ino
+    for line in Path("/proc/locks").read_text().splitlines():
+        fields = line.split()
+        if fields[5].endswith(f":{inode}"):
+            return psutil.Process(int(fields[4]))
+    raise AssertionError(f"nobody holds {lock}")
 
 
 class Mosquitto:

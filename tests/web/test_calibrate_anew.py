@@ -11,7 +11,7 @@ import pytest
 from banks import write_good
 from line import CAM1, CAM2, drawn_part
 from review_site import ReviewSite
-from services import files_no_larger_than, wait_until
+from services import files_no_larger_than, holder_of, wait_until
 
 from calibration.candidates.anew import calibrate_anew
 from inspector.bank import Bank
@@ -145,6 +145,24 @@ def test_of_two_who_begin_at_once_one_is_told_that_the_other_did(site: ReviewSit
     stop(site.settings, site.engine, Candidates(site.engine).get(1), by="emil")
     ended(site, 1)
     assert [one.id for one in Candidates(site.engine).of(STATION)] == [1]
+
+
+@pytest.mark.faults
+def test_a_candidate_whose_process_was_killed_has_failed_also_while_the_next_one_is_made(site: ReviewSite) -> None:
+    def begun() -> int:
+        return start_calibration(site.settings, site.engine, STATION, Asked(finetune=True), by="emil")
+
+    killed, lock = begun(), candidates_folder(site.settings, STATION) / "lock"
+    holder_of(lock).kill()
+    wait_until(lambda: not is_running(site.settings, STATION), "its process is gone")
+    following = begun()
+    with site.client("emil") as client:
+        told = [client.get(f"/banks/candidates/{number}/progress").json()["state"] for number in (killed, following)]
+        assert told == ["failed", "building"]
+        assert "its process ended before it was done" in client.get(f"/banks/candidates/{killed}").text
+        assert client.get("/banks").text.count('class="working"') == 1
+    stop(site.settings, site.engine, Candidates(site.engine).get(following), by="emil")
+    ended(site, following)
 
 
 @pytest.mark.faults

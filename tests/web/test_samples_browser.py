@@ -15,7 +15,7 @@ import yaml
 from line import CAM1, Camera, drawn_part, frame
 from playwright.sync_api import Browser, Page, expect
 from review_site import NOON, PASSWORD, ReviewSite, running_site
-from services import DEADLINE_S, Mosquitto, wait_until
+from services import DEADLINE_S, Mosquitto, holder_of, wait_until
 
 from inspector import settings
 from inspector.demo.port import free_port
@@ -188,10 +188,7 @@ def test_what_keeps_frames_away_and_a_process_that_died_are_told(
     expect(page.locator("#trouble")).to_contain_text("connecting again")
     mosquitto.start()
     expect(page.locator("#trouble")).to_be_hidden()
-    inode = (samples.folder / "collecting.lock").stat().st_ino
-    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    [holder] = [int(fields[4]) for fields in locks if fields[5].endswith(f":{inode}")]
-    subprocess.run(["kill", "-9", str(holder)], check=True)
+    holder_of(samples.folder / "collecting.lock").kill()
     expect(page.locator(".fault")).to_have_text(re.compile("^Its process ended before it was done. What was collected"))
     expect(page.get_by_role("button", name="Collect")).to_be_enabled()
 
