@@ -353,15 +353,85 @@ def test_page_and_server_call_the_same_polygons_crossed(draw: Callable[..., Page
     assert 50 < sum(refused) < 350
 
 
-def test_somebody_elses_region_is_not_overwritten(draw: Callable[..., Page], samples: SampleFolder) -> None:
+THEIRS = Roi.model_validate({"frame_wh": (WIDTH, HEIGHT), "exclude": [[[0, 0], [80, 0], [80, 119], [0, 119]]]})
+
+
+@pytest.fixture
+def second(draw: Callable[..., Page], samples: SampleFolder) -> Page:
+    """The page of somebody who drew while a colleague saved THEIRS, and who has tried to save."""
     page = draw()
-    theirs = Roi.model_validate({"frame_wh": (WIDTH, HEIGHT), "exclude": [[[0, 0], [20, 0], [20, 20]]]})
-    samples.look_at(theirs)
+    samples.look_at(THEIRS)
     polygon(page, (40, 30), (120, 30), (120, 90))
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("#fault")).to_contain_text("Somebody changed where to look")
-    expect(page.locator("#shapes .area")).to_have_count(1)
-    assert recipes.load(samples.recipe_file).roi == theirs
+    return page
+
+
+def test_somebody_elses_region_is_not_overwritten_and_is_seen_over_ones_own(
+    second: Page, samples: SampleFolder
+) -> None:
+    expect(second.locator("#fault")).to_contain_text("Somebody changed where to look")
+    expect(second.locator("#shapes .area")).to_have_count(1)
+    expect(second.locator("#saved polygon.line")).to_have_attribute("points", "0,0 80,0 80,119 0,119")
+    expect(second.locator("#conflict")).to_contain_text("1 to leave out: 49.4 % of the frame counts")
+    expect(second.get_by_role("button", name="Save", exact=True)).to_be_hidden()
+    assert samples.recipe().roi == THEIRS
+    second.set_viewport_size({"width": 390, "height": 800})
+    assert second.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_of_two_who_draw_the_second_saves_all_the_same(second: Page, samples: SampleFolder) -> None:
+    drag(second, (120, 90), (140, 100))  # what is drawn goes on being drawn
+    mine = drawn(second)
+    second.get_by_role("button", name="Save mine all the same").click()
+    expect(second.locator("#told")).to_contain_text("Saved:")
+    region = samples.recipe().roi
+    assert region is not None
+    assert [list(one) for one in region.include[0].polygon or ()] == mine
+    assert region.exclude == ()
+    for gone in ("#fault", "#conflict", "#saved polygon"):
+        expect(second.locator(gone)).to_be_hidden()
+    expect(second.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+
+
+def test_of_two_who_draw_the_second_takes_what_the_first_saved_and_can_go_back(
+    second: Page, samples: SampleFolder
+) -> None:
+    mine = drawn(second)
+    second.get_by_role("button", name="Load the saved one").click()
+    expect(second.locator("#areas .entry")).to_have_count(1)
+    assert near(drawn(second), [(0, 0), (80, 0), (80, 119), (0, 119)])
+    expect(second.locator("#shapes .exclude")).to_have_count(1)
+    expect(second.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+    expect(second.locator("#conflict")).to_be_hidden()
+    assert samples.recipe().roi == THEIRS
+    second.get_by_role("button", name="Undo").click()
+    assert drawn(second) == mine
+    save(second)
+    assert samples.recipe().roi != THEIRS
+
+
+def test_a_third_who_saves_meanwhile_is_seen_too(second: Page, samples: SampleFolder) -> None:
+    expect(second.locator("#conflict")).to_be_visible()
+    samples.look_at(None)
+    second.get_by_role("button", name="Save mine all the same").click()
+    expect(second.locator("#conflict")).to_contain_text("the whole frame counts")
+    expect(second.locator("#saved polygon")).to_have_count(0)
+    assert samples.recipe().roi is None
+    second.get_by_role("button", name="Load the saved one").click()
+    expect(second.locator("#none")).to_be_visible()
+
+
+@pytest.mark.faults
+def test_an_answer_that_was_lost_is_no_colleague(draw: Callable[..., Page], samples: SampleFolder) -> None:
+    page = draw()
+    polygon(page, (40, 30), (120, 30), (120, 90))
+    page.route("**/samples/region", lambda route: (route.fetch(), route.abort()), times=1)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#fault")).to_contain_text("The server cannot be reached")
+    assert samples.recipe().roi is not None
+    save(page)
+    expect(page.locator("#fault")).to_be_hidden()
+    expect(page.locator("#conflict")).to_be_hidden()
 
 
 def test_a_server_or_login_that_is_gone_loses_nothing(

@@ -118,6 +118,20 @@ def test_a_save_over_anothers_is_refused(emil: httpx.Client, samples: SampleFold
     assert answer.status_code == 409
     assert "changed where to look at this station meanwhile" in answer.json()["error"]
     assert samples.recipe_file.read_bytes() == kept
+    theirs = shown(emil)
+    assert (answer.json()["seen"], answer.json()["saved"]) == (theirs["seen"], theirs["drawing"])
+    assert answer.json()["share"] == pytest.approx(90 * 70 / (160 * 120), rel=0.05)
+    assert saved(emil, seen=answer.json()["seen"], include=[]).status_code == 200, "all the same"
+    assert recipes.load(samples.recipe_file).roi is None
+
+
+def test_what_was_saved_meanwhile_for_other_frames_is_told(emil: httpx.Client, samples: SampleFolder) -> None:
+    seen = shown(emil)["seen"]
+    samples.look_at(Roi.model_validate({"frame_wh": (80, 60), "include": [[[1, 1], [70, 1], [70, 50]]]}))
+    answer = saved(emil, seen=seen)
+    assert (answer.status_code, answer.json()["saved"]) == (409, None)
+    assert "for frames of 80x60 pixels" in answer.json()["error"]
+    assert saved(emil, seen=answer.json()["seen"]).status_code == 200
 
 
 def test_mask_pictures_are_kept_shown_and_removable(emil: httpx.Client, samples: SampleFolder, tmp_path: Path) -> None:

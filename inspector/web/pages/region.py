@@ -59,7 +59,7 @@ def show_region(request: Request, desk: DeskDep, _user: Engineer, station: _Stat
         return desk.page(request, "region.html", **(values | {"broken": str(error)}), frame_wh=None)
     if frame_wh is None:
         return desk.page(request, "region.html", **values, frame_wh=None)
-    fits = recipe.roi is None or recipe.roi.frame_wh == frame_wh
+    fits = _fits(recipe, frame_wh)
     return desk.page(
         request,
         "region.html",
@@ -95,8 +95,8 @@ def mask(
 def save(desk: DeskDep, _user: Engineer, sent: SentDrawing) -> Response:
     """Takes what was drawn for the next calibration; without any area the whole frame counts.
 
-    Answers what is in the recipe now: `seen`, and `share` of the frame that counts; or `error`, 409 where somebody else
-    saved meanwhile.
+    Answers what is in the recipe now: `seen`, and `share` of the frame that counts. Where somebody else saved
+    meanwhile, 409 with `error`, and the same of what is there now with its drawing `saved`: one of the two is chosen.
     """
     samples = sample_folder(desk, sent.station)
     if sent.frame_wh not in sizes_wh(samples).values():
@@ -104,12 +104,29 @@ def save(desk: DeskDep, _user: Engineer, sent: SentDrawing) -> Response:
         raise SamplesError(f"no sample of this station is {got} pixels any more; reload the page and draw again")
     with _TURN:
         if _digest(samples) != sent.seen:
-            return JSONResponse({"error": _CHANGED}, status_code=409)
+            return JSONResponse(_saved_meanwhile(samples, sent.frame_wh), status_code=409)
         try:
             samples.look_at(sent.region(masks_of(samples.recipe().roi)))
         except MaskGoneError as error:
             return JSONResponse({"error": str(error)}, status_code=409)
         return JSONResponse({"seen": _digest(samples), "share": _share(samples.recipe(), sent.frame_wh)})
+
+
+def _saved_meanwhile(samples: SampleFolder, frame_wh: Size) -> dict[str, Any]:
+    """saved: None where it is for frames of another size, which cannot be shown on these."""
+    try:
+        seen, recipe = _digest(samples), samples.recipe()
+    except RecipeError as error:
+        return {"error": f"{_CHANGED} {error}"}
+    if not _fits(recipe, frame_wh):
+        got = "{}x{}".format(*recipe.roi.frame_wh) if recipe.roi else ""
+        return {"error": f"{_CHANGED} What was saved is for frames of {got} pixels.", "seen": seen, "saved": None}
+    drawing = Drawing.of(recipe.roi, frame_wh).model_dump(exclude_none=True)
+    return {"error": _CHANGED, "seen": seen, "saved": drawing, "share": _share(recipe, frame_wh)}
+
+
+def _fits(recipe: Recipe, frame_wh: Size) -> bool:
+    return recipe.roi is None or recipe.roi.frame_wh == frame_wh
 
 
 def _digest(samples: SampleFolder) -> str:

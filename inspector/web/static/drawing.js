@@ -7,14 +7,18 @@ export const KINDS = { include: "Look at", exclude: "Leave out" };
 export const FEWEST = 3;
 export const MOST_CORNERS = 1000;
 
+/** The areas of a document as the server has it: { kind, corners } or { kind, mask }. */
+export function areasOf({ include, exclude }) {
+  return [...include.map((area) => ({ ...area, kind: "include" })), ...exclude.map((area) => ({ ...area, kind: "exclude" }))];
+}
+
 /** Areas are { id, kind, corners } or { id, kind, mask }; they are replaced, never changed. */
 export class Drawing extends EventTarget {
-  constructor({ frame_wh, include, exclude, surroundings }) {
+  constructor(document) {
     super();
-    this.size = frame_wh;
+    this.size = document.frame_wh;
     this.given = 0;
-    const areas = [...include.map((area) => ({ ...area, kind: "include" })), ...exclude.map((area) => ({ ...area, kind: "exclude" }))];
-    this.now = { areas: areas.map((area) => ({ ...area, id: this.id() })), surroundings };
+    this.now = this.stateOf(document);
     this.chosen = null;
     this.before = [];
     this.after = [];
@@ -25,6 +29,11 @@ export class Drawing extends EventTarget {
   id() {
     this.given += 1;
     return this.given;
+  }
+
+  stateOf(document) {
+    const areas = areasOf(document).map((area) => ({ ...area, id: this.id() }));
+    return { areas, surroundings: document.surroundings };
   }
 
   get areas() {
@@ -65,6 +74,12 @@ export class Drawing extends EventTarget {
     this.after = this.after.filter(known);
     this.kept = JSON.stringify(document);
     this.tell();
+  }
+
+  /** Takes what the server has instead, as a step that can be taken back. */
+  load(document) {
+    this.change(this.stateOf(document));
+    this.saved(document);
   }
 
   choose(id) {

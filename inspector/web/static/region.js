@@ -3,6 +3,7 @@
 
 import { Areas } from "./areas.js";
 import { Drawing } from "./drawing.js";
+import { endConflict, showConflict } from "./region_conflict.js";
 import { request } from "./request.js";
 import { Share } from "./share.js";
 import { Stage } from "./stage.js";
@@ -90,17 +91,21 @@ async function save() {
   const drawn = drawing.document();
   saving = true;
   tell("fault", null);
+  endConflict();
   showSaving();
   try {
     const answer = await request("/samples/region", { station, seen, ...drawn });
     const said = await answer.json();
-    if (answer.ok) {
+    // An answer that was lost: what was saved meanwhile is what was sent.
+    if (answer.ok || (said.saved && JSON.stringify(said.saved) === JSON.stringify(drawn))) {
       seen = said.seen;
       drawing.saved(drawn);
-      const what = drawn.include.length + drawn.exclude.length ? `${percent(said.share)} of the frame counts` : "the whole frame counts";
-      tell("told", `Saved: ${what} at the next calibration.`, "Back to the samples", document.querySelector(".where a").href);
+      tell("told", `Saved: ${counted(drawn, said.share)} at the next calibration.`, "Back to the samples", document.querySelector(".where a").href);
     } else if (answer.status === 401) {
       tell("fault", "Your login has ended. What you drew is still here:", "log in in another tab", "/login", "_blank");
+    } else if (answer.status === 409 && said.saved !== undefined) {
+      tell("fault", said.error);
+      choose(said);
     } else if (answer.status === 409) {
       tell("fault", said.error, "See what is saved now, in another tab", location.href, "_blank");
     } else {
@@ -111,6 +116,27 @@ async function save() {
   }
   saving = false;
   showSaving();
+}
+
+function counted({ include, exclude }, part) {
+  return include.length + exclude.length ? `${percent(part)} of the frame counts` : "the whole frame counts";
+}
+
+/** Somebody else saved meanwhile. */
+function choose(said) {
+  const keep = () => {
+    seen = said.seen;
+    save();
+  };
+  const load = () => {
+    seen = said.seen;
+    drawing.load(said.saved);
+    tell("fault", null);
+    endConflict();
+    tell("told", "This is what is saved now. Undo brings back what you drew.");
+  };
+  const words = said.saved && counted(said.saved, said.share);
+  showConflict(said.saved, { words, size: drawing.size, maskAddress, keep, load });
 }
 
 function tell(name, text, link = null, href = null, target = "") {
