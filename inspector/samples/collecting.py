@@ -6,8 +6,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from inspector import alone as process
 from inspector import logs
 from inspector.errors import InspectorError, SamplesError
 from inspector.samples.collect import Collected, CollectOptions, collect
-from inspector.samples.collection import Collection, named_lots, read, write
+from inspector.samples.collection import Collection, named_lots, read, write, write_end
 from inspector.samples.folder import MOST, FullError, SampleFolder
 from inspector.settings import Settings
 from inspector.store.lock import is_locked
@@ -182,8 +181,7 @@ class _Told:
 
     def tell(self) -> None:
         """Now."""
-        with self._writing():
-            write(self._samples, self._now)
+        self._write(write)
         self._written = self._now
         self._next = time.monotonic() + _TELL_EVERY_S
 
@@ -214,12 +212,11 @@ class _Told:
             "collection ended",
             extra={"samples": str(self._samples.folder), "taken": self._now.taken, "why": self._now.ended},
         )
-        self.tell()
+        self._write(write_end)
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _write(self, by: Callable[[SampleFolder, Collection], None]) -> None:
         try:
-            yield
+            by(self._samples, self._now)
         except OSError as error:
             raise SamplesError(
                 f"{self._samples.folder}: cannot be written ({error.strerror}); make room, or make it writable"

@@ -1,5 +1,6 @@
 """What a collection tells of itself: a file in the station's folder that its process writes and the page reads."""
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, Self
@@ -12,6 +13,9 @@ from inspector.samples.folder import SampleFolder
 
 LOTS: Final = 20
 """So many lots are named, those with the most samples."""
+
+_BLOCK: Final = 512
+"""Bytes in which a file's room on the disk is counted."""
 
 
 class Collection(BaseModel):
@@ -72,3 +76,23 @@ def write(samples: SampleFolder, collection: Collection) -> None:
     """Tells it durably. Raises OSError: the folder cannot be written."""
     samples.folder.mkdir(parents=True, exist_ok=True)
     write_file(samples.collection_file, collection.model_dump_json(exclude_defaults=True).encode())
+
+
+def write_end(samples: SampleFolder, collection: Collection) -> None:
+    """Tells how it ended, as `write`. Where the disk is full, over what was told before, whose room on it the file has;
+    without lots and what was not read, if that room is too small for them.
+
+    Raises OSError: neither can be written.
+    """
+    try:
+        write(samples, collection)
+    except OSError:
+        with samples.collection_file.open("r+b", buffering=0) as file:
+            there = os.fstat(file.fileno())
+            for said in (collection, collection.but(lots={}, unnamed=0, other_lots=0, why=None)):
+                data = said.model_dump_json(exclude_defaults=True).encode()
+                if len(data) <= there.st_blocks * _BLOCK:
+                    file.write(data.ljust(there.st_size))  # no reader meets the end of the former text
+                    os.fsync(file.fileno())
+                    return
+        raise

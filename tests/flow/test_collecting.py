@@ -12,7 +12,7 @@ import psutil
 import pytest
 import yaml
 from line import CAM1, CAM2, Camera, drawn_part, frame
-from services import DEADLINE_S, Mosquitto, files_no_larger_than, holder_of, wait_until
+from services import DEADLINE_S, Mosquitto, files_no_larger_than, fill_up, holder_of, small_disk, wait_until
 
 from inspector import settings
 from inspector.errors import SamplesError
@@ -244,6 +244,28 @@ def test_a_full_disk_ends_it_with_the_reason(loaded: Settings, samples: SampleFo
     wait_until(lambda: now(samples).state == "failed", "it has failed")
     assert "good: cannot be written" in (now(samples).ended or "")
     assert samples.samples() == []
+
+
+@pytest.mark.faults
+def test_a_disk_without_a_byte_left_ends_it_with_the_reason(
+    loaded: Settings, samples: SampleFolder, mosquitto: Mosquitto
+) -> None:
+    with small_disk(loaded.data_dir, size=1_000_000):
+        begin(loaded)
+        with Camera(mosquitto.port) as camera:
+            feed(camera, samples, 3)
+            wait_until(lambda: now(samples).taken >= 3, "it tells of three")
+            there = len(samples.samples())
+            filling = fill_up(loaded.data_dir)
+            camera.send(frame(9000, lot="A"))
+            wait_until(lambda: now(samples).state != "running", "it has ended")
+        assert now(samples).state == "failed"
+        assert "cannot be written (No space left on device)" in (now(samples).ended or "")
+        assert (now(samples).taken, now(samples).lots) == (there, {"A": there})
+        filling.unlink()
+        begin(loaded)
+        collecting.stop(loaded, STATION, by="emil")
+        wait_until(lambda: now(samples).ended == "stopped by emil", "it has stopped")
 
 
 @pytest.mark.faults
