@@ -13,6 +13,7 @@ from calibration.candidates.trial import try_it
 from calibration.options import Options
 from inspector.bank import Bank
 from inspector.errors import BankError
+from inspector.manifest import is_bank_there
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
 from inspector.samples.asked import Asked
@@ -43,7 +44,7 @@ def _in_use(place: Path) -> tuple[Bank | None, str | None]:
     try:
         return Bank.load(place), None
     except BankError as error:
-        return None, str(error) if (place / "manifest.json").exists() else None
+        return None, str(error) if is_bank_there(place) else None
 
 
 def _work(settings: Settings, engine: Engine, made: Making, asked: Asked, in_use: Bank | None) -> None:

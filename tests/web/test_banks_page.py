@@ -126,6 +126,21 @@ def test_how_far_a_candidate_is_is_told_alike_among_the_others_and_on_its_page(s
                 assert told in client.get(path).text, path
 
 
+def test_a_server_that_is_away_while_a_candidate_is_made_is_told(site: ReviewSite, visit: Visit) -> None:
+    store = Candidates(site.engine)
+    with alone(site.settings, STATION):
+        number = store.begin(STATION, by="emil", base=BankRef("bank1", in_use(site))).id
+        page = visit("emil", f"/banks/candidates/{number}")
+        page.context.set_offline(True)
+        expect(page.locator("#notice")).to_have_text("The server cannot be reached. What is shown may be old.")
+        page.context.set_offline(False)
+        expect(page.locator("#notice")).to_be_hidden()
+        store.tell(number, progress={"step": "reading samples", "done": 3, "of": 20})
+        expect(page.locator(".step")).to_have_text("reading samples, 3 of 20")
+        page.context.clear_cookies()
+        expect(page.get_by_label("Password")).to_be_visible()
+
+
 def test_a_candidate_that_misses_a_guard_defect_asks_for_a_reason(site: ReviewSite, tmp_path: Path) -> None:
     site.reviews.dispose(site.add(), to="defect", reviewer="olga", version=0)
     before = in_use(site)

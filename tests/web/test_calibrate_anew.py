@@ -75,6 +75,19 @@ def test_a_first_bank_has_no_base_and_can_be_promoted(site: ReviewSite) -> None:
     assert Candidates(site.engine).get(number).state == "promoted"
 
 
+@pytest.mark.parametrize(("left", "told"), [(["notes.txt"], "no manifest.json there"), ([], None)])
+def test_what_lies_at_the_place_and_is_no_bank_is_told(site: ReviewSite, left: list[str], told: str | None) -> None:
+    place = site.settings.stations[0].bank
+    shutil.rmtree(place)
+    place.mkdir()
+    for name in left:
+        (place / name).write_text("of somebody")
+    made = calibrate_anew(site.settings, site.engine, STATION, Asked(max_false_reject=0.1), by="emil")
+    assert (made.state, made.base_digest) == ("shadowed", None)
+    unusable = made.document.get("unusable")
+    assert unusable is None if told is None else told in unusable
+
+
 def test_it_is_stopped_and_leaves_nothing(site: ReviewSite) -> None:
     folder = SampleFolder(site.settings.data_dir, STATION)
     for seed in range(2000, 2300):

@@ -1,19 +1,13 @@
-// Shows how far a rebuild is, and the page anew when it is done.
+// Shows how far a candidate is, and the page anew when it is done.
 
-import { BY_ITSELF, get } from "./request.js";
+import { follow } from "./progress.js";
 
-const EVERY_MS = 1000;
+const SOON_MS = 1000;
 
-async function look(place) {
-  const answer = await get(`/banks/candidates/${place.dataset.candidate}/progress`, { accept: "application/json", ...BY_ITSELF });
-  if (answer.status === 401) location.reload(); // the session has ended
-  if (!answer.ok) return;
-  const { state, progress } = await answer.json();
+function show(place, { state, progress }) {
   if (state !== place.dataset.state && state !== "built") {
     location.reload();
-    return;
-  }
-  if (progress) {
+  } else if (progress) {
     const bar = place.querySelector("progress");
     bar.max = progress.of || 1;
     bar.value = progress.done;
@@ -21,19 +15,8 @@ async function look(place) {
   }
 }
 
-async function watch(place) {
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-    try {
-      await look(place);
-    } catch {
-      // The server is away for a moment: the next look tells.
-    }
-  }
-}
-
 const working = document.querySelectorAll(".working");
-for (const place of working) watch(place);
+for (const place of working) follow(`/banks/candidates/${place.dataset.candidate}/progress`, (now) => show(place, now));
 
-// A rebuild that has only just begun has no candidate to show yet.
-if (!working.length && document.querySelector("[data-running]")) setTimeout(() => location.reload(), EVERY_MS);
+// One that has only just begun cannot be shown yet.
+if (!working.length && document.querySelector("[data-running]")) setTimeout(() => location.reload(), SOON_MS);
