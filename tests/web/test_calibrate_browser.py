@@ -43,6 +43,7 @@ def test_from_samples_to_the_first_bank(site: ReviewSite, visit: Visit) -> None:
     page.get_by_role("link", name="Make the first one").first.click()
     expect(page.get_by_role("navigation", name="Pages").locator("[aria-current=page]")).to_have_text("Samples")
     page.goto("/banks")
+    assert all(fits(page, width) for width in (320, 390, 1280))
     page.locator("#in-use ~ p").get_by_role("link", name="Samples").click()
     page.get_by_role("navigation", name="Steps to a bank").get_by_role("link", name="Calibrate").click()
     expect(page.get_by_role("button", name="Calibrate")).to_be_in_viewport()
