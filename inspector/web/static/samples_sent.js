@@ -89,6 +89,8 @@ form.addEventListener("submit", async (event) => {
   files.value = "";
 });
 
+document.getElementById("send").disabled = false; // before, a press would send the form without the pictures
+
 function busy(on) {
   document.getElementById("send").disabled = on;
   files.disabled = on;
