@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from calibration.calibrate import calibrate
 from calibration.candidates.findings import findings
 from calibration.candidates.held import held
-from calibration.candidates.making import Making, making
+from calibration.candidates.making import Making, OnBegun, making, nothing
 from calibration.candidates.trial import try_it
 from calibration.options import Options
 from inspector.bank import Bank
@@ -23,9 +23,18 @@ from inspector.store import Candidate, Candidates
 
 
 def calibrate_anew(
-    settings: Settings, engine: Engine, station: str, asked: Asked, *, by: str, track: Track = silent
+    settings: Settings,
+    engine: Engine,
+    station: str,
+    asked: Asked,
+    *,
+    by: str,
+    track: Track = silent,
+    on_begun: OnBegun = nothing,
 ) -> Candidate:
     """Build a candidate from what lies in the station's folder of samples, and try it.
+
+    on_begun: called when its row is there.
 
     Raises:
         SamplesError: too few samples, or somebody works on this station already. StoppedError: somebody stopped it.
@@ -34,7 +43,7 @@ def calibrate_anew(
     in_use, unusable = _in_use(settings.station(station).bank)
     said = {"asked": asked.to_json()} | ({"unusable": unusable} if unusable else {})
     base = in_use.ref if in_use else None
-    with making(settings, engine, station, by=by, base=base, track=track, **said) as made:
+    with making(settings, engine, station, by=by, base=base, track=track, on_begun=on_begun, **said) as made:
         _work(settings, engine, made, asked, in_use)
     return Candidates(engine).get(made.row.id)
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,13 @@ class Told:
         self.say(state="built", path=str(path), digest=bank.digest, id=bank.id, **what)
 
 
+OnBegun = Callable[[], object]
+
+
+def nothing() -> None:
+    """Nobody waits for the begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Making:
     """A candidate in the making. out: where its bank is to be."""
@@ -87,11 +94,20 @@ class Making:
 
 @contextmanager
 def making(
-    settings: Settings, engine: Engine, station: str, *, by: str, base: BankRef | None, track: Track, **said: Any
+    settings: Settings,
+    engine: Engine,
+    station: str,
+    *,
+    by: str,
+    base: BankRef | None,
+    track: Track,
+    on_begun: OnBegun,
+    **said: Any,
 ) -> Iterator[Making]:
     """A new row, to be worked on within the block. What ends the block early is told in the row.
 
-    base: the bank in use; None where there is none. said: what else the document begins with.
+    base: the bank in use; None where there is none. on_begun: called when the row is there. said: what else the
+    document begins with.
 
     Raises:
         SamplesError: somebody works on this station already. StoppedError: somebody stopped the work.
@@ -103,6 +119,7 @@ def making(
         row = store.begin(station, by=by, base=base, **said)
         try:
             with _stoppable(store, row.id):
+                on_begun()
                 yield Making(row, folder / str(row.id), Told(store, row.id, track))
         except BaseException as error:
             stopped_by = store.get(row.id).stopped_by

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from calibration.candidates.making import Making, making
+from calibration.candidates.making import Making, OnBegun, making, nothing
 from calibration.candidates.trial import try_it
 from calibration.growth.derive import Derived
 from calibration.growth.grow import grow
@@ -30,10 +30,11 @@ def rebuild(
     by: str,
     good: Path | None = None,
     track: Track = silent,
+    on_begun: OnBegun = nothing,
 ) -> Candidate:
     """Build a candidate for a station and try it.
 
-    good: a folder of further good samples that the bank is to know.
+    good: a folder of further good samples that the bank is to know. on_begun: called when its row is there.
 
     Raises:
         SamplesError: there is nothing that the bank does not know, or somebody works on this station already.
@@ -41,7 +42,8 @@ def rebuild(
         BankError, StoreError, UsageError: see there. The candidate's row says so too.
     """
     place = settings.station(station).bank
-    with making(settings, engine, station, by=by, base=Bank.load(place).ref, track=track) as made:
+    base = Bank.load(place).ref
+    with making(settings, engine, station, by=by, base=base, track=track, on_begun=on_begun) as made:
         _work(settings, engine, made, place, good)
     return Candidates(engine).get(made.row.id)
 

@@ -120,7 +120,7 @@ class _Rebuild:
     def __call__(self, settings: Settings, engine: Engine) -> None:
         from calibration.candidates.rebuild import rebuild
 
-        rebuild(settings, engine, self.station, by=self.by)
+        rebuild(settings, engine, self.station, by=self.by, on_begun=_step_back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class _Calibrate:
     def __call__(self, settings: Settings, engine: Engine) -> None:
         from calibration.candidates.anew import calibrate_anew
 
-        calibrate_anew(settings, engine, self.station, self.asked, by=self.by)
+        calibrate_anew(settings, engine, self.station, self.asked, by=self.by, on_begun=_step_back)
 
 
 def _run(settings: Settings, work: Work) -> None:
@@ -140,7 +140,6 @@ def _run(settings: Settings, work: Work) -> None:
     from inspector.store import open_database
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # by which it is stopped; a shell may have it ignored
-    _step_back()
     try:
         with open_database(settings.database_url) as engine:
             work(settings, engine)
@@ -149,7 +148,10 @@ def _run(settings: Settings, work: Work) -> None:
 
 
 def _step_back() -> None:
-    """This process works when nobody else does: the line's frames do not wait for it."""
+    """This process works when nobody else does: the line's frames do not wait for it.
+
+    Not before it has begun: on a busy box that alone could take longer than whoever asked for it waits.
+    """
     os.nice(_NICE)
     if hasattr(os, "SCHED_IDLE"):  # Linux: a frame that comes takes the processor at once
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
