@@ -23,7 +23,7 @@ from inspector.store.lock import is_locked
 _TURN = threading.Lock()
 """Of two who begin at once the second is told of the first: its process would wait, and begin when the first ends."""
 
-_NICE = 10
+_NICE = 15
 _STOP_S = 8.0
 _BUSY = "station {}: a candidate is being made already; wait until that is done, or stop it"
 
@@ -148,10 +148,8 @@ def _run(settings: Settings, work: Work) -> None:
 
 
 def _step_back() -> None:
-    """This process works when nobody else does: the line's frames do not wait for it.
+    """The line's frames go before this process. Not before it has begun: on a busy box that alone could take long.
 
-    Not before it has begun: on a busy box that alone could take longer than whoever asked for it waits.
+    Linux's idle class would yield more, and holds up the line: a process that gets no time keeps the ledger locked.
     """
     os.nice(_NICE)
-    if hasattr(os, "SCHED_IDLE"):  # Linux: a frame that comes takes the processor at once
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
