@@ -54,7 +54,9 @@ def collect(folder: Path, config: Path, station: str | None, count: int, over_s:
     name = options.one_of(station, list(banks))
     live = Live(f"collect {name}")
     collected = run(
-        CollectOptions(StationId.parse(name), folder, loaded.broker, count, over_s),
+        CollectOptions(
+            StationId.parse(name), folder, loaded.broker, count, over_s, beside=loaded.beside(loaded.station(name))
+        ),
         stop=stop_by_signals(),
         on_notice=live.notice,
         on_tally=lambda collected, next_s: live.show(_now(collected, count, next_s)),

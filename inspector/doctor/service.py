@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from inspector.bank import DRIFT_FILE
 from inspector.doctor.finding import Finding, fail, ok, warn
 from inspector.errors import InspectorError, StoreError
+from inspector.manifest import is_bank_there
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.settings.secret import read_secret
@@ -65,12 +66,21 @@ def database(settings: Settings) -> Iterator[Finding]:
 
 def banks(settings: Settings, *, takt_s: float) -> Iterator[Finding]:
     """Each bank is verified and run; one process inspects for all cameras, so their times add up."""
-    times: dict[Path, float | None] = {}
+    times: dict[Path, float] = {}
+    unusable = False
     for folder in dict.fromkeys(station.bank for station in settings.stations):
+        if not is_bank_there(folder):
+            yield warn(
+                "bank",
+                f"{folder} is not there yet, so frames become errors",
+                expected="a bank",
+                do="make the first one on the page Samples or with `inspector calibrate`, or correct the path",
+            )
+            continue
         try:
             pipeline = Pipeline.open(folder, max_pixels=settings.max_pixels, engine=settings.engine)
         except InspectorError as error:
-            times[folder] = None
+            unusable = True
             yield fail("bank", str(error), expected="a bank that can be used", do="calibrate, or correct the path")
             continue
         times[folder] = seconds = _inspection_s(pipeline)
@@ -80,10 +90,10 @@ def banks(settings: Settings, *, takt_s: float) -> Iterator[Finding]:
             yield ok("bank", told)
         else:
             yield warn("bank", told, expected="one that knows drift", do="calibrate again")
-    if None in times.values():
+    if unusable or not times:
         return
     cameras = settings.cameras.values()
-    share = sum(max(times[product.bank] or 0.0 for product in products) for products in cameras) / takt_s
+    share = sum(max(times.get(product.bank, 0.0) for product in products) for products in cameras) / takt_s
     told = f"{len(cameras)} camera(s) use {share:.0%} of a takt of {takt_s:g} s"
     if share > 1:
         yield fail("speed", told, expected="less than all of it", do="spread stations over more machines")

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ _AHEAD = 8
 @dataclass(frozen=True, slots=True)
 class CollectOptions:
     """What is collected. folder: any, or that of the station. count: how many samples. over_s: the time that they are
-    spread over, seconds; 0: as the frames come.
+    spread over, seconds; 0: as the frames come. beside: the other stations at its camera.
     """
 
     station: StationId
@@ -40,6 +40,7 @@ class CollectOptions:
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     count: int = 200
     over_s: float = 0.0
+    beside: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -191,8 +192,10 @@ class _Collector:
     def _silent(self) -> str | None:
         if self._heard or time.monotonic() - self._begun <= _SILENCE_S:
             return None
+        beside = self._options.beside
+        other = f"does it see another product now ({', '.join(beside)}), " if beside else ""
         return (
-            f"no frame yet; does the camera run, is it called {self._options.station}, and may this user read "
+            f"no frame yet; does the camera run, {other}is it called {self._options.station}, and may this user read "
             f"{contract.station_topic(self._options.station, 'frame')}?"
         )
 

@@ -116,7 +116,14 @@ def _work(settings: Settings, station: str, begun: Collection) -> None:
     with process.alone(_lock_file(samples), _BUSY.format(station)), _Stop(samples, begun) as stop:
         told = _Told(samples, begun)
         told.tell()
-        options = CollectOptions(StationId.parse(station), samples, settings.broker, begun.count, begun.over_s)
+        options = CollectOptions(
+            StationId.parse(station),
+            samples,
+            settings.broker,
+            begun.count,
+            begun.over_s,
+            beside=settings.beside(settings.station(station)),
+        )
         try:
             collect(options, stop=stop.event, on_tally=told.tally)
         except FullError as error:

@@ -187,6 +187,14 @@ def _banks(settings: Settings) -> Iterator[Surprise]:
 
 
 def _cameras(settings: Settings) -> Iterator[Surprise]:
+    for products in settings.cameras.values():
+        for bank in {station.bank for station in products}:
+            alike = [str(station.id) for station in products if station.bank == bank]
+            if len(alike) > 1:
+                yield Surprise(
+                    f"stations[{settings.station_names.index(alike[1])}].bank",
+                    f"{bank} inspects {' and '.join(alike)}, which are products at one camera; give each its own",
+                )
     for index, station in enumerate(settings.stations):
         if station.camera is not None and not settings.beside(station):
             yield Surprise(

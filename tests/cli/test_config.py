@@ -78,6 +78,12 @@ def test_what_would_surprise_is_told(tmp_path: Path, bank: Path, more: str, key:
     assert "hunter2" not in found[0]
 
 
+def test_one_bank_for_two_products_is_told(tmp_path: Path, bank: Path) -> None:
+    more = f"  - {{id: plant/hall1/line1/bolt, bank: {bank}, camera: plant/hall1/line1/cam1}}\n"
+    [found] = [one for one in warnings(written(tmp_path, bank, more)) if one.startswith("stations[1].bank: ")]
+    assert "plant/hall1/line1/cam1 and plant/hall1/line1/bolt, which are products at one camera" in found
+
+
 def test_a_camera_that_no_other_station_has_is_told(tmp_path: Path, bank: Path) -> None:
     more = "".join(
         f"  - {{id: plant/hall1/line1/{name}, bank: {bank}, camera: {camera}}}\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from line import CAM1, Daemon, Plc
+from line import CAM1, CAM2, Daemon, Plc
 from postgres import Postgres
 from services import Mosquitto, wait_until
 
@@ -226,10 +226,23 @@ def test_a_bank_that_is_damaged_and_one_that_is_too_slow_are_found(
     one_camera = [{**station, "camera": "cam"} for station in eight]
     found = doctor(write(broker.port, stations=one_camera), "--takt", "10")
     assert "1 camera(s) use" in found["speed"][0]["got"]
-    path = write(broker.port, stations=[{"id": str(CAM1), "bank": "nowhere"}])
-    found = doctor(path, code=1)
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "manifest.json").write_text("{")
+    found = doctor(write(broker.port, stations=[{"id": str(CAM1), "bank": str(damaged)}]), code=1)
     assert marks(found)["bank"] == {"fail"}
-    assert "no manifest.json" in found["bank"][0]["got"]
+    assert "manifest.json" in found["bank"][0]["got"]
+
+
+def test_a_first_bank_that_is_still_to_be_made_is_told_and_the_others_are_timed(
+    broker: Mosquitto, write: Callable[..., Path], bank: Path
+) -> None:
+    more = [{"id": str(CAM1), "bank": str(bank)}, {"id": str(CAM2), "bank": "nowhere"}]
+    found = doctor(write(broker.port, stations=more), "--takt", "10")
+    assert [one["mark"] for one in found["bank"]] == ["ok", "warn"]
+    assert "not there yet" in found["bank"][1]["got"]
+    assert "Samples" in found["bank"][1]["do"]
+    assert marks(found)["speed"] == {"ok"}
 
 
 def test_a_port_that_another_program_has_is_found(broker: Mosquitto, write: Callable[..., Path]) -> None:

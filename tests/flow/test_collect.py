@@ -185,7 +185,10 @@ def test_a_silent_station_is_told_about_once(
     with Collecting(mosquitto, tmp_path, over_s=1.5) as running:
         assert running.result().taken == 0
     assert len(running.notices) == 1
-    assert f"called {CAM1}" in running.notices[0]
+    assert f"camera run, is it called {CAM1}" in running.notices[0]
+    with Collecting(mosquitto, tmp_path, over_s=1.5, beside=["a/b/c/bolt"]) as running:
+        running.result()
+    assert f"does it see another product now (a/b/c/bolt), is it called {CAM1}" in running.notices[0]
 
 
 def test_a_broker_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

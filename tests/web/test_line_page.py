@@ -1,5 +1,6 @@
 """The line as whoever stands beside it sees it: fresh by itself, each station with its newest frames."""
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -91,6 +92,7 @@ def test_a_station_that_is_gone_is_not_shown(site: ReviewSite) -> None:
     with site.client("olga") as olga:
         page = olga.get("/line").text
     assert "line1/lent" in page
+    assert page.count("No longer in the settings: nothing is inspected here.") == 1
     assert "line1/gone" not in page
 
 
@@ -139,6 +141,11 @@ def test_what_a_station_sees_is_shown_and_follows(site: ReviewSite, visit: Visit
         pictures.draw(str(CAM1), bytes(cv2.imencode(".jpg", painted)[1]))
         page.wait_for_function(SHADE + f" Math.abs(shade() - {grey}) < 3; }}")
     expect(card(page, CAM2).locator(".newest")).to_have_count(0)
+    for back_s, shown in ((600, 0), (0, 1)):  # nobody looked for ten minutes in which frames came
+        drawn_at = (datetime.now(UTC) - timedelta(seconds=back_s)).timestamp()
+        [drawn] = (site.settings.data_dir / "newest").rglob("*.jpg")
+        os.utime(drawn, (drawn_at, drawn_at))
+        expect(one.locator(".newest")).to_have_count(shown)
     with site.client("olga") as olga:
         for name, status in ((CAM1, 200), (CAM2, 404), ("../../secret", 404), ("none/such/line/cam", 404)):
             assert olga.get("/line/thumbnail", params={"station": str(name)}).status_code == status, name

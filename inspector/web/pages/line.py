@@ -1,11 +1,12 @@
 """The line: what every station does now."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from inspector.review.lately import StationNow
+from inspector.review.lately import SILENT_S, StationNow
 from inspector.review.shifts import Span
 from inspector.store import Checks, Newest, NewestPictures, Role, Tally
 from inspector.web.access import Viewer
@@ -19,6 +20,7 @@ router = APIRouter(include_in_schema=False)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CHECKED = timedelta(days=7)
 """For so long the last check of a station is shown."""
+_STALE = timedelta(seconds=SILENT_S)
 
 
 @router.get("/line")
@@ -36,7 +38,8 @@ def show_line(request: Request, desk: DeskDep, _user: Viewer) -> Response:
         checked=Checks(desk.engine).runs([one.name for one in stations], now - CHECKED),
         absence_of=desk.evidence.absence,
         without_bank=desk.without_bank(),
-        drawn=pictures.drawn_at(desk.settings.station_names),
+        drawn=_fresh(pictures.drawn_at(desk.settings.station_names), stations),
+        listed=desk.settings.station_names,
         instead=_instead(desk, stations, now),
         now=now,
         zone=desk.settings.review.zone,
@@ -51,6 +54,12 @@ def newest_picture(desk: DeskDep, _user: Viewer, station: str) -> Response:
     if picture is None:
         raise HTTPException(404, Message("There is no picture of this station now."))
     return Response(picture, media_type="image/jpeg", headers={"cache-control": "private, max-age=60"})
+
+
+def _fresh(drawn: Mapping[str, datetime], stations: list[StationNow]) -> dict[str, datetime]:
+    """Without pictures that are older than the station's last frame by so much that it may look otherwise by now."""
+    last = {one.name: one.last.at for one in stations if one.last}
+    return {name: at for name, at in drawn.items() if name not in last or last[name] - at <= _STALE}
 
 
 def _instead(desk: Desk, stations: list[StationNow], now: datetime) -> dict[str, str]:
