@@ -17,11 +17,15 @@ from inspector.store import Archive, Candidates, Cases, Promotion, Promotions
 
 
 class GuardError(InspectorError):
-    """A bank would pass confirmed defects, and nobody gave a reason. missed: those frames."""
+    """A bank would pass confirmed defects, and nobody said that it may.
 
-    def __init__(self, message: str, missed: tuple[Judged, ...]) -> None:
+    missed: those frames. guard: how many confirmed defects were asked.
+    """
+
+    def __init__(self, message: str, missed: tuple[Judged, ...], guard: int) -> None:
         super().__init__(message)
         self.missed = missed
+        self.guard = guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +51,16 @@ def promote(
     reason: str | None = None,
     action: Action = "promote",
     seen: str | None = None,
+    passing: int | None = None,
     track: Track = silent,
 ) -> Promoted:
     """The bank at `candidate` is taken into use at `station`, and at all others that name the same folder.
 
-    seen: the digest of the bank in use on which the decision rests; None: whichever.
+    seen: the digest of the bank in use on which the decision rests; None: whichever. passing: how many confirmed
+    defects may pass, as whoever decides was told; None: any number, as the reason is for them.
 
     Raises:
-        GuardError: it passes confirmed defects, and no reason is given.
+        GuardError: it passes confirmed defects, and no reason is given, or they are more than `passing`.
         ChangedError: one of the two banks was exchanged meanwhile.
         BankError, EngineError: it cannot be used. UsageError: no such station.
         StoreError: the database cannot be read, or did not take the record; the shelf's journal has it then.
@@ -66,11 +72,13 @@ def promote(
     pipeline = Pipeline.open(candidate, max_pixels=settings.max_pixels, engine=settings.engine)
     shadow = replay(frames, Archive(settings.data_dir / "frames"), pipeline, track=track)
     missed = shadow.missed
-    if missed and reason is None:
+    if missed and (reason is None or (passing is not None and len(missed) > passing)):
+        may = "with a written reason" if passing is None else f"saying that {len(missed)} may pass, with a reason"
         raise GuardError(
             f"bank {candidate}: passes {len(missed)} of {len(shadow.guard)} confirmed defects "
-            f"(frame {missed[0].frame}{', …' if len(missed) > 1 else ''}); promote it with a written reason, or not",
+            f"(frame {missed[0].frame}{', …' if len(missed) > 1 else ''}); promote it {may}, or not",
             missed,
+            len(shadow.guard),
         )
     move = Shelf(place).promote(
         candidate,
@@ -112,9 +120,12 @@ def apply_thresholds(
     by: str,
     reason: str | None = None,
     seen: str | None = None,
+    passing: int = 0,
 ) -> Promoted:
     """The bank in use under other thresholds, as a bank of its own whose lineage names the one before. A bank that is
     taken into use meanwhile is not replaced.
+
+    passing: as `promote` has it; a reason is given for any thresholds, so it alone does not say that defects may pass.
 
     Raises: as `promote`, and UsageError where the thresholds cannot be.
     """
@@ -126,7 +137,9 @@ def apply_thresholds(
         bank = folder / "bank"
         with_thresholds(place, bank, ok=ok, ng=ng)
         seen = seen or read_manifest(bank).lineage.parent
-        return promote(settings, engine, station, bank, by=by, reason=reason, action="thresholds", seen=seen)
+        return promote(
+            settings, engine, station, bank, by=by, reason=reason, action="thresholds", seen=seen, passing=passing
+        )
 
 
 def record(settings: Settings, engine: Engine, place: Path) -> None:

@@ -216,3 +216,27 @@ def test_another_sites_form_is_refused(site: ReviewSite, own_bank: Path) -> None
         sent = {"station": str(CAM1), "ok": "1", "ng": "2", "bank": digest, "reason": "x"}
         assert client.post("/thresholds", data=sent).status_code == 403
     assert read_manifest(own_bank).calibration.ok != 1
+
+
+def test_what_would_pass_confirmed_defects_is_applied_when_that_is_ticked(
+    visit: Visit, site: ReviewSite, own_bank: Path
+) -> None:
+    before = Bank.load(own_bank).ref
+    page = visit("emil", HERE)
+    page.locator("#ng").fill("1000000")
+    page.locator("#ng").press("Tab")
+    page.locator("#ok").fill("1000000")
+    page.locator("#ok").press("Tab")
+    page.locator("[name=reason]").fill("fewer stops")
+    for _ in range(2):  # without the tick, again
+        page.get_by_role("button", name="Apply to the line").click()
+        expect(page.get_by_role("alert")).to_contain_text("4 of 4 confirmed defects would pass with these thresholds")
+        assert Bank.load(own_bank).ref == before
+    page.get_by_label("4 of 4 confirmed defects may pass").check()
+    page.get_by_role("button", name="Apply to the line").click()
+    expect(page.get_by_role("status").filter(has_text="Applied.")).to_contain_text(
+        "4 of 4 confirmed defects would pass"
+    )
+    newest = Audit(site.engine).promotions(AuditFilter(station=str(CAM1)), limit=1)[0]
+    assert (newest.reason, newest.guard, newest.guard_missed) == ("fewer stops", 4, 4)
+    assert Bank.load(own_bank).thresholds.ok == 1e6

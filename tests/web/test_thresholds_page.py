@@ -123,3 +123,61 @@ def test_strangers_see_nothing(site: ReviewSite) -> None:
     with site.client(None) as stranger:
         assert stranger.get("/thresholds").status_code == 303
         assert stranger.get("/api/v1/thresholds").status_code == 401
+
+
+@pytest.fixture
+def own(tmp_path: Path, bank: Path) -> Iterator[ReviewSite]:
+    """A page of one test alone, on a copy of the bank, with three confirmed defects, at one station each by turns."""
+    with running_site(tmp_path, copy_of(bank, tmp_path)) as running:
+        for number in range(3):
+            frame = running.add(station=(CAM1, CAM2)[number % 2], minutes=SOON + number)
+            running.reviews.dispose(frame, to="defect", reviewer="olga", version=0)
+        yield running
+
+
+def applied(client: httpx.Client, site: ReviewSite, **changes: object) -> tuple[int, Page]:
+    """Asks for thresholds above all scores; the page that comes in the end."""
+    digest = Bank.load(site.settings.stations[0].bank).ref.digest
+    sent = {"station": str(CAM1), "ok": 1e6, "ng": 1e6, "bank": digest, "reason": "fewer stops"} | changes
+    answer = client.post("/thresholds", data=sent)
+    if answer.status_code != 303:
+        return answer.status_code, Page(answer.text)
+    return answer.status_code, Page(client.get(answer.headers["location"]).text)
+
+
+def test_thresholds_that_pass_confirmed_defects_are_applied_only_when_that_is_said(own: ReviewSite) -> None:
+    place = own.settings.stations[0].bank
+    before = Bank.load(place).ref
+    with own.client("emil") as client:
+        for too_few in ({}, {"passing": 0}, {"passing": 2}):
+            status, page = applied(client, own, **too_few)
+            assert status == 400
+            assert page.obeys_the_policy
+            assert "3 of 3 confirmed defects would pass with these thresholds" in page.text
+            assert "Nothing was applied" in page.text
+            assert Bank.load(place).ref == before
+            assert {said.get("href") for said in page.all("a")} >= {"/frame/1", "/frame/2", "/frame/3"}
+            fields = {said.get("name"): said.get("value") for said in page.all("input")}
+            assert (fields["passing"], fields["reason"], fields["ok"]) == ("3", "fewer stops", "1e+06")
+            (tick,) = [said for said in page.all("input") if said.get("name") == "passing"]
+            assert "checked" not in tick
+            assert "3 of 3 confirmed defects may pass" in page.text
+        status, page = applied(client, own, passing=3, reason=" ")
+        assert (status, "Write down why" in page.text) == (400, True)
+        status, page = applied(client, own, passing=3)
+        assert status == 303
+        assert "Applied. 3 of 3 confirmed defects would pass with them." in page.text
+        assert Bank.load(place).thresholds.ok == 1e6
+        audit = Page(client.get("/audit", params={"log": "banks"}).text)
+        assert "fewer stops" in audit.text
+        assert "3 of 3" in audit.text
+
+
+def test_thresholds_that_pass_none_are_applied_with_a_reason_alone(own: ReviewSite) -> None:
+    in_use = Bank.load(own.settings.stations[0].bank).thresholds
+    with own.client("emil") as client:
+        assert "Applied" not in client.get("/thresholds", params={"applied": 1}).text
+        status, page = applied(client, own, ok=in_use.ok, ng=in_use.ng + 1)
+    assert status == 303
+    assert "Applied. 0 of 3 confirmed defects would pass with them." in page.text
+    assert not [said for said in page.all("input") if said.get("name") == "passing"]

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from inspector.banks.promotion import apply_thresholds
-from inspector.banks.shelf import ChangedError
+from inspector.banks.promotion import GuardError, apply_thresholds
+from inspector.banks.shelf import ChangedError, Move, Shelf
 from inspector.charts import scores, svg
 from inspector.charts.markup import Markup
 from inspector.errors import BankError, EngineError, UsageError
@@ -79,11 +79,14 @@ def apply(
     ng: Annotated[float, Form(ge=0, allow_inf_nan=False)],
     bank: Annotated[str, Form(max_length=64)],
     reason: Annotated[str, Form(max_length=2000)] = "",
+    passing: Annotated[int, Form(ge=0)] = 0,
 ) -> Response:
-    """Takes the thresholds into use. bank: the digest of the bank that was on the screen."""
+    """Takes the thresholds into use. bank: the digest of the bank that was on the screen. passing: how many confirmed
+    defects may pass, as the page told before.
+    """
     query = TrialQuery(station=station, ok=min(ok, ng), ng=ng)
     trial = desk.trials.trial(station)
-    fault, status = None, 400
+    fault, guard, status = None, None, 400
     if ok > ng:
         fault = f"Got ok {ok:g} above ng {ng:g}; frames at or below ok pass, so it must not be above ng."
     elif not reason.strip():
@@ -103,29 +106,35 @@ def apply(
                 by=user.name,
                 reason=reason.strip(),
                 seen=bank,
+                passing=passing,
             )
         except ChangedError as error:
             fault, status = str(error), 409
+        except GuardError as error:
+            guard = error
         except (BankError, EngineError) as error:
             fault = str(error)
         else:
             return RedirectResponse(f"/thresholds?{urlencode({'station': station, 'applied': 1})}", status_code=303)
-    return _page(request, desk, station, query, status=status, fault=fault, reason=reason)
+    return _page(request, desk, station, query, status=status, fault=fault, guard=guard, reason=reason)
 
 
 def _page(
     request: Request, desk: Desk, station: str, query: TrialQuery, *, status: int = 200, fault: str | None = None,
-    reason: str = "", applied: bool = False,
+    guard: GuardError | None = None, reason: str = "", applied: bool = False,
 ) -> Response:  # fmt: skip
+    """guard: what it said just now, so that nothing was applied."""
     values: dict[str, Any] = {
         "station": station,
         "stations": desk.settings.station_names,
         "fault": fault,
+        "guard": guard,
         "reason": reason,
-        "applied": applied,
+        "applied": None,
     }
     try:
         trial = desk.trials.trial(station)
+        values["applied"] = _applied(desk, station, trial) if applied else None
     except BankError as error:
         return desk.page(request, "thresholds.html", status=status, trial=None, broken=str(error), **values)
     ok, ng = _chosen(trial, query)
@@ -141,6 +150,13 @@ def _page(
         chart=_chart(trial, ok, ng),
         **values,
     )
+
+
+def _applied(desk: Desk, station: str, trial: Trial) -> Move | None:
+    """The exchange that gave the station the thresholds in use; None where another bank is in use by now."""
+    moves = Shelf(desk.settings.station(station).bank).moves()
+    found = moves and moves[-1].action == "thresholds" and moves[-1].after.digest == trial.bank.ref.digest
+    return moves[-1] if found else None
 
 
 def _chosen(trial: Trial, query: TrialQuery) -> tuple[float, float]:
