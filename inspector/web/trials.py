@@ -4,10 +4,13 @@ drag over the chart asks the database once.
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from inspector.bank import Bank, Stamp, stamp
 from inspector.errors import BankError
@@ -16,10 +19,11 @@ from inspector.review.preview import Evidence, Scores, ascending
 from inspector.review.shifts import spans
 from inspector.settings import Settings, StationSettings
 from inspector.store import Tally
+from inspector.store.tally import Recorded
 from inspector.types import BankRef, Thresholds
 
 NEWEST = 20_000
-"""Of so many ok frames at most the scores are looked at."""
+"""Of so many ok frames of each station at most the scores are looked at."""
 
 BACK = timedelta(days=31)
 
@@ -39,9 +43,12 @@ class InUse:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """begin: of the recorded frames, None without any. elsewhere: known defects that other banks scored."""
+    """sharing: how many stations have the bank; evidence, begin and elsewhere are of all of them, as other thresholds
+    are for all. begin: of the recorded frames, None without any. elsewhere: known defects that other banks scored.
+    """
 
     station: str
+    sharing: int
     bank: InUse
     evidence: Evidence
     begin: datetime | None
@@ -83,24 +90,32 @@ class Trials:
 
     def _look(self, station: str, bank: InUse) -> Trial:
         now = datetime.now(UTC)
-        seen = self._tally.recorded(station, bank.ref.id, since=now - BACK, most=NEWEST)
+        sharing = self._settings.stations_at(self._settings.station(station).bank)
+        seen = [self._tally.recorded(one, bank.ref.id, since=now - BACK, most=NEWEST) for one in sharing]
         evidence = Evidence(
             bank.normals,
-            ascending(seen.ok),
-            ascending(seen.false_alarm),
-            ascending(seen.waiting),
-            ascending(seen.defect),
-            self._shifts(station, seen.begin, now) if seen.begin is not None else 0.0,
+            _together(one.ok for one in seen),
+            _together(one.false_alarm for one in seen),
+            _together(one.waiting for one in seen),
+            _together(one.defect for one in seen),
+            sum(self._shifts(name, one, now) for name, one in zip(sharing, seen, strict=True)),
         )
-        return Trial(station, bank, evidence, seen.begin, seen.elsewhere)
+        begin = min((one.begin for one in seen if one.begin is not None), default=None)
+        return Trial(station, len(sharing), bank, evidence, begin, sum(one.elsewhere for one in seen))
 
-    def _shifts(self, station: str, begin: datetime, now: datetime) -> float:
+    def _shifts(self, station: str, seen: Recorded, now: datetime) -> float:
         """How many shifts there were in which the station had frames; one that is not over counts in part."""
+        if seen.begin is None:
+            return 0.0
         review = self._settings.review
-        between = spans(begin, max(now, begin + timedelta(seconds=1)), review.shifts, review.zone)
+        between = spans(seen.begin, max(now, seen.begin + timedelta(seconds=1)), review.shifts, review.zone)
         outcomes, _ = self._tally.counts([station], between)
         worked = {one.span for one in outcomes}
         return sum(span.whole for number, span in enumerate(between) if number in worked)
+
+
+def _together(scores: Iterable[Scores]) -> Scores:
+    return ascending(np.concatenate(list(scores)))
 
 
 @lru_cache(64)

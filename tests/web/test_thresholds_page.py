@@ -85,8 +85,9 @@ def test_without_a_script_the_form_previews(client: httpx.Client) -> None:
     assert any("alarm" in str(said.get("class")) for said in page.all("div"))
 
 
-def test_a_station_without_frames_says_so(client: httpx.Client) -> None:
-    page = Page(client.get("/thresholds", params={"station": str(CAM2)}).text)
+def test_a_bank_without_frames_says_so(tmp_path: Path, bank: Path) -> None:
+    with running_site(tmp_path, bank) as empty, empty.client("emil") as client:
+        page = Page(client.get("/thresholds", params={"station": str(CAM2)}).text)
     assert "No frame was recorded with this bank yet" in page.text
     assert "No defect is known with this bank" in page.text
     assert "nan" not in page.text.lower()
@@ -181,3 +182,32 @@ def test_thresholds_that_pass_none_are_applied_with_a_reason_alone(own: ReviewSi
     assert status == 303
     assert "Applied. 0 of 3 confirmed defects would pass with them." in page.text
     assert not [said for said in page.all("input") if said.get("name") == "passing"]
+
+
+def test_what_is_known_of_a_bank_is_the_same_at_every_station_that_shares_it(own: ReviewSite) -> None:
+    """Two of the three defects are of one station, one of the other; four frames passed at one alone."""
+    for number in range(4):
+        own.add(drawn_part(1000 + number), station=CAM2, minutes=SOON + 10 + number, kept=False)
+    own.reviews.dispose(own.add(minutes=SOON + 20, kept=False), to="defect", reviewer="olga", version=0)
+    with own.client("emil") as client:
+        answers = [client.get("/api/v1/thresholds", params={"station": str(one)}).json() for one in (CAM1, CAM2)]
+        assert answers[0]["preview"] == answers[1]["preview"]
+        assert answers[0]["shifts"] == answers[1]["shifts"] > 0
+        assert (answers[0]["preview"]["caught"], answers[0]["preview"]["rejected"]) == (4, 0)
+        for station in (CAM1, CAM2):
+            page = Page(client.get("/thresholds", params={"station": str(station)}).text)
+            assert "of 4 known defects missed" in page.text
+            assert "of 4 good frames" in page.text
+            assert "Frames of all 2 stations with this bank since" in page.text
+            banks = Page(client.get("/banks", params={"station": str(station)}).text)
+            assert "3 confirmed defects, of all stations with this bank; 1 more without a picture" in banks.text
+
+
+def test_a_bank_of_its_own_is_judged_by_its_own_frames(tmp_path: Path, bank: Path) -> None:
+    with running_site(tmp_path, copy_of(bank, tmp_path), stations=[CAM1]) as alone, alone.client("emil") as client:
+        alone.reviews.dispose(alone.add(minutes=SOON), to="defect", reviewer="olga", version=0)
+        alone.reviews.dispose(alone.add(station=CAM2, minutes=SOON), to="defect", reviewer="olga", version=0)
+        page = Page(client.get("/thresholds").text)
+        assert "of 1 known defect missed" in page.text
+        assert "Frames since" in page.text
+        assert "1 confirmed defect" in Page(client.get("/banks").text).text

@@ -143,7 +143,7 @@ def _banks(
 ) -> Response:
     place = desk.settings.station(station).bank
     promotion.record(desk.settings, desk.engine, place)
-    cases, shelf = Cases(desk.engine), Shelf(place)
+    cases, shelf, here = Cases(desk.engine), Shelf(place), desk.settings.stations_at(place)
     in_use, broken = None, None
     try:
         in_use = _InUse(read_manifest(place), file_sha256(place / "manifest.json"))
@@ -167,8 +167,8 @@ def _banks(
         "candidates": [_settled(desk, one) for one in Candidates(desk.engine).of(station)],
         "alarms": len(alarms),
         "new_alarms": sum(one.sha256 not in known for one in alarms),
-        "guard": len(cases.guard(station)),
-        "unguarded": cases.without_picture(station),
+        "guard": sum(len(cases.guard(one)) for one in here),
+        "unguarded": sum(cases.without_picture(one) for one in here),
         "running": rebuilding.is_running(desk.settings, station),
         "fault": fault,
         "promoted": promoted,
