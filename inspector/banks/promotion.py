@@ -144,7 +144,7 @@ def apply_thresholds(
 
 def record(settings: Settings, engine: Engine, place: Path) -> None:
     """Brings the audit, and what is said of candidates, up to what the shelf's journal says, exchanges by the command
-    line included.
+    line included. A station that came to the bank later has of its journal what `Promotions.record` says.
 
     Raises:
         StoreError: the database did not take it; the journal has it, and the next call tries again.

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, bindparam, insert, select
 
 from inspector.store.database import in_turn, store_errors, writing
-from inspector.store.tables import promotions
+from inspector.store.tables import frames, promotions
+from inspector.types import Decision
 
 _WRITE_LOCK = 0x70726F6D
 """ "prom": the advisory lock under which PostgreSQL records exchanges. Each page and command brings the audit up to
@@ -39,19 +40,48 @@ class Promotions:
         self._engine = engine
 
     def record(self, station: str, exchanges: Sequence[Promotion]) -> int:
-        """Those that are not in the table yet, in order; returns how many they were.
+        """Those that are not in the table yet; returns how many they were.
+
+        exchanges: all of the folder from which the station has its bank, oldest first. The station may have come to it
+        later, so its history begins with the first of them that the table has. Where it has none: with the one that
+        gave it the bank under which it decided its first frame, or, without such a frame, with the newest.
 
         Raises:
             StoreError: nothing was written.
         """
+        if not exchanges:
+            return 0
         with store_errors("promotions"), writing(self._engine) as connection:
             in_turn(connection, _WRITE_LOCK)
             known = select(promotions.c.at, promotions.c.to_digest).where(promotions.c.station == station)
             seen = {(row[0], row[1]) for row in connection.execute(known)}
-            new = [one for one in exchanges if (one.at, one.after[1]) not in seen]
+            known_here = [n for n, one in enumerate(exchanges) if (one.at, one.after[1]) in seen]
+            begin = known_here[0] if known_here else _begin(connection, station, exchanges)
+            new = [one for one in exchanges[begin:] if (one.at, one.after[1]) not in seen]
             if new:
                 connection.execute(insert(promotions), [_row(station, one) for one in new])
         return len(new)
+
+
+def _begin(connection: Connection, station: str, exchanges: Sequence[Promotion]) -> int:
+    """Which of them gave the station the bank that it ran first."""
+    banks = {bank[0] for one in exchanges for bank in (one.before, one.after) if bank is not None}
+    decided = (
+        select(frames.c.received_at)
+        .where(
+            frames.c.station == station,
+            frames.c.outcome == "verdict",
+            frames.c.word == bindparam("word"),
+            frames.c.bank_id.in_(banks),
+        )
+        .order_by(frames.c.received_at)
+        .limit(1)
+    )  # by word, as the index has them
+    first = [connection.execute(decided, {"word": word.value}).scalar() for word in Decision]
+    moments = [moment for moment in first if moment is not None]
+    if not moments:
+        return max(0, len(exchanges) - 1)
+    return max((n for n, one in enumerate(exchanges) if one.at <= min(moments)), default=0)
 
 
 def _row(station: str, one: Promotion) -> dict[str, object]:

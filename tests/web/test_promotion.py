@@ -3,12 +3,14 @@
 import multiprocessing
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from line import CAM1, CAM2, drawn_part
 from review_site import ReviewSite, running_site
 from services import wait_until
+from sqlalchemy import update
 
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
@@ -17,6 +19,7 @@ from inspector.banks.shelf import Shelf
 from inspector.errors import BankError, UsageError
 from inspector.settings import Settings
 from inspector.store import Audit, AuditFilter, open_database
+from inspector.store.tables import frames
 
 STATION = str(CAM1)
 
@@ -129,3 +132,47 @@ def test_an_escape_guards_as_well(site: ReviewSite, tmp_path: Path) -> None:
     site.reviews.escape(frame, reviewer="olga", version=0)
     with pytest.raises(GuardError):
         promote(site.settings, site.engine, STATION, blind(site, tmp_path), by="emil")
+
+
+def ng_of(site: ReviewSite, folder: Path, number: int) -> Path:
+    """A bank of its own, by its ng."""
+    with_thresholds(in_use(site), folder / str(number), ok=1.0, ng=1.0 + number)
+    return folder / str(number)
+
+
+def told(site: ReviewSite, station: str) -> list[str]:
+    """Who gave the station its banks, oldest first, as the audit has it."""
+    rows = Audit(site.engine).promotions(AuditFilter(station=station), limit=9)
+    return [row.by for row in reversed(rows)]
+
+
+def test_a_station_that_comes_later_has_no_history_from_before_it(tmp_path: Path, bank: Path) -> None:
+    place = Path(shutil.copytree(bank, tmp_path / "banks" / "tile"))
+    with running_site(tmp_path, place, stations=[CAM1]) as site:
+        for number, by in enumerate(("ann", "ben", "cem")):
+            Shelf(place).promote(ng_of(site, tmp_path, number), by=by)
+            record(site.settings, site.engine, place)
+        assert told(site, STATION) == ["ann", "ben", "cem"]
+    with running_site(tmp_path, place, stations=[CAM1, CAM2]) as site:
+        for _ in range(2):
+            record(site.settings, site.engine, place)
+            assert told(site, str(CAM2)) == ["cem"]  # what it runs
+        Shelf(place).promote(ng_of(site, tmp_path, 3), by="dan")
+        record(site.settings, site.engine, place)
+        assert told(site, str(CAM2)) == ["cem", "dan"]
+        assert told(site, STATION) == ["ann", "ben", "cem", "dan"]
+
+
+def test_a_station_that_was_there_all_along_has_what_the_audit_was_not_told_at_once(
+    site: ReviewSite, tmp_path: Path
+) -> None:
+    """Its frames tell since when it runs these banks; a station without any begins with what it runs now."""
+    Shelf(in_use(site)).promote(ng_of(site, tmp_path, 0), by="ann")
+    Shelf(in_use(site)).promote(ng_of(site, tmp_path, 1), by="ben")
+    first, between = site.add(), datetime.now(UTC)
+    Shelf(in_use(site)).promote(ng_of(site, tmp_path, 2), by="cem")
+    with site.engine.begin() as connection:
+        connection.execute(update(frames).where(frames.c.id == first).values(received_at=between))
+    record(site.settings, site.engine, in_use(site))
+    assert told(site, STATION) == ["ben", "cem"]
+    assert told(site, str(CAM2)) == ["cem"]
