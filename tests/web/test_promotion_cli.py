@@ -176,3 +176,36 @@ def test_a_ledger_that_does_not_answer_stops_it_and_a_reason_goes_on_without(
     assert done.code == 0
     assert "guard: not asked: --no-guard. With -c SETTINGS" in done.out
     assert Shelf(place).moves()[-1].reason == "the ledger is away"
+
+
+def test_the_audit_is_current_when_it_is_read(site: ReviewSite, place: Path, blind: Path, cli: Cli) -> None:
+    """A rollback asks no ledger, so none hears of it; nor does a promotion without settings."""
+    assert cli("bank", "promote", blind, place, "--reason", "a trial", "--by", "root").code == 0
+    with site.client("emil") as emil:
+        rows = emil.get("/api/v1/audit", params={"log": "banks", "station": str(CAM1)}).json()["rows"]
+        assert [(row["by"], row["action"], row["reason"]) for row in rows] == [("root", "promote", "a trial")]
+        assert cli("bank", "rollback", place, "--reason", "worse on dents", "--by", "root").code == 0
+        assert "worse on dents" in emil.get("/audit?log=banks").text
+        answer = emil.get("/api/v1/audit", params={"log": "banks", "station": str(CAM1)}).json()
+    assert [row["action"] for row in answer["rows"]] == ["rollback", "promote"]
+    assert answer["behind"] == []
+
+
+def test_a_journal_that_cannot_be_read_does_not_hide_the_audit(
+    site: ReviewSite, place: Path, blind: Path, cli: Cli
+) -> None:
+    assert cli("bank", "promote", blind, place, "--reason", "a trial").code == 0
+    with site.client("emil") as emil:
+        assert "a trial" in emil.get("/audit?log=banks").text
+        journal = Shelf(place).folder / "journal.jsonl"
+        journal.rename(journal.with_suffix(".away"))
+        journal.mkdir()
+        page = emil.get("/audit?log=banks")
+        assert page.status_code == 200
+        assert "a trial" in page.text
+        assert "The newest exchanges may be missing" in page.text
+        assert "journal.jsonl cannot be read" in page.text
+        answer = emil.get("/api/v1/audit", params={"log": "banks"}).json()
+    assert [row["reason"] for row in answer["rows"]] == ["a trial"] * 2  # both stations have the bank
+    assert len(answer["behind"]) == 1
+    assert "journal.jsonl cannot be read" in answer["behind"][0]

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
+from inspector.banks import promotion
+from inspector.errors import BankError, StoreError
 from inspector.settings import ReviewSettings
 from inspector.store import Audit, AuditFilter, PromotionRow, ReviewRow, Role, Tally
 from inspector.store.frame_row import MAX_ID
@@ -61,11 +63,13 @@ def show_audit(request: Request, desk: DeskDep, _user: Engineer, query: Annotate
     """A page of one of the two logs; a form's empty fields are cleared out of the address first."""
     if (cleared := without_empty_fields(request, query)) is not None:
         return cleared
+    behind = _behind(desk, query)
     rows, following = _read(desk, query)
     return desk.page(
         request,
         "audit.html",
         query=query,
+        behind=behind,
         rows=rows,
         next=following,
         stations=desk.stations(Tally(desk.engine).stations()),
@@ -75,9 +79,25 @@ def show_audit(request: Request, desk: DeskDep, _user: Engineer, query: Annotate
 
 @router.get("/api/v1/audit", tags=["review"], summary="The append-only audit, page by page")
 def audit_for_machines(desk: DeskDep, _user: Engineer, query: Annotated[AuditQuery, Query()]) -> dict[str, Any]:
-    """Newest first; go on with `before=` the page's `next` until that is null."""
+    """Newest first; go on with `before=` the page's `next` until that is null. `behind`: why the newest exchanges of a
+    bank may be missing.
+    """
+    behind = _behind(desk, query)
     rows, following = _read(desk, query)
-    return {"rows": [asdict(row) for row in rows], "next": following}
+    return {"rows": [asdict(row) for row in rows], "next": following, "behind": behind}
+
+
+def _behind(desk: Desk, query: AuditQuery) -> list[str]:
+    """Brings the log of banks up to their journals, as commands exchange banks too, also while the database is away;
+    why that could not be, for each bank.
+    """
+    faults = []
+    for place in dict.fromkeys(one.bank for one in desk.settings.stations if query.log == "banks"):
+        try:
+            promotion.record(desk.settings, desk.engine, place)
+        except (BankError, StoreError) as error:
+            faults.append(str(error))
+    return faults
 
 
 def _read(desk: Desk, query: AuditQuery) -> tuple[list[ReviewRow] | list[PromotionRow], int | None]:
