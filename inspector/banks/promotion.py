@@ -1,5 +1,6 @@
 """Taking a bank into use at a station: the guard is asked, the exchange made, and the audit told."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.settings import Settings
 from inspector.store import Archive, Candidates, Cases, Promotion, Promotions
+from inspector.store.candidates import PROMOTABLE, State
 
 
 class GuardError(InspectorError):
@@ -149,6 +151,7 @@ def record(settings: Settings, engine: Engine, place: Path) -> None:
     Raises:
         StoreError: the database did not take it; the journal has it, and the next call tries again.
     """
+    done = [move for move in Shelf(place).moves() if move.done]
     moves = [
         Promotion(
             at=move.at,
@@ -160,12 +163,22 @@ def record(settings: Settings, engine: Engine, place: Path) -> None:
             guard_missed=move.guard_missed,
             guard=move.guard,
         )
-        for move in Shelf(place).moves()
-        if move.done
+        for move in done
     ]
-    taken, candidates = {move.after[1] for move in moves}, Candidates(engine)
+    became, candidates = _became(done), Candidates(engine)
     for station in settings.stations_at(place):
         Promotions(engine).record(station, moves)
         for candidate in candidates.of(station):
-            if candidate.state == "shadowed" and candidate.digest in taken:
-                candidates.tell(candidate.id, state="promoted")
+            state = became.get(candidate.digest or "", candidate.state)
+            if candidate.state in ("promoted", *PROMOTABLE) and candidate.state != state:
+                candidates.tell(candidate.id, state=state)
+
+
+def _became(moves: Sequence[Move]) -> dict[str, State]:
+    """What exchanges, oldest first, made of banks, by digest. One that a better one replaced stays promoted."""
+    became: dict[str, State] = {}
+    for move in moves:
+        became[move.after.digest] = "promoted"
+        if move.action == "rollback" and move.before is not None:
+            became[move.before.digest] = "rolled_back"
+    return became

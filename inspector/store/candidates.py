@@ -13,11 +13,13 @@ from inspector.store.database import store_errors, writing
 from inspector.store.tables import candidates
 from inspector.types import BankRef
 
-State = Literal["building", "built", "shadowed", "promoted", "rejected", "failed"]
+State = Literal["building", "built", "shadowed", "promoted", "rolled_back", "rejected", "failed"]
 
 RUNNING: Final = ("building", "built")
 """States in which somebody works on it."""
 
+PROMOTABLE: Final = ("shadowed", "rolled_back")
+"""States in which it may be taken into use."""
 
 _NONE: Final = ""
 """In the column `base_digest`, which always has a value: there was no bank."""

@@ -25,6 +25,7 @@ WORDS = {
     "escape": "escape entered",
     "promote": "promoted",
     "rollback": "rolled back",
+    "rolled_back": "rolled back",
     "thresholds": "thresholds",
     "shadowed": "tried",
 }

@@ -182,3 +182,45 @@ def test_a_candidate_that_the_command_line_takes_into_use_is_promoted_on_the_pag
         assert "promoted" in client.get("/banks", params={"station": STATION}).text
         assert "Promote" not in client.get(f"/banks/candidates/{candidate.id}").text
     assert Candidates(site.engine).get(candidate.id).state == "promoted"
+
+
+def test_a_candidate_that_was_rolled_back_is_told_as_that_and_can_be_promoted_again(
+    site: ReviewSite, tmp_path: Path
+) -> None:
+    for seed in range(8):
+        said(site, stamped_part(seed), "false_alarm")
+    number = rebuild(site.settings, site.engine, STATION, by="emil").id
+    place, path = site.settings.stations[0].bank, f"/banks/candidates/{number}"
+    before = Bank.load(place).ref.digest
+    with site.client("emil") as client:
+
+        def state() -> str:
+            return Candidates(site.engine).get(number).state
+
+        def promoted() -> int:
+            in_use = Bank.load(place).ref.digest
+            return client.post(f"{path}/promote", data={"reason": "stamps", "seen": in_use}).status_code
+
+        assert promoted() == 303
+        assert (state(), 'id="promote"' in client.get(path).text) == ("promoted", False)
+        assert promoted() == 400
+        client.post("/banks/rollback", data={"station": STATION, "reason": "worse on <i>dents</i>"})
+        assert Bank.load(place).ref.digest == before
+        assert state() == "rolled_back"
+        assert '<span class="badge state rolled_back">rolled back</span>' in client.get("/banks").text
+        page = client.get(path).text
+        assert "by emil: worse on &lt;i&gt;dents&lt;/i&gt;" in page
+        assert 'id="promote"' in page
+        assert "Another bank has been taken into use since" not in page
+
+        assert promoted() == 303
+        assert Bank.load(place).ref.digest != before
+        page = client.get(path).text
+        assert (state(), 'id="promote"' in page, 'id="rolled-back"' in page) == ("promoted", False, False)
+
+        inspector("bank", "rollback", place)  # of which no ledger hears
+        assert 'id="promote"' in client.get(path).text
+        assert state() == "rolled_back"
+        assert client.post(f"{path}/reject").status_code == 303
+        client.get("/banks")
+        assert state() == "rejected"

@@ -11,12 +11,12 @@ from fastapi.responses import RedirectResponse
 from inspector.bank import file_sha256
 from inspector.banks import promotion, rebuilding
 from inspector.banks.promotion import GuardError
-from inspector.banks.shelf import NO_BANK, ChangedError, Shelf
+from inspector.banks.shelf import NO_BANK, ChangedError, Move, Shelf
 from inspector.errors import BankError, EngineError, SamplesError
 from inspector.manifest import Manifest, is_bank_there, read_manifest
 from inspector.samples.naming import named_moment
 from inspector.store import Candidate, Candidates, Cases, Role
-from inspector.store.candidates import RUNNING
+from inspector.store.candidates import PROMOTABLE, RUNNING
 from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Engineer
 from inspector.web.desk import Desk, DeskDep
@@ -92,7 +92,7 @@ def promote(
 ) -> Response:
     """Takes it into use; the daemon takes it over between two frames. seen: as `roll_back` has it."""
     candidate = _settled(desk, candidate_or_404(desk, number))
-    if candidate.state != "shadowed":
+    if candidate.state not in PROMOTABLE:
         return candidate_page(
             request, desk, candidate, fault=f"This candidate is {candidate.state}; it cannot be promoted."
         )
@@ -127,7 +127,7 @@ def stop(desk: DeskDep, user: Engineer, number: int) -> Response:
 def reject(desk: DeskDep, user: Engineer, number: int) -> Response:
     """Puts it aside."""
     candidate = candidate_or_404(desk, number)
-    if candidate.state in ("shadowed", "failed"):
+    if candidate.state in (*PROMOTABLE, "failed"):
         Candidates(desk.engine).tell(number, state="rejected", rejected_by=user.name)
     return _to_station(candidate.station)
 
@@ -186,9 +186,10 @@ def candidate_page(
     reason: str = "",
 ) -> Response:
     """Its page. fault: what went wrong just now, answered with `status`. reason: what its form says."""
-    candidate = _settled(desk, candidate)
     place = desk.settings.station(candidate.station).bank
-    awaited = candidate.state in (*RUNNING, "shadowed")
+    promotion.record(desk.settings, desk.engine, place)
+    candidate = _settled(desk, candidate_or_404(desk, candidate.id))
+    awaited = candidate.state in (*RUNNING, *PROMOTABLE)
     found = candidate.document.get("found")
     try:
         digest: str | None = file_sha256(place / "manifest.json")
@@ -199,6 +200,8 @@ def candidate_page(
         "candidate.html",
         status=status if fault else 200,
         candidate=candidate,
+        promotable=candidate.state in PROMOTABLE,
+        rolled_back=_rolled_back(candidate, Shelf(place)),
         in_use=digest,
         no_bank=NO_BANK,
         shadow=candidate.document.get("shadow"),
@@ -210,6 +213,15 @@ def candidate_page(
         fault=fault,
         reason=reason,
     )
+
+
+def _rolled_back(candidate: Candidate, shelf: Shelf) -> Move | None:
+    """The exchange that took it out of use; None where it is not rolled back."""
+    if candidate.state == "rolled_back":
+        for one in reversed(shelf.moves()):
+            if one.done and one.action == "rollback" and one.before and one.before.digest == candidate.digest:
+                return one
+    return None
 
 
 def _sharing(desk: Desk, station: str) -> list[str]:
