@@ -149,13 +149,14 @@ def applied(client: httpx.Client, site: ReviewSite, **changes: object) -> tuple[
 def test_thresholds_that_pass_confirmed_defects_are_applied_only_when_that_is_said(own: ReviewSite) -> None:
     place = own.settings.stations[0].bank
     before = Bank.load(place).ref
+    own.reviews.dispose(own.add(kept=False), to="defect", reviewer="olga", version=0)
     with own.client("emil") as client:
         for too_few in ({}, {"passing": 0}, {"passing": 2}):
             status, page = applied(client, own, **too_few)
             assert status == 400
             assert page.obeys_the_policy
             assert "3 of 3 confirmed defects would pass with these thresholds" in page.text
-            assert "Nothing was applied" in page.text
+            assert "1 more without a picture could not be asked. Nothing was applied" in page.text
             assert Bank.load(place).ref == before
             assert {said.get("href") for said in page.all("a")} >= {"/frame/1", "/frame/2", "/frame/3"}
             fields = {said.get("name"): said.get("value") for said in page.all("input")}
@@ -167,7 +168,7 @@ def test_thresholds_that_pass_confirmed_defects_are_applied_only_when_that_is_sa
         assert (status, "Write down why" in page.text) == (400, True)
         status, page = applied(client, own, passing=3)
         assert status == 303
-        assert "Applied. 3 of 3 confirmed defects would pass with them." in page.text
+        assert "Applied. 3 of 3 confirmed defects would pass with them; 1 more without a picture" in page.text
         assert Bank.load(place).thresholds.ok == 1e6
         audit = Page(client.get("/audit", params={"log": "banks"}).text)
         assert "fewer stops" in audit.text

@@ -15,7 +15,7 @@ from inspector.charts.markup import Markup
 from inspector.errors import BankError, EngineError, UsageError
 from inspector.review.preview import KINDS, Kind, axis, histogram, preview
 from inspector.review.trial import Said, said
-from inspector.store import Role
+from inspector.store import Cases, Role
 from inspector.web.access import Engineer, Operator
 from inspector.web.address import AddressQuery, Score, Text
 from inspector.web.desk import Desk, DeskDep
@@ -131,6 +131,7 @@ def _page(
         "guard": guard,
         "reason": reason,
         "applied": None,
+        "unasked": _unasked(desk, station) if guard or applied else 0,
     }
     try:
         trial = desk.trials.trial(station)
@@ -157,6 +158,12 @@ def _applied(desk: Desk, station: str, trial: Trial) -> Move | None:
     moves = Shelf(desk.settings.station(station).bank).moves()
     found = moves and moves[-1].action == "thresholds" and moves[-1].after.digest == trial.bank.ref.digest
     return moves[-1] if found else None
+
+
+def _unasked(desk: Desk, station: str) -> int:
+    """Confirmed defects of the bank's stations that the guard cannot ask, as no picture of them was kept."""
+    cases, place = Cases(desk.engine), desk.settings.station(station).bank
+    return sum(cases.without_picture(one) for one in desk.settings.stations_at(place))
 
 
 def _chosen(trial: Trial, query: TrialQuery) -> tuple[float, float]:
