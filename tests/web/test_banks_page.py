@@ -50,6 +50,11 @@ def named(bank: Path) -> str:
     return read_manifest(bank).id
 
 
+def button(text: str, name: str) -> dict[str, str | None]:
+    [found] = [said for said in Parsed(text).all("button") if said.get("id") == name]
+    return found
+
+
 def runs(daemon: Daemon, digest: str) -> bool:
     return f'digest="{digest}",station="{STATION}"' in daemon.get("/metrics")[1]
 
@@ -254,6 +259,31 @@ def test_a_damaged_bank_in_use_is_told(site: ReviewSite) -> None:
         answer = client.get("/banks")
     assert answer.status_code == 200
     assert "manifest.json cannot be read" in answer.text
+
+
+def test_a_bank_with_a_damaged_file_is_told_until_it_is_sound_again(site: ReviewSite, tmp_path: Path) -> None:
+    """Its manifest alone looks sound."""
+    place = site.settings.stations[0].bank
+    memory = place / "memory.safetensors"
+    with_thresholds(place, tmp_path / "next", ok=1.0, ng=2.0)
+    promote(site.settings, site.engine, STATION, tmp_path / "next", by="emil")
+    whole = memory.read_bytes()
+    refused = re.compile(r'<p class="fault" id="refused">[^<]*memory.safetensors has sha256 \w{16}…, the')
+    site.reviews.dispose(site.add(stamped_part(1)), to="false_alarm", reviewer="olga", version=0)
+    with site.client("emil") as client:
+        sound = client.get("/banks").text
+        assert ('id="refused"' in sound, "disabled" in button(sound, "rebuild")) == (False, False)
+        memory.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        for _ in range(2):
+            damaged = client.get("/banks").text
+            assert refused.search(damaged)
+            assert "disabled" in button(damaged, "rebuild"), "it would be grown from what is damaged"
+        memory.write_bytes(whole)
+        assert 'id="refused"' not in client.get("/banks").text
+        memory.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert client.post("/banks/rollback", data={"station": STATION, "reason": "damaged"}).status_code == 303
+        assert 'id="refused"' not in client.get("/banks").text
+    Bank.load(place)
 
 
 def test_where_there_is_no_bank_yet_the_page_says_so_calmly_and_how_one_is_made(site: ReviewSite) -> None:

@@ -12,6 +12,7 @@ from inspector.bank import file_sha256
 from inspector.banks import promotion, rebuilding
 from inspector.banks.promotion import GuardError
 from inspector.banks.shelf import NO_BANK, ChangedError, Move, Shelf
+from inspector.banks.soundness import why_refused
 from inspector.errors import BankError, EngineError, SamplesError
 from inspector.manifest import Manifest, is_bank_there, read_manifest
 from inspector.samples.naming import named_moment
@@ -158,6 +159,7 @@ def _banks(
         "folder": shlex.quote(str(place)),
         "in_use": in_use,
         "broken": broken,
+        "refused": why_refused(place) if in_use else None,
         "no_bank": not is_bank_there(place),
         "last": cases.last(station),
         "ancestors": _ancestors(in_use.manifest, shelf) if in_use else (),
