@@ -42,8 +42,7 @@ def calibrate_anew(
     """
     in_use, unusable = _in_use(settings.station(station).bank)
     said = {"asked": asked.to_json()} | ({"unusable": unusable} if unusable else {})
-    base = in_use.ref if in_use else None
-    with making(settings, engine, station, by=by, base=base, track=track, on_begun=on_begun, **said) as made:
+    with making(settings, engine, station, by=by, base=in_use, track=track, on_begun=on_begun, **said) as made:
         _work(settings, engine, made, asked, in_use)
     return Candidates(engine).get(made.row.id)
 
@@ -72,7 +71,7 @@ def _work(settings: Settings, engine: Engine, made: Making, asked: Asked, in_use
     with held(samples.good, made.out.parent) as good:
         done = calibrate(good, made.out, options, track=made.told)
         found = findings(done, good, perf_counter() - begun)
-    made.told.built(made.out, Bank.load(made.out).ref, found=found)
+    made.told.built(Bank.load(made.out), found=found)
     place = settings.station(station).bank
     try_it(settings, engine, station, made.out, in_use=place if in_use else None, told=made.told)
 

@@ -13,12 +13,12 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine
 
+from inspector.bank import Bank
 from inspector.banks.rebuilding import alone
 from inspector.errors import InspectorError, StoppedError, StoreError
 from inspector.progress import Track
 from inspector.settings import Settings
 from inspector.store import Candidate, Candidates
-from inspector.types import BankRef
 
 KEEP: Final = 5
 """How many candidates of a station stay on the disk."""
@@ -71,9 +71,10 @@ class Told:
             else:
                 return
 
-    def built(self, path: Path, bank: BankRef, **what: Any) -> None:
+    def built(self, bank: Bank, **what: Any) -> None:
         """The bank is there."""
-        self.say(state="built", path=str(path), digest=bank.digest, id=bank.id, **what)
+        ref = bank.ref
+        self.say(state="built", path=str(bank.path), digest=ref.digest, id=ref.id, limits=_limits(bank), **what)
 
 
 OnBegun = Callable[[], object]
@@ -99,7 +100,7 @@ def making(
     station: str,
     *,
     by: str,
-    base: BankRef | None,
+    base: Bank | None,
     track: Track,
     on_begun: OnBegun,
     **said: Any,
@@ -116,7 +117,9 @@ def making(
     with alone(settings, station) as folder:
         _clear(folder)
         store = Candidates(engine)
-        row = store.begin(station, by=by, base=base, **said)
+        if base is not None:
+            said["base_limits"] = _limits(base)
+        row = store.begin(station, by=by, base=base.ref if base else None, **said)
         try:
             with _stoppable(store, row.id):
                 on_begun()
@@ -130,6 +133,18 @@ def making(
                 raise StoppedError(f"candidate {row.id}: stopped by {stopped_by}") from error
             raise
         _clear(folder)
+
+
+def _limits(bank: Bank) -> dict[str, Any]:
+    """The thresholds of a bank and what they promise, as the document keeps them."""
+    calibration = bank.manifest.calibration
+    promise = calibration.promise
+    return {
+        "ok": calibration.ok,
+        "ng": calibration.ng,
+        "estimated": promise.estimated,
+        "promise": promise.in_words(),
+    }
 
 
 @contextmanager

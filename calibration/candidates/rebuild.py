@@ -42,7 +42,7 @@ def rebuild(
         BankError, StoreError, UsageError: see there. The candidate's row says so too.
     """
     place = settings.station(station).bank
-    base = Bank.load(place).ref
+    base = Bank.load(place)
     with making(settings, engine, station, by=by, base=base, track=track, on_begun=on_begun) as made:
         _work(settings, engine, made, place, good)
     return Candidates(engine).get(made.row.id)
@@ -78,7 +78,7 @@ def _work(settings: Settings, engine: Engine, made: Making, place: Path, good: P
             "look at them again"
         )
     grown = grow(place, [*fed, *further], made.out, operation="false alarms:", replace=True, track=told)
-    told.built(made.out, Bank.load(made.out).ref, grown=_grown(grown))
+    told.built(Bank.load(made.out), grown=_grown(grown))
     try_it(settings, engine, station, made.out, in_use=place, fed=set(numbers), told=told)
 
 

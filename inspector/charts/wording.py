@@ -18,6 +18,17 @@ def score(value: float) -> str:
     return f"{value:#.3g}".rstrip(".") if 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
+def told_apart(*values: float) -> tuple[str, ...]:
+    """Scores and thresholds beside one another: to four significant digits, or as many more as tell those apart that
+    differ.
+    """
+    for digits in range(4, 17):
+        said = tuple(f"{value:.{digits}g}" for value in values)
+        if len(set(said)) == len(set(values)):
+            return said
+    return tuple(repr(value) for value in values)
+
+
 def count(number_of: int, one: str, many: str | None = None) -> str:
     """`1 frame`, `2 frames`."""
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"

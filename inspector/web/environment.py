@@ -10,7 +10,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from inspector import __version__
-from inspector.charts.wording import count, short_station
+from inspector.charts.wording import count, short_station, told_apart
 from inspector.review.wording import measured
 from inspector.settings import Settings
 from inspector.store.statement import MAX_NOTE
@@ -47,6 +47,7 @@ def _open(settings: Settings, language: Language, languages: tuple[Language, ...
     environment.globals["defect_types"] = settings.review.defect_types
     environment.globals["words"] = WORDS
     environment.globals["count"] = count
+    environment.globals["told_apart"] = told_apart
     environment.globals["max_note"] = MAX_NOTE
     environment.globals["csrf_field"] = _csrf_field
     environment.filters["translated"] = language.text

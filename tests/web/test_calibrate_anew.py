@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 from banks import write_good
 from line import CAM1, CAM2, drawn_part
+from pages import Page
 from review_site import ReviewSite
 from services import files_no_larger_than, holder_of, wait_until
 
@@ -17,6 +18,7 @@ from calibration.candidates.anew import calibrate_anew
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import candidates_folder, is_running, start_calibration, stop
+from inspector.charts.wording import told_apart
 from inspector.errors import BankError, SamplesError
 from inspector.samples.asked import Asked
 from inspector.samples.folder import SampleFolder
@@ -51,11 +53,17 @@ def test_beside_a_bank_in_use(site: ReviewSite) -> None:
     assert made.state == "shadowed", made.document
     assert (made.base_digest, made.document["shadow"]["guard"]) == (before.ref.digest, 1)
     found = made.document["found"]
-    assert (found["samples"], len(found["highest"]), found["estimated"]) == (20, 8, False)
+    assert (found["samples"], len(found["highest"])) == (20, 8)
     assert all(0 < each < 1 for one in found["highest"] for each in one["at"])
     built = Bank.load(Path(made.path))
     assert built.manifest.lineage.parent == before.ref.digest
     assert built.recipe.name == before.recipe.name
+    was, now = before.manifest.calibration, built.manifest.calibration
+    ok, ng, ok_now, ng_now = told_apart(was.ok, was.ng, now.ok, now.ng)
+    with site.client("emil") as client:
+        page = Page(client.get(f"/banks/candidates/{number}").text).text
+    assert f"Promise {was.promise.in_words()} → {now.promise.in_words()}" in page
+    assert f"Thresholds ok {ok} → {ok_now}, ng {ng} → {ng_now} " in page
     assert Bank.load(place).ref == before.ref
 
 
@@ -68,6 +76,7 @@ def test_a_first_bank_has_no_base_and_can_be_promoted(site: ReviewSite) -> None:
     assert (made.state, made.base_digest, made.document["shadow"]["frames"]) == ("shadowed", None, 0)
     with site.client("emil") as client:
         page = client.get(f"/banks/candidates/{number}")
+    assert f"Promise {Bank.load(Path(made.path)).manifest.calibration.promise.in_words()} " in Page(page.text).text
     assert (page.status_code, f"The same bank inspects {CAM2}" in page.text) == (200, True)
     assert f"samples are of {STATION} alone" in page.text
     promote(site.settings, site.engine, STATION, Path(made.path), by="emil")

@@ -109,7 +109,7 @@ def test_no_tick_box_covers_a_ring_a_picture_or_words(site: ReviewSite, visit: V
     store = Candidates(site.engine)
     number = store.begin(STATION, by="emil", base=Bank.load(site.settings.stations[0].bank).ref, asked={}).id
     found = {
-        "samples": 25, "vectors": 500, "dim": 64, "promise": "", "estimated": False, "thresholds": {"ok": 1, "ng": 2},
+        "samples": 25, "vectors": 500, "dim": 64,
         "size_wh": [64, 64], "metric": False, "region": None, "left_out": [], "left_out_total": 0, "excluded": False,
         "suspects": [one | {"reasons": doubts} for one in marked[:2]], "suspects_total": 2, "trimmed": 0,
         "highest": marked[1:], "caveats": [], "tuned": None, "seconds": 1,

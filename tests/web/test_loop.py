@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 from banks import stamped_part
 from line import CAM1, drawn_part
+from pages import Page
 from review_site import ReviewSite
 
 from calibration.candidates import rebuild as rebuilding
 from calibration.candidates.rebuild import rebuild
+from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import is_running
+from inspector.charts.wording import told_apart
 from inspector.errors import SamplesError
+from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.store import Candidates
 from inspector.types import Decision
@@ -86,6 +90,25 @@ def test_thirty_false_alarms_of_one_kind_are_cleared_and_no_guard_defect_is_miss
     with pytest.raises(SamplesError, match="each of the 1 new false alarms looks like a confirmed defect"):
         rebuild(site.settings, site.engine, STATION, by="emil")
     assert Candidates(site.engine).of(STATION)[0].state == "failed"
+
+
+def test_what_a_candidate_promises_is_told_beside_what_the_bank_in_use_does(site: ReviewSite, tmp_path: Path) -> None:
+    place = site.settings.stations[0].bank
+    with_thresholds(
+        place, tmp_path / "close", ok=Bank.load(place).thresholds.ng - 1e-5, ng=Bank.load(place).thresholds.ng
+    )
+    promote(site.settings, site.engine, STATION, tmp_path / "close", by="emil")
+    before = read_manifest(place).calibration
+    for seed in range(4):
+        said(site, stamped_part(seed), "false_alarm")
+    candidate = rebuild(site.settings, site.engine, STATION, by="emil")
+    after = read_manifest(Path(candidate.path)).calibration
+    with site.client("emil") as client:
+        page = Page(client.get(f"/banks/candidates/{candidate.id}").text).text
+    assert f"Promise {before.promise.in_words()} → {after.promise.in_words()}" in page
+    ok, ng = told_apart(before.ok, before.ng)
+    assert ok != ng
+    assert f"Thresholds ok {ok}, ng {ng}; frames between the two are uncertain" in page
 
 
 def test_a_stamp_beside_a_defect_does_not_keep_stamps_out(site: ReviewSite) -> None:
