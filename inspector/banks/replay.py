@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from inspector.errors import FrameError, StoreError
 from inspector.pipeline import Pipeline
@@ -11,6 +11,9 @@ from inspector.progress import Track, silent
 from inspector.store import Archive, FrameRow
 
 PASSED = "ok"
+
+NO_PICTURE: Final = "no_picture"
+"""Why a frame could not be tried: the archive does not have its picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,27 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Untried:
+    """A frame that could not be tried. kind: in one word, that of an error frame, or NO_PICTURE; why: in a line."""
+
+    frame: int
+    frame_id: str
+    disposition: str | None
+    kind: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shadow:
-    """What a shadow run found. judged: all frames that could be read. lost: how many pictures could not."""
+    """What a shadow run found. judged: all frames that could be tried; untried: the others."""
 
     judged: tuple[Judged, ...]
-    lost: int
+    untried: tuple[Untried, ...] = ()
+
+    @property
+    def lost(self) -> int:
+        """How many frames could not be tried."""
+        return len(self.untried)
 
     @property
     def changed(self) -> tuple[Judged, ...]:
@@ -79,6 +98,9 @@ class Shadow:
         return {
             "frames": len(self.judged),
             "lost": self.lost,
+            "lost_defects": sum(one.disposition == "defect" for one in self.untried),
+            "lost_false_alarms": sum(one.disposition == "false_alarm" for one in self.untried),
+            "lost_kinds": self._kinds(),
             "decisions": [{"before": b, "after": a, "frames": n} for (b, a), n in sorted(moves.items())],
             "guard": len(self.guard),
             "missed": [one.to_json() for one in self.missed],
@@ -88,6 +110,15 @@ class Shadow:
             "changed": [one.to_json() for one in self.changed[:most]],
             "changed_total": len(self.changed),
         }
+
+    def _kinds(self) -> list[dict[str, Any]]:
+        """Why frames could not be tried, the most frequent first, each with its first frame."""
+        firsts = {one.kind: one for one in reversed(self.untried)}
+        return [
+            {"kind": kind, "frames": frames, "frame": first.frame, "frame_id": first.frame_id, "why": first.why}
+            for kind, frames in Counter(one.kind for one in self.untried).most_common()
+            for first in (firsts[kind],)
+        ]
 
 
 def replay(
@@ -103,7 +134,7 @@ def replay(
     in_use: what to compare with; a frame that it decided itself is not inspected by it again. None compares with what
     the line decided then, by whichever bank it ran.
     """
-    judged, lost = [], 0
+    judged, untried = [], []
     for row in track(frames, "shadow run"):
         try:
             payload = archive.read(row.sha256, row.image or "")
@@ -112,8 +143,10 @@ def replay(
             if in_use is not None and in_use.bank.ref.digest != row.bank_digest:
                 again = in_use.inspect(payload)
                 before, score = again.decision.value, again.score
-        except (FrameError, StoreError):
-            lost += 1
+        except (FrameError, StoreError) as error:
+            kind = error.reason if isinstance(error, FrameError) else NO_PICTURE
+            why = str(error).removeprefix("frame: ")
+            untried.append(Untried(row.id, row.frame_id, row.disposition, kind, why))
             continue
         judged.append(
             Judged(
@@ -127,4 +160,4 @@ def replay(
                 after.score,
             )
         )
-    return Shadow(tuple(judged), lost)
+    return Shadow(tuple(judged), tuple(untried))

@@ -27,8 +27,10 @@ def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: b
     """Try BANK on recorded frames: which verdicts change, which confirmed defects would pass.
 
     Nothing is changed. Frames are those whose picture is archived: flagged ones, and the random sample of ok ones.
+    Where none of them can be tried, it fails.
     """
     from inspector.banks.replay import replay as run
+    from inspector.errors import BankError, StoreError
     from inspector.pipeline import Pipeline
     from inspector.store import Archive, Cases, open_database
 
@@ -38,8 +40,15 @@ def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: b
         cases = Cases(engine)
         rows = (*cases.guard(name), *cases.false_alarms(name), *cases.recent(name, limit))
         frames = list({row.id: row for row in rows}.values())
-    found = run(frames, Archive(data_dir / "frames"), Pipeline.open(bank), track=track).to_json()
+        without_picture = cases.without_picture(name)
+    shadow = run(frames, Archive(data_dir / "frames"), Pipeline.open(bank), track=track)
+    found = shadow.to_json() | {"defects_without_picture": without_picture}
     click.echo(json.dumps({"bank": str(bank), "station": name, **found}) if as_json else _text(found))
+    if not frames:
+        raise StoreError(f"station {name}: no frame with a picture is recorded, so nothing could be tried")
+    if not shadow.judged:
+        first = shadow.untried[0].why
+        raise BankError(f"bank {bank}: none of {shadow.lost} recorded frames could be tried: {first}")
 
 
 @click.command()
@@ -83,13 +92,16 @@ def _recorded(config: Path) -> tuple[Path, str, list[str]]:
 
 
 def _text(found: dict[str, Any]) -> str:
-    lines = [f"frames     {found['frames']} inspected, {found['lost']} could not be read"]
+    lines = [f"frames     {found['frames']} inspected, {found['lost']} could not be tried"]
+    lines += [
+        f"not tried  {one['frames']} {one['kind']}: frame {one['frame']}: {one['why']}" for one in found["lost_kinds"]
+    ]
     lines += [f"decisions  {m['before']} -> {m['after']}: {m['frames']}" for m in found["decisions"]]
-    lines.append(
-        f"guard      {len(found['missed'])} of {found['guard']} confirmed defects would pass "
-        f"({found['missed_before']} pass now)"
-    )
-    lines.append(f"cleared    {found['cleared']} of {found['false_alarms']} false alarms would pass")
+    untried = found["lost_defects"] + found["defects_without_picture"]
+    now = f" ({found['missed_before']} pass now)"
+    lines.append(f"guard      {_passing(len(found['missed']), found['guard'], untried, 'confirmed defects', now)}")
+    untried = found["lost_false_alarms"]
+    lines.append(f"cleared    {_passing(found['cleared'], found['false_alarms'], untried, 'false alarms')}")
     for one in found["changed"][:_SHOWN]:
         said = f" {one['disposition']}" if one["disposition"] else ""
         lines.append(
@@ -99,6 +111,14 @@ def _text(found: dict[str, Any]) -> str:
     if found["changed_total"] > _SHOWN:
         lines.append(f"           … and {found['changed_total'] - _SHOWN} more (--json lists them)")
     return "\n".join(lines)
+
+
+def _passing(passing: int, tried: int, untried: int, what: str, now: str = "") -> str:
+    """How many of `tried` would pass. Of none that were tried nothing is said but why."""
+    if not tried:
+        return f"none of {untried} {what} could be tried" if untried else f"there are no {what}"
+    more = f"; {untried} more could not be tried" if untried else ""
+    return f"{passing} of {tried} {what} would pass{now}{more}"
 
 
 def _candidate(candidate: "Candidate") -> str:

@@ -125,7 +125,7 @@ def test_a_frame_that_was_removed_is_told_where_banks_still_speak_of_it(site: Re
     judged = Judged(gone, "f-old", "false_alarm", None, "ng", "ok", 3.0, 1.0)
     store = Candidates(site.engine)
     number = store.begin(str(CAM1), by="emil", base=BankRef("0", "0" * 64)).id
-    store.tell(number, state="shadowed", shadow=Shadow((judged,), 0).to_json() | {"defects_without_picture": 0})
+    store.tell(number, state="shadowed", shadow=Shadow((judged,)).to_json() | {"defects_without_picture": 0})
     page = visit("emil", "/help")
     faults = watched(page)
     page.goto(f"/banks/candidates/{number}")

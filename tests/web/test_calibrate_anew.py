@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
+import numpy as np
 import pytest
 from banks import write_good
 from line import CAM1, CAM2, drawn_part
@@ -35,6 +37,12 @@ def site(roomy_site: ReviewSite) -> ReviewSite:
     write_good(folder.good, 20, first_seed=1000)
     folder.recipe_file.write_text("size_wh: [64, 64]\nvectors: 500\nwhitening: 0\n")
     return roomy_site
+
+
+def small_part(seed: int) -> bytes:
+    """A part as a camera of fewer pixels shows it."""
+    picture = cv2.imdecode(np.frombuffer(drawn_part(seed), np.uint8), cv2.IMREAD_COLOR)
+    return bytes(cv2.imencode(".png", cv2.resize(picture, (48, 48)))[1])
 
 
 def ended(site: ReviewSite, number: int) -> None:
@@ -95,6 +103,24 @@ def test_what_lies_at_the_place_and_is_no_bank_is_told(site: ReviewSite, left: l
     assert (made.state, made.base_digest) == ("shadowed", None)
     unusable = made.document.get("unusable")
     assert unusable is None if told is None else told in unusable
+
+
+def test_a_candidate_that_does_not_fit_the_recorded_pictures_says_why_nothing_could_be_tried(site: ReviewSite) -> None:
+    samples = SampleFolder(site.settings.data_dir, STATION)
+    samples.recipe_file.write_text(samples.recipe_file.read_text() + "crop: {x: 8, y: 8, width: 80, height: 80}\n")
+    for seed in range(3):
+        frame = site.add(small_part(seed))
+        site.reviews.dispose(frame, to="defect", reviewer="olga", version=0)
+    made = calibrate_anew(site.settings, site.engine, STATION, Asked(max_false_reject=0.1), by="emil")
+    assert (made.state, made.document["shadow"]["frames"]) == ("shadowed", 0)
+    with site.client("emil") as client:
+        page = Page(client.get(f"/banks/candidates/{made.id}").text).text
+        listed = Page(client.get("/banks").text).text
+    assert "None of 3 recorded frames could be tried: what it would change is not known. " in page
+    assert "Not tried 3 × wrong_size, such as f-1 : got 48x48 pixels, but recipe 'disc' crops 80x80 at (8, 8);" in page
+    assert "none of 3 confirmed defects could be tried" in page
+    assert "No verdict changes" not in page
+    assert "0 of 0" not in page + listed
 
 
 def test_it_is_stopped_and_leaves_nothing(site: ReviewSite) -> None:

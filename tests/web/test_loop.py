@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from banks import stamped_part
+from banks import change_manifest, copy_of, stamped_part
+from calling import Cli
 from line import CAM1, drawn_part
 from pages import Page
 from review_site import ReviewSite
@@ -28,6 +29,7 @@ from inspector.types import Decision
 
 STATION = str(CAM1)
 UNSEEN = range(900, 910)
+WRONG_SIZE = "got 96x96 pixels, but recipe 'disc' crops 200x200 at (0, 0); expected at least 200x200"
 
 
 @pytest.fixture
@@ -191,6 +193,49 @@ def test_the_command_line(site: ReviewSite, tmp_path: Path) -> None:
     )
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "--station: got nothing, expected one of" in refused.stderr
+
+
+def test_a_bank_that_does_not_fit_the_pictures_says_why_nothing_could_be_tried(
+    site: ReviewSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    defect = said(site, drawn_part(100, scratched=True), "defect")
+    site.reviews.dispose(site.add(kept=False), to="defect", reviewer="olga", version=0)
+    said(site, stamped_part(1), "false_alarm")
+    newest = site.add()
+    config, cli = tmp_path / "inspector.yaml", Cli(capsys)
+    other = copy_of(site.settings.stations[0].bank, tmp_path)
+    crop = {"x": 0, "y": 0, "width": 200, "height": 200}
+    change_manifest(other, lambda manifest: manifest["recipe"].update(crop=crop))
+    done = cli("replay", other, "--from", config, "--station", STATION)
+    assert done.code == 1
+    assert done.out.splitlines() == [
+        "frames     0 inspected, 3 could not be tried",
+        f"not tried  3 wrong_size: frame {defect}: {WRONG_SIZE}",
+        "guard      none of 2 confirmed defects could be tried",
+        "cleared    none of 1 false alarms could be tried",
+    ]
+    assert done.err.splitlines()[-1] == f"error: bank {other}: none of 3 recorded frames could be tried: {WRONG_SIZE}"
+    done = cli("replay", other, "--from", config, "--station", STATION, "--json")
+    told = json.loads(done.out)
+    assert (done.code, told["frames"], told["lost"], told["lost_defects"], told["lost_false_alarms"]) == (1, 0, 3, 1, 1)
+    assert told["lost_kinds"] == [
+        {"kind": "wrong_size", "frames": 3, "frame": defect, "frame_id": "f-1", "why": WRONG_SIZE}
+    ]
+    assert told["defects_without_picture"] == 1
+
+    site.archive.remove(_sha(site, newest), "png")
+    done = cli("replay", site.settings.stations[0].bank, "--from", config, "--station", STATION)
+    assert done.code == 0
+    assert "frames     2 inspected, 1 could not be tried\nnot tried  1 no_picture: frame 4: " in done.out
+    assert "guard      0 of 1 confirmed defects would pass (0 pass now); 1 more could not be tried\n" in done.out
+
+
+def test_where_nothing_is_recorded_nothing_was_tried(
+    site: ReviewSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank, config = site.settings.stations[0].bank, tmp_path / "inspector.yaml"
+    refused = Cli(capsys).fails("replay", bank, "--from", config, "--station", STATION)
+    assert refused == f"error: station {STATION}: no frame with a picture is recorded, so nothing could be tried\n"
 
 
 def test_a_candidate_that_the_command_line_takes_into_use_is_promoted_on_the_page(
