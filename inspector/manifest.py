@@ -4,7 +4,7 @@ import errno
 import json
 import stat
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -93,6 +93,11 @@ class Calibration(BaseModel):
     ng: float
     pixel: float
     promise: Promise
+
+    def limits(self) -> dict[str, Any]:
+        """The thresholds of a frame and what they promise, as pages and the documents of candidates have them."""
+        promise = self.promise
+        return {"ok": self.ok, "ng": self.ng, "estimated": promise.estimated, "promise": promise.in_words()}
 
 
 class Source(BaseModel):

@@ -73,8 +73,8 @@ class Told:
 
     def built(self, bank: Bank, **what: Any) -> None:
         """The bank is there."""
-        ref = bank.ref
-        self.say(state="built", path=str(bank.path), digest=ref.digest, id=ref.id, limits=_limits(bank), **what)
+        ref, limits = bank.ref, bank.manifest.calibration.limits()
+        self.say(state="built", path=str(bank.path), digest=ref.digest, id=ref.id, limits=limits, **what)
 
 
 OnBegun = Callable[[], object]
@@ -118,7 +118,7 @@ def making(
         _clear(folder)
         store = Candidates(engine)
         if base is not None:
-            said["base_limits"] = _limits(base)
+            said["base_limits"] = base.manifest.calibration.limits()
         row = store.begin(station, by=by, base=base.ref if base else None, **said)
         try:
             with _stoppable(store, row.id):
@@ -133,18 +133,6 @@ def making(
                 raise StoppedError(f"candidate {row.id}: stopped by {stopped_by}") from error
             raise
         _clear(folder)
-
-
-def _limits(bank: Bank) -> dict[str, Any]:
-    """The thresholds of a bank and what they promise, as the document keeps them."""
-    calibration = bank.manifest.calibration
-    promise = calibration.promise
-    return {
-        "ok": calibration.ok,
-        "ng": calibration.ng,
-        "estimated": promise.estimated,
-        "promise": promise.in_words(),
-    }
 
 
 @contextmanager

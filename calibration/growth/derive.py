@@ -15,6 +15,7 @@ from calibration.samples import Skipped
 from calibration.thresholds import promise_of
 from inspector import bank as bank_files
 from inspector.bank import DRIFT_FILE, SAMPLES_FOLDER, Bank
+from inspector.charts.wording import told_apart
 from inspector.drift import Baseline
 from inspector.errors import UsageError
 from inspector.manifest import Calibration, Lineage, Manifest, Promise, Sample, Source, write_manifest
@@ -147,5 +148,6 @@ def with_thresholds(bank_dir: Path, out_dir: Path, *, ok: float, ng: float, pixe
         thresholds = Thresholds(ok, ng, before.pixel if pixel is None else pixel)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    operation = f"thresholds ok {before.ok:.4g} to {ok:.4g}, ng {before.ng:.4g} to {ng:.4g}"
+    ok_before, ok_now, ng_before, ng_now = told_apart(before.ok, ok, before.ng, ng)
+    operation = f"thresholds ok {ok_before} to {ok_now}, ng {ng_before} to {ng_now}"
     return write_derived(bank, out_dir, operation=operation, thresholds=thresholds)

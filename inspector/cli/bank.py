@@ -61,6 +61,7 @@ def list_banks(folder: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as it stands")
 def show(path: Path, as_json: bool) -> None:
     """What the bank at PATH was made of, and what its thresholds promise."""
+    from inspector.charts.wording import told_apart
     from inspector.manifest import read_manifest
     from inspector.window import extent_of
 
@@ -71,6 +72,7 @@ def show(path: Path, as_json: bool) -> None:
     recipe, calibration, promise = manifest.recipe, manifest.calibration, manifest.calibration.promise
     width, height = recipe.size_wh
     extent = extent_of(recipe, manifest.grid_hw)
+    ok, ng = told_apart(calibration.ok, calibration.ng)
     click.echo(
         "\n".join(
             (
@@ -83,7 +85,7 @@ def show(path: Path, as_json: bool) -> None:
                 *([f"region      {extent}"] if extent else []),
                 f"samples     {len(manifest.samples)}, {calibration.folds} folds by {calibration.fold_by}, "
                 f"seed {manifest.seed}",
-                f"thresholds  ok {calibration.ok:.4g}, ng {calibration.ng:.4g}, pixel {calibration.pixel:.4g}",
+                f"thresholds  ok {ok}, ng {ng}, pixel {calibration.pixel:.4g}",
                 f"promise     {promise.in_words()}",
                 f"lineage     {_lineage(manifest.lineage)}",
                 *_history(path),
@@ -199,7 +201,7 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
         click.echo(json.dumps(found.to_json()))
         return
     before, after = found.vectors
-    lines = [f"{change.key:<28} {_short(change.before)} -> {_short(change.after)}" for change in found.changes]
+    lines = [f"{change.key:<28} {' -> '.join(_short(change.before, change.after))}" for change in found.changes]
     lines.append(f"{'vectors':<28} {before} -> {after}, {found.shared_vectors} in both")
     for word, samples in (("added", found.added), ("removed", found.removed)):
         lines += [f"{'sample ' + word:<28} {sample.path}" for sample in samples[:_SHOWN]]
@@ -212,5 +214,8 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
     click.echo("\n".join(lines))
 
 
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _short(*values: object) -> tuple[str, ...]:
+    from inspector.charts.wording import told_apart
+
+    floats = [value for value in values if isinstance(value, float)]
+    return told_apart(*floats) if len(floats) == len(values) else tuple(str(value) for value in values)

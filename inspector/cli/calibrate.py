@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from inspector.charts.wording import told_apart
 from inspector.cli import options
 from inspector.cli.progress import track
 from inspector.legible import on_one_line
@@ -154,10 +155,11 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None, *, opt
     if done.suspects or done.excluded:
         lines.append(_suspects(done, page, options_of))
     _, high = promise.interval
+    ok, ng = told_apart(thresholds.ok, thresholds.ng)
     if promise.estimated:
         lines += [
-            f"thresholds ok up to {thresholds.ok:.4g}, ng above"
-            + (f" {thresholds.ng:.4g}, uncertain between" if thresholds.ng > thresholds.ok else ""),
+            f"thresholds ok up to {ok}, ng above"
+            + (f" {ng}, uncertain between" if thresholds.ng > thresholds.ok else ""),
             f"promise    {promise.samples} samples are too few for {promise.max_false_reject:.2%} false rejects: "
             f"that needs {promise.samples_needed}.",
             f"             ok is vouched for: at most {high:.2%} of good parts score higher (90 % confidence).",
@@ -168,7 +170,7 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None, *, opt
         ]
     else:
         lines += [
-            f"thresholds ok up to {thresholds.ok:.4g}, ng above",
+            f"thresholds ok up to {ok}, ng above",
             f"promise    {promise.in_words()}",
         ]
     lines.append(_highest(done, page, options_of))

@@ -1,10 +1,13 @@
 """`inspector bank`: what it prints of banks, and how one takes the place of another."""
 
 import json
+import re
 from pathlib import Path
 
 from banks import change_manifest, copy_of, write_good
 from calling import Cli
+
+from calibration.growth.derive import with_thresholds
 
 
 def test_a_bank_of_few_samples_says_everywhere_that_ng_is_an_estimate(cli: Cli, bank: Path, tmp_path: Path) -> None:
@@ -40,6 +43,15 @@ def test_bank_show(cli: Cli, bank: Path) -> None:
     assert manifest["id"] in out
     for word in ("memory", "backbone", "recipe", "samples", "thresholds", "promise", "lineage"):
         assert f"\n{word} " in out
+
+
+def test_thresholds_that_all_but_agree_are_told_apart(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    with_thresholds(bank, before, ok=10.4251, ng=10.4275)
+    with_thresholds(before, after, ok=10.4259, ng=10.4275)
+    assert "\nthresholds  ok 10.425, ng 10.428, pixel " in cli("bank", "show", before).out
+    assert "lineage     thresholds ok 10.425 to 10.426, ng 10.428 to 10.428" in cli("bank", "show", after).out
+    assert re.search("thresholds.ok +10.425 -> 10.426\n", cli("bank", "diff", before, after).out)
 
 
 def test_bank_verify(cli: Cli, bank: Path, tmp_path: Path) -> None:

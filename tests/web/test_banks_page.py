@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -284,6 +285,28 @@ def test_a_bank_with_a_damaged_file_is_told_until_it_is_sound_again(site: Review
         assert client.post("/banks/rollback", data={"station": STATION, "reason": "damaged"}).status_code == 303
         assert 'id="refused"' not in client.get("/banks").text
     Bank.load(place)
+
+
+def test_thresholds_that_all_but_agree_are_told_apart_and_the_promise_is_that_of_every_page(
+    site: ReviewSite, tmp_path: Path
+) -> None:
+    place = site.settings.stations[0].bank
+    with_thresholds(place, tmp_path / "close", ok=10.4251, ng=10.4275)
+    promote(site.settings, site.engine, STATION, tmp_path / "close", by="emil")
+    promise = read_manifest(place).calibration.promise
+    frame = site.add()
+    with sqlite3.connect(site.settings.data_dir / "ledger.sqlite3") as ledger:
+        ledger.execute(
+            "UPDATE frames SET score = 10.4259, document = json_set(document, '$.thresholds.ok', 10.4251,"
+            " '$.thresholds.ng', 10.4275, '$.score', 10.4259) WHERE id = ?",
+            (frame,),
+        )
+    with site.client("emil") as client:
+        banks = Parsed(client.get("/banks").text).text
+        shown = Parsed(client.get(f"/frame/{frame}").text).text
+    assert promise.estimated
+    assert f"Promise {promise.in_words()} Thresholds ok 10.425, ng 10.428; ng is estimated, frames between" in banks
+    assert "score 10.426 ok to 10.425 · ng above 10.428" in shown
 
 
 def test_where_there_is_no_bank_yet_the_page_says_so_calmly_and_how_one_is_made(site: ReviewSite) -> None:
