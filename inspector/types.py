@@ -193,6 +193,12 @@ class Inspection:
     reading: Reading | None = None
     reason: str | None = None
 
+    @property
+    def why(self) -> str | None:
+        """Why it is uncertain, as its verdict says; None where it is not."""
+        uncertain = self.decision is Decision.UNCERTAIN
+        return (self.reason or "the score is between the thresholds ok and ng") if uncertain else None
+
 
 @dataclass(frozen=True, slots=True)
 class BankRef:

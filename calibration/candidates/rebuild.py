@@ -4,8 +4,9 @@ What operators said lies in the ledger, the pictures in the archive. The candida
 false alarms that it does not know and that hide no confirmed defect; its thresholds are those in use.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
@@ -20,6 +21,9 @@ from inspector.errors import SamplesError
 from inspector.progress import Track, silent
 from inspector.settings import Settings
 from inspector.store import Archive, Candidate, Candidates, Cases, FrameRow
+
+_NAMED: Final = 3
+"""How many of the defects that a false alarm would hide are named; all are listed by number."""
 
 
 def rebuild(
@@ -71,7 +75,8 @@ def _work(settings: Settings, engine: Engine, made: Making, place: Path, good: P
     left_out = {conflict.newcomer for conflict in refused}
     fed = [newcomer for newcomer in newcomers if newcomer.name not in left_out]
     numbers = [named[newcomer.name].id for newcomer in fed]
-    told.say(fed=numbers, refused=[_refused(named, conflict) for conflict in refused])
+    defects = {one.id: one for one in guards}
+    told.say(fed=numbers, refused=[_refused(named[conflict.newcomer], conflict, defects) for conflict in refused])
     if not fed and not further:
         raise SamplesError(
             f"station {station}: each of the {len(newcomers)} new false alarms looks like a confirmed defect; "
@@ -87,8 +92,18 @@ def _name(row: FrameRow) -> str:
     return f"false_alarm/{row.sha256[:16]}.{row.image}"
 
 
-def _refused(named: dict[str, FrameRow], conflict: Conflict) -> dict[str, Any]:
-    return {"frame": named[conflict.newcomer].id, "hides": [int(guard) for guard in conflict.hides]}
+def _refused(row: FrameRow, conflict: Conflict, defects: Mapping[int, FrameRow]) -> dict[str, Any]:
+    hides = [defects[int(guard)] for guard in conflict.hides]
+    return {
+        **_named(row),
+        "received_at": row.received_at.isoformat(),
+        "hides": [one.id for one in hides],
+        "hidden": [_named(one) for one in hides[:_NAMED]],
+    }
+
+
+def _named(row: FrameRow) -> dict[str, Any]:
+    return {"frame": row.id, "frame_id": row.frame_id, "part_id": row.part_id}
 
 
 def _grown(grown: Derived) -> dict[str, Any]:

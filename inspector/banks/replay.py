@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from inspector.errors import FrameError, StoreError
@@ -18,7 +19,10 @@ NO_PICTURE: Final = "no_picture"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A frame before two banks. before: as the line decided it, or as the bank in use does; scores likewise."""
+    """A frame before two banks. before: as the line decided it, or as the bank in use does; scores likewise.
+
+    reason_before, reason_after: why it is uncertain; None where it is not, or nobody knows.
+    """
 
     frame: int
     frame_id: str
@@ -28,6 +32,10 @@ class Judged:
     after: str
     score_before: float | None
     score_after: float
+    part_id: str | None = None
+    received_at: datetime | None = None
+    reason_before: str | None = None
+    reason_after: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `inspector replay --json` and the page have it."""
@@ -40,6 +48,10 @@ class Judged:
             "after": self.after,
             "score_before": self.score_before,
             "score_after": round(self.score_after, 6),
+            "part_id": self.part_id,
+            "received_at": self.received_at.isoformat() if self.received_at else None,
+            "reason_before": self.reason_before,
+            "reason_after": self.reason_after,
         }
 
 
@@ -139,10 +151,10 @@ def replay(
         try:
             payload = archive.read(row.sha256, row.image or "")
             after = candidate.inspect(payload)
-            before, score = row.word, row.score
+            before, score, reason = row.word, row.score, row.verdict.get("reason")
             if in_use is not None and in_use.bank.ref.digest != row.bank_digest:
                 again = in_use.inspect(payload)
-                before, score = again.decision.value, again.score
+                before, score, reason = again.decision.value, again.score, again.why
         except (FrameError, StoreError) as error:
             kind = error.reason if isinstance(error, FrameError) else NO_PICTURE
             why = str(error).removeprefix("frame: ")
@@ -158,6 +170,10 @@ def replay(
                 after.decision.value,
                 score,
                 after.score,
+                row.part_id,
+                row.received_at,
+                reason,
+                after.why,
             )
         )
     return Shadow(tuple(judged), tuple(untried))

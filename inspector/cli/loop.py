@@ -1,6 +1,7 @@
 """`inspector replay` and `inspector rebuild`: another bank before recorded frames, and one made from what was said."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,14 +104,20 @@ def _text(found: dict[str, Any]) -> str:
     untried = found["lost_false_alarms"]
     lines.append(f"cleared    {_passing(found['cleared'], found['false_alarms'], untried, 'false alarms')}")
     for one in found["changed"][:_SHOWN]:
-        said = f" {one['disposition']}" if one["disposition"] else ""
+        said = f", {one['disposition']}" if one["disposition"] else ""
+        why = one["reason_before"] or one["reason_after"]
+        said += f"; uncertain: {why}" if why else ""
         lines.append(
             f"changed    {one['before']} -> {one['after']}  {one['score_before']:.4g} -> {one['score_after']:.4g}  "
-            f"frame {one['frame']} {one['frame_id']}{said}"
+            f"frame {one['frame']} {one['part_id'] or one['frame_id']}{_at(one['received_at'])}{said}"
         )
     if found["changed_total"] > _SHOWN:
         lines.append(f"           … and {found['changed_total'] - _SHOWN} more (--json lists them)")
     return "\n".join(lines)
+
+
+def _at(moment: str | None) -> str:
+    return f" {datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else ""
 
 
 def _passing(passing: int, tried: int, untried: int, what: str, now: str = "") -> str:

@@ -9,7 +9,7 @@ from inspector.line.settlement import Settled
 from inspector.line.triage import NOT_QUEUED, Triage
 from inspector.line.worker import Outcome
 from inspector.store import Entry, Quarantine
-from inspector.types import Decision, Inspection, Verdict
+from inspector.types import Inspection, Verdict
 
 
 class Entries:
@@ -45,7 +45,6 @@ class Entries:
         message, post = outcome.delivery.message, outcome.post
         if message is None or post is None:
             raise AssertionError("an inspection without a message, or made by nothing")
-        uncertain = inspection.decision is Decision.UNCERTAIN
         verdict = Verdict(
             result_id=outcome.result_id,
             station=message.station,
@@ -64,7 +63,7 @@ class Entries:
             received_at=outcome.delivery.received_at,
             decided_at=outcome.decided_at,
             stage_ms={"queue": outcome.queue_ms, **inspection.stage_ms},
-            reason=(inspection.reason or "the score is between the thresholds ok and ng") if uncertain else None,
+            reason=inspection.why,
             drift=() if inspection.reading is None else inspection.reading.out,
             expected=message.expected,
         )

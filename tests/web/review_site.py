@@ -93,6 +93,7 @@ class ReviewSite:
             received_at=at,
             decided_at=at,
             stage_ms=seen.stage_ms,
+            reason=seen.why,
         )
         digest = hashlib.sha256(payload).hexdigest()
         if kept:

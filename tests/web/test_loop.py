@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from banks import change_manifest, copy_of, stamped_part
 from calling import Cli
 from line import CAM1, drawn_part
 from pages import Page
+from playwright.sync_api import Page as BrowserPage
+from playwright.sync_api import expect
 from review_site import ReviewSite
 
 from calibration.candidates import rebuild as rebuilding
@@ -20,11 +24,12 @@ from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import is_running
+from inspector.banks.replay import replay
 from inspector.charts.wording import told_apart
 from inspector.errors import SamplesError
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
-from inspector.store import Candidates
+from inspector.store import Candidates, Cases
 from inspector.types import Decision
 
 STATION = str(CAM1)
@@ -81,6 +86,11 @@ def test_thirty_false_alarms_of_one_kind_are_cleared_and_no_guard_defect_is_miss
     assert wrong not in changed
     assert not changed.keys() & set(defects)
     assert Bank.load(place).ref == before.ref
+    with site.client("emil") as client:
+        page = client.get(f"/banks/candidates/{candidate.id}").text
+    first = candidate.document["refused"][0]["hides"][0]
+    assert f'would hide <a href="/frame/{first}">part-{first}</a>' in page
+    assert f"part-{wrong} 2026-03-02 12:{wrong}:00 would hide part-{first}" in Page(page).text
 
     promote(site.settings, site.engine, STATION, Path(candidate.path), by="emil")
 
@@ -115,9 +125,6 @@ def test_what_a_candidate_promises_is_told_beside_what_the_bank_in_use_does(site
 
 def test_a_stamp_beside_a_defect_does_not_keep_stamps_out(site: ReviewSite) -> None:
     """A guard frame may show what the false alarms show: it is refused nothing, as its defect is still seen."""
-    import cv2
-    import numpy as np
-
     picture = cv2.imdecode(np.frombuffer(stamped_part(50), np.uint8), cv2.IMREAD_COLOR)
     cv2.line(picture, (30, 62), (66, 66), (10, 10, 10), 4)
     said(site, bytes(cv2.imencode(".png", picture)[1]), "defect")
@@ -193,6 +200,50 @@ def test_the_command_line(site: ReviewSite, tmp_path: Path) -> None:
     )
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "--station: got nothing, expected one of" in refused.stderr
+
+
+def test_a_frame_that_changes_is_told_by_its_part_with_its_time_and_why_it_is_uncertain(
+    site: ReviewSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, strict = site.settings.stations[0].bank, tmp_path / "strict"
+    ok = Bank.load(place).thresholds.ok
+    with_thresholds(place, strict, ok=ok, ng=ok)
+    part, nameless = site.add(dim_part(5000)), site.add(dim_part(5000), part_id=None, frame_id="f-nameless")
+    rows = Cases(site.engine).recent(STATION, 9)
+    assert {row.word for row in rows} == {"uncertain"}
+    shadow = replay(rows, site.archive, Pipeline.open(place), in_use=Pipeline.open(strict))
+    store = Candidates(site.engine)
+    number = store.begin(STATION, by="emil", base=Bank.load(strict).ref).id
+    store.tell(number, state="shadowed", shadow=shadow.to_json() | {"defects_without_picture": 0})
+    with site.client("emil") as client:
+        page = Page(client.get(f"/banks/candidates/{number}").text).text
+    score = f"{rows[0].score:.4g}"
+    why = "drift: brightness -15 %, contrast -14 %, embedding +177 %; the whole picture differs from the normals, "
+    for name, minute in (("part-1", 1), ("f-nameless", 2)):
+        assert f"ng → uncertain {score} → {score} {name} 2026-03-02 12:0{minute}:00 uncertain: {why}" in page
+    out = Cli(capsys)("replay", strict, "--from", tmp_path / "inspector.yaml", "--station", STATION).out
+    for frame, name, minute in ((part, "part-1", 1), (nameless, "f-nameless", 2)):
+        told = f"frame {frame} {name} 2026-03-02 12:0{minute} UTC; uncertain: {why}"
+        assert f"changed    uncertain -> ng  {score} -> {score}  {told}" in out
+
+
+def test_a_shadow_run_fits_a_narrow_screen(site: ReviewSite, visit: Callable[..., BrowserPage]) -> None:
+    site.add(dim_part(5000), part_id="SN-2026-03-02-0000000000000000000000417")
+    rows = Cases(site.engine).recent(STATION, 9)
+    shadow = replay(rows, site.archive, Pipeline.open(site.settings.stations[0].bank))
+    store = Candidates(site.engine)
+    number = store.begin(STATION, by="emil", base=Bank.load(site.settings.stations[0].bank).ref).id
+    store.tell(number, state="shadowed", shadow=shadow.to_json() | {"defects_without_picture": 0})
+    page = visit("emil", f"/banks/candidates/{number}")
+    expect(page.locator("table.moves")).to_contain_text("uncertain")
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
+
+
+def dim_part(seed: int) -> bytes:
+    """A drawn part in weaker light."""
+    picture = cv2.imdecode(np.frombuffer(drawn_part(seed), np.uint8), cv2.IMREAD_COLOR)
+    return bytes(cv2.imencode(".png", cv2.convertScaleAbs(picture, alpha=0.85))[1])
 
 
 def test_a_bank_that_does_not_fit_the_pictures_says_why_nothing_could_be_tried(

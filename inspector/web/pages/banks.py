@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -211,6 +212,7 @@ def candidate_page(
         sharing=_sharing(desk, candidate.station),
         judged=_judged(found) if found else (),
         moment_of=named_moment,
+        time_of=datetime.fromisoformat,
         stale=awaited and digest is not None and digest not in (candidate.base_digest, candidate.digest),
         fault=fault,
         reason=reason,
