@@ -180,6 +180,60 @@ def test_the_last_frame_stays_until_the_queue_can_be_had(site: ReviewSite, visit
     said(site, frame, ("dispose", "defect"))
 
 
+def all_that_waits(page: Page) -> list[str]:
+    """The labels of what is to be sent, in order."""
+    return page.evaluate(
+        "() => Object.keys(localStorage).filter(key => key.startsWith('inspector.outbox.')).sort()"
+        ".map(key => JSON.parse(localStorage.getItem(key)).label.split(': ').at(-1))"
+    )
+
+
+def test_the_same_answer_again_about_a_frame_that_stays_counts_once(site: ReviewSite, visit: Visit) -> None:
+    page, [frame] = on_frame(site, visit, 1)
+    page.context.set_offline(True)
+
+    def answers(key: str, *waiting: str) -> None:
+        for _ in range(3):
+            page.keyboard.press(key)
+            page.wait_for_function("() => !document.querySelector('.panel').dataset.busy")
+        assert all_that_waits(page) == list(waiting)
+
+    answers("d", "defect")
+    answers("f", "defect", "false alarm")  # a change of mind
+    answers("1", "defect", "false alarm", "scratch")
+    page.keyboard.press("z")
+    answers("f", "defect", "false alarm", "scratch", "undo")  # what was said before holds again
+    page.keyboard.press("m")
+    page.keyboard.type("oil")
+    page.keyboard.press("Enter")
+    answers("f", "defect", "false alarm", "scratch", "undo", "false alarm")  # a note is something new
+    page.context.set_offline(False)
+    defect, alarm = ("dispose", "defect"), ("dispose", "false_alarm")
+    said(site, frame, defect, alarm, defect, ("undo", "false_alarm"), alarm)
+    expect(page.locator("#cards")).to_be_attached()
+
+
+def test_the_same_answer_again_goes_on_and_is_not_recorded(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    said(site, frames[0], ("dispose", "defect"))
+    page.keyboard.press("ArrowLeft")
+    shows(page, frames[0])
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    page.keyboard.press("f")
+    shows(page, frames[2])
+    said(site, frames[1], ("dispose", "false_alarm"))
+    all_sent(page)
+    assert history(site, frames[0]) == [("dispose", "defect", "olga")]
+    site.reviews.dispose(frames[0], to="unsure", reviewer="emil", version=1)
+    page.goto(f"/frame/{frames[0]}?order=newest&state=all")
+    page.wait_for_selector(".near")
+    page.keyboard.press("d")  # somebody else has spoken since
+    wait_until(lambda: decided(site, frames[0])[0] == "defect", "it is a defect again")
+
+
 def test_a_selection_is_taken_back_by_touch(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(3)]
     page = visit("olga", "/?order=newest", has_touch=True)

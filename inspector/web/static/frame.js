@@ -114,20 +114,21 @@ async function go(frame, { remember = true, fresh = false } = {}) {
 // ---- what the operator says
 
 function decide(to, type = null) {
-  if (!panel || panel.dataset.busy || !note.keep()) return;
+  if (!panel || panel.dataset.busy || !note.keep()) return undefined;
   const { frame, result, name, next } = panel.dataset;
   panel.dataset.busy = "yes";
   const escape = panel.dataset.escape && to === "defect";
   const version = versionOf(result, panel.dataset.version);
+  if (!note.text && steps.carries(frame, version, to, type)) return leave(next); // said twice it counts once
   const body = { version, result_id: result };
   if (!escape) body.to = to;
   if (type) body.defect_type = type;
   if (note.text) body.note = note.text;
   const after = [[frame, version + 1, result]];
   put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, label: `${name}: ${type ? plantWord(type) : DECIDED[to]}` });
-  steps.push({ frame, name, after, note: body.note });
+  steps.push({ frame, name, to, type, after, note: body.note });
   draft(frame, "");
-  leave(next);
+  return leave(next);
 }
 
 async function leave(next) {

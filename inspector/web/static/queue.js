@@ -199,7 +199,7 @@ function decide(chosen, to, type) {
   note.value = "";
   const after = frames.map((one) => [one.id, one.version + 1, one.result_id]);
   put({ path: "/api/v1/dispositions", body, after, label: spoken(chosen, type || DECIDED[to]), batch: true });
-  steps.push({ batch: body.batch, after });
+  steps.push({ batch: body.batch, to, type: type || null, after });
   for (const card of chosen) card.classList.add("leaving");
   clear();
 }

@@ -25,7 +25,7 @@ function keep(now) {
   }
 }
 
-/** A decision about a frame, {frame, name, note, after}, or about several, {batch: its name, after}; after: see put. */
+/** A decision about a frame, {frame, name, to, type, note, after}, or about several, {batch: its name, to, type, after}; after: see put. */
 export function push(step) {
   keep([...steps, step]);
 }
@@ -50,6 +50,13 @@ function takeBackFrame({ frame, name, note, after: [[, version, result]] }, afte
 function renewed(step, after) {
   const versions = new Map(after.map(([frame, version]) => [String(frame), version]));
   return { ...step, after: step.after.map(([frame, version, result]) => [frame, versions.get(String(frame)) ?? version, result]) };
+}
+
+/** Whether this was said here of a frame, and nothing after it: it carries the answer already. Its version: see versionOf. */
+export function carries(frame, version, to, type) {
+  const last = steps.findLast(({ after }) => after.some(([of]) => String(of) === String(frame)));
+  const holds = last?.after.some(([of, made]) => String(of) === String(frame) && made === version);
+  return Boolean(holds) && last.to === to && (last.type ?? null) === type;
 }
 
 /** Whether a selection was decided in this tab and can be taken back. */
