@@ -234,6 +234,72 @@ def test_the_same_answer_again_goes_on_and_is_not_recorded(site: ReviewSite, vis
     wait_until(lambda: decided(site, frames[0])[0] == "defect", "it is a defect again")
 
 
+def test_what_is_said_again_stands_once(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 2)
+    page.route(f"**/frame/{frames[1]}/panel*", lambda route: route.abort())
+    page.reload()
+    page.wait_for_selector(".near")
+    for _ in range(4):
+        with page.expect_event("requestfailed"):
+            page.keyboard.press("ArrowRight")
+    expect(page.locator("#notice")).to_have_text("That frame cannot be shown now. Try again in a moment.")
+
+
+def test_what_is_taken_back_no_longer_says_that_z_takes_it_back(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(4)]
+    page = visit("olga", "/?order=newest")
+    decide_selection(site, page, "d", *frames[:2])
+    expect(page.locator("#notice")).to_have_text("2 decided. Z takes it back.Undo")
+    decide_selection(site, page, "f", *frames[2:3])
+    expect(page.locator("#notice")).to_contain_text("1 decided. Z takes it back.Undo")
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_have_text("2 decided. Z takes it back.1 taken back.")
+    page.keyboard.press("z")
+    expect(page.locator("#notice")).to_have_text("1 taken back.2 taken back.")
+
+
+def test_a_selection_that_is_taken_back_before_it_is_sent_does_not_offer_it(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(2)]
+    page = visit("olga", "/?order=newest")
+    page.context.set_offline(True)
+    select(page, *frames)
+    page.keyboard.press("d")
+    page.locator("#confirm-yes").click()
+    waits(page, 1)
+    page.keyboard.press("z")
+    waits(page, 2)
+    page.context.set_offline(False)
+    expect(page.locator("#notice")).to_have_text("2 taken back.")
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (820, 1180), (390, 844)])
+def test_no_button_moves_when_something_is_told(site: ReviewSite, visit: Visit, size: tuple[int, int]) -> None:
+    page, frames = on_frame(site, visit, 2)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+
+    def places() -> list[list[int]]:
+        return page.evaluate(
+            "() => [...document.querySelectorAll('.side button')].map(one => one.getBoundingClientRect())"
+            ".map(({ x, y }) => [Math.round(x), Math.round(y)])"
+        )
+
+    page.keyboard.press("ArrowRight")
+    shows(page, frames[1])
+    page.wait_for_selector(".near")
+    before = places()
+    page.context.set_offline(True)
+    page.keyboard.press("d")
+    waits(page, 1)
+    strip, picture = page.locator("#notice").bounding_box(), page.locator(".viewer").bounding_box()
+    assert strip is not None
+    assert picture is not None
+    assert places() == before
+    assert strip["y"] + strip["height"] <= picture["y"]  # and none of the picture is covered
+    page.context.set_offline(False)
+    said(site, frames[1], ("dispose", "defect"))
+    expect(page.locator("#cards")).to_be_attached()
+
+
 def test_a_selection_is_taken_back_by_touch(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(3)]
     page = visit("olga", "/?order=newest", has_touch=True)

@@ -9,7 +9,7 @@ const strip = document.getElementById("notice");
 const MOST_REFUSALS = 3;
 const SLOW_MS = 1500;
 const PASSING_MS = 8000;
-const passing = new Set(); // of {message, undo}
+let passing = []; // {message, undo, of}, the newest last
 let since = 0;
 let drawn = "";
 let old = null; // why what is shown may be old: offline or away
@@ -64,7 +64,7 @@ function show() {
   }
   if (refused.length) showRefused(refused);
   for (const { message } of passing) strip.append(element("span", message));
-  const undo = [...passing].at(-1)?.undo; // of what was done last: an older one takes nothing else back
+  const undo = passing.at(-1)?.undo; // of what was done last: an older one takes nothing else back
   if (undo) strip.append(pressed(t("Undo"), undo));
   strip.classList.toggle("calm", !open && !refused.length && !old && (condition() === "idle" || condition() === "sending"));
   strip.hidden = !strip.childNodes.length;
@@ -94,20 +94,28 @@ export function stale(why) {
   show();
 }
 
-/** Shows for a while that something was done; undo: takes it back, once. */
-export function say(message, undo = null) {
-  const told = { message, undo: undo && (() => { drop(); undo(); }) };
-  function drop() {
-    passing.delete(told);
-    show();
-  }
-  passing.add(told);
+/** Shows for a while that something was done, the same once; undo: takes it back, once; of: the step that it tells of. */
+export function say(message, { undo = null, of = null } = {}) {
+  const told = { message, undo: undo && (() => { keep((one) => one !== told); undo(); }), of };
+  keep((one) => one.message !== message || one.of !== of);
+  passing.push(told);
   show();
-  setTimeout(drop, PASSING_MS);
+  setTimeout(() => keep((one) => one !== told), PASSING_MS);
+}
+
+/** What was said of a step holds no more: it is taken back. */
+export function unsay(of) {
+  keep((one) => one.of !== of);
+}
+
+function keep(wanted) {
+  passing = passing.filter(wanted);
+  show();
 }
 
 outbox.addEventListener("change", show);
 since = Date.now();
 setInterval(show, 1000);
+new ResizeObserver(() => document.documentElement.style.setProperty("--notice", `${strip.getBoundingClientRect().height}px`)).observe(strip);
 show();
 send();

@@ -1,7 +1,7 @@
 // The queue: new frames as they come, a selection and what is said about all of it, keys.
 
 import { clean } from "./note.js";
-import { say } from "./notice.js";
+import { say, unsay } from "./notice.js";
 import { outbox, put, versionOf } from "./outbox.js";
 import { BY_ITSELF, get } from "./request.js";
 import * as steps from "./steps.js";
@@ -212,8 +212,8 @@ outbox.addEventListener("sent", (event) => {
     const [number, left] = [said.done.length, said.conflicts.length];
     const done = left ? n("%(number)s decided, %(left)s left as others decided.", "%(number)s decided, %(left)s left as others decided.", number, { left }) : n("%(number)s decided.", "%(number)s decided.", number);
     const back = t("Z takes it back.");
-    if (number) say(`${done} ${back}`, takeBack);
-    else say(done);
+    if (!number) say(done);
+    else if (steps.has(said.batch)) say(`${done} ${back}`, { undo: takeBack, of: said.batch }); // else it is taken back by now
     refresh();
   } else if (entry.back) {
     say(n("%(number)s taken back.", "%(number)s taken back.", said.done.length));
@@ -237,7 +237,9 @@ outbox.addEventListener("refused", ({ detail: { entry } }) => {
 });
 
 function takeBack() {
-  if (!steps.takeBack()) say(t("There is nothing to take back."));
+  const last = steps.takeBack();
+  if (!last) say(t("There is nothing to take back."));
+  else if (last.batch) unsay(last.batch);
 }
 
 for (const button of bar.querySelectorAll("[data-to]")) button.addEventListener("click", () => ask(button.dataset.to));
