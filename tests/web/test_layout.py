@@ -87,6 +87,39 @@ def test_no_page_scrolls_sideways(path: str, width: int, show: Show) -> None:
     assert pages["width"] >= 90
 
 
+ENDS = """() => [...document.querySelectorAll(".caption bdi")].map((one) => {
+    const text = document.createRange(), line = one.parentElement, box = line.getBoundingClientRect();
+    text.setStart(one.firstChild, one.textContent.length - 8);
+    text.setEnd(one.firstChild, one.textContent.length);
+    const { left, right } = text.getBoundingClientRect();
+    const shown = left >= box.left && right <= box.right + 1;
+    return [one.textContent, !shown ? "cut" : line.scrollWidth > line.clientWidth ? "its end" : "whole"];
+})"""
+"""What is seen of each name on a card."""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_card_shows_how_station_and_part_end(width: int, tmp_path: Path, bank: Path, chromium: Browser) -> None:
+    """At one camera several products are told apart by the end of the station's name."""
+    stations = [StationId.parse(f"plant/hall1/line1/cam1-{name}") for name in ("tile", "cap", "x" * 59)]
+    with running_site(tmp_path, bank, stations=stations) as here:
+        for number, station in enumerate(stations):
+            here.add(station=station, part_id=f"press-to-the-left-of-the-second-door-2026-11-29-000{number}44.jpg")
+        with chromium.new_context(viewport={"width": width, "height": 800}) as context:
+            page = context.new_page()
+            page.goto(f"{here.url}/enter?code={here.sessions.begin_link('olga', 1)}")
+            expect(page.locator(".frame-card")).to_have_count(3)
+            seen = dict(page.evaluate(ENDS))
+    assert seen == {
+        "line1/cam1-tile": "whole",
+        "line1/cam1-cap": "whole",
+        f"line1/cam1-{'x' * 59}": "its end",
+        "press-to-the-left-of-the-second-door-2026-11-29-000044.jpg": "its end",
+        "press-to-the-left-of-the-second-door-2026-11-29-000144.jpg": "its end",
+        "press-to-the-left-of-the-second-door-2026-11-29-000244.jpg": "its end",
+    }
+
+
 def test_a_frame_says_its_time_and_shift_in_full(show: Show) -> None:
     line = show("/frame/1", 1280).locator(".side header .line")
     assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
