@@ -15,7 +15,7 @@ from inspector.review.wording import measured
 from inspector.settings import Settings
 from inspector.store.statement import MAX_NOTE
 from inspector.web.address import plant_time
-from inspector.web.glossary import WORDS, plant_word
+from inspector.web.glossary import WORDS, answer, plant_word
 from inspector.web.languages import Language
 from inspector.web.message import Message
 from inspector.web.script_words import script_words
@@ -46,6 +46,7 @@ def _open(settings: Settings, language: Language, languages: tuple[Language, ...
     environment.globals["version"] = __version__
     environment.globals["defect_types"] = settings.review.defect_types
     environment.globals["words"] = WORDS
+    environment.globals["answer"] = answer
     environment.globals["count"] = count
     environment.globals["told_apart"] = told_apart
     environment.globals["max_note"] = MAX_NOTE

@@ -12,6 +12,7 @@ WORDS = {
     "drop": Message("dropped"),
     "defect": Message("defect"),
     "false_alarm": Message("false alarm"),
+    "good": Message("good"),
     "unsure": Message("unsure"),
     "open": Message("open"),
     "done": Message("decided"),
@@ -30,6 +31,12 @@ WORDS = {
     "shadowed": "tried",
 }
 """By word. `ok` and `ng` are marks, the same in every language; the last ones stand on English pages alone."""
+
+
+def answer(disposition: str, decision: str) -> str:
+    """What a person said of a frame, as it is shown: where the line passed it, nothing alarmed, so it is good."""
+    return WORDS["good" if disposition == "false_alarm" and decision == "ok" else disposition]
+
 
 PLANT_WORDS: Mapping[str, Message] = {
     word: word

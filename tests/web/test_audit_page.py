@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from line import CAM1, CAM2
+from line import CAM1, CAM2, drawn_part
 from pages import HOSTILE, Page
 from review_site import NOON, ReviewSite
 from sqlalchemy import insert
@@ -109,3 +109,10 @@ def test_it_is_for_engineers(site: ReviewSite) -> None:
         assert "/audit" not in [said.get("href") for said in Page(operator.get("/figures").text).all("a")]
     with site.client(None) as stranger:
         assert stranger.get("/audit").status_code == 303
+
+
+def test_a_frame_that_passed_and_was_found_good_is_no_false_alarm(client: httpx.Client, site: ReviewSite) -> None:
+    for payload, word in ((drawn_part(1001), "good"), (None, "false alarm")):
+        frame = site.add(payload)
+        site.reviews.dispose(frame, to="false_alarm", reviewer="ida", version=0)
+        assert f'<span class="badge false_alarm">{word}</span>' in client.get("/audit", params={"frame": frame}).text

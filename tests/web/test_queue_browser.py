@@ -164,3 +164,50 @@ def test_a_hand_that_is_quicker_than_the_browsers_events_loses_no_decision(site:
     page.get_by_role("button", name="Decide 1 frame").click()
     recorded(site, frames[0], ("false_alarm", None, "olga"))
     assert [said.to_disposition for said in site.reviews.history(frames[0])] == ["false_alarm"]
+
+
+def test_what_the_line_passed_is_good_and_no_false_alarm(site: ReviewSite, visit: Visit) -> None:
+    passed = [site.add(drawn_part(40 + seed), sampled=True) for seed in range(3)]
+    flagged = site.add()
+    page = visit("olga", "/?order=newest")
+    button = page.locator("#batch [data-to=false_alarm]")
+    for frame in passed[:2]:
+        page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
+    assert button.inner_text().split() == ["Good", "F"]
+    page.locator(f"[data-frame='{flagged}'] input[name=pick]").check()
+    assert button.inner_text().split() == ["False", "alarm", "F"]
+    page.keyboard.press("f")
+    expect(page.locator("#confirm-title")).to_have_text("3 frames: false alarm?")
+    page.keyboard.press("Escape")
+    page.locator(f"[data-frame='{flagged}'] input[name=pick]").uncheck()
+    page.keyboard.press("f")
+    expect(page.locator("#confirm-title")).to_have_text("2 frames: good?")
+    page.get_by_role("button", name="Decide 2 frames").click()
+    for frame in passed[:2]:
+        recorded(site, frame, ("false_alarm", None, "olga"))
+    page.goto(f"/frame/{passed[2]}?order=newest")
+    page.wait_for_selector(".near")
+    expect(page.locator(".says .false_alarm")).to_have_text("Good F")
+    page.keyboard.press("f")
+    expect(page.locator("#cards")).to_be_attached()
+    recorded(site, passed[2], ("false_alarm", None, "olga"))
+    page.goto(f"/frame/{flagged}")
+    expect(page.locator(".says .false_alarm")).to_have_text("False alarm F")
+    page.goto("/?state=done&order=newest")
+    expect(page.locator(f"[data-frame='{passed[2]}'] .badge.false_alarm")).to_have_text("good")
+    page.goto(f"/frame/{passed[2]}?state=done")
+    expect(page.locator("header .badge.false_alarm")).to_have_text("good")
+    expect(page.locator(".history .badge")).to_have_text("good")
+
+
+def test_a_conflict_about_a_frame_that_passed_speaks_of_good(site: ReviewSite, visit: Visit) -> None:
+    site.add()
+    frame = site.add(drawn_part(44), sampled=True)
+    page = visit("olga", f"/frame/{frame}?order=newest")
+    page.wait_for_selector(".near")
+    page.wait_for_load_state("networkidle")
+    site.reviews.dispose(frame, to="false_alarm", reviewer="emil", version=0)
+    page.keyboard.press("d")
+    expect(page.locator("#conflict")).to_contain_text("emil: “good”")
+    page.get_by_role("button", name="Keep theirs").click()
+    expect(page.locator("#conflict")).to_be_hidden()

@@ -9,7 +9,7 @@ import { user } from "./request.js";
 import * as steps from "./steps.js";
 import { frameChanged, unmeant } from "./taps.js";
 import { Viewer } from "./viewer.js";
-import { DECIDED, n, plantWord, t } from "./words.js";
+import { answer, n, plantWord, t } from "./words.js";
 
 const AHEAD = 4;
 const MOST_VISITED = 500;
@@ -116,6 +116,7 @@ async function go(frame, { remember = true, fresh = false } = {}) {
 function decide(to, type = null) {
   if (!panel || panel.dataset.busy || !note.keep()) return undefined;
   const { frame, result, name, next } = panel.dataset;
+  const passed = Boolean(panel.dataset.passed);
   panel.dataset.busy = "yes";
   const escape = panel.dataset.escape && to === "defect";
   const version = versionOf(result, panel.dataset.version);
@@ -125,7 +126,7 @@ function decide(to, type = null) {
   if (type) body.defect_type = type;
   if (note.text) body.note = note.text;
   const after = [[frame, version + 1, result]];
-  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, label: `${name}: ${type ? plantWord(type) : DECIDED[to]}` });
+  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, passed, label: `${name}: ${type ? plantWord(type) : answer(to, passed)}` });
   steps.push({ frame, name, to, type, after, note: body.note });
   draft(frame, "");
   return leave(next);
@@ -180,9 +181,9 @@ async function goBack() {
 
 // ---- somebody else was quicker
 
-function words(said) {
+function words(said, passed) {
   if ("disposition" in said && !said.disposition) return t("took it back");
-  return t("“%(word)s”", { word: said.defect_type ? plantWord(said.defect_type) : DECIDED[said.disposition ?? said.to ?? "escape"] });
+  return t("“%(word)s”", { word: said.defect_type ? plantWord(said.defect_type) : answer(said.disposition ?? said.to ?? "escape", passed) });
 }
 
 let facing = null; // the conflict that is on the screen, until the dialog has told of its end
@@ -196,8 +197,8 @@ function showConflict() {
   const write = (name, text) => { document.getElementById(`conflict-${name}`).textContent = text; };
   write("title", own ? t("Your own decision was recorded meanwhile") : t("Somebody else was quicker"));
   const name = own ? t("Recorded") : (conflict.reviewer ?? t("Somebody"));
-  write("theirs", t("%(name)s: %(what)s, %(time)s.", { name, what: words(conflict), time: conflict.at ? clock(conflict.at) : "" }));
-  write("yours", entry.undo || entry.back ? t("You: took it back.") : t("You: %(what)s (%(label)s).", { what: words(entry.body), label: entry.label }));
+  write("theirs", t("%(name)s: %(what)s, %(time)s.", { name, what: words(conflict, entry.passed), time: conflict.at ? clock(conflict.at) : "" }));
+  write("yours", entry.undo || entry.back ? t("You: took it back.") : t("You: %(what)s (%(label)s).", { what: words(entry.body, entry.passed), label: entry.label }));
   write("keep", own ? t("Keep it") : t("Keep theirs"));
   dialogs.conflict.returnValue = own ? "again" : "keep";
   dialogs.conflict.showModal();

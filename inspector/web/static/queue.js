@@ -6,7 +6,7 @@ import { outbox, put, versionOf } from "./outbox.js";
 import { BY_ITSELF, get } from "./request.js";
 import * as steps from "./steps.js";
 import { follow } from "./stream.js";
-import { DECIDED, n, t } from "./words.js";
+import { answer, n, t } from "./words.js";
 
 const cards = document.getElementById("cards");
 const bar = document.getElementById("batch");
@@ -114,10 +114,17 @@ function picked() {
   return [...cards.querySelectorAll("input[name=pick]:checked")].map((box) => box.closest(".frame-card"));
 }
 
+/** Whether the line said ok of all of these: nothing alarmed, and F says that they are good. */
+function allPassed(chosen) {
+  return chosen.length > 0 && chosen.every(({ dataset }) => dataset.passed);
+}
+
 function count() {
   const chosen = picked();
   for (const card of cards.children) card.classList.toggle("chosen", chosen.includes(card));
   document.getElementById("picked").textContent = chosen.length;
+  document.getElementById("passed").hidden = !allPassed(chosen);
+  document.getElementById("alarmed").hidden = allPassed(chosen);
   const keyed = document.activeElement.matches("#batch :focus-visible");
   bar.hidden = !chosen.length;
   if (bar.hidden && keyed) cards.querySelector(".picture")?.focus({ preventScroll: true });
@@ -159,7 +166,7 @@ function ask(to) {
   if (!chosen.length || dialog.open) return;
   const by = new Map();
   for (const card of chosen) by.set(card.dataset.station, (by.get(card.dataset.station) ?? 0) + 1);
-  document.getElementById("confirm-title").textContent = t("%(what)s?", { what: spoken(chosen, DECIDED[to]) });
+  document.getElementById("confirm-title").textContent = t("%(what)s?", { what: spoken(chosen, answer(to, allPassed(chosen))) });
   document.getElementById("confirm-text").textContent = [...by].map(([station, number]) => t("%(number)s of %(station)s", { number, station })).join(", ");
   document.getElementById("confirm-yes").textContent = n("Decide %(number)s frame", "Decide %(number)s frames", chosen.length);
   const type = document.getElementById("confirm-type");
@@ -197,8 +204,9 @@ function decide(chosen, to, type) {
   const said = clean(note.value);
   if (said) body.note = said;
   note.value = "";
+  const passed = allPassed(chosen);
   const after = frames.map((one) => [one.id, one.version + 1, one.result_id]);
-  put({ path: "/api/v1/dispositions", body, after, label: spoken(chosen, type || DECIDED[to]), batch: true });
+  put({ path: "/api/v1/dispositions", body, after, passed, label: spoken(chosen, type || answer(to, passed)), batch: true });
   steps.push({ batch: body.batch, to, type: type || null, after });
   for (const card of chosen) card.classList.add("leaving");
   clear();

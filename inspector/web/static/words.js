@@ -24,5 +24,9 @@ export function plantWord(word) {
   return plant[word] ?? word;
 }
 
-/** What was decided of a frame. */
-export const DECIDED = { defect: t("defect"), false_alarm: t("false alarm"), unsure: t("unsure"), escape: t("escape") };
+const DECIDED = { defect: t("defect"), false_alarm: t("false alarm"), unsure: t("unsure"), escape: t("escape") };
+
+/** What was decided of a frame, or of several; passed: the line said ok of it, or of all, so that nothing alarmed. */
+export function answer(to, passed) {
+  return passed && to === "false_alarm" ? t("good") : DECIDED[to];
+}
