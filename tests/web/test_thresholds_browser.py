@@ -137,6 +137,27 @@ def test_typed_numbers_move_the_handle(visit: Visit) -> None:
     assert value(page, "ng") == pytest.approx(value(page, "ok"))
 
 
+def test_what_is_typed_stays_and_the_other_goes_along(visit: Visit) -> None:
+    page = visit("emil", HERE)
+    before = value(page, "ng")
+
+    def types(name: str, text: str) -> tuple[float, float]:
+        page.locator(f"#{name}").fill(text)
+        page.locator(f"#{name}").press("Tab")
+        return value(page, "ok"), value(page, "ng")
+
+    above = float(f"{before + 1.23456:.6g}")
+    assert types("ok", f"{above}") == (above, above)
+    assert page.locator("#handle-ok").get_attribute("transform") == page.locator("#handle-ng").get_attribute(
+        "transform"
+    )
+    assert types("ng", f"{above + 1}") == (above, above + 1)
+    assert types("ng", "0.001") == (0.001, 0.001)
+    assert types("ng", "") == (0.001, 0.001)
+    assert types("ok", "-1") == (0, 0.001)
+    expect(tile(page, "missed").locator(".value")).to_have_text("0")
+
+
 def test_without_a_script_the_page_previews_too(visit: Visit) -> None:
     page = visit("emil", HERE, java_script_enabled=False)
     page.locator("#ok").fill("1000000")

@@ -24,12 +24,25 @@ function begin() {
   const across = (value) => left + ((Math.min(high, Math.max(low, value)) - low) / (high - low)) * (right - left);
   const limits = { ok: () => [0, chosen.ng], ng: () => [chosen.ok, Infinity] };
 
+  /** By its handle: neither crosses the other. */
   function choose(name, wanted) {
     const [least, most] = limits[name]();
-    const value = Math.min(most, Math.max(least, Number(wanted.toPrecision(4))));
-    if (!Number.isFinite(value)) return;
-    chosen[name] = value;
-    fields[name].value = String(value);
+    take({ [name]: Math.min(most, Math.max(least, Number(wanted.toPrecision(4)))) });
+  }
+
+  /** What was typed stays; the other goes along, as ok is never above ng. An empty field says again what holds. */
+  function typed(name) {
+    const value = Math.max(0, fields[name].valueAsNumber);
+    if (!Number.isFinite(value)) fields[name].value = String(chosen[name]);
+    else if (name === "ok") take({ ok: value, ng: Math.max(value, chosen.ng) });
+    else take({ ok: Math.min(value, chosen.ok), ng: value });
+  }
+
+  function take(values) {
+    for (const [name, value] of Object.entries(values)) {
+      if (value !== Number(fields[name].value)) fields[name].value = String(value);
+      chosen[name] = value;
+    }
     draw();
     ask();
   }
@@ -79,7 +92,7 @@ function begin() {
       else return;
       event.preventDefault();
     });
-    fields[name].addEventListener("change", () => choose(name, Number(fields[name].value)));
+    fields[name].addEventListener("change", () => typed(name));
   }
 
   const shown = document.getElementById("trial");
