@@ -12,7 +12,9 @@ from inspector.charts.markup import Markup, el
 from inspector.charts.wording import score
 
 WIDTH = 800.0
-_LEFT, _RIGHT, _TOP, _ROW, _TAB = 150.0, WIDTH - 10, 62.0, 80.0, 90.0
+_LEFT, _TOP, _ROW, _TAB = 150.0, 62.0, 80.0, 90.0
+_RIGHT = WIDTH - _TAB - 2
+"""Where the scores end: the tab of ng has room beside it."""
 _SOFT = "#565d66"
 
 

@@ -158,6 +158,25 @@ def test_what_is_typed_stays_and_the_other_goes_along(visit: Visit) -> None:
     expect(tile(page, "missed").locator(".value")).to_have_text("0")
 
 
+def test_the_tab_of_ng_can_be_held_wherever_it_is(visit: Visit) -> None:
+    page = visit("emil", HERE)
+    page.locator("#handle-ng").press("End")
+    page.locator("#handle-ok").press("End")
+    assert value(page, "ok") == value(page, "ng")
+    chart = page.locator("#scores").bounding_box()
+    tab = page.locator("#handle-ng rect").nth(1).bounding_box()
+    assert chart is not None
+    assert tab is not None
+    assert tab["x"] + tab["width"] <= chart["x"] + chart["width"]
+    before = value(page, "ng")
+    drag(page, "ok", -80)
+    page.mouse.move(tab["x"] + tab["width"] - 4, tab["y"] + tab["height"] / 2)  # by its right end
+    page.mouse.down()
+    page.mouse.move(tab["x"] - 30, tab["y"] + tab["height"] / 2, steps=4)
+    page.mouse.up()
+    assert value(page, "ok") <= value(page, "ng") < before
+
+
 def test_without_a_script_the_page_previews_too(visit: Visit) -> None:
     page = visit("emil", HERE, java_script_enabled=False)
     page.locator("#ok").fill("1000000")
