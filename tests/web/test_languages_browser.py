@@ -161,6 +161,26 @@ def test_nothing_is_cut_off(code: str, site: ReviewSite, chromium: Browser) -> N
                     assert whole(page, width)
 
 
+@pytest.mark.parametrize("code", NAMES)
+def test_every_button_of_a_frame_is_seen_without_scrolling(code: str, site: ReviewSite, chromium: Browser) -> None:
+    frame = site.add(part_id="line1-2026-11-29-000144.jpg")
+    with chromium.new_context(viewport={"width": 1280, "height": 800}, base_url=site.url) as context:
+        context.add_cookies([{"name": "language", "value": code, "url": site.url}])
+        page = context.new_page()
+        page.goto(f"/enter?code={site.sessions.begin_link('olga', 1)}")
+        page.goto(f"/frame/{frame}")
+        page.wait_for_selector(".near")
+        assert page.evaluate(BELOW) == []
+
+
+BELOW = """() => {
+    const end = document.querySelector(".side").getBoundingClientRect().bottom;
+    return [...document.querySelectorAll(".side button, .side .button")].filter((one) => one.offsetParent)
+        .filter((one) => one.getBoundingClientRect().bottom > end).map((one) => one.textContent.trim());
+}"""
+"""Buttons that reach below the end of the panel."""
+
+
 def whole(page: Page, width: int) -> bool:
     assert page.evaluate(CUT_OFF) == [], (width, page.url)
     return int(page.evaluate("document.documentElement.scrollWidth")) <= width

@@ -320,6 +320,35 @@ def test_gloves_do_what_keys_do(site: ReviewSite, visit: Visit) -> None:
     recorded(site, frames[1], ("defect", "stain", "olga"))
 
 
+def test_on_a_phone_undo_is_where_the_thumb_is(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(2)]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest", has_touch=True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_selector(".near")
+    page.locator(".says .false_alarm").tap()
+    page.wait_for_function("frame => document.querySelector('.panel').dataset.frame === String(frame)", arg=frames[0])
+    recorded(site, frames[1], ("false_alarm", None, "olga"))
+    undo = page.get_by_role("button", name="Undo")
+    box = undo.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 844
+    page.wait_for_timeout(500)  # a tap on a frame that nobody has seen does not count
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function("frame => document.querySelector('.panel').dataset.frame === String(frame)", arg=frames[1])
+    recorded(site, frames[1], (None, None, None))
+
+
+def test_undo_keeps_the_focus_of_a_keyboard(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(2)]
+    page = visit("olga", f"/frame/{frames[1]}?order=newest")
+    page.wait_for_selector(".near")
+    press(page, "d")
+    undo = page.get_by_role("button", name="Undo")
+    undo.focus()
+    press(page, "Enter")
+    expect(undo).to_be_focused()
+
+
 def test_script_in_names_is_text(site: ReviewSite, visit: Visit) -> None:
     nasty = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
     frame = site.add(part_id=nasty, lot=nasty, frame_id=nasty)

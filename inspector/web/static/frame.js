@@ -32,7 +32,7 @@ function show(made, { remember = true } = {}) {
   const twin = focused();
   if (made !== panel) place.replaceChildren(made);
   panel = made;
-  if (twin) (panel.querySelector(`${twin}:enabled`) ?? place).focus({ preventScroll: true });
+  if (twin) ([...panel.querySelectorAll(`${twin}:enabled`)].find((one) => one.offsetParent) ?? place).focus({ preventScroll: true });
   tellAloud();
   viewer = new Viewer(panel);
   note = new Note(panel, showConflict);
