@@ -234,6 +234,22 @@ def test_the_same_answer_again_goes_on_and_is_not_recorded(site: ReviewSite, vis
     wait_until(lambda: decided(site, frames[0])[0] == "defect", "it is a defect again")
 
 
+def test_the_same_answer_again_about_a_selection_counts_once(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", "/?order=newest")
+    page.context.set_offline(True)
+    for chosen, waiting in ((frames[:2], 1), (frames[:2], 1), (frames, 2)):
+        select(page, *chosen)
+        page.keyboard.press("d")
+        page.locator("#confirm-yes").click()
+        expect(page.locator("#batch")).to_be_hidden()
+        assert len(all_that_waits(page)) == waiting
+    page.context.set_offline(False)
+    for frame in frames:
+        said(site, frame, ("dispose", "defect"))
+    expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+
+
 def test_what_is_said_again_stands_once(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit, 2)
     page.route(f"**/frame/{frames[1]}/panel*", lambda route: route.abort())

@@ -197,11 +197,16 @@ note.addEventListener("keydown", (event) => {
   document.getElementById("confirm-yes").click();
 });
 
-function decide(chosen, to, type) {
-  const frames = chosen.map(({ dataset: { frame, result, version } }) => ({ id: Number(frame), version: versionOf(result, version), result_id: result }));
+function decide(selected, to, type) {
+  const said = clean(note.value);
+  const seen = ({ dataset: { frame, result, version } }) => ({ id: Number(frame), version: versionOf(result, version), result_id: result });
+  const again = (card) => !said && steps.carries(card.dataset.frame, seen(card).version, to, type || null); // said twice it counts once
+  const chosen = selected.filter((card) => !again(card));
+  clear();
+  if (!chosen.length) return;
+  const frames = chosen.map(seen);
   const body = { frames, to, batch: crypto.randomUUID() };
   if (type) body.defect_type = type;
-  const said = clean(note.value);
   if (said) body.note = said;
   note.value = "";
   const passed = allPassed(chosen);
@@ -209,7 +214,6 @@ function decide(chosen, to, type) {
   put({ path: "/api/v1/dispositions", body, after, passed, label: spoken(chosen, type || answer(to, passed)), batch: true });
   steps.push({ batch: body.batch, to, type: type || null, after });
   for (const card of chosen) card.classList.add("leaving");
-  clear();
 }
 
 outbox.addEventListener("sent", (event) => {
