@@ -164,13 +164,21 @@ def test_a_candidate_that_misses_a_guard_defect_asks_for_a_reason(site: ReviewSi
         assert refused.status_code == 400
         assert "passes 1 of 1 confirmed defects" in refused.text
         assert in_use(site) == before
+        other = client.post(f"{path}/promote", data={"reason": "lot 7", "seen": before, "passing": "0"})
+        assert other.status_code == 400, "a reason that was given before anybody knew of a defect is none for it"
+        assert "passes 1 of 1 confirmed defects" in other.text
+        assert "needed: 1 confirmed defect would pass" in other.text
+        assert '<input type="hidden" name="passing" value="1">' in other.text
+        assert in_use(site) == before
         late = client.post(f"{path}/promote", data={"reason": "trial", "seen": "0" * 64})
         assert late.status_code == 409
         assert "look at it again, then decide" in late.text
         assert 'value="trial"' in late.text
         assert client.post("/banks/rollback", data={"station": STATION, "seen": "0" * 64}).status_code == 409
         assert in_use(site) == before
-        assert client.post(f"{path}/promote", data={"reason": "trial", "seen": before}).status_code == 303
+        assert (
+            client.post(f"{path}/promote", data={"reason": "trial", "seen": before, "passing": "1"}).status_code == 303
+        )
     assert in_use(site) != before
     assert store.get(number).state == "promoted"
 

@@ -90,9 +90,12 @@ def progress(desk: DeskDep, _user: Engineer, number: int) -> dict[str, Any]:
 
 @router.post("/candidates/{number}/promote")
 def promote(
-    request: Request, desk: DeskDep, user: Engineer, number: int, seen: _Seen = "", reason: _Reason = ""
-) -> Response:
-    """Takes it into use; the daemon takes it over between two frames. seen: as `roll_back` has it."""
+    request: Request, desk: DeskDep, user: Engineer, number: int, seen: _Seen = "", reason: _Reason = "",
+    passing: Annotated[int | None, Form(ge=0)] = None,
+) -> Response:  # fmt: skip
+    """Takes it into use; the daemon takes it over between two frames. seen: as `roll_back` has it. passing: how many
+    confirmed defects pass by what the page told; a reason that was given for these is none for more.
+    """
     candidate = _settled(desk, candidate_or_404(desk, number))
     if candidate.state not in PROMOTABLE:
         return candidate_page(
@@ -107,10 +110,13 @@ def promote(
             by=user.name,
             reason=reason,
             seen=seen or None,
+            passing=passing,
         )
     except ChangedError as error:
         return candidate_page(request, desk, candidate, fault=str(error), status=409, reason=reason)
-    except (GuardError, BankError, EngineError) as error:
+    except GuardError as error:
+        return candidate_page(request, desk, candidate, fault=str(error), reason=reason, passing=len(error.missed))
+    except (BankError, EngineError) as error:
         return candidate_page(request, desk, candidate, fault=str(error), reason=reason)
     Candidates(desk.engine).tell(number, state="promoted")
     return _to_station(candidate.station, promoted=True)
@@ -187,8 +193,11 @@ def candidate_page(
     fault: str | None = None,
     status: int = 400,
     reason: str = "",
+    passing: int | None = None,
 ) -> Response:
-    """Its page. fault: what went wrong just now, answered with `status`. reason: what its form says."""
+    """Its page. fault: what went wrong just now, answered with `status`. reason: what its form says. passing: how many
+    confirmed defects would pass, as the guard said just now; None: as its shadow run found.
+    """
     place = desk.settings.station(candidate.station).bank
     promotion.record(desk.settings, desk.engine, place)
     candidate = _settled(desk, candidate_or_404(desk, candidate.id))
@@ -207,7 +216,8 @@ def candidate_page(
         rolled_back=_rolled_back(candidate, Shelf(place)),
         in_use=digest,
         no_bank=NO_BANK,
-        shadow=candidate.document.get("shadow"),
+        shadow=(shadow := candidate.document.get("shadow")),
+        may_pass=len(shadow["missed"]) if passing is None and shadow else passing or 0,
         found=found,
         sharing=_sharing(desk, candidate.station),
         judged=_judged(found) if found else (),
