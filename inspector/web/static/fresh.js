@@ -2,8 +2,7 @@
 // the same page is asked for again, and what has changed is exchanged. Without this script the page shows the moment at
 // which it was opened.
 
-import { stale } from "./notice.js";
-import { BY_ITSELF, get } from "./request.js";
+import { ask } from "./ask.js";
 
 const AT_MOST_MS = 300_000;
 const PICTURES_MS = 2000;
@@ -31,11 +30,9 @@ async function refresh() {
   const held = document.activeElement;
   const at = [...shown.querySelectorAll("a")].indexOf(held);
   if (document.hidden || (at < 0 && shown.contains(held))) return; // whoever is in a table keeps it
-  const answer = await get(location.href, { accept: "text/html", ...BY_ITSELF });
-  if (answer.redirected) location.reload(); // the session has ended
-  stale(answer.ok ? null : "away");
-  if (!answer.ok || answer.redirected) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const text = await ask(location.href, "text/html");
+  if (text === null) return;
+  const page = new DOMParser().parseFromString(text, "text/html");
   const fresh = page.querySelector("[data-fresh]");
   if (!fresh || fresh.innerHTML === shown.innerHTML) return;
   for (const id of openTables(shown)) {
@@ -51,12 +48,11 @@ async function turn() {
   const begin = performance.now();
   try {
     await refresh();
-  } catch {
-    stale("offline"); // the next turn tries again
+  } finally {
+    const took = performance.now() - begin;
+    clearTimeout(waiting);
+    waiting = setTimeout(turn, Math.min(AT_MOST_MS, Math.max(atLeastMs, SHARE * took)));
   }
-  const took = performance.now() - begin;
-  clearTimeout(waiting);
-  waiting = setTimeout(turn, Math.min(AT_MOST_MS, Math.max(atLeastMs, SHARE * took)));
 }
 
 let waiting;

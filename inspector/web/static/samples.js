@@ -1,7 +1,8 @@
 // Good samples: follows a collection. What is ticked, shown large and sent has its own script. Without these the forms work
 // alone.
 
-import { ask, follow } from "./progress.js";
+import { ask } from "./ask.js";
+import { follow } from "./progress.js";
 import { take } from "./samples_fresh.js";
 import "./samples_sent.js";
 
