@@ -187,20 +187,21 @@ def _banks(settings: Settings) -> Iterator[Surprise]:
 
 
 def _cameras(settings: Settings) -> Iterator[Surprise]:
-    for products in settings.cameras.values():
-        for bank in {station.bank for station in products}:
-            alike = [str(station.id) for station in products if station.bank == bank]
-            if len(alike) > 1:
-                yield Surprise(
-                    f"stations[{settings.station_names.index(alike[1])}].bank",
-                    f"{bank} inspects {' and '.join(alike)}, which are products at one camera; give each its own",
-                )
+    cameras = settings.cameras
     for index, station in enumerate(settings.stations):
-        if station.camera is not None and not settings.beside(station):
+        products = cameras[station.camera_name]
+        if station.camera is not None and len(products) == 1:
             yield Surprise(
                 f"stations[{index}].camera",
                 f"no other station has {station.camera!r}, so nothing is shared; name the same camera at its other "
                 "products, or leave it out",
+            )
+        first = next(one for one in products if one.bank == station.bank)
+        if first is not station:
+            yield Surprise(
+                f"stations[{index}].bank",
+                f"{station.bank} inspects {first.id} and {station.id}, which are products at one camera; give each its "
+                "own",
             )
 
 
