@@ -1,5 +1,6 @@
 """A candidate that is calibrated anew from the samples of its station; its parent is the bank in use, if any."""
 
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
@@ -8,7 +9,7 @@ from sqlalchemy import Engine
 from calibration.calibrate import calibrate
 from calibration.candidates.findings import findings
 from calibration.candidates.held import held
-from calibration.candidates.making import Making, OnBegun, making, nothing
+from calibration.candidates.making import Making, making
 from calibration.candidates.trial import try_it
 from calibration.options import Options
 from inspector.bank import Bank
@@ -30,7 +31,7 @@ def calibrate_anew(
     *,
     by: str,
     track: Track = silent,
-    on_begun: OnBegun = nothing,
+    on_begun: Callable[[], object] = lambda: None,
 ) -> Candidate:
     """Build a candidate from what lies in the station's folder of samples, and try it.
 

@@ -77,13 +77,6 @@ class Told:
         self.say(state="built", path=str(bank.path), digest=ref.digest, id=ref.id, limits=limits, **what)
 
 
-OnBegun = Callable[[], object]
-
-
-def nothing() -> None:
-    """Nobody waits for the begin."""
-
-
 @dataclass(frozen=True, slots=True)
 class Making:
     """A candidate in the making. out: where its bank is to be."""
@@ -102,7 +95,7 @@ def making(
     by: str,
     base: Bank | None,
     track: Track,
-    on_begun: OnBegun,
+    on_begun: Callable[[], object],
     **said: Any,
 ) -> Iterator[Making]:
     """A new row, to be worked on within the block. What ends the block early is told in the row.

@@ -4,13 +4,13 @@ What operators said lies in the ledger, the pictures in the archive. The candida
 false alarms that it does not know and that hide no confirmed defect; its thresholds are those in use.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from calibration.candidates.making import Making, OnBegun, making, nothing
+from calibration.candidates.making import Making, making
 from calibration.candidates.trial import try_it
 from calibration.growth.derive import Derived
 from calibration.growth.grow import grow
@@ -34,7 +34,7 @@ def rebuild(
     by: str,
     good: Path | None = None,
     track: Track = silent,
-    on_begun: OnBegun = nothing,
+    on_begun: Callable[[], object] = lambda: None,
 ) -> Candidate:
     """Build a candidate for a station and try it.
 
