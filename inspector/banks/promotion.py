@@ -93,7 +93,7 @@ def promote(
         seen=seen,
     )
     record(settings, engine, place)
-    lost = shadow.lost + sum(cases.without_picture(one) for one in sharing)
+    lost = shadow.lost + cases.without_picture(*sharing)
     return Promoted(move, len(shadow.guard), missed, lost)
 
 

@@ -96,6 +96,14 @@ class Settings(Section):
         """The ids of the other stations at its camera."""
         return [str(one.id) for one in self.cameras[station.camera_name] if one.id != station.id]
 
+    def sharing(self, name: str) -> list[str]:
+        """The ids of the other stations whose bank is in the same folder as that of this one.
+
+        Raises:
+            UsageError: it is not in the settings.
+        """
+        return [one for one in self.stations_at(self.station(name).bank) if one != name]
+
     def stations_at(self, bank: Path) -> list[str]:
         """The ids of the stations whose bank is in this folder."""
         return [str(station.id) for station in self.stations if station.bank.resolve() == bank.resolve()]

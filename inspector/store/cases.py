@@ -38,9 +38,9 @@ class Cases:
             row = connection.execute(query).one_or_none()
         return None if row is None else FrameRow.of(row)
 
-    def without_picture(self, station: str) -> int:
-        """Confirmed defects that guard nothing, as no picture of them was kept."""
-        wanted = frames.c.station == station, frames.c.disposition == "defect", frames.c.image.is_(None)
+    def without_picture(self, *stations: str) -> int:
+        """Confirmed defects of these stations that guard nothing, as no picture of them was kept."""
+        wanted = frames.c.station.in_(stations), frames.c.disposition == "defect", frames.c.image.is_(None)
         query = select(frames.c.id).where(frames.c.outcome == "verdict", *wanted)
         with store_errors("cases"), self._engine.connect() as connection:
             return len(connection.execute(query).all())

@@ -91,8 +91,10 @@ def _behind(desk: Desk, query: AuditQuery) -> list[str]:
     """Brings the log of banks up to their journals, as commands exchange banks too, also while the database is away;
     why that could not be, for each bank.
     """
+    if query.log != "banks":
+        return []
     faults = []
-    for place in dict.fromkeys(one.bank for one in desk.settings.stations if query.log == "banks"):
+    for place in dict.fromkeys(one.bank for one in desk.settings.stations):
         try:
             promotion.record(desk.settings, desk.engine, place)
         except (BankError, StoreError) as error:

@@ -162,7 +162,7 @@ def _banks(
     values = {
         "station": station,
         "stations": desk.settings.station_names,
-        "sharing": _sharing(desk, station),
+        "sharing": desk.settings.sharing(station),
         "folder": shlex.quote(str(place)),
         "in_use": in_use,
         "broken": broken,
@@ -177,7 +177,7 @@ def _banks(
         "alarms": len(alarms),
         "new_alarms": sum(one.sha256 not in known for one in alarms),
         "guard": sum(len(cases.guard(one)) for one in here),
-        "unguarded": sum(cases.without_picture(one) for one in here),
+        "unguarded": cases.without_picture(*here),
         "running": rebuilding.is_running(desk.settings, station),
         "fault": fault,
         "promoted": promoted,
@@ -202,7 +202,9 @@ def candidate_page(
     promotion.record(desk.settings, desk.engine, place)
     candidate = _settled(desk, candidate_or_404(desk, candidate.id))
     awaited = candidate.state in (*RUNNING, *PROMOTABLE)
-    found = candidate.document.get("found")
+    found, shadow = candidate.document.get("found"), candidate.document.get("shadow")
+    if passing is None:
+        passing = len(shadow["missed"]) if shadow else 0
     try:
         digest: str | None = file_sha256(place / "manifest.json")
     except OSError:
@@ -216,10 +218,10 @@ def candidate_page(
         rolled_back=_rolled_back(candidate, Shelf(place)),
         in_use=digest,
         no_bank=NO_BANK,
-        shadow=(shadow := candidate.document.get("shadow")),
-        may_pass=len(shadow["missed"]) if passing is None and shadow else passing or 0,
+        shadow=shadow,
+        may_pass=passing,
         found=found,
-        sharing=_sharing(desk, candidate.station),
+        sharing=desk.settings.sharing(candidate.station),
         judged=_judged(found) if found else (),
         moment_of=named_moment,
         time_of=datetime.fromisoformat,
@@ -236,11 +238,6 @@ def _rolled_back(candidate: Candidate, shelf: Shelf) -> Move | None:
             if one.done and one.action == "rollback" and one.before and one.before.digest == candidate.digest:
                 return one
     return None
-
-
-def _sharing(desk: Desk, station: str) -> list[str]:
-    """The other stations whose bank is in the same folder."""
-    return [one for one in desk.settings.stations_at(desk.settings.station(station).bank) if one != station]
 
 
 def _judged(found: dict[str, Any]) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ def _page(
         ok=ok,
         ng=ng,
         said=_said(trial, ok, ng),
-        sharing=[name for name in desk.settings.stations_at(desk.settings.station(station).bank) if name != station],
+        sharing=desk.settings.sharing(station),
         chart=_chart(trial, ok, ng),
         **values,
     )
@@ -162,8 +162,8 @@ def _applied(desk: Desk, station: str, trial: Trial) -> Move | None:
 
 def _unasked(desk: Desk, station: str) -> int:
     """Confirmed defects of the bank's stations that the guard cannot ask, as no picture of them was kept."""
-    cases, place = Cases(desk.engine), desk.settings.station(station).bank
-    return sum(cases.without_picture(one) for one in desk.settings.stations_at(place))
+    place = desk.settings.station(station).bank
+    return Cases(desk.engine).without_picture(*desk.settings.stations_at(place))
 
 
 def _chosen(trial: Trial, query: TrialQuery) -> tuple[float, float]:
