@@ -59,9 +59,9 @@ def test_what_is_larger_than_the_broker_takes_is_told_and_the_line_goes_on(
 
     with listening_line(broker.port) as line:
         summary = publish(asked, on_frame=all_on_their_way, on_notice=notices.append)
-        wait_until(lambda: len(line.frames) >= 3, "the others arrive")
+        wait_until(lambda: len({frame.seq for frame in line.frames}) >= 3, "the others arrive")
     assert (summary.published, summary.acknowledged, summary.given_up, summary.refused) == (5, 3, 2, 0)
-    arrived = {(frame.seq, frame.part_id, frame.frame_id) for frame in line.frames}  # at least once each
+    arrived = {(frame.seq, frame.part_id, frame.frame_id) for frame in line.frames}  # each may come twice
     assert [(seq, part_id) for seq, part_id, _ in sorted(arrived)] == [(0, "0.png"), (3, "3.png"), (4, "4.png")]
     told = [notice for notice in notices if "or send smaller pictures" in notice]
     assert [name in notice for name, notice in zip(("(1.png, ", "(2.png, "), told, strict=True)] == [True, True]

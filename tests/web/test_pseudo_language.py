@@ -312,7 +312,8 @@ def test_a_page_of_many(site: ReviewSite, open_page: Callable[[str], Page], monk
     for path in ("/find?part=part-00", "/"):
         page = open_page(path)
         all_marked(page)
-        page.locator("[rel=next]").click()
+        with page.expect_navigation():
+            page.locator("[rel=next]").click()
         all_marked(page)
 
 
