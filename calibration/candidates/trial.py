@@ -26,7 +26,8 @@ def try_it(
     fed: Collection[int] = (),
     told: Told,
 ) -> None:
-    """Inspects recorded frames by the bank at `bank`, and tells what would change.
+    """Inspects recorded frames by the bank at `bank`, and tells what would change, at the station and at all others
+    that inspect with the same bank.
 
     in_use: the bank that it is held against; None: what the line decided then. fed: frames that became its samples.
 
@@ -34,7 +35,8 @@ def try_it(
         BankError, EngineError: a bank cannot be used. StoreError: the database cannot be used.
     """
     archive, cases = Archive(settings.data_dir / "frames"), Cases(engine)
-    rows = (*cases.guard(station), *cases.false_alarms(station), *cases.recent(station, RECENT))
+    sharing = settings.stations_at(settings.station(station).bank)
+    rows = (*cases.guard(*sharing), *cases.false_alarms(*sharing), *cases.recent(*sharing, limit=RECENT))
     frames = list({row.id: row for row in rows}.values())
     shadow = replay(
         frames,
@@ -43,7 +45,7 @@ def try_it(
         in_use=None if in_use is None else _opened(settings, in_use),
         track=told,
     )
-    found = _found(shadow, fed) | {"defects_without_picture": cases.without_picture(station)}
+    found = _found(shadow, fed) | {"defects_without_picture": cases.without_picture(*sharing)}
     told.say(state="shadowed", shadow=found, progress=None)
 
 

@@ -25,6 +25,7 @@ class Judged:
     """
 
     frame: int
+    station: str
     frame_id: str
     disposition: str | None
     defect_type: str | None
@@ -41,6 +42,7 @@ class Judged:
         """As `inspector replay --json` and the page have it."""
         return {
             "frame": self.frame,
+            "station": self.station,
             "frame_id": self.frame_id,
             "disposition": self.disposition,
             "defect_type": self.defect_type,
@@ -163,6 +165,7 @@ def replay(
         judged.append(
             Judged(
                 row.id,
+                row.station,
                 row.frame_id,
                 row.disposition,
                 row.defect_type,

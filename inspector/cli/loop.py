@@ -39,7 +39,7 @@ def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: b
     name = options.one_of(station, known)
     with open_database(database) as engine:
         cases = Cases(engine)
-        rows = (*cases.guard(name), *cases.false_alarms(name), *cases.recent(name, limit))
+        rows = (*cases.guard(name), *cases.false_alarms(name), *cases.recent(name, limit=limit))
         frames = list({row.id: row for row in rows}.values())
         without_picture = cases.without_picture(name)
     shadow = run(frames, Archive(data_dir / "frames"), Pipeline.open(bank), track=track)

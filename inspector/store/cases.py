@@ -1,4 +1,6 @@
-"""The recorded frames of a station on which a new bank is tried: confirmed defects, false alarms, and the newest."""
+"""The recorded frames of stations on which a new bank is tried: confirmed defects, false alarms, and the newest."""
+
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Engine, func, select
 
@@ -16,18 +18,18 @@ class Cases:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def guard(self, station: str) -> list[FrameRow]:
+    def guard(self, *stations: str) -> list[FrameRow]:
         """Confirmed defects, escapes included, oldest first: no bank may pass them unnoticed."""
-        return self._read(frames.c.station == station, frames.c.disposition == "defect", oldest=True)
+        return self._read(stations, frames.c.disposition == "defect", oldest=True)
 
-    def false_alarms(self, station: str) -> list[FrameRow]:
+    def false_alarms(self, *stations: str) -> list[FrameRow]:
         """Frames that the line did not pass and an operator did, oldest first."""
         said = frames.c.disposition == "false_alarm", frames.c.word != _PASSED
-        return self._read(frames.c.station == station, *said, oldest=True)
+        return self._read(stations, *said, oldest=True)
 
-    def recent(self, station: str, limit: int) -> list[FrameRow]:
-        """The newest frames, decided or not, newest first."""
-        return self._read(frames.c.station == station, limit=limit)
+    def recent(self, *stations: str, limit: int) -> list[FrameRow]:
+        """The newest frames of them all, decided or not, newest first."""
+        return self._read(stations, limit=limit)
 
     def last(self, station: str) -> FrameRow | None:
         """The station's last verdict, if it is among the last frames of all."""
@@ -45,8 +47,11 @@ class Cases:
         with store_errors("cases"), self._engine.connect() as connection:
             return len(connection.execute(query).all())
 
-    def _read(self, *wanted: ColumnElement[bool], oldest: bool = False, limit: int | None = None) -> list[FrameRow]:
-        query = select(*COLUMNS).where(frames.c.outcome == "verdict", frames.c.image.is_not(None), *wanted)
+    def _read(
+        self, stations: Sequence[str], *wanted: ColumnElement[bool], oldest: bool = False, limit: int | None = None
+    ) -> list[FrameRow]:
+        kept = frames.c.outcome == "verdict", frames.c.image.is_not(None), frames.c.station.in_(stations)
+        query = select(*COLUMNS).where(*kept, *wanted)
         query = query.order_by(frames.c.id if oldest else frames.c.id.desc()).limit(limit)
         with store_errors("cases"), self._engine.connect() as connection:
             return [FrameRow.of(row) for row in connection.execute(query)]

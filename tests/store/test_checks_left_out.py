@@ -69,7 +69,7 @@ def test_no_threshold_is_tried_on_them(database: Engine, checked: list[int]) -> 
 
 def test_no_bank_is_tried_on_them(database: Engine, checked: list[int]) -> None:
     cases = Cases(database)
-    assert [row.id for row in cases.recent(CAM1, 10)] == checked[:1]
+    assert [row.id for row in cases.recent(CAM1, limit=10)] == checked[:1]
     last = cases.last(CAM1)
     assert last is not None
     assert last.id == checked[0]

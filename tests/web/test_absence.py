@@ -122,7 +122,7 @@ def test_the_page_of_a_frame_says_why_and_can_be_decided(site: ReviewSite, visit
 
 def test_a_frame_that_was_removed_is_told_where_banks_still_speak_of_it(site: ReviewSite, visit: Visit) -> None:
     gone = 4711
-    judged = Judged(gone, "f-old", "false_alarm", None, "ng", "ok", 3.0, 1.0)
+    judged = Judged(gone, str(CAM1), "f-old", "false_alarm", None, "ng", "ok", 3.0, 1.0)
     store = Candidates(site.engine)
     number = store.begin(str(CAM1), by="emil", base=BankRef("0", "0" * 64)).id
     store.tell(number, state="shadowed", shadow=Shadow((judged,)).to_json() | {"defects_without_picture": 0})

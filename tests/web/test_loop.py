@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from banks import change_manifest, copy_of, stamped_part
 from calling import Cli
-from line import CAM1, drawn_part
+from line import CAM1, CAM2, drawn_part
 from pages import Page
 from playwright.sync_api import Page as BrowserPage
 from playwright.sync_api import expect
@@ -30,7 +30,7 @@ from inspector.errors import SamplesError
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.store import Candidates, Cases
-from inspector.types import Decision
+from inspector.types import Decision, StationId
 
 STATION = str(CAM1)
 UNSEEN = range(900, 910)
@@ -42,9 +42,9 @@ def site(roomy_site: ReviewSite) -> ReviewSite:
     return roomy_site
 
 
-def said(site: ReviewSite, payload: bytes, disposition: str) -> int:
+def said(site: ReviewSite, payload: bytes, disposition: str, station: StationId = CAM1) -> int:
     """A frame that the line flagged, and what an operator said about it."""
-    frame = site.add(payload)
+    frame = site.add(payload, station=station)
     site.reviews.dispose(frame, to=disposition, reviewer="olga", version=0)  # type: ignore[arg-type]
     return frame
 
@@ -209,7 +209,7 @@ def test_a_frame_that_changes_is_told_by_its_part_with_its_time_and_why_it_is_un
     ok = Bank.load(place).thresholds.ok
     with_thresholds(place, strict, ok=ok, ng=ok)
     part, nameless = site.add(dim_part(5000)), site.add(dim_part(5000), part_id=None, frame_id="f-nameless")
-    rows = Cases(site.engine).recent(STATION, 9)
+    rows = Cases(site.engine).recent(STATION, limit=9)
     assert {row.word for row in rows} == {"uncertain"}
     shadow = replay(rows, site.archive, Pipeline.open(place), in_use=Pipeline.open(strict))
     store = Candidates(site.engine)
@@ -220,16 +220,35 @@ def test_a_frame_that_changes_is_told_by_its_part_with_its_time_and_why_it_is_un
     score = f"{rows[0].score:.4g}"
     why = "drift: brightness -15 %, contrast -14 %, embedding +177 %; the whole picture differs from the normals, "
     for name, minute in (("part-1", 1), ("f-nameless", 2)):
-        assert f"ng → uncertain {score} → {score} {name} 2026-03-02 12:0{minute}:00 uncertain: {why}" in page
+        assert f"ng → uncertain {score} → {score} {name} {STATION} 2026-03-02 12:0{minute}:00 uncertain: {why}" in page
     out = Cli(capsys)("replay", strict, "--from", tmp_path / "inspector.yaml", "--station", STATION).out
     for frame, name, minute in ((part, "part-1", 1), (nameless, "f-nameless", 2)):
         told = f"frame {frame} {name} 2026-03-02 12:0{minute} UTC; uncertain: {why}"
         assert f"changed    uncertain -> ng  {score} -> {score}  {told}" in out
 
 
+def test_what_stations_with_the_same_bank_found_guards_it_too(site: ReviewSite) -> None:
+    fed = [said(site, stamped_part(seed), "false_alarm") for seed in range(12)]
+    wrong = said(site, drawn_part(110, scratched=True), "false_alarm")
+    defects = [said(site, drawn_part(seed, scratched=True), "defect", CAM2) for seed in range(100, 106)]
+    site.reviews.dispose(site.add(kept=False, station=CAM2), to="defect", reviewer="olga", version=0)
+    there = said(site, stamped_part(900), "false_alarm", CAM2)
+    candidate = rebuild(site.settings, site.engine, STATION, by="emil")
+    assert candidate.document["fed"] == fed, "its own false alarms alone"
+    assert [one["frame"] for one in candidate.document["refused"]] == [wrong]
+    assert set(candidate.document["refused"][0]["hides"]) <= set(defects)
+    shadow = candidate.document["shadow"]
+    assert (shadow["guard"], shadow["defects_without_picture"], shadow["false_alarms"]) == (len(defects), 1, 14)
+    assert {one["frame"] for one in shadow["changed"] if one["station"] == str(CAM2)} >= {there}
+    with site.client("emil") as client:
+        page = Page(client.get(f"/banks/candidates/{candidate.id}").text)
+    row = Cases(site.engine).false_alarms(str(CAM2))[0]
+    assert f"{row.part_id} {CAM2} {row.received_at:%Y-%m-%d %H:%M:%S}" in page.text
+
+
 def test_a_shadow_run_fits_a_narrow_screen(site: ReviewSite, visit: Callable[..., BrowserPage]) -> None:
     site.add(dim_part(5000), part_id="SN-2026-03-02-0000000000000000000000417")
-    rows = Cases(site.engine).recent(STATION, 9)
+    rows = Cases(site.engine).recent(STATION, limit=9)
     shadow = replay(rows, site.archive, Pipeline.open(site.settings.stations[0].bank))
     store = Candidates(site.engine)
     number = store.begin(STATION, by="emil", base=Bank.load(site.settings.stations[0].bank).ref).id

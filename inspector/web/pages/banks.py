@@ -176,7 +176,7 @@ def _banks(
         "candidates": [_settled(desk, one) for one in Candidates(desk.engine).of(station)],
         "alarms": len(alarms),
         "new_alarms": sum(one.sha256 not in known for one in alarms),
-        "guard": sum(len(cases.guard(one)) for one in here),
+        "guard": len(cases.guard(*here)),
         "unguarded": cases.without_picture(*here),
         "running": rebuilding.is_running(desk.settings, station),
         "fault": fault,
