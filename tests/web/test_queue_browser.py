@@ -132,6 +132,23 @@ def test_a_selection_is_decided_together_after_its_count_is_confirmed(site: Revi
     assert decided(site, stolen) == ("defect", None, "emil")
 
 
+def test_the_strip_that_tells_what_was_done_moves_no_card(site: ReviewSite, visit: Visit) -> None:
+    for _ in range(3):
+        site.add()
+    page = visit("olga", "/")
+    first = page.locator(".frame-card .caption").first
+    expect(first).to_be_visible()
+    before = first.bounding_box()
+    page.locator(".frame-card .pick").last.click()
+    page.keyboard.press("f")
+    page.get_by_role("button", name="Decide 1 frame").click()
+    expect(page.locator("#notice")).to_contain_text("Undo")
+    assert first.bounding_box() == before
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".frame-card")).to_have_count(3)
+    expect(page.get_by_role("link", name="Review")).to_be_visible()
+
+
 def test_a_note_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(3)]
     page = visit("olga", "/")

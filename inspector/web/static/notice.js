@@ -67,6 +67,7 @@ function show() {
   const undo = passing.at(-1)?.undo; // of what was done last: an older one takes nothing else back
   if (undo) strip.append(pressed(t("Undo"), undo));
   strip.classList.toggle("calm", !open && !refused.length && !old && (condition() === "idle" || condition() === "sending"));
+  strip.classList.toggle("brief", !said && !open && !refused.length); // goes by itself
   strip.hidden = !strip.childNodes.length;
 }
 
