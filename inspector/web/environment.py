@@ -15,7 +15,7 @@ from inspector.review.wording import measured
 from inspector.settings import Settings
 from inspector.store.statement import MAX_NOTE
 from inspector.web.address import plant_time
-from inspector.web.glossary import WORDS, answer, plant_word
+from inspector.web.glossary import REASONS, WORDS, answer, plant_word
 from inspector.web.languages import Language
 from inspector.web.message import Message
 from inspector.web.script_words import script_words
@@ -52,6 +52,7 @@ def _open(settings: Settings, language: Language, languages: tuple[Language, ...
     environment.globals["max_note"] = MAX_NOTE
     environment.globals["csrf_field"] = _csrf_field
     environment.filters["translated"] = language.text
+    environment.filters["why"] = lambda word: language.text(REASONS.get(word, word))
     environment.filters["plant_word"] = lambda word: language.text(plant_word(word))
     environment.filters["moment"] = _moment(settings)
     environment.filters["field_time"] = partial(_field_time, zone=settings.review.zone)

@@ -38,6 +38,28 @@ def answer(disposition: str, decision: str) -> str:
     return WORDS["good" if disposition == "false_alarm" and decision == "ok" else disposition]
 
 
+REASONS: Mapping[str, Message] = {
+    "bad_frame": Message("cannot be inspected"),
+    "bad_message": Message("message not understood"),
+    "crc_mismatch": Message("picture changed on its way"),
+    "damaged": Message("damaged picture"),
+    "empty": Message("no picture"),
+    "frame_id_reused": Message("frame id used twice"),
+    "inference": Message("inspection failed"),
+    "no_bank": Message("no bank yet"),
+    "poison": Message("ended the inspection more than once"),
+    "too_large": Message("picture too large"),
+    "unknown_format": Message("unknown kind of picture"),
+    "unknown_recipe": Message("unknown recipe"),
+    "unknown_station": Message("unknown station"),
+    "wrong_size": Message("picture of the wrong size"),
+    "duplicate": Message("came twice"),
+    "retained": Message("old message of the broker"),
+    "superseded": Message("a newer one came"),
+}
+"""Why a frame became an error or was dropped, by the word of the contract, which tables and metrics keep."""
+
+
 PLANT_WORDS: Mapping[str, Message] = {
     word: word
     for word in (

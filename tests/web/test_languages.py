@@ -12,10 +12,12 @@ from line import drawn_part
 from pages import HOSTILE, Page
 from review_site import PASSWORD, ReviewSite
 
+from inspector.errors import frame_error_reasons
+from inspector.line.metrics import DROP_REASONS
 from inspector.settings.sections import ReviewSettings
 from inspector.store import Role
 from inspector.web.absence import placeholder
-from inspector.web.glossary import PLANT_WORDS, plant_word
+from inspector.web.glossary import PLANT_WORDS, REASONS, plant_word
 from inspector.web.languages import NAMES, Language, chosen, open_languages
 from inspector.web.message import Counted, Message
 from inspector.web.script_words import script_words
@@ -235,6 +237,14 @@ def test_each_default_defect_type_and_shift_has_a_word_in_every_language() -> No
         assert "" not in said.values()
         assert (said["dent"] == "dent") is (language.code == "en")
         assert language.text(plant_word("Scratch, long")) == "Scratch, long"
+
+
+def test_every_reason_of_the_contract_is_said_in_words() -> None:
+    assert set(REASONS) == {*frame_error_reasons(), *DROP_REASONS}
+    for language in open_languages().values():
+        said = [language.text(reason) for reason in REASONS.values()]
+        assert "" not in said
+        assert len(set(said)) == len(said)
 
 
 def test_default_defect_types_are_shown_in_german_and_recorded_as_they_are(

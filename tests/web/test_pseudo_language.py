@@ -43,10 +43,10 @@ OWN = (
         "inspector",
         "none/such/part",
     ),
-    *("disc", "near the rim", "damaged", "superseded"),
+    *("disc", "near the rim"),
     *("ok", "ng", "p"),
 )
-"""Words of the plant, reasons of the line, and marks: the same in every language. Numbered ones: see `left`."""
+"""Words of the plant, and marks: the same in every language. Numbered ones: see `left`."""
 
 WORDS_OF = """() => {
   const said = [document.title];
@@ -282,6 +282,7 @@ def test_the_line(site: ReviewSite, open_page: Callable[[str], Page]) -> None:
     expect(page.locator(".checked .badge")).to_have_text("⟦check failed⟧")
     expect(page.locator(".checked").nth(1)).to_contain_text("1⟦ of ⟧1⟦ as expected⟧")
     expect(page.locator(".station").nth(1)).to_contain_text("⟦Silent for ⟧4.0⟦ days⟧")
+    expect(page.locator(".course g.error title").first).to_contain_text("⟦damaged picture⟧")
     expect(page.locator(".course").first).to_have_attribute("aria-label", re.compile(r"\d ⟦error⟧, \d ⟦dropped⟧"))
     all_marked(page)
 
