@@ -17,7 +17,7 @@ from inspector.cli import options
 @click.option("--publish", is_flag=True, help="Also try to publish, on topics where PLC and MES see it")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line")
 def doctor(config: Path, takt: float, publish: bool, as_json: bool) -> int:
-    """Check what would go wrong: broker, certificates, clock, disk, database, banks, ports.
+    """Check what would go wrong: settings, broker, certificates, clock, disk, database, banks, ports.
 
     Each line: ok, warn or fail, what, what was got, what was expected, what to do. Exit code 1 where something fails.
     It may run beside the daemon.

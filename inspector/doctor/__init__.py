@@ -5,6 +5,7 @@ from functools import partial
 
 from inspector.doctor.broker import broker
 from inspector.doctor.certificate import certificates
+from inspector.doctor.choices import choices
 from inspector.doctor.finding import Finding, Mark, examined
 from inspector.doctor.machine import clock, disk
 from inspector.doctor.service import banks, database, ports
@@ -15,6 +16,7 @@ __all__ = ["Finding", "Mark", "examine"]
 
 def examine(settings: Settings, *, takt_s: float, publish: bool = False) -> Iterator[Finding]:
     """Everything in turn. takt_s: seconds from part to part, at each station. publish: see `broker`."""
+    yield from examined("settings", partial(choices, settings))
     yield from examined("broker", partial(broker, settings, publish=publish))
     yield from examined("certificate", partial(certificates, settings))
     yield from examined("clock", partial(clock, settings))

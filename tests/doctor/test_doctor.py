@@ -245,6 +245,14 @@ def test_a_first_bank_that_is_still_to_be_made_is_told_and_the_others_are_timed(
     assert marks(found)["speed"] == {"ok"}
 
 
+def test_what_the_settings_hold_that_will_surprise_is_named(write: Callable[..., Path], bank: Path) -> None:
+    assert doctor(write(free_port()), code=1)["settings"][0]["got"] == "nothing in them will surprise"
+    stations = [{"id": str(one), "bank": str(bank), "camera": "one"} for one in (CAM1, CAM2)]
+    (finding,) = doctor(write(free_port(), stations=stations), code=1)["settings"]
+    assert (finding["mark"], finding["got"]) == ("warn", "will surprise: stations[1].bank")
+    assert "inspector config check" in finding["do"]
+
+
 def test_a_port_that_another_program_has_is_found(broker: Mosquitto, write: Callable[..., Path]) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
