@@ -51,16 +51,24 @@ class Promotions:
         """
         if not exchanges:
             return 0
+        with store_errors("promotions"), self._engine.connect() as connection:
+            if not _new(connection, station, exchanges):
+                return 0
         with store_errors("promotions"), writing(self._engine) as connection:
             in_turn(connection, _WRITE_LOCK)
-            known = select(promotions.c.at, promotions.c.to_digest).where(promotions.c.station == station)
-            seen = {(row[0], row[1]) for row in connection.execute(known)}
-            known_here = [n for n, one in enumerate(exchanges) if (one.at, one.after[1]) in seen]
-            begin = known_here[0] if known_here else _begin(connection, station, exchanges)
-            new = [one for one in exchanges[begin:] if (one.at, one.after[1]) not in seen]
+            new = _new(connection, station, exchanges)  # another process may have written them meanwhile
             if new:
                 connection.execute(insert(promotions), [_row(station, one) for one in new])
         return len(new)
+
+
+def _new(connection: Connection, station: str, exchanges: Sequence[Promotion]) -> Sequence[Promotion]:
+    """Those that the table does not have."""
+    known = select(promotions.c.at, promotions.c.to_digest).where(promotions.c.station == station)
+    seen = {(row[0], row[1]) for row in connection.execute(known)}
+    known_here = [n for n, one in enumerate(exchanges) if (one.at, one.after[1]) in seen]
+    begin = known_here[0] if known_here else _begin(connection, station, exchanges)
+    return [one for one in exchanges[begin:] if (one.at, one.after[1]) not in seen]
 
 
 def _begin(connection: Connection, station: str, exchanges: Sequence[Promotion]) -> int:

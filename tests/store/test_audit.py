@@ -9,6 +9,7 @@ from reviewing import CAM1, CAM2, NOON, filled, verdict
 from sqlalchemy import Engine, insert
 
 from inspector.store import Audit, AuditFilter, Promotion, Promotions, Reviews
+from inspector.store.database import writing
 from inspector.store.tables import promotions
 
 
@@ -92,3 +93,10 @@ def test_an_exchange_that_two_record_at_once_is_there_once(database: Engine) -> 
             assert sorted(people.map(record, [exchange] * 2)) == [0, 1]
     rows = Audit(database).promotions(AuditFilter(station=CAM2), limit=100)
     assert [row.at for row in rows] == [exchange.at for exchange in reversed(exchanges)]
+
+
+def test_exchanges_that_are_recorded_already_wait_for_nobody_who_writes(database: Engine) -> None:
+    exchange = Promotion(NOON, "cli", "promote", None, ("bank3", "c" * 64), None, 0)
+    assert Promotions(database).record(CAM2, [exchange]) == 1
+    with writing(database):
+        assert Promotions(database).record(CAM2, [exchange]) == 0
