@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from functools import cache
 from typing import TYPE_CHECKING
 
 from inspector.errors import UsageError
@@ -37,11 +38,8 @@ class PasswordHashes:
     """
 
     def __init__(self, hasher: "PasswordHasher | None" = None) -> None:
-        # The daemon imports the store without ever hashing a password.
-        from argon2 import PasswordHasher
-
-        self._hasher = hasher or PasswordHasher()
-        self._nobodys = self._hasher.hash(secrets.token_urlsafe())
+        self._hasher = hasher or _usual_hasher()
+        self._nobodys = _nobodys(self._hasher)
         self._turn = threading.BoundedSemaphore(_HASHES_AT_ONCE)
 
     def hash(self, password: str) -> str:
@@ -75,6 +73,20 @@ def check_password(name: str, password: str) -> None:
         raise UsageError(f"password: got {different} different characters, expected at least {_FEWEST_DIFFERENT}")
     if password.lower() in _TRIED_FIRST:
         raise UsageError("password: got one of those that everybody tries first, expected something of your own")
+
+
+@cache
+def _usual_hasher() -> "PasswordHasher":
+    # The daemon imports the store without ever hashing a password.
+    from argon2 import PasswordHasher
+
+    return PasswordHasher()
+
+
+@cache
+def _nobodys(hasher: "PasswordHasher") -> str:
+    """The hash of a password that nobody has."""
+    return hasher.hash(secrets.token_urlsafe())
 
 
 def _bytes(password: str) -> bytes:

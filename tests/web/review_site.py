@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -154,11 +156,11 @@ def running_site(
     said = {"data_dir": "data", "broker": {"port": broker}, "review": {"time_zone": "UTC", **review}}
     path.write_text(yaml.safe_dump(said | {"stations": entries}))
     loaded = settings.load(path)
+    ledger = loaded.data_dir / "ledger.sqlite3"
+    if not ledger.exists():
+        ledger.parent.mkdir(exist_ok=True)
+        ledger.write_bytes(_ledger_with_accounts())
     with open_database(loaded.database_url) as engine:
-        accounts = Accounts(engine)
-        for name, role in (("olga", Role.OPERATOR), ("emil", Role.ENGINEER), ("ada", Role.ADMIN)):
-            if name not in [account.name for account in accounts.all()]:
-                accounts.create(name, PASSWORD, role)
         server = uvicorn.Server(
             uvicorn.Config(create_app(loaded, engine), port=port, log_config=None, timeout_graceful_shutdown=1)
         )
@@ -171,6 +173,17 @@ def running_site(
         finally:
             server.should_exit = True
             thread.join(30)
+
+
+@cache
+def _ledger_with_accounts() -> bytes:
+    """Made once, as good hashes of passwords take their time."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite3"
+        with open_database(f"sqlite:///{path}") as engine:
+            for name, role in (("olga", Role.OPERATOR), ("emil", Role.ENGINEER), ("ada", Role.ADMIN)):
+                Accounts(engine).create(name, PASSWORD, role)
+        return path.read_bytes()
 
 
 def decided(site: ReviewSite, frame: int) -> tuple[str | None, str | None, str | None]:
