@@ -9,7 +9,7 @@ from line import drawn_part
 from pages import on_frame, shows
 from playwright.sync_api import Page, Route, expect
 from review_site import ReviewSite, decided
-from services import DEADLINE_S, wait_until
+from services import wait_until
 from sqlalchemy import text
 
 Visit = Callable[..., Page]
@@ -17,8 +17,6 @@ Visit = Callable[..., Page]
 ONE = "**/api/v1/frames/*/*"
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
-
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 def away(route: Route) -> None:
@@ -428,6 +426,24 @@ def test_of_a_double_tap_the_first_counts(site: ReviewSite, visit: Visit) -> Non
     said(site, frames[1], ("dispose", "defect"))
     said(site, frames[2], ("dispose", "unsure"))
     expect(page.locator("#cards")).to_be_attached()
+
+
+LATE = """() => {
+  const tap = (detail) => new MouseEvent("click", { bubbles: true, detail });
+  const button = () => document.querySelector(".says .false_alarm");
+  const [first, second] = [tap(1), tap(2)];
+  button().dispatchEvent(first);
+  return new Promise((done) => setTimeout(() => { button().dispatchEvent(second); done(); }, 700));
+}"""
+"""A double tap whose second half the page deals with only later, as where it was busy with the next frame."""
+
+
+def test_of_a_double_tap_the_first_counts_also_where_the_page_is_slow(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    page.evaluate(LATE)
+    said(site, frames[0], ("dispose", "false_alarm"))
+    assert page.locator(".panel").get_attribute("data-frame") == str(frames[1])
+    assert decided(site, frames[1]) == (None, None, None)
 
 
 def test_what_was_refused_of_the_last_frame_is_told_on_the_queue(site: ReviewSite, visit: Visit) -> None:
