@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from services import DEADLINE_S, wait_until
+from services import DEADLINE_S, gone, wait_until
 
 from inspector.demo import port
 from inspector.demo.broker import running_broker
@@ -219,4 +219,4 @@ def test_children_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     parent.kill()
     parent.wait(DEADLINE_S)
     parent.stdout.close()
-    wait_until(lambda: not broker.is_running() or broker.status() == psutil.STATUS_ZOMBIE, "the broker ends as well")
+    wait_until(lambda: gone(broker), "the broker ends as well")

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from line import CAM1, Camera, Daemon, drawn_part, frame
 from playwright.sync_api import Browser
-from services import DEADLINE_S, listening, wait_until
+from services import DEADLINE_S, gone, listening, wait_until
 
 from inspector import settings
 from inspector.demo.port import free_port
@@ -51,11 +51,15 @@ def page_of(daemon: Daemon) -> psutil.Process | None:
     if not listening(daemon.settings["review"]["port"]):
         return None
     children = psutil.Process(daemon.pid).children(recursive=True)
-    return next((child for child in children if not gone(child) and "review" in child.cmdline()), None)
+    return next((child for child in children if "review" in words(child)), None)
 
 
-def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+def words(process: psutil.Process) -> list[str]:
+    """Its command line; none of one that has ended."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # and zombies
+        return []
 
 
 def test_whoever_is_slow_is_cut_off(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import psutil
-from services import wait_until
+from services import gone, wait_until
 
 from inspector.line.companion import Companion
 
@@ -25,10 +25,6 @@ def began(note: Path) -> int:
 def process_in(note: Path) -> psutil.Process:
     wait_until(lambda: note.exists() and note.read_text(), "the companion is there")
     return psutil.Process(int(note.read_text()))
-
-
-def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_it_is_started_again_with_growing_pauses(tmp_path: Path) -> None:

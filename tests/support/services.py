@@ -52,6 +52,14 @@ def holder_of(lock: Path) -> psutil.Process:
     raise AssertionError(f"nobody holds {lock}")
 
 
+def gone(process: psutil.Process) -> bool:
+    """Whether it has ended, also where nobody has asked for its exit code; it may go while we look."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 class Mosquitto:
     """A real broker; `stop` and `start` keep its port and its sessions, which live in `folder`."""
 
