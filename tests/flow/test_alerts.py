@@ -50,7 +50,10 @@ def watched(mosquitto: Mosquitto, bank: Path, tmp_path: Path) -> Iterator[Daemon
 
 @pytest.fixture
 def prometheus(watched: Daemon, tmp_path: Path) -> Iterator[Prometheus]:
-    server = Prometheus(tmp_path / "prometheus", target=watched.http)
+    """Its last twentieth of a disk is here half of what this machine's has free, which may be less."""
+    disk = shutil.disk_usage(tmp_path)
+    almost = {"inspector_disk_size_bytes < 0.05": f"inspector_disk_size_bytes < {disk.free / disk.total / 2}"}
+    server = Prometheus(tmp_path / "prometheus", target=watched.http, also=almost)
     server.start()
     yield server
     server.stop()
@@ -76,8 +79,8 @@ def test_all_is_quiet_when_all_is_well_and_every_panel_has_data(
     prometheus.wait_for_data("inspector:not_ok_ratio:baseline7d")
     flow(100, 170)
     assert {name for name, _ in prometheus.firing()} <= {"InspectorLatencyAboveTakt"}, "only a busy machine may be slow"
-    without = [f"{where}: {expr}" for where, expr in queries() if not prometheus.query(expr) and not excused(expr)]
-    assert without == []
+    for where, expr in queries():
+        wait_until(lambda expr=expr: excused(expr) or prometheus.query(expr), f"data of {where}: {expr}")  # type: ignore[misc]
     assert prometheus.sick_rules() == []
     exposed = watched.get("/metrics")[1].encode()
     checked = subprocess.run(["promtool", "check", "metrics"], input=exposed, capture_output=True, timeout=100)

@@ -75,6 +75,11 @@ def runs(daemon: Daemon, bank: Path, station: str = str(CAM1)) -> bool:
     return f'digest="{digest(bank)}",station="{station}"' in daemon.get("/metrics")[1]
 
 
+def decides(plc: Plc, bank: str) -> None:
+    """Waits for a verdict by the bank with this digest: a line that stands still a while exchanges banks unseen."""
+    wait_until(lambda: plc.documents("verdict")[-1]["bank"]["digest"] == bank, "a verdict by this bank")
+
+
 def test_banks_are_exchanged_in_mid_stream(daemon: Daemon, place: Path, bank: Path, plc: Plc, camera: Camera) -> None:
     first, second = digest(place), variant(bank, place.parent / "second", 2.0)
     bad = damaged(bank, place.parent / "bad")
@@ -84,6 +89,7 @@ def test_banks_are_exchanged_in_mid_stream(daemon: Daemon, place: Path, bank: Pa
         shelf = Shelf(place)
         shelf.promote(second, by="anna")
         wait_until(lambda: runs(daemon, second), "the second bank has taken over")
+        decides(plc, digest(second))
         exchange(bad, place)
         wait_until(lambda: daemon.metric("inspector_bank_refused") == 1, "the damaged bank is refused")
         readiness = json.loads(daemon.get("/readyz")[1])
@@ -96,8 +102,10 @@ def test_banks_are_exchanged_in_mid_stream(daemon: Daemon, place: Path, bank: Pa
         for _ in range(2):
             shelf.rollback(by="anna")
             wait_until(lambda: not runs(daemon, second), "the first bank has taken over")
+            decides(plc, first)
             shelf.promote(second, by="anna")
             wait_until(lambda: runs(daemon, second), "the second bank has taken over")
+            decides(plc, digest(second))
         before = len(sent)
         wait_until(lambda: len(plc.documents("verdict")) > before + 5, "the line goes on")
     wait_until(lambda: len(plc.answered()) == len(sent), "as many answers as frames")

@@ -1,9 +1,11 @@
 """A camera station that watches a folder, as a process, while brokers go and it is killed itself."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -79,10 +81,17 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def drop(folder: Path, *numbers: int) -> list[str]:
-    """Pictures that come whole, as by a program that renames them."""
+    """Pictures that come whole, as by a program that renames them, each later than the one before.
+
+    Many kernels move the clock by which they date files only every few milliseconds: of their times alone some would
+    come at the same moment.
+    """
     for number in numbers:
-        (folder / f"{number}.png.tmp").write_bytes(drawn_part(number))
-        (folder / f"{number}.png.tmp").rename(folder / f"{number}.png")
+        half = folder / f"{number}.png.tmp"
+        half.write_bytes(drawn_part(number))
+        written = time.time_ns()
+        os.utime(half, ns=(written, written))
+        half.rename(folder / f"{number}.png")
     return [f"{number}.png" for number in numbers]
 
 
@@ -177,6 +186,7 @@ def test_what_the_broker_refuses_waits_until_it_does_not(
         rules.write_text("topic readwrite #\n")
         broker.reload()
         wait_until(lambda: not station.waiting, "all have left")
+        wait_until(lambda: len(line.frames) >= 3, "all have arrived")
         summary = station.finish()
     assert summary["refused"] >= 1
     assert sorted(str(frame.part_id) for frame in line.frames) == ["0.png", "1.png", "2.png"]
@@ -187,14 +197,15 @@ def test_pictures_wait_on_the_disk_while_the_broker_is_away(mosquitto: Mosquitto
     with listening_line(mosquitto.port) as line, Station(inbox, mosquitto.port) as station:
         drop(inbox, 0)
         wait_until(lambda: station.sent == ["0.png"], "the first has left")
-        mosquitto.kill()
+        wait_until(lambda: len(line.frames) == 1, "and has arrived")
         line.subscribed.clear()
+        mosquitto.kill()
         drop(inbox, *range(1, 31))
         wait_until(lambda: station.told("connection lost"), "it is told")
         assert len(station.waiting) == 30
         mosquitto.start()
         wait_until(lambda: not station.waiting, "all have left")
-        wait_until(lambda: len(line.frames) >= 31, "all have arrived")
+        wait_until(lambda: len({frame.frame_id for frame in line.frames}) >= 31, "all have arrived")
         station.finish()
     arrived = [frame.part_id for frame in line.frames]
     assert sorted(map(str, arrived)) == sorted(f"{number}.png" for number in range(31))

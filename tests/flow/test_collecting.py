@@ -79,10 +79,11 @@ def test_it_collects_in_a_process_of_its_own_and_tells_how_far_it_is(
     assert (now(samples).state, now(samples).by, now(samples).count) == ("running", "emil", 5)
     assert process_of(samples).pid != os.getpid()
     with Camera(mosquitto.port) as camera:
-        feed(camera, samples, 3)
-        wait_until(lambda: now(samples).taken >= 3, "it tells of three")
+        wait_until(lambda: now(samples).due is not None, "it is subscribed")
+        camera.send(*(frame(number, lot="A") for number in range(3)))
+        wait_until(lambda: now(samples).taken == 3, "it tells of three")
         assert now(samples).due is not None
-        feed(camera, samples, 5, first=500)
+        camera.send(*(frame(number, lot="A") for number in range(3, 5)))
     wait_until(lambda: now(samples).state == "done", "it is done")
     told = now(samples)
     assert (told.taken, told.lots, told.ended, told.trouble) == (5, {"A": 5}, None, None)
@@ -253,15 +254,15 @@ def test_a_disk_without_a_byte_left_ends_it_with_the_reason(
     with small_disk(loaded.data_dir, size=1_000_000):
         begin(loaded)
         with Camera(mosquitto.port) as camera:
-            feed(camera, samples, 3)
-            wait_until(lambda: now(samples).taken >= 3, "it tells of three")
-            there = len(samples.samples())
+            wait_until(lambda: now(samples).due is not None, "it is subscribed")
+            camera.send(*(frame(number, lot="A") for number in range(3)))
+            wait_until(lambda: now(samples).taken == 3, "it tells of three")
             filling = fill_up(loaded.data_dir)
             camera.send(frame(9000, lot="A"))
             wait_until(lambda: now(samples).state != "running", "it has ended")
         assert now(samples).state == "failed"
         assert "cannot be written (No space left on device)" in (now(samples).ended or "")
-        assert (now(samples).taken, now(samples).lots) == (there, {"A": there})
+        assert (now(samples).taken, now(samples).lots) == (3, {"A": 3})
         filling.unlink()
         begin(loaded)
         collecting.stop(loaded, STATION, by="emil")

@@ -179,8 +179,7 @@ def test_of_a_flood_from_unknown_stations_each_frame_is_counted_and_some_are_ans
     daemon: Daemon, plc: Plc, camera: Camera
 ) -> None:
     daemon.start()
-    for number in range(2000):
-        camera.send_raw(f"{contract.ROOT}/a/b/c/{number % 500}/frame", b"x")
+    camera.pour((f"{contract.ROOT}/a/b/c/{number % 500}/frame" for number in range(2000)), b"x")
     wait_until(
         lambda: daemon.metric("inspector_frames_rejected_total", station="_unknown") == 2000, "each frame is counted"
     )

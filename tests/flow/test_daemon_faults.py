@@ -131,7 +131,7 @@ def test_a_library_that_hangs_ends_the_process_for_its_supervisor(faulty: Daemon
 def test_a_library_that_hangs_does_not_hold_back_an_orderly_end(faulty: Daemon, camera: Camera) -> None:
     faulty.start(FINISH_S="1")
     camera.send(frame(0, payload=drawn_part(0) + faulty_daemon.HANGING))
-    wait_until(lambda: faulty.metric("inspector_frames_in_flight") == 1, "the frame is taken")
+    wait_until(lambda: faulty_daemon.HANGS in faulty.log.read_text(), "the frame is in hand")
     assert faulty.terminate() == 0
     (left,) = faulty.logged("left unfinished")
     assert left["frame"].endswith("f-0")

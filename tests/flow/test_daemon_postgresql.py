@@ -171,10 +171,12 @@ class _CutsAfterCommit:
                     (server if end is client else client).sendall(data)
                     if end is client:
                         wrote = wrote or b"INSERT INTO frames" in data or b"UPDATE frames" in data
-                        if wrote and b"COMMIT" in data and self.armed.is_set():
-                            self.armed.clear()
-                            server.recv(65536)  # it has committed, and says so to nobody
-                            return
+                        if wrote and b"COMMIT" in data:
+                            if self.armed.is_set():
+                                self.armed.clear()
+                                server.recv(65536)  # it has committed, and says so to nobody
+                                return
+                            wrote = False  # the next one may only take messages out of the outbox
 
 
 @contextmanager

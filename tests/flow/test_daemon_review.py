@@ -18,6 +18,7 @@ from reviewing import verdict
 from services import Mosquitto, wait_until
 from sqlalchemy import Engine
 
+from inspector.exchange import exchange
 from inspector.frame import decode
 from inspector.store import Ledger, NewestPictures, QueueFilter, ReviewQueue, Reviews, open_database
 
@@ -49,7 +50,7 @@ def test_what_is_flagged_or_drawn_waits_with_its_picture(daemon: Daemon, plc: Pl
         Reviews(engine).dispose(row.id, to="defect", defect_type="scratch", reviewer="ann", version=0)
         said = {"station": str(CAM1), "outcome": "defect"}
         wait_until(lambda: daemon.metric("inspector_reviews_total", **said) == 1, "what was said is counted")
-        assert daemon.metric("inspector_review_backlog") == 0
+        wait_until(lambda: daemon.metric("inspector_review_backlog") == 0, "and waits no longer, from the next look on")
         daemon.terminate()
         daemon.settings["review"] = {"sample_rate": 1.0}
         daemon.start()
@@ -167,8 +168,9 @@ def test_what_a_station_sees_is_drawn_while_somebody_looks(daemon: Daemon, plc: 
     wait_until(lambda: not warned() and pictures.read(str(CAM1)), "a picture of the line")
     shown = decode(pictures.read(str(CAM1)) or b"").pixels
     assert np.abs(shown.astype(int) - decode(drawn_part(1)).pixels).mean() < 6
-    folder.rename(daemon.folder / "aside")
-    folder.write_bytes(b"in the way")
+    aside = daemon.folder / "aside"
+    aside.write_bytes(b"in the way")
+    exchange(aside, folder)  # in one step: the daemon may be about to draw
     wait_until(warned, "that pictures cannot be written is told")
     folder.unlink()
     wait_until(lambda: not warned() and pictures.read(str(CAM1)), "all is well again")

@@ -19,6 +19,8 @@ from inspector.types import Frame, Inspection
 DEADLY = b"deadly"
 BUGGY = b"buggy"
 HANGING = b"hanging"
+HANGS = "it hangs"
+"""What the log says as soon as such a frame is in hand."""
 
 _inspect = Pipeline.inspect_decoding
 
@@ -29,6 +31,7 @@ def _faulty(self: Pipeline, payload: bytes) -> tuple[Inspection, Frame]:
     if payload.endswith(BUGGY):
         raise RuntimeError("a bug")
     if payload.endswith(HANGING):
+        sys.stderr.write(f"{HANGS}\n")
         ctypes.CDLL(None).sleep(3600)
     time.sleep(float(os.environ.get("INSPECT_S", "0")))
     return _inspect(self, payload)

@@ -10,7 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -111,6 +111,11 @@ class Camera:
         """Anything; payload_format: also one that MQTT does not know."""
         info = self._publish(topic, payload, properties, retain=retain, payload_format=payload_format)
         info.wait_for_publish(DEADLINE_S)
+
+    def pour(self, topics: Iterable[str], payload: bytes) -> None:
+        """Anything to many topics, all of it on its way before the broker has the first."""
+        for info in [self._publish(topic, payload, []) for topic in topics]:
+            info.wait_for_publish(DEADLINE_S)
 
     def _publish(
         self,
