@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 from banks import roomy_bank
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from review_site import ReviewSite, running_site
 from services import DEADLINE_S
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    """How long `expect` waits: one setting for all modules, so each test sets it."""
+    expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 @pytest.fixture(scope="module")

@@ -54,10 +54,20 @@ def shows(page: BrowserPage, frame: int) -> None:
     page.wait_for_function("frame => document.querySelector('.panel')?.dataset.frame === String(frame)", arg=frame)
 
 
+def ahead(page: BrowserPage, *frames: int) -> None:
+    """Waits until the browser has these frames, before they are asked for."""
+    page.wait_for_function(
+        "frames => frames.every((frame) => performance.getEntriesByType('resource').some("
+        "(one) => one.responseEnd && new URL(one.name).pathname === `/frame/${frame}/panel`))",
+        arg=frames,
+    )
+
+
 def on_frame(site: ReviewSite, visit: Callable[..., BrowserPage], number: int = 3) -> tuple[BrowserPage, list[int]]:
     """A page on the first of some frames, in the order in which it shows them; the next ones are there."""
     frames = [site.add() for _ in range(number)][::-1]
     page = visit("olga", f"/frame/{frames[0]}?order=newest")
     page.wait_for_selector(".near")
+    ahead(page, *frames[1:5])
     page.wait_for_load_state("networkidle")
     return page, frames

@@ -2,23 +2,20 @@
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from line import CAM1, drawn_part
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, running_site
-from services import DEADLINE_S
 
 from inspector.banks.replay import Judged, Shadow
-from inspector.store import Candidates, Policy, Retention
+from inspector.store import Candidates, Policy, Retention, ReviewQueue
 from inspector.types import BankRef
 from inspector.web.absence import DAMAGED, GONE, LOST, placeholder
 
 Visit = Callable[..., Page]
 
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 NOT_ARCHIVED = "Not archived: the archive was full or could not be written."
 NOT_DRAWN = "Not archived: of the parts that pass only a random sample is."
@@ -57,8 +54,12 @@ def every_kind(site: ReviewSite) -> dict[int, str]:
     file_of(site, lost).unlink()
     os.truncate(file_of(site, cut), 900)  # the header is sound
     file_of(site, empty).write_bytes(b"")
+    freed = ReviewQueue(site.engine).frame(made_room)
+    assert freed is not None
+    assert freed.image_freed_at is not None
+    day = freed.image_freed_at.date()
     return {
-        made_room: f"Kept until {datetime.now(UTC).date()}, then removed to make room (retention.max_gb, or the disk).",
+        made_room: f"Kept until {day}, then removed to make room (retention.max_gb, or the disk).",
         never: NOT_ARCHIVED,
         passed: NOT_DRAWN,
         lost: LOST,

@@ -7,13 +7,10 @@ import pytest
 from pages import on_frame, shows
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, recorded
-from services import DEADLINE_S
 
 Visit = Callable[..., Page]
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
-
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 def tab_to(page: Page, selector: str) -> None:

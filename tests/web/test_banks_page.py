@@ -13,7 +13,7 @@ from line import CAM1, Camera, Daemon, Plc, drawn_part, frame
 from pages import Page as Parsed
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite
-from services import DEADLINE_S, Mosquitto, wait_until
+from services import Mosquitto, wait_until
 
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank, file_sha256
@@ -27,8 +27,6 @@ from inspector.types import BankRef
 
 Visit = Callable[..., Page]
 STATION = str(CAM1)
-
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 @pytest.fixture

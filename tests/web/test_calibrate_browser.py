@@ -19,7 +19,11 @@ from inspector.store import Candidates
 Visit = Callable[..., Page]
 STATION = str(CAM1)
 
-expect.set_options(timeout=3 * DEADLINE_S * 1000)
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    """More of it: calibrations give way to all else."""
+    expect.set_options(timeout=3 * DEADLINE_S * 1000)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pages import Page as Parsed
 from playwright.sync_api import Page, expect
 from review_site import NOON, PASSWORD, ReviewSite
 from reviewing import check
-from services import DEADLINE_S
 
 from inspector.store import Ledger, Role
 from inspector.types import StationId
@@ -22,7 +21,6 @@ from inspector.web.pages import checks
 
 Visit = Callable[..., Page]
 
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 DAY = {"since": "2026-03-02T06:00", "until": "2026-03-03T06:00"}
 

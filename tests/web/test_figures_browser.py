@@ -36,7 +36,7 @@ def test_known_numbers_that_follow_what_is_decided(site: ReviewSite, frames: lis
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(to_review).to_have_text("2")
     expect(page.locator("#pareto table")).to_contain_text("33.3%")
-    assert page.locator("#pareto details").get_attribute("open") is not None
+    expect(page.locator("#pareto details")).to_have_attribute("open", "")
 
 
 @pytest.mark.parametrize("width", [1280, 820])

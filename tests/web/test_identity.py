@@ -9,13 +9,11 @@ import pytest
 from line import drawn_part
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, posted
-from services import DEADLINE_S, wait_until
+from services import wait_until
 
 Visit = Callable[..., Page]
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
-
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 def result_of(site: ReviewSite, frame: int) -> str:

@@ -53,10 +53,10 @@ def test_the_browser_is_asked_in_its_order(accepted: str, code: str) -> None:
 
 
 def test_a_header_that_never_ends_takes_no_time() -> None:
-    begin = time.process_time()
+    begin = time.thread_time()
     assert chosen(None, "de," + "x-" * 30_000, NAMES) == "de"
     assert chosen(None, "x-" * 30_000, NAMES) == "en"
-    assert time.process_time() - begin < 0.1
+    assert time.thread_time() - begin < 0.1
 
 
 def test_why_there_is_no_picture_fits_its_place_in_chinese() -> None:

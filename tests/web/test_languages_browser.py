@@ -9,14 +9,12 @@ from line import drawn_part
 from pages import shows
 from playwright.sync_api import Browser, Page, expect
 from review_site import NOON, PASSWORD, ReviewSite, recorded
-from services import DEADLINE_S
 
 from inspector.store import Role
 from inspector.web.languages import NAMES
 
 Visit = Callable[..., Page]
 
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 CUT_OFF = """() => [...document.querySelectorAll(
     "button, .button, .badge, .chip, .segments, .says, .moves, .tools, .caption .row, .batch, .hour, .languages, dialog"

@@ -9,7 +9,6 @@ from line import drawn_part
 from playwright.sync_api import Browser, Page, expect
 from review_site import NOON, PASSWORD, ReviewSite, running_site
 from reviewing import check
-from services import DEADLINE_S
 
 from inspector.samples.folder import SampleFolder
 from inspector.store import Ledger, Role
@@ -18,7 +17,6 @@ from inspector.types import StationId
 LONG = StationId.parse("plant-of-the-south/hall-of-the-presses-3/line-12-left-hand-side/camera-above-the-belt")
 NAME = "maximilian.mustermann@werk-sued.example"
 
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 Show = Callable[..., Page]
 

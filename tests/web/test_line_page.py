@@ -11,14 +11,11 @@ import numpy as np
 from line import CAM1, CAM2, drawn_part
 from playwright.sync_api import Browser, Locator, Page, expect
 from review_site import NOON, PASSWORD, ReviewSite, decided, posted, running_site
-from services import DEADLINE_S
 
 from inspector.store import NewestPictures, Role
 from inspector.types import StationId
 
 Visit = Callable[..., Page]
-
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 def minutes_ago(number: int) -> int:

@@ -10,15 +10,13 @@ from line import drawn_part
 from pages import HOSTILE, shows
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, posted
-from services import DEADLINE_S, wait_until
+from services import wait_until
 
 from inspector.store.statement import MAX_NOTE
 
 Visit = Callable[..., Page]
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
-
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 def notes(site: ReviewSite, frame: int, *expected: str | None) -> None:

@@ -11,9 +11,6 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from review_site import ReviewSite, running_site
-from services import DEADLINE_S
-
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 def look_only(page: Page) -> None:

@@ -1,7 +1,9 @@
 """A bank that would pass a confirmed defect needs a written reason, and the audit knows each exchange."""
 
 import multiprocessing
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,11 +11,11 @@ from pathlib import Path
 import pytest
 from line import CAM1, CAM2, drawn_part
 from review_site import ReviewSite, running_site
-from services import wait_until
 from sqlalchemy import update
 
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
+from inspector.banks import promotion
 from inspector.banks.promotion import GuardError, apply_thresholds, promote, record, rollback
 from inspector.banks.shelf import Shelf
 from inspector.errors import BankError, UsageError
@@ -90,15 +92,20 @@ def _apply(settings: Settings, ng: float) -> None:
         apply_thresholds(settings, engine, STATION, ok=ng, ng=ng, by="emil")
 
 
+def _begin(settings: Settings, ng: float) -> None:
+    """Killed with the new bank made, and not yet in use."""
+    promotion.promote = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    _apply(settings, ng)
+
+
 def test_what_a_kill_leaves_of_thresholds_goes_with_the_next(site: ReviewSite) -> None:
     before = Bank.load(in_use(site)).ref
-    process = multiprocessing.get_context("spawn").Process(target=_apply, args=(site.settings, 1e6))
+    process = multiprocessing.get_context("spawn").Process(target=_begin, args=(site.settings, 1e6))
     process.start()
-    wait_until(lambda: list(site.settings.data_dir.glob(".thresholds.*/*")), "the bank is being made")
-    process.kill()
     process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert Bank.load(in_use(site)).ref == before
-    assert list(site.settings.data_dir.glob(".thresholds.*"))
+    assert list(site.settings.data_dir.glob(".thresholds.*/*"))
     _apply(site.settings, 2e6)
     assert Bank.load(in_use(site)).thresholds.ng == 2e6
     assert list(site.settings.data_dir.glob(".thresholds.*")) == []

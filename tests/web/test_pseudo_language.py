@@ -17,7 +17,6 @@ from pages import shows
 from playwright.sync_api import Page, Route, expect
 from review_site import NOON, ReviewSite, recorded, running_site
 from reviewing import check
-from services import DEADLINE_S
 
 from inspector.store import Ledger, open_database
 from inspector.store.ledger import Entry
@@ -28,7 +27,6 @@ from inspector.web.pages import find, queue
 
 Visit = Callable[..., Page]
 
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 GERMAN = languages.LOCALE / "de" / "LC_MESSAGES" / "inspector.po"
 

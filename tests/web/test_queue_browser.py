@@ -7,13 +7,10 @@ import pytest
 from line import CAM1, CAM2, drawn_part
 from playwright.sync_api import Page, Route, expect
 from review_site import ReviewSite, decided, recorded
-from services import DEADLINE_S
 
 Visit = Callable[..., Page]
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
-
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 def hide(page: Page, hidden: bool) -> None:

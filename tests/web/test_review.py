@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from line import drawn_part
+from pages import ahead
 from playwright.sync_api import Page, expect
 from review_site import PASSWORD, ReviewSite, decided, recorded
-from services import DEADLINE_S, wait_until
+from services import wait_until
 from sqlalchemy import select, update
 
 from inspector.store.tables import sessions
@@ -21,8 +22,6 @@ from inspector.web import live
 Visit = Callable[..., Page]
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
-
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 def shown(page: Page) -> int:
@@ -172,7 +171,7 @@ def test_a_session_that_ends_in_the_middle_loses_nothing(site: ReviewSite, visit
     frames = [site.add() for _ in range(4)]
     page = visit("olga", f"/frame/{frames[3]}?order=newest")
     page.wait_for_selector(".near")
-    page.wait_for_timeout(500)  # the next frames are fetched ahead
+    ahead(page, frames[2], frames[1])
     log_all_out(site)
     press(page, "d")
     page.keyboard.press("f")
@@ -207,7 +206,7 @@ def test_who_logs_in_in_another_tab_does_not_lose_what_one_decided(site: ReviewS
     frames = [site.add() for _ in range(3)]
     page = visit("olga", f"/frame/{frames[2]}?order=newest")
     page.wait_for_selector(".near")
-    page.wait_for_timeout(500)  # the next frames are fetched ahead
+    ahead(page, frames[1], frames[0])
     log_all_out(site)
     press(page, "d")
     expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
@@ -225,7 +224,7 @@ def test_the_strip_keeps_its_links_while_it_says_the_same(site: ReviewSite, visi
     frames = [site.add(), site.add()]
     page = visit("olga", f"/frame/{frames[1]}?order=newest")
     page.wait_for_selector(".near")
-    page.wait_for_timeout(500)  # the next frame is fetched ahead
+    ahead(page, frames[0])
     log_all_out(site)
     press(page, "d")
     page.get_by_role("link", name="Log in").focus()
@@ -255,6 +254,7 @@ def test_a_database_that_takes_nothing_keeps_the_work(site: ReviewSite, visit: V
     frames = [site.add() for _ in range(3)]
     page = visit("olga", f"/frame/{frames[2]}?order=newest")
     page.wait_for_selector(".near")
+    ahead(page, frames[1], frames[0])
     with closing(sqlite3.connect(site.settings.data_dir / "ledger.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         press(page, "d")

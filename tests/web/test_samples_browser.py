@@ -35,8 +35,6 @@ CUT = """[...document.querySelectorAll('.looking .line, h2, dd, button')]
   .filter(one => one.scrollWidth > one.clientWidth + 1).length"""
 """How many texts are cut off."""
 
-expect.set_options(timeout=DEADLINE_S * 1000)
-
 
 @pytest.fixture
 def site(tmp_path: Path, bank: Path, mosquitto: Mosquitto) -> Iterator[ReviewSite]:
