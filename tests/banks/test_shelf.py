@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -225,18 +226,21 @@ def test_a_reader_never_finds_half_a_bank(in_use: Path, bank: Path, tmp_path: Pa
     others = [variant(bank, tmp_path / f"candidate{pixel}", pixel) for pixel in (2.0, 3.0)]
     digests = {digest(in_use), *map(digest, others)}
     ended = threading.Event()
+    seen: set[str] = set()
 
     def exchange_often() -> None:
-        for number in range(12):
+        for number in count():
             Shelf(in_use).promote(others[number % 2], by="anna")
-        ended.set()
+            if ended.is_set() or (number >= 11 and len(seen) > 1):
+                return
 
     writer = threading.Thread(target=exchange_often)
     writer.start()
-    seen = set()
-    while not ended.is_set():
-        seen.add(Pipeline.open(in_use).bank.ref.digest)
-    writer.join()
+    try:
+        wait_until(lambda: seen.add(Pipeline.open(in_use).bank.ref.digest) or not writer.is_alive(), "both were busy")  # type: ignore[func-returns-value]
+    finally:
+        ended.set()
+        writer.join()
     assert len(seen) > 1
     assert seen <= digests
 

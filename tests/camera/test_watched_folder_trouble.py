@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +15,20 @@ from watching import JPEG, PNG, Watched, drop, names, watched
 from inspector.camera import Answer, SourceError, watch
 
 
+@contextmanager
+def once_told(it: Watched, part: str, act: Callable[[], object]) -> Iterator[None]:
+    """Does something as soon as this is told."""
+
+    def wait() -> None:
+        wait_until(lambda: it.told(part), part)
+        act()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    yield
+    waiting.join()
+
+
 def test_a_share_that_goes_away_and_comes_back_costs_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "share"
     with watched(folder) as it:
@@ -21,10 +37,9 @@ def test_a_share_that_goes_away_and_comes_back_costs_nothing_and_repeats_nothing
         first, second = it.next(None), it.next(None)
         folder.rename(tmp_path / "away")
         first.on_answer(Answer.TAKEN)
-        back = threading.Timer(1.5, lambda: (tmp_path / "away").rename(folder))
         drop(tmp_path / "away", "2.jpg")
-        back.start()
-        third = it.next()
+        with once_told(it, "cannot read", lambda: (tmp_path / "away").rename(folder)):
+            third = it.next()
         second.on_answer(Answer.TAKEN)
         drop(folder, "3.jpg")
         fourth = it.next()
@@ -55,8 +70,7 @@ def test_an_empty_mount_point_is_left_as_it_is_and_what_was_published_is_known_w
 
 def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     it = Watched(tmp_path / "later")
-    with it.source:
-        threading.Timer(0.6, lambda: drop(tmp_path / "later", "a.jpg")).start()
+    with it.source, once_told(it, "waiting until that is possible", lambda: drop(tmp_path / "later", "a.jpg")):
         assert it.next().part_id == "a.jpg"
     assert it.told("waiting until that is possible") == 1
 
