@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -15,12 +16,14 @@ from line import CAM1, CAM2, Camera, drawn_part, frame
 from services import DEADLINE_S, Mosquitto, files_no_larger_than, fill_up, holder_of, small_disk, wait_until
 
 from inspector import settings
+from inspector.alone import alone
 from inspector.errors import SamplesError
 from inspector.samples import collecting
 from inspector.samples import folder as folder_module
 from inspector.samples.collection import Collection
 from inspector.samples.folder import FullError, SampleFolder
 from inspector.settings import Settings
+from inspector.store.lock import is_locked
 
 STATION = str(CAM1)
 
@@ -116,6 +119,29 @@ def test_one_at_a_time_of_a_station(loaded: Settings) -> None:
         begin(loaded)
     collecting.start(loaded, str(CAM2), by="emil", count=1, over_s=0)
     assert running(loaded) == [STATION, str(CAM2)]
+
+
+def test_the_next_begins_as_soon_as_the_last_has_told_its_end(
+    loaded: Settings, samples: SampleFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is there a moment longer, and has the lock."""
+    begin(loaded)
+    assert collecting.stop(loaded, STATION, by="ada")
+    lock = samples.folder / "collecting.lock"
+    wait_until(lambda: now(samples).state == "stopped" and not is_locked(lock), "it is gone")
+    found: list[bool] = []
+
+    def look(at: Path) -> bool:
+        found.append(is_locked(at))
+        return found[-1]
+
+    monkeypatch.setattr(collecting, "is_locked", look)
+    with ThreadPoolExecutor(1) as pool:
+        with alone(lock, "busy"):
+            beginning = pool.submit(begin, loaded)
+            wait_until(lambda: any(found), "the next has seen it")
+        beginning.result(DEADLINE_S)
+    assert running(loaded) == [STATION]
 
 
 def test_it_is_stopped_and_says_by_whom(loaded: Settings, samples: SampleFolder, mosquitto: Mosquitto) -> None:
