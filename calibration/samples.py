@@ -14,7 +14,7 @@ from calibration.augmentation import check_room
 from calibration.evaluation.cases import good_folders, masks_beside
 from calibration.look import Look, look_of
 from inspector import frame as decoder
-from inspector.errors import FrameError, SamplesError
+from inspector.errors import FrameError, SamplesError, in_words
 from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, foreign, is_truth
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
@@ -193,7 +193,7 @@ def _read(folder: Path, paths: Sequence[Path], recipe: Recipe, track: Track) -> 
         try:
             file = read_sample(path, recipe)
         except (OSError, FrameError) as error:
-            skipped.append(Skipped(path, str(error)))
+            skipped.append(Skipped(path, in_words(error)))
             continue
         if (same := seen.setdefault(file.pixels_sha256, path)) != path:
             skipped.append(Skipped(path, f"the same picture as {same.relative_to(folder)}"))

@@ -14,6 +14,11 @@ class InspectorError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+def in_words(error: Exception) -> str:
+    """What is wrong with a file whose path is told beside it: of an error of the system, neither number nor path."""
+    return f"cannot be read ({error.strerror})" if isinstance(error, OSError) and error.strerror else str(error)
+
+
 class UsageError(InspectorError):
     """The command line or an argument is wrong."""
 

@@ -15,7 +15,7 @@ from calibration.evaluation.masks import areas_in, united
 from calibration.evaluation.metrics import PixelFigures, f1_max, image_auroc
 from calibration.samples import pixels_digest
 from inspector.charts.wording import count
-from inspector.errors import FrameError, SamplesError
+from inspector.errors import FrameError, SamplesError, in_words
 from inspector.folder import Contents, contents_of, foreign
 from inspector.manifest import Promise
 from inspector.pipeline import Pipeline
@@ -144,8 +144,8 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
             payload = case.path.read_bytes()
             inspection, frame = pipeline.inspect_decoding(payload)
         except (FrameError, OSError) as error:
-            outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, str(error)))
-            notes.append(f"{case.path.relative_to(test_dir)}: {error}")
+            outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, in_words(error)))
+            notes.append(f"{case.path.relative_to(test_dir)}: {in_words(error)}")
             continue
         areas, note = areas_of(case, inspection, recipe)
         if note:

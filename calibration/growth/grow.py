@@ -24,7 +24,7 @@ from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
 from calibration.samples import SampleFile, Skipped, in_blocks, read_sample
 from inspector.bank import Bank
-from inspector.errors import FrameError, SamplesError
+from inspector.errors import FrameError, SamplesError, in_words
 from inspector.manifest import Sample, Source
 from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours, image_score
@@ -123,7 +123,7 @@ def _usable(
         try:
             file = read_sample(newcomer.path, bank.recipe)
         except (OSError, FrameError) as error:
-            skipped.append(Skipped(newcomer.path, str(error)))
+            skipped.append(Skipped(newcomer.path, in_words(error)))
             continue
         if same := here.get(file.pixels_sha256) or here.get(file.sha256):
             skipped.append(Skipped(newcomer.path, f"the same picture as {same}"))

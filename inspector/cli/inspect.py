@@ -1,16 +1,20 @@
 """`inspector inspect`."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from inspector.cli import options
 from inspector.cli.progress import track
 from inspector.legible import on_one_line
+
+_LONGEST_NAME: Final = 255
+"""Bytes of the name of a file, on all file systems in use."""
 
 
 @click.command()
@@ -24,7 +28,7 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
 
     Exits with 1 when a picture could not be inspected: an error is never ok.
     """
-    from inspector.errors import FrameError, SamplesError, UsageError
+    from inspector.errors import FrameError, SamplesError, UsageError, in_words
     from inspector.folder import CONTENT_TYPES, refuse_bank
     from inspector.pipeline import Pipeline
 
@@ -52,7 +56,7 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
             reason = error.reason if isinstance(error, FrameError) else "unreadable"
             outcome: dict[str, Any] = {
                 "path": str(path), "decision": "error", "score": None, "p_value": None, "regions": [],
-                "reason": reason, "message": str(error),
+                "reason": reason, "message": in_words(error),
             }  # fmt: skip
         else:
             outcome = {
@@ -67,7 +71,12 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
                 ],
             }
             if heatmaps:
-                _write_heatmap(heatmaps / f"{number:06d}_{path.stem}.png", payload, inspection.anomaly_map, pipeline)
+                try:
+                    _write_heatmap(heatmaps / _name(number, path), payload, inspection.anomaly_map, pipeline)
+                except OSError as error:
+                    raise UsageError(
+                        f"heatmaps {heatmaps}: cannot be written there ({error.strerror}); choose another"
+                    ) from error
         click.echo(json.dumps(outcome) if as_json else _line(outcome))
     if failed:
         raise click.exceptions.Exit(1)
@@ -98,6 +107,13 @@ def _line(outcome: dict[str, Any]) -> str:
     why = f"  {outcome['reason']}" if outcome["reason"] else ""
     said = f"{outcome['decision']:<10} {outcome['score']:8.4f}  p={outcome['p_value']:.4f}"
     return f"{said}  {path}{where}{why}"
+
+
+def _name(number: int, path: Path) -> str:
+    """Of the map of a picture: its number, and as much of its name as fits."""
+    begin, end = f"{number:06d}_", ".png"
+    stem = os.fsencode(path.stem)[: _LONGEST_NAME - len(begin) - len(end)].decode(errors="ignore")
+    return f"{begin}{stem}{end}"
 
 
 def _write_heatmap(file: Path, payload: bytes, anomaly_map: Any, pipeline: Any) -> None:

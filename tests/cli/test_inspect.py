@@ -105,6 +105,32 @@ def test_heatmaps_are_written_over_each_picture(cli: Cli, bank: Path, parts: Pat
     assert changed[40:52, 40:56].mean() > 0.5
 
 
+def test_the_map_of_a_picture_with_the_longest_name_is_written(
+    cli: Cli, bank: Path, parts: Path, tmp_path: Path
+) -> None:
+    for name in ("x" * 251, "\u90e8" * 83):
+        shutil.copy(parts / "good" / "0.png", parts / "good" / f"{name}.png")
+    done = cli("inspect", bank, parts / "good", "--heatmaps", tmp_path / "maps")
+    assert (done.code, done.err) == (0, "")
+    written = sorted(file.name for file in (tmp_path / "maps").iterdir())
+    assert [name[:8] for name in written] == ["000000_0", "000001_1", "000002_x", "000003_\u90e8"]
+    assert all(name.endswith(".png") and len(name.encode()) <= 255 for name in written)
+
+
+def test_a_map_that_cannot_be_written_is_told_with_its_folder(
+    cli: Cli, bank: Path, parts: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "maps" / "000000_0.png").mkdir(parents=True)
+    done = cli("inspect", bank, parts / "good", "--heatmaps", tmp_path / "maps")
+    told = f"error: heatmaps {tmp_path / 'maps'}: cannot be written there (Is a directory); choose another\n"
+    assert (done.code, done.err) == (2, told)
+
+
+def test_what_cannot_be_read_is_told_without_numbers_of_the_system(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    done = cli("inspect", bank, tmp_path / "none.png")
+    assert done.out == f"error      {tmp_path / 'none.png'}: cannot be read (No such file or directory)\n"
+
+
 def test_inspect_fails_in_one_line(cli: Cli, bank: Path, parts: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
