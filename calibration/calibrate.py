@@ -183,7 +183,8 @@ def _operation(options: Options, suspects: Collection[Suspect], tuned: Tuned | N
 def _fitted(bench: Bench, prepared: Prepared, backbone: OpenBackbone, operation: str, options: Options) -> NewBank:
     """Thresholds from the other folds' banks, and the bank of all samples."""
     found = cross_fit(bench, prepared)
-    memory, radius = select(join(list(prepared.folds)), bench.recipe.vectors, bench.seed, prepared.projection)
+    for patches in bench.track([join(list(prepared.folds))], "selecting the bank"):
+        memory, radius = select(patches, bench.recipe.vectors, bench.seed, prepared.projection)
     return NewBank(
         samples=bench.samples,
         backbone=backbone,

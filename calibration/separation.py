@@ -107,6 +107,7 @@ class Trial:
         self._engine = OpenVinoEngine(opened.graph())
         self._grid = PatchGrid(recipe, self._engine.grid[:2])
         self._seed = seed
+        self._track = track
         taken = evenly(list(enumerate(paths)), max(FOLDS, _room(self._engine.grid, recipe, turns)))
         self.paths = tuple(path for _, path in taken)
         self._fold = np.arange(len(taken)) * FOLDS // len(taken)
@@ -129,7 +130,7 @@ class Trial:
         inside = self._grid.inside
         normal = np.empty(len(self.paths), np.float32)
         defect = np.empty((len(self._planted), len(self.paths)), np.float32)
-        for held_out in range(FOLDS):
+        for held_out in self._track(range(FOLDS), "trying the metric" if power > 0 else "trying plain distances"):
             projection, nearest = self._bank(self._fold != held_out, power)
             for index in np.flatnonzero(self._fold == held_out):
                 scores = nearest.patch_scores(projection.apply(self._normal[index]), inside)

@@ -1,8 +1,9 @@
 """Calibration as a whole: what it promises of the bank, and that no sample is ever scored against itself."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from calibration import calibrate as calibrating
 from calibration import fit as fitting
 from calibration import samples as reading
 from calibration.calibrate import Options, assign_folds, calibrate
+from calibration.choice import FEWEST
 from calibration.pool import Patches
 from inspector import frame
 from inspector.bank import Bank, digests
@@ -23,6 +25,8 @@ from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours
 from inspector.types import Decision
+
+T = TypeVar("T")
 
 RECIPE = Recipe(size_wh=(64, 64), vectors=64)
 
@@ -209,6 +213,26 @@ def test_what_is_told_is_what_is_written(good: Path, tmp_path: Path) -> None:
     assert [item.path.name for item in done.skipped] == ["bad.png"]
     assert [sample.path for sample in manifest.samples] == [f"{number:03d}.png" for number in range(8)]
     assert manifest.recipe.layers == manifest.backbone.layers == ("stride8", "stride16")
+
+
+def test_each_step_that_takes_time_is_shown(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def track(items: Sequence[T], label: str) -> Sequence[T]:
+        seen.append(label)
+        return items
+
+    calibrate(write_good(tmp_path / "good", FEWEST), tmp_path / "bank", Options(recipe=RECIPE), track=track)
+    assert seen == [
+        "reading samples",
+        "planting defects",
+        "trying plain distances",
+        "trying the metric",
+        "embedding patches",
+        "asking other samples",
+        "cross-fitting thresholds",
+        "selecting the bank",
+    ]
 
 
 def test_thumbnails_show_what_the_backbone_saw(bank: Path) -> None:
