@@ -81,6 +81,21 @@ class Recipe(BaseModel):
             raise RecipeError(f"recipe {self.name}: whitening: got auto, expected 0 to 1; a bank's recipe says which")
         return self.whitening
 
+    def in_words(self) -> str:
+        """How frames are looked at, in a line: what is usual, and of all else what differs from the default."""
+        width, height = self.size_wh
+        crop, metric = self.crop, self.whitening
+        said = (
+            f"{width}x{height}, pooling {self.pooling}, {self.neighbours}-NN",
+            crop and f"crop {crop.width}x{crop.height} at ({crop.x}, {crop.y})",
+            self.centring != Recipe.model_fields["centring"].default and f"centring {self.centring:g}",
+            metric not in ("auto", 0) and f"whitening {metric:g}",
+            self.light and f"light {self.light:g}",
+            self.shift and f"shift {self.shift:g}",
+            self.plane and f"planes of {self.plane}",
+        )
+        return ", ".join(each for each in said if each)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.pooling % 2 == 0:

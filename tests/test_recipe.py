@@ -37,6 +37,26 @@ vectors: 4096
     )
 
 
+def test_in_words_a_recipe_says_what_differs_from_the_default() -> None:
+    assert Recipe().in_words() == "256x256, pooling 3, 1-NN"
+    crop = Crop(x=10, y=20, width=300, height=200)
+    every = Recipe(
+        crop=crop,
+        size_wh=(320, 192),
+        pooling=5,
+        neighbours=2,
+        centring=0,
+        whitening=0.5,
+        light=0.3,
+        shift=0.06,
+        plane=32,
+    )
+    assert every.in_words() == (
+        "320x192, pooling 5, 2-NN, crop 300x200 at (10, 20), centring 0, whitening 0.5, light 0.3, shift 0.06, "
+        "planes of 32"
+    )
+
+
 def test_a_recipe_survives_being_written(tmp_path: Path) -> None:
     recipe = Recipe(name="x", crop=Crop(x=0, y=1, width=8, height=9), pooling=1)
     assert load(written(tmp_path, yaml.safe_dump(recipe.model_dump(mode="json")))) == recipe

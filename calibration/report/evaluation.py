@@ -230,15 +230,13 @@ def _region(evaluation: Evaluation, pipeline: Pipeline) -> Markup:
 def _facts(pipeline: Pipeline) -> Markup:
     bank, manifest = pipeline.bank, pipeline.bank.manifest
     recipe, promise = manifest.recipe, manifest.calibration.promise
-    width, height = recipe.size_wh
     kept = f"{promise.expected_false_reject:.2%}" + (", an estimate from the tail" if promise.estimated else "")
     rows: list[list[Child]] = [
         ["bank", f"{manifest.id}, {manifest.lineage.operation}"],
         ["samples", f"{len(manifest.samples):,} normal, {manifest.calibration.folds} folds, seed {manifest.seed}"],
         ["memory", f"{manifest.vectors:,} vectors of {manifest.dim}, {bank.bytes_on_disk / 1e6:.1f} MB on disk"],
         ["backbone", f"{manifest.backbone.name}: {', '.join(manifest.backbone.layers)}"],
-        ["recipe", f"{recipe.name}: {width}×{height} pixels, {count(recipe.neighbours, 'neighbour')}"
-            + (f", planes of {recipe.plane}" if recipe.plane else "")],
+        ["recipe", f"{recipe.name}: {recipe.in_words()}"],
         ["thresholds", f"ok up to {score(bank.thresholds.ok)}, ng above {score(bank.thresholds.ng)}, "
          f"pixel {score(bank.thresholds.pixel)}"],
         ["promise", f"{kept} false rejects expected of {promise.max_false_reject:.2%} allowed"],

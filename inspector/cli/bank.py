@@ -70,7 +70,6 @@ def show(path: Path, as_json: bool) -> None:
         click.echo(json.dumps(manifest.model_dump(mode="json", by_alias=True)))
         return
     recipe, calibration, promise = manifest.recipe, manifest.calibration, manifest.calibration.promise
-    width, height = recipe.size_wh
     extent = extent_of(recipe, manifest.grid_hw)
     ok, ng = told_apart(calibration.ok, calibration.ng)
     click.echo(
@@ -80,8 +79,7 @@ def show(path: Path, as_json: bool) -> None:
                 f"memory      {manifest.vectors} vectors of {manifest.dim}, "
                 f"covering radius {manifest.covering_radius:.4g}",
                 f"backbone    {manifest.backbone.name}, layers {', '.join(manifest.backbone.layers)}",
-                f"recipe      {recipe.name}: {width}x{height}, pooling {recipe.pooling}, {recipe.neighbours}-NN"
-                + (f", planes of {recipe.plane}" if recipe.plane else ""),
+                f"recipe      {recipe.name}: {recipe.in_words()}",
                 *([f"region      {extent}"] if extent else []),
                 f"samples     {len(manifest.samples)}, {calibration.folds} folds by {calibration.fold_by}, "
                 f"seed {manifest.seed}",

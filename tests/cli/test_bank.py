@@ -45,6 +45,13 @@ def test_bank_show(cli: Cli, bank: Path) -> None:
         assert f"\n{word} " in out
 
 
+def test_bank_show_tells_how_frames_are_looked_at(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    copied = copy_of(bank, tmp_path)
+    crop = {"x": 8, "y": 4, "width": 64, "height": 48}
+    change_manifest(copied, lambda manifest: manifest["recipe"].update(crop=crop, light=0.3, shift=0.05))
+    assert ", crop 64x48 at (8, 4), light 0.3, shift 0.05\n" in cli("bank", "show", copied).out
+
+
 def test_thresholds_that_all_but_agree_are_told_apart(cli: Cli, bank: Path, tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     with_thresholds(bank, before, ok=10.4251, ng=10.4275)
