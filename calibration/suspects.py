@@ -52,13 +52,14 @@ class Doubt:
 class Suspect:
     """A sample that a person should look at.
 
-    index: its number. name: its path below the samples folder. score: how far its worst patch is from what most other
-    samples show. heat: that of all its patches, float32 (rows, columns), for a picture of them.
+    index: its number. name: its path below the samples folder. distance: how far its worst patch is from what most
+    other samples show; no score, which is held against a whole bank. heat: that of all its patches, float32 (rows,
+    columns), for a picture of them.
     """
 
     index: int
     name: str
-    score: float
+    distance: float
     doubts: tuple[Doubt, ...]
     heat: Float32Array = field(repr=False, compare=False)
 

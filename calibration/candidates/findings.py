@@ -16,7 +16,7 @@ from inspector.recipe import Recipe
 from inspector.types import Float32Array
 
 SHOWN: Final = 36
-"""Suspects that are kept at most, those with the highest scores first."""
+"""Suspects that are kept at most, the farthest from what most others show first."""
 
 LISTED: Final = 100
 """Files that were left out that are kept at most."""
@@ -35,7 +35,7 @@ def findings(done: Calibrated, folder: Path, seconds: float) -> dict[str, Any]:
         OSError: a sample cannot be read any more.
     """
     recipe = done.choice.recipe
-    ranked = sorted(done.suspects, key=lambda item: -item.score)
+    ranked = sorted(done.suspects, key=lambda item: -item.distance)
     return {
         "samples": done.samples,
         "vectors": done.vectors,
@@ -63,7 +63,7 @@ def _suspect(item: Suspect, folder: Path, recipe: Recipe) -> dict[str, Any]:
     placed = any(doubt.kind in _SOMEWHERE for doubt in item.doubts)
     return {
         "name": item.name,
-        "score": item.score,
+        "distance": item.distance,
         "size_wh": size_wh,
         "at": peak(item.heat, recipe, size_wh) if placed else None,
         "reasons": [{"kind": doubt.kind, "reason": doubt.reason[:LONGEST]} for doubt in item.doubts],

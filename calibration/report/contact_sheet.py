@@ -1,6 +1,6 @@
 """The page of a calibration: what the thresholds rest on, and a contact sheet of the samples to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from inspector.recipe import Recipe
 NAME = "calibration.html"
 
 SHOWN = 36
-"""Suspects with a picture at most, the highest scores first; the others are only listed."""
+"""Suspects with a picture at most, the farthest from the others first; the rest are only listed."""
 
 MEANING: dict[Kind, str] = {
     "outlying": "Somewhere on it is a patch unlike all other samples: a defect, or a rare good part?",
@@ -73,7 +73,7 @@ def _caveats(calibrated: Calibrated) -> Markup:
 
 
 def _contact_sheet(calibrated: Calibrated, good_dir: Path, bank: Bank) -> list[Markup]:
-    ranked = sorted(calibrated.suspects, key=lambda item: -item.score)
+    ranked = sorted(calibrated.suspects, key=lambda item: -item.distance)
     shown, listed = ranked[:SHOWN], ranked[SHOWN:]
     if not ranked:
         return []
@@ -85,19 +85,33 @@ def _contact_sheet(calibrated: Calibrated, good_dir: Path, bank: Bank) -> list[M
     expected = (
         f"Each rule would flag {FALSE_FLAGS:g} samples of a sound set on average, more where good parts differ much. "
     )
-    parts = [el("p", expected, advice), map_scale(stretched=True)]
+    explained = (
+        " The distance is that of the worst patch from what most others show, and on another scale than scores; where "
+        "the thresholds rest on a sample, its score is told too."
+    )
+    scores = {item.name: item.score for item in calibrated.highest}
+    parts = [el("p", expected, advice, explained), map_scale(stretched=True)]
     for kind, meaning in MEANING.items():
         chosen = [item for item in shown if item.doubts[0].kind == kind]
         if chosen:
-            pictures = [_card(item, good_dir, bank.recipe, _reasons(item), el("br")) for item in chosen]
+            pictures = [
+                _card(item, _figures_of(item, scores), good_dir, bank.recipe, _reasons(item), el("br"))
+                for item in chosen
+            ]
             parts.append(section(f"{kind.capitalize()} ({len(chosen):,})", meaning, cards(pictures)))
     return [*parts, _list(listed)] if listed else parts
 
 
-def _card(sample: Suspect | Highest, good_dir: Path, recipe: Recipe, *said: Markup | str) -> Markup:
+def _figures_of(suspect: Suspect, scores: Mapping[str, float]) -> str:
+    """scores: of the samples on which the thresholds rest, by name."""
+    told = f"distance {score(suspect.distance)}"
+    return f"{told}, score {score(scores[suspect.name])}" if suspect.name in scores else told
+
+
+def _card(sample: Suspect | Highest, figures: str, good_dir: Path, recipe: Recipe, *said: Markup | str) -> Markup:
     before = small_view((good_dir / sample.name).read_bytes(), recipe)
     after = with_map(before, *stretch(sample.heat))
-    return card(before, after, sample.name, el("b", sample.name), el("br"), *said, f"score {score(sample.score)}")
+    return card(before, after, sample.name, el("b", sample.name), el("br"), *said, figures)
 
 
 def _reasons(suspect: Suspect) -> str:
@@ -114,13 +128,13 @@ def _highest(calibrated: Calibrated, good_dir: Path, bank: Bank) -> Markup:
         "The thresholds rest on these samples. Is one of them defective? Then defects like it pass: move it out of the "
         "folder and calibrate again."
     )
-    pictures = [_card(item, good_dir, bank.recipe) for item in shown]
+    pictures = [_card(item, f"score {score(item.score)}", good_dir, bank.recipe) for item in shown]
     return section("The highest scores", lead, map_scale(stretched=True), cards(pictures))
 
 
 def _list(suspects: Sequence[Suspect]) -> Markup:
-    items = [el("li", f"{item.name}: {item.reason}; score {score(item.score)}") for item in suspects]
-    return section("More", "With lower scores, without pictures.", el("ul", items, class_="notes"))
+    items = [el("li", f"{item.name}: {item.reason}; distance {score(item.distance)}") for item in suspects]
+    return section("More", "Nearer to the others, without pictures.", el("ul", items, class_="notes"))
 
 
 def _figures(calibrated: Calibrated) -> list[tuple[str, str, str]]:

@@ -107,7 +107,11 @@ def as_object(done: "Calibrated", seconds: float) -> dict[str, Any]:
         "roi": asdict(done.extent) if done.extent else None,
         "skipped": [{"path": str(item.path), "reason": item.reason} for item in done.skipped],
         "suspects": [
-            {"path": item.name, "score": item.score, "reasons": {doubt.kind: doubt.reason for doubt in item.doubts}}
+            {
+                "path": item.name,
+                "distance": item.distance,
+                "reasons": {doubt.kind: doubt.reason for doubt in item.doubts},
+            }
             for item in done.suspects
         ],
         "suspects_excluded": done.excluded,

@@ -1,6 +1,7 @@
 """Suspicious samples: planted ones are found, sound sets are left alone, and what is left out is told."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from calibration.report.contact_sheet import SHOWN
 from calibration.samples import read_samples
 from calibration.suspects import FALSE_FLAGS, FEWEST, Suspect, find, outliers
 from inspector.bank import Bank
+from inspector.charts.wording import score
 from inspector.cli import main
 from inspector.drift import BRIGHTEST, DARKEST
 from inspector.errors import SamplesError
@@ -155,8 +157,8 @@ def excluded(folder: Path) -> Calibrated:
 def test_calibration_names_the_scratched_part(kept: Calibrated) -> None:
     suspect = next(item for item in kept.suspects if item.name == "zz <scratched>.png")
     assert suspect.doubts[0].kind == "outlying"
-    assert suspect.score == max(item.score for item in kept.suspects)
-    assert suspect.heat.max() == pytest.approx(suspect.score)
+    assert suspect.distance == max(item.distance for item in kept.suspects)
+    assert suspect.heat.max() == pytest.approx(suspect.distance)
     assert kept.samples == 21
     assert kept.skipped == ()
     assert kept.left_out == 0
@@ -216,6 +218,12 @@ def test_the_contact_sheet_shows_them(kept: Calibrated, excluded: Calibrated, fo
     told = page[page.index("The highest scores") :]
     assert [told.count(item.name) > 0 for item in kept.highest] == [item in others for item in kept.highest]
     assert "At the worst" not in page
+    scores = {item.name: item.score for item in kept.highest}
+    scratched = next(item for item in kept.suspects if item.name == "zz <scratched>.png")
+    assert scores[scratched.name] == pytest.approx(kept.thresholds.ok)
+    assert f"distance {score(scratched.distance)}, score {score(scores[scratched.name])}" in page
+    told = {float(number) for number in re.findall(r"score ([0-9.]+)", page)}
+    assert told == {float(score(item.score)) for item in kept.highest}
     page = write_contact_sheet(excluded, folder, tmp_path / "report").read_text(encoding="utf-8")
     assert "left out." in page
     assert "At the worst" in page
@@ -229,7 +237,7 @@ def test_a_sheet_of_many_suspects_stays_bounded(kept: Calibrated, folder: Path, 
     calibrated = Calibrated(**{key: getattr(kept, key) for key in kept.__slots__} | {"suspects": many})
     page = write_contact_sheet(calibrated, folder, tmp_path).read_text(encoding="utf-8")
     assert page.count("<img") == 2 * (SHOWN + len([item for item in kept.highest if item.name != "00.png"]))
-    assert page.count("; score ") == 5
+    assert page.count("; distance ") == 5
 
 
 def test_a_sheet_without_suspects_says_so(kept: Calibrated, folder: Path, tmp_path: Path) -> None:
@@ -253,6 +261,7 @@ def test_the_command_line_tells_of_them(folder: Path, tmp_path: Path, capsys: py
         main([*given, str(tmp_path / "b"), "--json", "--exclude-suspects", "--report", str(tmp_path / "r")])
     told = json.loads(capsys.readouterr().out)
     assert told["suspects_excluded"]
+    assert told["suspects"][-1].keys() == {"path", "distance", "reasons"}
     assert told["suspects"][-1]["path"] == "zz <scratched>.png"
     assert "from what most others show" in told["suspects"][-1]["reasons"]["outlying"]
     assert Path(told["report"]).is_file()
