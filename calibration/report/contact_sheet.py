@@ -39,7 +39,7 @@ def write_contact_sheet(calibrated: Calibrated, good_dir: Path, folder: Path) ->
     """
     bank = Bank.load(calibrated.path)
     page = document(
-        f"Calibration of bank {bank.manifest.recipe.name} ({bank.manifest.id}) from {good_dir}",
+        f"Calibration of bank {bank.path} ({bank.manifest.id}) from {good_dir}",
         _headline(calibrated),
         _caveats(calibrated),
         *_contact_sheet(calibrated, good_dir, bank),

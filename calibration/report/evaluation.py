@@ -32,7 +32,7 @@ def write_evaluation(evaluation: Evaluation, pipeline: Pipeline, test_dir: Path,
     """
     figures = evaluation.to_json()
     bank = pipeline.bank
-    title = f"Evaluation of bank {bank.manifest.recipe.name} ({bank.manifest.id}) on {test_dir}"
+    title = f"Evaluation of bank {bank.path} ({bank.manifest.id}) on {test_dir}"
     page = document(
         title,
         headline(figures),
@@ -229,17 +229,15 @@ def _region(evaluation: Evaluation, pipeline: Pipeline) -> Markup:
 
 def _facts(pipeline: Pipeline) -> Markup:
     bank, manifest = pipeline.bank, pipeline.bank.manifest
-    recipe, promise = manifest.recipe, manifest.calibration.promise
-    kept = f"{promise.expected_false_reject:.2%}" + (", an estimate from the tail" if promise.estimated else "")
     rows: list[list[Child]] = [
         ["bank", f"{manifest.id}, {manifest.lineage.operation}"],
         ["samples", f"{len(manifest.samples):,} normal, {manifest.calibration.folds} folds, seed {manifest.seed}"],
         ["memory", f"{manifest.vectors:,} vectors of {manifest.dim}, {bank.bytes_on_disk / 1e6:.1f} MB on disk"],
         ["backbone", f"{manifest.backbone.name}: {', '.join(manifest.backbone.layers)}"],
-        ["recipe", f"{recipe.name}: {recipe.in_words()}"],
+        ["recipe", f"{manifest.recipe.name}: {manifest.recipe.in_words()}"],
         ["thresholds", f"ok up to {score(bank.thresholds.ok)}, ng above {score(bank.thresholds.ng)}, "
          f"pixel {score(bank.thresholds.pixel)}"],
-        ["promise", f"{kept} false rejects expected of {promise.max_false_reject:.2%} allowed"],
+        ["promise", manifest.calibration.promise.in_words()],
         ["engine", pipeline.engine.name],
     ]  # fmt: skip
     return section("The bank", "What was measured.", table(["", ""], rows))

@@ -209,6 +209,7 @@ def test_the_contact_sheet_shows_them(kept: Calibrated, excluded: Calibrated, fo
     path = write_contact_sheet(kept, folder, tmp_path / "report")
     page = path.read_text(encoding="utf-8")
     assert path.name == "calibration.html"
+    assert f"Calibration of bank {kept.path} ({kept.bank_id}) from {folder}" in page
     assert f"of {kept.samples} to look at." in page
     assert "zz &lt;scratched&gt;.png" in page
     assert "<scratched>" not in page

@@ -105,6 +105,16 @@ def test_the_page_is_whole_and_loads_nothing(pipeline: Pipeline, labelled: Path,
     assert page.tags.count("svg") == 2 + 2  # two charts, and a bar for each row of decisions
 
 
+def test_the_page_names_the_bank_by_its_folder_and_says_what_it_promises(
+    pipeline: Pipeline, labelled: Path, tmp_path: Path
+) -> None:
+    written = write_evaluation(evaluate(pipeline, labelled), pipeline, labelled, tmp_path).read_text("utf-8")
+    text, bank = Page(written).text, pipeline.bank
+    assert f"Evaluation of bank {bank.path} ({bank.manifest.id}) on {labelled}" in text
+    assert bank.manifest.calibration.promise.estimated
+    assert f"promise {bank.manifest.calibration.promise.in_words()}" in text
+
+
 def test_what_comes_from_file_names_is_escaped(pipeline: Pipeline, labelled: Path, tmp_path: Path) -> None:
     path = write_evaluation(evaluate(pipeline, labelled), pipeline, labelled, tmp_path)
     page = Page(path.read_text(encoding="utf-8"))
