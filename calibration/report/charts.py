@@ -1,5 +1,7 @@
 """Charts of image scores: the ROC curve and the histogram, each with the bank's two thresholds."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
@@ -76,9 +78,9 @@ def histogram(good: Float32Array, defect: Float32Array, thresholds: Thresholds) 
     """
     width, height, margin = 620.0, 400.0, 30.0
     everything = np.concatenate([good, defect])
-    low, high = _range(everything, thresholds)
+    edges = _edges(*_range(everything, thresholds), thresholds.ok)
+    low, high = float(edges[0]), float(edges[-1])
     x = svg.Scale(low, high, margin, width - 16)
-    edges = np.linspace(low, high, BINS + 1)
     above, below = _shares(good, edges), _shares(defect, edges)
     both = len(good) > 0 and len(defect) > 0
     top, bottom = 44.0, height - 48
@@ -91,7 +93,7 @@ def histogram(good: Float32Array, defect: Float32Array, thresholds: Thresholds) 
         svg.rect(ok, top, ng - ok, bottom - top, svg.UNCERTAIN_TINT),
         svg.rect(ng, top, x.end - ng, bottom - top, svg.DEFECT_TINT),
     ]
-    for index in range(BINS):
+    for index in range(len(edges) - 1):
         left, right = x(float(edges[index])), x(float(edges[index + 1]))
         up, down = (float(shares[index]) / tallest * reach for shares in (above, below))
         parts.append(svg.rect(left + 0.5, middle - up, right - left - 1, up, svg.GOOD))
@@ -124,8 +126,16 @@ def _range(scores: Float32Array, thresholds: Thresholds) -> tuple[float, float]:
     return max(0.0, left), max(high + 0.03 * span, thresholds.ng + 0.25 * span)
 
 
+def _edges(low: float, high: float, ok: float) -> NDArray[np.float64]:
+    """Of the bars from `low` to `high` or a little beyond. One is `ok`: no bar stands on both sides of it."""
+    wide = (high - low) / BINS
+    return ok + wide * (np.arange(BINS + 2.0) - math.ceil((ok - low) / wide))
+
+
 def _shares(scores: Float32Array, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    counts, _ = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)
+    """Of the scores in each bar, its upper edge included, as `ok` itself passes; those outside are in the outermost."""
+    bars = np.clip(np.searchsorted(edges, scores) - 1, 0, len(edges) - 2)
+    counts: NDArray[np.int64] = np.bincount(bars, minlength=len(edges) - 1)
     return counts / max(1, len(scores))
 
 

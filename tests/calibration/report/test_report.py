@@ -245,6 +245,21 @@ def test_the_histogram_counts_all_scores() -> None:
     assert "the last bar also holds all scores above" in drawn  # 900
 
 
+def test_what_passes_stands_in_the_area_of_ok_and_nothing_else_does() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        good = np.sort(rng.normal(4, 0.5, 30)).astype(np.float32)
+        ok = float(good[-3])
+        drawn = charts.histogram(good, good[:0], Thresholds(ok=ok, ng=ok * 1.1, pixel=1))
+        (area,) = re.findall(rf'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)" [^>]*fill="{svg.GOOD_TINT}"', drawn)
+        end = float(area[0]) + float(area[1])
+        bars = np.float64(
+            re.findall(rf'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)" height="([\d.]+)" fill="{svg.GOOD}"', drawn)
+        )
+        assert not ((bars[:, 0] < end) & (bars[:, 0] + bars[:, 1] > end)).any()
+        assert bars[bars[:, 0] > end, 2].sum() / bars[:, 2].sum() == pytest.approx(2 / 30, abs=0.01)
+
+
 @pytest.mark.parametrize("scores", [[], [0.0], [4.0, 4.0], [1e-9, 1e9]])
 def test_any_scores_make_a_histogram(scores: list[float]) -> None:
     for good, defect in ((scores, []), ([], scores), (scores, scores)):
