@@ -34,13 +34,16 @@ PRESSED: Final = 4.0
 SIDE_STEP: Final = 32
 """Sides of the picture that is proposed instead are multiples of it, pixels: of the strides of all layers in use."""
 
+BLACK: Final = 16.0
+"""Grey level, of 255, that no place of samples that are all but black exceeds: of twelve bits in sixteen, the most."""
+
 COMPARED: Final = 200
 """At most so many samples are compared with one another."""
 
 
 def caveats(samples: Samples, *more: str | None) -> tuple[str, ...]:
     """A sentence for each thing that these samples leave open; none for a sound set. more: sentences from elsewhere."""
-    return tuple(said for said in (_few(samples), _alike(samples), _sizes(samples), *more) if said)
+    return tuple(said for said in (_few(samples), _black(samples), _alike(samples), _sizes(samples), *more) if said)
 
 
 def rests_on_suspects(scores: Float32Array, suspects: Sequence[Suspect], promise: Promise, ok: float) -> str | None:
@@ -110,6 +113,16 @@ def _few(samples: Samples) -> str | None:
     return (
         f"{number} samples are too few to tell which of them is suspicious (that needs {FEWEST}), and how much good "
         "parts vary: expect false rejects, and add samples"
+    )
+
+
+def _black(samples: Samples) -> str | None:
+    brightest = max(float(file.look.thumbnail.max()) for file in samples.files)
+    if brightest > BLACK:
+        return None
+    return (
+        f"the samples are all but black (no place is brighter than {brightest:.0f} of 255), so a defect hardly shows: "
+        "more light or exposure; a camera of 10 or 12 bits is to write them into the high bits of 16-bit pictures"
     )
 
 

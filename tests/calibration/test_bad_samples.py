@@ -1,6 +1,7 @@
 """Samples and test folders that cannot tell what is asked of them: a result that says so, or a clear error."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -64,6 +65,21 @@ def test_samples_that_are_pressed_flat_are_told_with_a_size_that_does_not(tmp_pa
     assert calibrate(good, tmp_path / "fair", fair).caveats == ()
     cropped = Options(recipe=Recipe(size_wh=(64, 64), vectors=64, crop=Crop(x=0, y=0, width=100, height=80)), folds=2)
     assert calibrate(good, tmp_path / "cropped", cropped).caveats == ()
+
+
+@pytest.mark.parametrize(("bits", "brightest"), [(10, 4), (12, 16)])
+def test_samples_in_the_low_bits_of_sixteen_are_told(tmp_path: Path, bits: int, brightest: int) -> None:
+    """As a camera of ten or twelve bits writes them: all but black, and next to nothing of the part is left."""
+    good = write_good(tmp_path / "good", 10)
+    for file in image_files(good):
+        cv2.imwrite(str(file), cv2.imread(str(file)).astype(np.uint16) << (bits - 8))
+    (said,) = (caveat for caveat in calibrated(good).caveats if "black" in caveat)
+    assert int(re.findall(r"brighter than (\d+) of 255", said)[0]) <= brightest
+    assert "16-bit" in said
+    whole = write_good(tmp_path / "whole", 10)
+    for file in image_files(whole):
+        cv2.imwrite(str(file), cv2.imread(str(file)).astype(np.uint16) << 8)
+    assert calibrate(whole, tmp_path / "other", Options(recipe=RECIPE)).caveats == ()
 
 
 @pytest.mark.parametrize("number", [1, 3])
