@@ -216,4 +216,12 @@ def _short(*values: object) -> tuple[str, ...]:
     from inspector.charts.wording import told_apart
 
     floats = [value for value in values if isinstance(value, float)]
-    return told_apart(*floats) if len(floats) == len(values) else tuple(str(value) for value in values)
+    return told_apart(*floats) if len(floats) == len(values) else tuple(map(_text, values))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(each)}" for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return f"{value:.4g}" if isinstance(value, float) else "none" if value is None else str(value)

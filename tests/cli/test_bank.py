@@ -52,6 +52,16 @@ def test_bank_show_tells_how_frames_are_looked_at(cli: Cli, bank: Path, tmp_path
     assert ", crop 64x48 at (8, 4), light 0.3, shift 0.05\n" in cli("bank", "show", copied).out
 
 
+def test_bank_diff_reads_as_text_and_not_as_code(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    copied = copy_of(bank, tmp_path)
+    crop = {"x": 8, "y": 4, "width": 64, "height": 48}
+    change_manifest(copied, lambda manifest: manifest["recipe"].update(crop=crop))
+    change_manifest(copied, lambda manifest: manifest["calibration"]["promise"].update(interval=[0.0, 1 / 3]))
+    out = cli("bank", "diff", bank, copied).out
+    assert re.search(r"^recipe\.crop +none -> x 8, y 4, width 64, height 48$", out, re.MULTILINE)
+    assert re.search(r"^promise\.interval +0, 0\.\d{1,4} -> 0, 0\.3333$", out, re.MULTILINE)
+
+
 def test_thresholds_that_all_but_agree_are_told_apart(cli: Cli, bank: Path, tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     with_thresholds(bank, before, ok=10.4251, ng=10.4275)
