@@ -62,7 +62,8 @@ def _headline(calibrated: Calibrated) -> list[str]:
     number = count(len(suspects), "suspicious sample")
     if calibrated.excluded:
         return [f"{number} left out.", f"The bank is built from the other {calibrated.samples:,}."]
-    return [f"{number} of {calibrated.samples:,} to look at.", "They are in the bank."]
+    where = "It is" if len(suspects) == 1 else "They are"
+    return [f"{number} of {calibrated.samples:,} to look at.", f"{where} in the bank."]
 
 
 def _caveats(calibrated: Calibrated) -> Markup:

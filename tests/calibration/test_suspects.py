@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -228,6 +229,15 @@ def test_the_contact_sheet_shows_them(kept: Calibrated, excluded: Calibrated, fo
     page = write_contact_sheet(excluded, folder, tmp_path / "report").read_text(encoding="utf-8")
     assert "left out." in page
     assert "At the worst" in page
+
+
+def test_a_sheet_of_one_suspect_speaks_of_one(kept: Calibrated, folder: Path, tmp_path: Path) -> None:
+    one = replace(kept, suspects=kept.suspects[-1:])
+    page = write_contact_sheet(one, folder, tmp_path).read_text(encoding="utf-8")
+    assert re.findall(r'class="headline">([^<]+)<', page) == [
+        "1 suspicious sample of 21 to look at.",
+        "It is in the bank.",
+    ]
 
 
 def test_a_sheet_of_many_suspects_stays_bounded(kept: Calibrated, folder: Path, tmp_path: Path) -> None:
