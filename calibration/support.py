@@ -48,7 +48,10 @@ def support(
     groups = min(GROUPS, count)
     rng = np.random.default_rng([seed, 3])
     group = rng.permutation(count) % groups
-    searches = [NearestNeighbours(_bank(_vectors(folds, group == number), projected, rng)) for number in range(groups)]
+    searches = [
+        NearestNeighbours(_bank(_vectors(folds, group == number), projected, rng))
+        for number in track(range(groups), "grouping samples")
+    ]
     found = []
     for index in track(range(count), "asking other samples"):
         embedding = embedded(index)

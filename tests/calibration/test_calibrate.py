@@ -229,6 +229,7 @@ def test_each_step_that_takes_time_is_shown(tmp_path: Path) -> None:
         "trying plain distances",
         "trying the metric",
         "embedding patches",
+        "grouping samples",
         "asking other samples",
         "cross-fitting thresholds",
         "selecting the bank",
