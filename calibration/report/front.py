@@ -1,7 +1,7 @@
 """The chart of a comparison: image AUROC over milliseconds a frame, and the front that nothing beats at both."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from calibration.comparison.outcome import Judged
 from inspector.charts import svg
@@ -27,7 +27,7 @@ def front(judged: Sequence[Judged]) -> Markup:
         return across(math.log10(milliseconds))
 
     parts = [svg.rect(across.start, y.end, across.end - across.start, y.start - y.end, "#fff", stroke=svg.FAINT)]
-    for tick in _log_ticks(10**across.low, 10**across.high):
+    for tick in log_ticks(10**across.low, 10**across.high):
         parts.append(svg.line(x(tick), y.start, x(tick), y.end))
         parts.append(svg.text(x(tick), y.start + 18, f"{tick:g}", anchor="middle"))
     for tick in svg.ticks(y.low, y.high):
@@ -66,6 +66,14 @@ def _point(item: Judged, across: float, y: svg.Scale, taken: list[tuple[float, f
     return parts
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers from low to high, both above nought, on an axis of logarithms: 1, 2 and 5, or all where three of
+    those do not fit.
+    """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [tick for power in powers for factor in (1, 2, 5) if low <= (tick := factor * 10.0**power) <= high]
+
+    def fitting(factors: Iterable[int]) -> list[float]:
+        return [tick for power in powers for factor in factors if low <= (tick := factor * 10.0**power) <= high]
+
+    few = fitting((1, 2, 5))
+    return few if len(few) > 2 else fitting(range(1, 10))

@@ -17,6 +17,7 @@ from calibration.evaluation.evaluate import Evaluation, Outcome, evaluate
 from calibration.report import charts, write_evaluation
 from calibration.report.evaluation import headline
 from calibration.report.examples import CATCHES, FALSE_REJECTS, MISSES, NARROW
+from calibration.report.front import log_ticks
 from calibration.report.page import NOTES
 from calibration.report.pictures import LONGER_SIDE, data_uri, small_view, stretch, with_map
 from inspector.charts import svg
@@ -274,6 +275,16 @@ def test_any_scores_make_a_histogram(scores: list[float]) -> None:
 )
 def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
     assert svg.ticks(low, high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(27, 74, [30, 40, 50, 60, 70]), (4, 12, [4, 5, 6, 7, 8, 9, 10]), (3, 30, [5, 10, 20]), (0.5, 2, [0.5, 1, 2])],
+)
+def test_an_axis_of_milliseconds_has_a_scale_however_short_it_is(
+    low: float, high: float, expected: list[float]
+) -> None:
+    assert log_ticks(low, high) == pytest.approx(expected)
 
 
 def test_markup_escapes_all_but_markup() -> None:
