@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from inspector.errors import SamplesError
+from inspector.store.lock import is_locked
 
 _PATIENCE_S = 1.0
 _START_S = 20.0
+_GONE_WITHIN_S = 5.0
 
 
 @contextmanager
@@ -43,6 +45,16 @@ def alone(lock: Path, busy: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def is_busy(lock: Path, has_ended: Callable[[], bool]) -> bool:
+    """Whether no other may begin. Who has told its end is waited for: its process is there a moment longer."""
+    end = time.monotonic() + _GONE_WITHIN_S
+    while is_locked(lock):
+        if not has_ended() or time.monotonic() > end:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def start(work: Callable[..., None], arguments: tuple[Any, ...], begun: Callable[[], bool]) -> int | None:

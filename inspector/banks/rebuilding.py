@@ -37,7 +37,7 @@ def candidates_folder(settings: Settings, station: str) -> Path:
 
 def is_running(settings: Settings, station: str) -> bool:
     """Whether somebody makes a candidate for this station: its process holds the lock, which ends with it."""
-    return is_locked(candidates_folder(settings, station) / "lock")
+    return is_locked(_lock_file(settings, station))
 
 
 @contextmanager
@@ -47,9 +47,8 @@ def alone(settings: Settings, station: str) -> Iterator[Path]:
     Raises:
         SamplesError: another one works on this station.
     """
-    folder = candidates_folder(settings, station)
-    with process.alone(folder / "lock", _BUSY.format(station)):
-        yield folder
+    with process.alone(_lock_file(settings, station), _BUSY.format(station)):
+        yield candidates_folder(settings, station)
 
 
 def start(settings: Settings, engine: Engine, station: str, *, by: str) -> int:
@@ -93,7 +92,7 @@ def settled(settings: Settings, engine: Engine, candidate: Candidate) -> Candida
 
 def _begin(settings: Settings, engine: Engine, station: str, work: Work) -> int:
     with _TURN:
-        if is_running(settings, station):
+        if process.is_busy(_lock_file(settings, station), lambda: _has_ended(engine, station)):
             raise SamplesError(_BUSY.format(station))
         with alone(settings, station):
             pass  # where that cannot be, whoever asks is told why
@@ -105,6 +104,15 @@ def _begin(settings: Settings, engine: Engine, station: str, work: Work) -> int:
             raise SamplesError(f"station {station}: the work has not begun yet; look again in a minute")
         raise SamplesError(f"station {station}: the work ended before it had begun; its reason is in the page's log")
     return newest
+
+
+def _lock_file(settings: Settings, station: str) -> Path:
+    return candidates_folder(settings, station) / "lock"
+
+
+def _has_ended(engine: Engine, station: str) -> bool:
+    """Whether its newest candidate is told to be done, or there is none."""
+    return all(one.state not in RUNNING for one in Candidates(engine).of(station, limit=1))
 
 
 def _newest(engine: Engine, station: str) -> int:

@@ -29,7 +29,6 @@ LONGEST_S = 24 * 3600.0
 _NICE = 10
 _TELL_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.2
-_GONE_WITHIN_S = 5.0
 _GONE = "its process ended before it was done"
 _BUSY = "station {}: samples are being collected already; wait until that is done, or stop it"
 
@@ -43,7 +42,7 @@ def start(settings: Settings, station: str, *, by: str, count: int, over_s: floa
             before it had begun.
     """
     samples = SampleFolder(settings.data_dir, station)
-    if _is_busy(samples):
+    if process.is_busy(_lock_file(samples), lambda: _has_ended(samples)):
         raise SamplesError(_BUSY.format(station))
     samples.refuse_full()
     begun = Collection(id=secrets.token_hex(8), by=by, begun=datetime.now(UTC), count=min(count, MOST), over_s=over_s)
@@ -87,16 +86,6 @@ def present(samples: SampleFolder) -> Collection | None:
         return told
     told = read(samples)  # it may have told its end before it let go
     return told if told is None or told.state != "running" else told.but(state="failed", ended=_GONE, trouble=None)
-
-
-def _is_busy(samples: SampleFolder) -> bool:
-    """Whether no other may begin. One that has told its end is waited for: its process is there a moment longer."""
-    end = time.monotonic() + _GONE_WITHIN_S
-    while _is_running(samples):
-        if not _has_ended(samples) or time.monotonic() > end:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def _has_ended(samples: SampleFolder) -> bool:

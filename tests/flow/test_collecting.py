@@ -135,7 +135,7 @@ def test_the_next_begins_as_soon_as_the_last_has_told_its_end(
         found.append(is_locked(at))
         return found[-1]
 
-    monkeypatch.setattr(collecting, "is_locked", look)
+    monkeypatch.setattr("inspector.alone.is_locked", look)
     with ThreadPoolExecutor(1) as pool:
         with alone(lock, "busy"):
             beginning = pool.submit(begin, loaded)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,21 @@ from pages import Page
 from playwright.sync_api import Page as BrowserPage
 from playwright.sync_api import expect
 from review_site import ReviewSite
+from services import DEADLINE_S, wait_until
 
 from calibration.candidates import rebuild as rebuilding
 from calibration.candidates.rebuild import rebuild
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
-from inspector.banks.rebuilding import is_running
+from inspector.banks.rebuilding import alone, is_running, start
 from inspector.banks.replay import replay
 from inspector.charts.wording import told_apart
 from inspector.errors import SamplesError
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.store import Candidates, Cases
+from inspector.store.lock import is_locked
 from inspector.types import Decision, StationId
 
 STATION = str(CAM1)
@@ -133,6 +136,27 @@ def test_a_stamp_beside_a_defect_does_not_keep_stamps_out(site: ReviewSite) -> N
     candidate = rebuild(site.settings, site.engine, STATION, by="emil")
     assert candidate.document["refused"] == []
     assert candidate.document["shadow"]["missed"] == []
+
+
+def test_the_next_begins_as_soon_as_the_last_has_told_its_end(
+    site: ReviewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is there a moment longer, and has the lock."""
+    said(site, stamped_part(1), "false_alarm")
+    last = rebuild(site.settings, site.engine, STATION, by="emil")
+    found: list[bool] = []
+
+    def look(at: Path) -> bool:
+        found.append(is_locked(at))
+        return found[-1]
+
+    monkeypatch.setattr("inspector.alone.is_locked", look)
+    with ThreadPoolExecutor(1) as pool:
+        with alone(site.settings, STATION):
+            beginning = pool.submit(start, site.settings, site.engine, STATION, by="emil")
+            wait_until(lambda: any(found), "the next has seen it")
+        assert beginning.result(DEADLINE_S) == last.id + 1
+    wait_until(lambda: not is_running(site.settings, STATION), "it is done")
 
 
 def test_without_anything_new_there_is_no_candidate(site: ReviewSite) -> None:
