@@ -167,13 +167,19 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     that was killed left of an earlier one is removed first.
 
     Raises:
-        BankError: `path` exists and replace is not set, or what is there is no bank; or it cannot be written.
+        BankError: `path` exists and replace is not set, or what is there is no bank, or one with a shelf, which is
+            exchanged by promotion alone; or it cannot be written.
     """
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not replace:
         raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
     if path.exists() and not is_bank_or_empty(path):
         raise BankError(f"bank {path}: is no bank, so it is not replaced; choose another name, or move it away")
+    if path.exists() and shelf_folder(path.resolve()).is_dir():
+        raise BankError(
+            f"bank {path}: was taken into use by promotion, so it is not replaced; make the new one beside it, "
+            f"then: inspector bank promote NEW {path}"
+        )
     made = ExitStack()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +201,11 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             sync_dir(path.parent)
         except (OSError, SafetensorError) as error:
             raise BankError(f"bank {path}: cannot be written ({error})") from error
+
+
+def shelf_folder(path: Path) -> Path:
+    """Where the banks lie that were in use at this place, with the journal of who exchanged them; see banks.shelf."""
+    return path.parent / f".{path.name}.shelf"
 
 
 def draft_prefix(path: Path) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inspector.bank import draft_prefix, is_bank_or_empty, manifest_digest, verify_files
+from inspector.bank import draft_prefix, is_bank_or_empty, manifest_digest, shelf_folder, verify_files
 from inspector.draft import clear_abandoned
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
@@ -88,7 +88,7 @@ class Shelf:
 
     def __init__(self, bank: Path) -> None:
         self.bank = bank.resolve()
-        self.folder = self.bank.parent / f".{self.bank.name}.shelf"
+        self.folder = shelf_folder(self.bank)
         self._journal = self.folder / "journal.jsonl"
 
     def promote(

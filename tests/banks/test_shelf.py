@@ -14,7 +14,7 @@ import pytest
 from banks import change_manifest
 from services import wait_until
 
-from inspector.bank import Bank, file_sha256
+from inspector.bank import Bank, file_sha256, new_folder
 from inspector.banks import shelf as shelves
 from inspector.banks.shelf import NO_BANK, ChangedError, Shelf
 from inspector.errors import BankError
@@ -53,6 +53,17 @@ def test_a_promoted_bank_is_in_use_and_the_old_one_is_kept(in_use: Path, bank: P
     assert Shelf(in_use).moves() == (move,)
     assert candidate.is_dir()
     assert sorted(entry.name for entry in in_use.parent.iterdir()) == [".tile.shelf", "tile"]
+
+
+def test_what_was_promoted_is_replaced_by_promotion_alone(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    """By `calibrate --replace` the guard would not be asked, nor would there be a way back."""
+    with new_folder(in_use, replace=True) as draft:
+        shutil.copytree(bank, draft, dirs_exist_ok=True)
+    Shelf(in_use).promote(variant(bank, tmp_path / "new", 2.0), by="emil")
+    before = digest(in_use)
+    with pytest.raises(BankError, match="inspector bank promote NEW"), new_folder(in_use, replace=True):
+        pass
+    assert digest(in_use) == before
 
 
 def test_rolling_back_goes_one_step_further_each_time(in_use: Path, bank: Path, tmp_path: Path) -> None:
