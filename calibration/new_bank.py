@@ -18,6 +18,7 @@ from calibration.thumbnail import thumbnail
 from inspector import bank as bank_files
 from inspector.bank import BACKBONE_FILE, DRIFT_FILE, GRAPH_FILE, SAMPLES_FOLDER
 from inspector.manifest import SCHEMA, Calibration, Lineage, Manifest, Sample, write_manifest
+from inspector.proportions import in_common
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class NewBank:
             dim=dim,
             grid_hw=self.grid_hw,
             covering_radius=self.radius,
+            proportions=None if self.backbone.recipe.crop else in_common(file.size_wh for file in self.samples.files),
             samples=samples,
             calibration=calibration,
             lineage=Lineage(parent=options.parent, operation=self.operation),

@@ -124,7 +124,10 @@ class Lineage(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What manifest.json says. It carries no time and no absolute path: same samples and seed, same bytes."""
+    """What manifest.json says. It carries no time and no absolute path: same samples and seed, same bytes.
+
+    proportions: width over height of the samples' frames; None: they differ, the recipe crops, or they were not kept.
+    """
 
     model_config = _FROZEN
 
@@ -137,6 +140,7 @@ class Manifest(BaseModel):
     dim: int = Field(ge=1)
     grid_hw: tuple[int, int]
     covering_radius: float
+    proportions: float | None = Field(default=None, gt=0)
     samples: tuple[Sample, ...]
     calibration: Calibration
     lineage: Lineage

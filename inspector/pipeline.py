@@ -15,6 +15,7 @@ from inspector.errors import BankError, InferenceError, InspectorError
 from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patches
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of, view_of
+from inspector.proportions import misfit
 from inspector.scoring import image_score, p_value, regions
 from inspector.types import Decision, Engine, Float32Array, Frame, Inspection, Region, UInt8Image
 from inspector.window import View, picture_wh
@@ -99,13 +100,16 @@ class Pipeline:
         score = image_score(patch_scores)
         searched = perf_counter()
         heat = self._grid.anomaly_map(patch_scores)
-        decision = thresholds.decide(score)
+        decision, reason = thresholds.decide(score), self._misfit(frame)
+        if decision is Decision.OK and reason is not None:
+            decision = Decision.UNCERTAIN
         found = () if decision is Decision.OK else self._regions(heat, view_of(frame, recipe))
         mapped = perf_counter()
-        baseline, reading, reason = self.bank.drift, None, None
+        baseline, reading, explained = self.bank.drift, None, False
         if baseline is not None:
             reading = baseline.read(picture, embeddings, patch_scores, self._grid.inside)
-            if decision is Decision.NG and baseline.explains(reading, score, thresholds):
+            explained = decision is Decision.NG and baseline.explains(reading, score, thresholds)
+            if explained:
                 decision, reason = Decision.UNCERTAIN, baseline.reason(reading)
         read = perf_counter()
         marks = (start, decoded, embedded, searched, mapped, read)
@@ -118,9 +122,14 @@ class Pipeline:
             size_wh=frame.size_wh,
             stage_ms={stage: (b - a) * 1e3 for stage, (a, b) in zip(STAGES, pairwise(marks), strict=True)},
             reading=reading,
-            reason=reason,
+            reason=reason if decision is Decision.UNCERTAIN else None,
+            explained=explained,
         )
         return inspection, frame
+
+    def _misfit(self, frame: Frame) -> str | None:
+        usual = self.bank.manifest.proportions
+        return None if usual is None else misfit(frame.size_wh, usual)
 
     def _regions(self, heat: Float32Array, view: View) -> tuple[Region, ...]:
         """The regions of a flagged frame: at least one."""

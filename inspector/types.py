@@ -179,8 +179,8 @@ class Inspection:
     score: image score, >= 0. p_value: (0, 1], how often a normal sample scores at least this high.
     anomaly_map: float32 (height, width) at the recipe's size, over the crop or whole frame; 0 outside the region of
     interest. size_wh: of the frame, pixels. stage_ms: milliseconds by stage.
-    reading: signals of the whole picture; None where the bank has no baseline. reason: why it is uncertain although its
-    score is above `ng`.
+    reading: signals of the whole picture; None where the bank has no baseline. reason: why it is uncertain, where
+    that is not its score alone. explained: its score is above `ng`, and drift alone explains that.
     """
 
     decision: Decision
@@ -192,6 +192,7 @@ class Inspection:
     stage_ms: Mapping[str, float]
     reading: Reading | None = None
     reason: str | None = None
+    explained: bool = False
 
     @property
     def why(self) -> str | None:

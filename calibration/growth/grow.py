@@ -27,6 +27,7 @@ from inspector.bank import Bank
 from inspector.errors import FrameError, SamplesError, in_words
 from inspector.manifest import Sample, Source
 from inspector.progress import Track, silent
+from inspector.proportions import misfit
 from inspector.scoring import NearestNeighbours, image_score
 from inspector.types import Float32Array, Thresholds
 
@@ -110,12 +111,13 @@ def _folds(count: int, bank: Bank) -> NDArray[np.int32]:
 def _usable(
     newcomers: Iterable[Newcomer], bank: Bank, track: Track
 ) -> tuple[list[Newcomer], list[SampleFile], list[Skipped]]:
-    """The newcomers that decode and are new to the bank, each once, with what was read of each; and the others, with
-    why they are left out.
+    """The newcomers that decode, have the bank's proportions and are new to it, each once, with what was read of each;
+    and the others, with why they are left out.
 
     Pictures are the same where their pixels are; of banks that do not know their samples' pixels, where bytes are.
     """
     here = {digest: s.path for s in bank.manifest.samples for digest in (s.sha256, s.pixels_sha256) if digest}
+    usual = bank.manifest.proportions
     usable: list[Newcomer] = []
     files: list[SampleFile] = []
     skipped: list[Skipped] = []
@@ -127,6 +129,9 @@ def _usable(
             continue
         if same := here.get(file.pixels_sha256) or here.get(file.sha256):
             skipped.append(Skipped(newcomer.path, f"the same picture as {same}"))
+            continue
+        if usual is not None and (why := misfit(file.size_wh, usual)):
+            skipped.append(Skipped(newcomer.path, why))
             continue
         here[file.pixels_sha256] = newcomer.name
         usable.append(newcomer)

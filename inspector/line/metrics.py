@@ -177,7 +177,7 @@ class Metrics:
             self._check(station, Decision.ERROR, outcome)
         elif outcome.inspection is not None:
             self.verdicts.labels(station, outcome.inspection.decision).inc()
-            if outcome.inspection.reason is not None:
+            if outcome.inspection.explained:
                 self.explained.labels(station).inc()
             self._observe(station, outcome.inspection, outcome)
             self._check(station, outcome.inspection.decision, outcome)

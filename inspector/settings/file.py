@@ -60,7 +60,9 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
         text = path.read_text(encoding="utf-8")
         root, content = yaml_text.read(text)
     except FileNotFoundError as error:
-        raise SettingsError(f"{path}: no such file, expected a configuration in YAML") from error
+        raise SettingsError(
+            f"{path}: no such file, expected the settings in YAML; name their file, or call it where they lie"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     except yaml_text.FAULTS as error:
