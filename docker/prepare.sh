@@ -49,13 +49,13 @@ END
     rm -f server.csr server.ext
 done
 
-# mosquitto_passwd of this machine, or of the broker's image.
-hash_password() {
+# mosquitto_passwd of this machine, or of the broker's image, hashes a file: other users could read a command line.
+hash_passwords() {
     if command -v mosquitto_passwd >/dev/null; then
-        mosquitto_passwd -b mqtt-passwords "$1" "$2"
+        mosquitto_passwd -U "$1"
     else
         docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/secrets" --entrypoint mosquitto_passwd \
-            inspector-broker -b /secrets/mqtt-passwords "$1" "$2"
+            inspector-broker -U "/secrets/$1"
     fi
 }
 
@@ -63,10 +63,19 @@ hash_password() {
 sed -n 's/^user //p' "$acl" | while read -r user; do
     file=mqtt-password-$user
     [ "$user" = inspector ] && file=mqtt-password
-    if [ ! -s "$file" ]; then
-        random >"$file"
-        hash_password "$user" "$(cat "$file")" </dev/null
+    if [ -s "$file" ] && awk -F: -v user="$user" '$1 == user { found = 1 } END { exit !found }' mqtt-passwords; then
+        continue
     fi
+    [ -s "$file" ] || random >"$file"
+    printf '%s:%s\n' "$user" "$(cat "$file")" >mqtt-new
+    hash_passwords mqtt-new </dev/null || {
+        rm -f mqtt-new
+        echo "error: user $user: expected mosquitto_passwd, of Debian's mosquitto, or docker with the image inspector-broker" >&2
+        exit 1
+    }
+    awk -F: -v user="$user" '$1 != user' mqtt-passwords | cat - mqtt-new >mqtt-all
+    mv mqtt-all mqtt-passwords
+    rm mqtt-new
 done
 
 # The containers' users must be able to read these; the folder's mode keeps everybody else on this machine out.

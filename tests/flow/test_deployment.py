@@ -130,6 +130,49 @@ def test_secrets_are_made_once_and_kept_from_others(secrets: Path) -> None:
         assert (secrets / Path(secret["file"]).name).read_text().strip()
 
 
+def test_what_a_run_that_broke_off_left_out_is_made_by_the_next(secrets: Path, tmp_path: Path) -> None:
+    """As on a box where the broker was not installed yet: the passwords are there, and nobody who hashes them."""
+    (secrets / "mqtt-passwords").write_text("")
+    (secrets / "mqtt-password-cam1").unlink()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("awk", "cat", "chmod", "dirname", "id", "mkdir", "mv", "openssl", "rm", "sed"):
+        found = shutil.which(name)
+        assert found is not None
+        (tools / name).symlink_to(found)
+    prepare = secrets.parent / "prepare.sh"
+    broken = subprocess.run([prepare], env={"PATH": str(tools)}, capture_output=True, text=True, timeout=100)
+    assert broken.returncode != 0
+    assert "ready" not in broken.stdout
+    subprocess.run([prepare], check=True, timeout=100)
+    users = [line.partition(":")[0] for line in (secrets / "mqtt-passwords").read_text().splitlines()]
+    assert users == ["inspector", "cam1", "plc"]
+    assert sorted(path.name for path in secrets.glob("mqtt*")) == [
+        "mqtt-password",
+        "mqtt-password-cam1",
+        "mqtt-password-plc",
+        "mqtt-passwords",
+    ]
+
+
+def test_a_password_is_exchanged_by_removing_its_file(secrets: Path) -> None:
+    """The lines of others stay, also of a user whom somebody added by hand; no password stands in a command line."""
+    passwords = secrets / "mqtt-passwords"
+    passwords.write_text(passwords.read_text() + "mes:$7$101$c2FsdA==$aGFzaA==\n")
+    before = dict(line.split(":", 1) for line in passwords.read_text().splitlines())
+    (secrets / "mqtt-password-cam1").unlink()
+    traced = subprocess.run(
+        ["sh", "-x", secrets.parent / "prepare.sh"], check=True, capture_output=True, text=True, timeout=100
+    )
+    after = dict(line.split(":", 1) for line in passwords.read_text().splitlines())
+    assert set(after) == set(before)
+    assert [user for user in after if after[user] != before[user]] == ["cam1"]
+    secret = (secrets / "mqtt-password-cam1").read_text().strip()
+    shown = [line for line in traced.stderr.splitlines() if secret in line]
+    assert shown
+    assert not [line for line in shown if "mosquitto_passwd" in line or "docker run" in line]
+
+
 def test_the_files_of_a_box_without_containers_are_those_that_are_made(secrets: Path, tmp_path: Path) -> None:
     """The settings in docs/deployment.md are settings, and what they name is put beside them."""
     page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
