@@ -13,6 +13,8 @@ from paho.mqtt.client import Client
 from services import Mosquitto, wait_until
 
 from inspector import contract
+from inspector.camera import CameraOptions, publish
+from inspector.settings import BrokerSettings, TlsSettings
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 USERS = ("inspector", "cam1", "plc")
@@ -97,6 +99,30 @@ def test_frames_and_verdicts_pass_through_the_shipped_configuration(
         camera.send_raw(forged, b"{}")
         camera.send(*(frame(i) for i in range(5)))
         wait_until(lambda: len(plc.answered()) == 5, "five verdicts, and none that the camera forged")
+
+
+def test_a_camera_with_the_shipped_access_list_sees_that_its_daemon_is_there(
+    guarded_daemon: Daemon, guarded: Mosquitto, certificates: Path, tmp_path: Path
+) -> None:
+    guarded_daemon.start()
+    with Plc(guarded.port, prepare=As("plc", certificates)) as plc:
+        wait_until(lambda: plc.documents("info"), "the daemon announces its stations")
+    (tmp_path / "part.png").write_bytes(frame(0).payload)
+    (tmp_path / "camera").write_text("secret of cam1\n")
+    broker = BrokerSettings(
+        host="127.0.0.1",
+        port=guarded.port,
+        username="cam1",
+        password_file=tmp_path / "camera",
+        tls=TlsSettings(ca_file=certificates / "ca.pem"),
+    )
+    notices: list[str] = []
+    summary = publish(
+        CameraOptions(source=str(tmp_path / "part.png"), station=CAM1, broker=broker),
+        on_notice=notices.append,
+    )
+    assert (summary.acknowledged, summary.unheard) == (1, 0)
+    assert notices == []
 
 
 def test_until_when_certificates_are_valid_is_measured(guarded_daemon: Daemon, certificates: Path) -> None:
