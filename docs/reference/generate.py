@@ -3,6 +3,7 @@
 import json
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ from inspector.line.daemon import STAGE_LABELS
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.metrics import Metrics
 from inspector.settings import Settings
-from inspector.types import StationId
+from inspector.types import BankRef, StationId
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -113,10 +114,14 @@ def _messages() -> str:
 def _metrics() -> str:
     station = "plant/hall1/line1/cam1"
     metrics = Metrics([station], STAGE_LABELS)
+    metrics.station_runs(station, BankRef("tile", "0" * 64), recipe="default", policy="every_frame")
+    metrics.observe_disk(Path(__file__).parent)
+    metrics.observe_certificates(lambda: {"broker": 0.0})
     metrics.observe_queues(lambda: {station: (0, 0)})
     metrics.observe_drift(DriftWatch([StationId.parse(station)]).figures)
     parts = [
-        "# Metrics\n\nAll series exist from the start, at zero; labels are bounded by the settings.\n",
+        "# Metrics\n\nSeries exist from the start, at zero; those of banks and certificates come once they are known. "
+        "Labels are bounded by the settings.\n",
         "| metric | kind | labels | meaning |\n|---|---|---|---|",
     ]
     for family in sorted(metrics.registry.collect(), key=lambda family: family.name):

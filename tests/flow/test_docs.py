@@ -133,6 +133,11 @@ def test_the_reference_leaves_nothing_out() -> None:
         assert f"## {name}\n" in pages["cli"]
     assert "`stations[].queue.policy`" in pages["settings"]
     assert "`inspector_drift_ratio` | gauge | signal, station |" in pages["metrics"]
+    assert "`inspector_bank_info` | gauge | bank, digest, station |" in pages["metrics"]
+    rules = (ROOT / "configs" / "prometheus" / "rules" / "inspector.yml").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\binspector_[a-z_]+", rules))
+    explained = pages["metrics"]
+    assert [name for name in sorted(asked) if f"`{re.sub('_(bucket|count|sum)$', '', name)}`" not in explained] == []
     assert "`crc_mismatch`" in pages["errors"]
     assert "## drift\n" in pages["messages"]
     assert shutil.which("mosquitto_sub") is not None, "the tutorial needs mosquitto-clients: make setup"
