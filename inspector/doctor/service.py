@@ -20,8 +20,9 @@ from inspector.manifest import is_bank_there
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.settings.secret import read_secret
-from inspector.store.database import make_engine
+from inspector.store.database import make_engine, revision, schemas
 from inspector.store.lock import is_locked
+from inspector.store.tables import HEAD
 
 _PICTURES = 10
 _BUSY = 0.8
@@ -29,7 +30,9 @@ _SKEW_S = 2.0
 
 
 def database(settings: Settings) -> Iterator[Finding]:
-    """Whether a table can be made in it (and is taken back), and for PostgreSQL, how far its clock is from ours."""
+    """Whether a table can be made in it (and is taken back), whether this version reads it, and for PostgreSQL, how far
+    its clock is from ours.
+    """
     file = settings.data_dir / "ledger.sqlite3"
     if settings.database is None and not file.exists():
         yield ok("database", f"{file} will be made at the first start")
@@ -43,12 +46,21 @@ def database(settings: Settings) -> Iterator[Finding]:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
                 connection.execute(text("CREATE TABLE inspector_doctor (id INTEGER)"))
                 theirs = connection.execute(select(func.now())).scalar_one()
+                schema = revision(connection)
                 connection.rollback()
         finally:
             engine.dispose()
     except (SQLAlchemyError, StoreError) as error:
         told = str(getattr(error, "orig", None) or error).strip().splitlines()[0].removeprefix("database: ")
         yield fail("database", told, expected="one that can be written", do="see database and data_dir in the settings")
+        return
+    if schema is not None and schema not in schemas():
+        yield fail(
+            "database",
+            f"has schema {schema}, {where}",
+            expected=f"{HEAD} or older",
+            do="run the version that wrote it, or restore a backup of before",
+        )
         return
     yield ok("database", f"can be written, {where}")
     if isinstance(theirs, datetime) and theirs.tzinfo is not None:

@@ -170,6 +170,13 @@ def with_driver(url: str) -> URL:
     return parsed.set(drivername=_POSTGRES_DRIVER) if parsed.drivername in ("postgres", "postgresql") else parsed
 
 
+def revision(connection: Connection) -> str | None:
+    """The revision of a database's tables; None where there are none yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
 def schemas() -> frozenset[str]:
     """The revisions that this version can read; it migrates older ones to the newest."""
     return frozenset(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
@@ -207,13 +214,13 @@ def _write_ahead(connection: SqliteConnection) -> None:
 def _migrate(engine: Engine) -> None:
     """One process at a time: the daemon and the review page may start together."""
     with engine.connect() as connection:
-        if _revision(connection) == HEAD:
+        if revision(connection) == HEAD:
             return
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL lock_timeout = 0"))  # who migrates first may take long
         in_turn(connection, _MIGRATION_LOCK)
-        current = _revision(connection)
+        current = revision(connection)
         if current == HEAD:
             return
         # Alembic is only imported where there is something to migrate: it would double the time to start.
@@ -230,9 +237,3 @@ def _migrate(engine: Engine) -> None:
             raise StoreError(
                 f"database: got schema {current}, expected {HEAD} or older; was it written by a newer version?"
             ) from error
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

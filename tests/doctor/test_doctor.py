@@ -15,8 +15,10 @@ import yaml
 from line import CAM1, CAM2, Daemon, Plc
 from postgres import Postgres
 from services import Mosquitto, wait_until
+from sqlalchemy import text
 
 from inspector.demo.port import free_port
+from inspector.store.database import open_database
 
 Findings = dict[str, list[dict[str, Any]]]
 
@@ -285,6 +287,19 @@ def test_a_database_that_cannot_be_written_fails(broker: Mosquitto, write: Calla
     found = doctor(path, code=1)
     assert marks(found)["database"] == {"fail"}
     assert os.linesep not in found["database"][0]["got"]
+
+
+def test_a_ledger_of_a_newer_version_fails_as_the_daemon_would(
+    broker: Mosquitto, tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    file = tmp_path / "newer.sqlite3"
+    url = f"sqlite:///{file}"
+    with open_database(url) as engine, engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    found = doctor(write(broker.port, database=url), code=1)
+    assert marks(found)["database"] == {"fail"}
+    assert "schema 9999" in found["database"][0]["got"]
+    assert "the version that wrote it" in found["database"][0]["do"]
 
 
 def test_a_database_by_the_short_name_of_its_kind_is_reached(
