@@ -20,7 +20,8 @@ def alive(settings: Path) -> bool:
     token_file = metrics.get("token_file")
     headers = {}
     if token_file is not None:
-        token = (settings.parent / token_file).read_text(encoding="utf-8").strip("\r\n")
+        text = (settings.parent / token_file).read_text(encoding="utf-8-sig")
+        token = text.lstrip("\r\n").partition("\n")[0].rstrip("\r")
         headers["Authorization"] = f"Bearer {token}"
     host = str(metrics.get("host", "127.0.0.1"))
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -6,13 +6,13 @@ from inspector.errors import SettingsError
 
 
 def read_secret(path: Path) -> str:
-    """The first line of a secret's file.
+    """The first line of a secret's file, without the mark that Windows puts before UTF-8.
 
     Raises:
         SettingsError: it cannot be read, or is empty.
     """
     try:
-        secret = path.read_text(encoding="utf-8").lstrip("\r\n").partition("\n")[0].rstrip("\r")
+        secret = path.read_text(encoding="utf-8-sig").lstrip("\r\n").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error}), expected a secret's file") from error
     if not secret.strip():

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from line import Daemon
+from services import wait_until
 
 from inspector.demo.port import free_port
 
@@ -25,3 +26,10 @@ def test_the_environment_moves_daemon_and_health_check_alike(daemon: Daemon, tmp
     settings = tmp_path / "inspector.yaml"
     assert healthy(settings, INSPECTOR_METRICS__PORT=elsewhere)
     assert not healthy(settings)
+
+
+def test_the_token_is_read_as_the_daemon_reads_it(daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xef\xbb\xbfa long secret\r\nof last year\r\n")
+    daemon.settings["metrics"]["token_file"] = str(tmp_path / "token")
+    daemon.start(ready=False)
+    wait_until(lambda: healthy(tmp_path / "inspector.yaml"), "the health check to find it well")

@@ -210,5 +210,7 @@ def test_metrics_for_others_need_a_token(tmp_path: Path) -> None:
     assert read_secret(loaded.metrics.token_file) == "a long secret"
     (tmp_path / "token").write_text("the first line\r\nand another\n")
     assert read_secret(loaded.metrics.token_file) == "the first line"
+    (tmp_path / "token").write_bytes(b"\xef\xbb\xbfsaved on Windows\r\n")
+    assert read_secret(loaded.metrics.token_file) == "saved on Windows"
     (tmp_path / "token").write_text("\n")
     assert "is empty" in complaint(tmp_path, SMALLEST + "metrics: {token_file: token}\n")
