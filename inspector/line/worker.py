@@ -184,6 +184,7 @@ class Worker:
         Earlier frames are durable before this one is begun: it might end the process, and they are not to blame.
         """
         frame = (str(delivery.station), delivery.raw.frame_id, delivery.raw.sha256)
+        told = ""
         while not self._closing.is_set():
             if not self._all_durable(_STORE_RETRY_S):
                 continue
@@ -192,7 +193,9 @@ class Worker:
                     return "decided"
                 return "poison" if self._ledger.attempt(*frame) >= MAX_ATTEMPTS else "new"
             except StoreError as error:
-                log.warning("ledger", extra={"fault": str(error), "retry_s": _STORE_RETRY_S})
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("ledger", extra={"fault": told, "retry_s": _STORE_RETRY_S})
                 self._closing.wait(_STORE_RETRY_S)
         return None
 

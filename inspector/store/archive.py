@@ -181,10 +181,10 @@ class Archive:
                 f"archive {self._folder}: {self.size_bytes / 1e9:.1f} GB are kept, expected room below "
                 f"{self._max_bytes / 1e9:.1f} GB; review what waits, or raise retention.max_gb"
             )
-        if (free := shutil.disk_usage(self._folder).free) < self._spare_bytes + size:
+        if shutil.disk_usage(self._folder).free < self._spare_bytes + size:
             raise StoreError(
-                f"archive {self._folder}: {free / 1e6:.0f} MB are free on the disk, expected more than "
-                f"{self._spare_bytes / 1e6:.0f} MB, which are left to the ledger"
+                f"archive {self._folder}: too little is free on the disk, expected more than "
+                f"{self._spare_bytes / 1e6:.0f} MB, which are left to the ledger; make room"
             )
 
     @contextmanager

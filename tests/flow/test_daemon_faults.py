@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,6 +171,33 @@ def test_a_ledger_that_cannot_be_written_is_waited_for(daemon: Daemon, plc: Plc,
         connection.commit()
     wait_until(lambda: plc.answered(), "the verdict")
     wait_until(daemon.ready, "ready again")
+
+
+def test_a_ledger_that_cannot_be_written_after_a_crash_is_told_once(daemon: Daemon, plc: Plc, camera: Camera) -> None:
+    """Frames that come again are looked up first: the log of a box whose disk is full must not grow with each try."""
+    daemon.start()
+    with daemon.database() as connection:
+        connection.execute("ALTER TABLE frames RENAME COLUMN word TO other")
+        connection.commit()
+    camera.send(frame(0))
+    wait_until(lambda: "ledger" in daemon.faults(), "the fault is told")
+    daemon.kill()
+    with daemon.database() as connection:
+        connection.execute("ALTER TABLE attempts RENAME COLUMN count TO other")
+        connection.commit()
+    daemon.start(ready=False)
+
+    def told() -> int:
+        return daemon.log.read_text().count('"inspector.line.worker"')
+
+    wait_until(told, "the worker tells it")
+    time.sleep(3)
+    assert told() == 1
+    with daemon.database() as connection:
+        connection.execute("ALTER TABLE frames RENAME COLUMN other TO word")
+        connection.execute("ALTER TABLE attempts RENAME COLUMN other TO count")
+        connection.commit()
+    wait_until(lambda: plc.answered(), "the verdict")
 
 
 def test_a_bug_ends_the_process_for_its_supervisor(faulty: Daemon, plc: Plc, camera: Camera) -> None:

@@ -1,6 +1,7 @@
 """Which frames operators are asked about, and where their pictures are."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,13 @@ def test_the_last_of_the_disk_is_left_to_the_ledger(tmp_path: Path) -> None:
     assert asked == Choice(queued=True, image=None, score_ratio=1.5)
     assert "which are left to the ledger" in health.warnings()["archive"]
     assert health.ready
+
+
+def test_a_disk_that_fills_further_is_not_told_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Other programs write too, and the log lies on the same disk as a rule."""
+    keep, _ = triage(tmp_path / "frames", spare_bytes=10**18)
+    for number, digest in enumerate("abc"):
+        keep.choose(Decision.NG, 3.0, 2.0, sha256=digest * 64, image=PICTURE)
+        with (tmp_path / f"{number}").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 8_000_000)
+    assert [record.message for record in caplog.records] == ["warning"]
