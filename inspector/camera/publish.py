@@ -246,7 +246,8 @@ def _warn_if_unwatched(uplink: Uplink, station: StationId, on_notice: Callable[[
     states = [told.get(f"{daemon}/status", b"online").decode(errors="replace") for daemon in daemons]
     if not daemons:
         on_notice(
-            f"no daemon announces station {station}, as far as this user of the broker may read; its frames may go unheard"
+            f"no daemon announces station {station}, as far as this user of the broker may read; "
+            "its frames may go unheard"
         )
     elif "online" not in states:
         on_notice(f"the daemon of station {station} is {states[0]}; the broker may keep the frames until it is back")

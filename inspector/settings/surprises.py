@@ -84,7 +84,9 @@ def _database(settings: Settings) -> Iterator[Surprise]:
         return
     if url.password is not None:
         yield Surprise(
-            "database", "holds a password that every reader of this file sees; use ~/.pgpass, a service or a socket"
+            "database",
+            "holds a password that every reader of this file sees; use ?passfile=FILE, which only the daemon's user "
+            "can read, a service or a socket",
         )
     try:
         make_engine(settings.database).dispose()
