@@ -14,7 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from inspector.camera.flight import STRIKES
 from inspector.contract import frame_envelope, frame_properties, station_topic
 from inspector.errors import BrokerError
-from inspector.mqtt.credentials import show_credentials
+from inspector.mqtt.credentials import show_credentials, when_silent
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
 
@@ -143,7 +143,9 @@ class Session:
         if answer is not None and not answer.is_failure:
             return
         self.close()
-        why = gone or "no answer to the connection request" if answer is None else str(answer)
+        why = str(answer)
+        if answer is None:
+            why = f"{gone or 'no answer to the connection request'}{when_silent(self._broker)}"
         raise RefusedError(
             f"{self._where}: refused the connection over MQTT {self._protocol}: {why}",
             other_version=answer is None or answer.value in _UNSUPPORTED_VERSION,

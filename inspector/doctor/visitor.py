@@ -14,7 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from inspector.errors import BrokerError, SettingsError
 from inspector.mqtt.certificate import shown_until
-from inspector.mqtt.credentials import show_credentials
+from inspector.mqtt.credentials import show_credentials, when_silent
 from inspector.settings import BrokerSettings
 
 PATIENCE_S = 5.0
@@ -75,7 +75,7 @@ class Visitor:
         self._client.loop_start()
         if not self._wait(lambda: self._connected or self._refusal is not None):
             self._end()
-            raise BrokerError(f"{where}: no answer to CONNECT in {PATIENCE_S:.0f} s")
+            raise BrokerError(f"{where}: no answer to CONNECT in {PATIENCE_S:.0f} s{when_silent(self._broker)}")
         if self._refusal is not None:
             self._end()
             raise BrokerError(f"{where}: {self._refusal}")

@@ -36,6 +36,11 @@ def show_credentials(client: Client, broker: BrokerSettings) -> None:
     client.tls_set_context(context)
 
 
+def when_silent(broker: BrokerSettings) -> str:
+    """What to add where a broker says nothing, or hangs up, before it has answered."""
+    return "" if broker.tls is not None else "; does it expect TLS? then say tls, or its ca_file"
+
+
 @contextmanager
 def _certificates() -> Iterator[None]:
     try:

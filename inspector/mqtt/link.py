@@ -18,7 +18,7 @@ from inspector.logs import RateLimited
 from inspector.mqtt import lenient
 from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.certificate import shown_until
-from inspector.mqtt.credentials import show_credentials
+from inspector.mqtt.credentials import show_credentials, when_silent
 from inspector.mqtt.identity import Identity
 from inspector.mqtt.protocol import Version
 from inspector.settings import BrokerSettings
@@ -111,7 +111,9 @@ class Link:
             self.trouble = f"{where}: {error}"
         self.up = False
         self.silent = not self._answered and self.trouble is None
-        self.trouble = self.trouble or f"{where}: {'no answer to CONNECT' if self.silent else 'connection closed'}"
+        if self.silent:
+            self.trouble = f"{where}: no answer to CONNECT{when_silent(self._broker)}"
+        self.trouble = self.trouble or f"{where}: connection closed"
         self._client.disconnect()
         self._client.loop_write()
 

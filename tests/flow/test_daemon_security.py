@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from services import Mosquitto, wait_until
 
 from inspector import contract
 from inspector.camera import CameraOptions, publish
+from inspector.errors import BrokerError
 from inspector.settings import BrokerSettings, TlsSettings
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
@@ -155,6 +157,25 @@ def test_a_broker_that_nobody_vouches_for_is_not_trusted(guarded_daemon: Daemon)
     guarded_daemon.start(ready=False)
     wait_until(lambda: guarded_daemon.get("/readyz")[0] == 503, "an answer")
     wait_until(lambda: "CERTIFICATE_VERIFY_FAILED" in guarded_daemon.faults().get("broker", ""), "the refusal")
+
+
+def test_whoever_forgot_tls_is_told_what_may_be_missing(
+    guarded_daemon: Daemon, guarded: Mosquitto, tmp_path: Path
+) -> None:
+    """A broker that expects TLS says nothing to one who speaks without."""
+    del guarded_daemon.settings["broker"]["tls"]
+    guarded_daemon.start(ready=False)
+    wait_until(lambda: guarded_daemon.get("/readyz")[0] == 503, "an answer")
+    wait_until(lambda: "does it expect TLS?" in guarded_daemon.faults().get("broker", ""), "the daemon asks for TLS")
+    settings = tmp_path / "inspector.yaml"
+    done = subprocess.run(
+        [sys.executable, "-m", "inspector", "doctor", "-c", str(settings)], capture_output=True, text=True, timeout=100
+    )
+    assert "does it expect TLS?" in done.stdout
+    (tmp_path / "part.png").write_bytes(frame(0).payload)
+    plain = BrokerSettings(host="127.0.0.1", port=guarded.port)
+    with pytest.raises(BrokerError, match=r"does it expect TLS\?"):
+        publish(CameraOptions(source=str(tmp_path / "part.png"), station=CAM1, broker=plain))
 
 
 def test_what_the_broker_refuses_waits_until_it_is_allowed(
