@@ -16,6 +16,7 @@ from inspector.store import Archive, Freed, Policy, Retention, ReviewQueue, Revi
 log = logging.getLogger(__name__)
 
 WARNING = "retention"
+CLOCK = "clock"
 
 FINISH_S = 2.0
 """Seconds that the step in hand gets at the end: a database that hangs must not hold up the process."""
@@ -106,6 +107,7 @@ class Housekeeper:
             _Task(_SWEEP_EVERY_S, self._sweep, due=time.monotonic() + self._grace_s()),
         ]
         self._clock = _Clock()
+        self._passed_over_s = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
 
@@ -161,7 +163,9 @@ class Housekeeper:
     def _sweep(self) -> Iterator[Freed]:
         """Nothing after the clock has jumped: there is an hour to put it right before anything counts as old."""
         jump_s = self._clock.jumped_s()
+        self._passed_over_s = 0.0
         if abs(jump_s) > _JUMP_S:
+            self._passed_over_s = jump_s
             self._clock = _Clock()
             log.warning("clock jumped", extra={"seconds": round(jump_s), "nothing_is_removed_for_s": _SWEEP_EVERY_S})
             return iter(())
@@ -192,4 +196,15 @@ class Housekeeper:
             if station in self._stations:
                 self._metrics.reviews.labels(station, outcome).inc(count)
         self._metrics.archive_bytes.set(self._archive.size_bytes)
+        self._health.warn(CLOCK, self._jump())
         return iter(())
+
+    def _jump(self) -> str | None:
+        """What to tell of a clock that was set, until a sweep goes by it."""
+        jump_s = self._clock.jumped_s()
+        if abs(jump_s) <= _JUMP_S:
+            jump_s = self._passed_over_s
+        if jump_s == 0:
+            return None
+        way = "forward" if jump_s > 0 else "back"
+        return f"the clock was set {way} by {abs(jump_s):.0f} s; is it right? what is too old by it goes after an hour"

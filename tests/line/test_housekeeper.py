@@ -104,6 +104,27 @@ def test_a_clock_that_jumps_removes_nothing_before_it_can_be_put_right(
         wait_until(lambda: steady.metric("retention_removed_total", kind="records") == 1, "by a steady clock it goes")
 
 
+def test_a_clock_that_jumps_is_a_warning_until_it_is_put_right(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told at once, in the one place where people look: the next sweep may be an hour away."""
+    (sweep,) = [task for task in house.keeper._tasks if task.steps == house.keeper._sweep]
+    real = time.time
+    with monkeypatch.context() as clock, house.keeper:
+        wait_until(lambda: sweep.due > time.monotonic(), "the first sweep is over")
+        assert "clock" not in house.health.warnings()
+        clock.setattr("inspector.line.housekeeper.time.time", lambda: real() + 86_400)
+        wait_until(lambda: "forward by 86400 s" in house.health.warnings().get("clock", ""), "it is told")
+        sweep.due = time.monotonic()
+        wait_until(lambda: "clock jumped" in caplog.text, "the sweep passes over it")
+        time.sleep(0.3)
+        assert "forward by 86400 s" in house.health.warnings()["clock"]
+        sweep.due = time.monotonic()
+        wait_until(lambda: "clock" not in house.health.warnings(), "an hour later the time counts as right")
+        clock.setattr("inspector.line.housekeeper.time.time", real)
+        wait_until(lambda: "back by 86400 s" in house.health.warnings().get("clock", ""), "so does the way back")
+
+
 def test_a_start_long_after_the_last_frame_removes_nothing_before_the_clock_can_be_put_right(
     database: Engine, tmp_path: Path, patience: None, caplog: pytest.LogCaptureFixture
 ) -> None:
