@@ -116,6 +116,7 @@ def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "prometheus" / "metrics-token").write_text("secret\n")
     said = promtool("check", "config", tmp_path / "prometheus" / "prometheus.yml")
     assert "SUCCESS: 2 rule files found" in said
+    assert "WARNING" not in said
 
 
 def test_the_rules_fire_when_they_should_and_only_then() -> None:
@@ -225,9 +226,12 @@ def test_no_port_is_open_that_asks_for_no_password() -> None:
     assert open_ports == {
         "broker": ["8883:8883"],
         "grafana": ["127.0.0.1:3000:3000"],
-        "inspector": ["8108:8108"],
+        "inspector": ["8108:8108", "127.0.0.1:9108:9108"],
     }
-    review = yaml.safe_load((DOCKER / "inspector.yaml").read_text())["review"]
+    daemon = yaml.safe_load((DOCKER / "inspector.yaml").read_text())
+    assert daemon["metrics"]["port"] == 9108, "what runbooks ask, and the upgrade"
+    assert daemon["metrics"]["token_file"]
+    review = daemon["review"]
     assert review["cert_file"]
     assert review["key_file"]
     assert compose()["networks"]["watch"] == {"internal": True}
