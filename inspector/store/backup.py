@@ -64,7 +64,7 @@ def backup(url: str, target: Path, *, progress: Callable[[float], None] = lambda
     except OSError as error:
         raise StoreError(f"backup to {target}: {error.strerror or error}") from error
     finally:
-        half.unlink(missing_ok=True)
+        _drop(half)
     return target.stat().st_size
 
 
@@ -100,7 +100,7 @@ def restore(url: str, source: Path, *, progress: Callable[[float], None] = lambd
         except OSError as error:
             raise StoreError(f"restore to {ledger}: {error.strerror or error}") from error
         finally:
-            half.unlink(missing_ok=True)
+            _drop(half)
 
 
 def _file_of(url: str, what: str, instead: str) -> Path:
@@ -118,6 +118,12 @@ def _begin(half: Path, what: str) -> None:
     except OSError as error:
         hint = "; is the disk mounted?" if half.parent.is_dir() else f"; {half.parent} is not there"
         raise StoreError(f"{what}: {error.strerror}, expected a folder to write to{hint}") from error
+
+
+def _drop(half: Path) -> None:
+    """With SQLite's journal, which stays where a disk was full."""
+    for file in (half, half.with_name(f"{half.name}-journal")):
+        file.unlink(missing_ok=True)
 
 
 def _remove_old_halves(target: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from reviewing import filled, verdict
-from services import DEADLINE_S
+from services import DEADLINE_S, small_disk
 
 from inspector.cli import main
 from inspector.errors import StoreError
@@ -205,6 +205,18 @@ def test_other_faults_of_a_disk_are_told(source: str, tmp_path: Path, monkeypatc
     with pytest.raises(StoreError, match=r"backup to .*Input/output error"):
         copied(source, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_on_a_disk_that_is_full_nothing_of_a_copy_stays(source: str, tmp_path: Path) -> None:
+    copy = copied(source, tmp_path, frames=4000)
+    disk = tmp_path / "disk"
+    with small_disk(disk, size=2_000_000):
+        with pytest.raises(StoreError, match="backup of .*disk is full"):
+            backup(source, disk / "another.sqlite3")
+        assert list(disk.iterdir()) == []
+        with pytest.raises(StoreError, match="restore of .*disk is full"):
+            restore(f"sqlite:///{disk}/ledger.sqlite3", copy)
+        assert [path.name for path in disk.iterdir()] == ["ledger.sqlite3.lock"]
 
 
 @pytest.mark.parametrize("last", [250, 350], ids=["all of it in the log", "a part of it in the log"])
