@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -80,15 +80,14 @@ def _written(output: Path) -> Iterator[IO[bytes]]:
         raise StoreError(f"export to {output}: is a folder, expected a file")
     draft = output.with_name(f".{output.name}.part")
     try:
-        file = draft.open("wb")
-    except OSError as error:
-        raise StoreError(f"export to {output}: cannot be written ({error.strerror}), expected a file") from error
-    try:
-        with file:
+        with draft.open("wb") as file:
             yield file
         draft.replace(output)
+    except OSError as error:
+        raise StoreError(f"export to {output}: cannot be written ({error.strerror}), expected a file") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # as where its folder is none
+            draft.unlink(missing_ok=True)
 
 
 class _Counted:

@@ -211,10 +211,10 @@ def test_on_a_disk_that_is_full_nothing_of_a_copy_stays(source: str, tmp_path: P
     copy = copied(source, tmp_path, frames=4000)
     disk = tmp_path / "disk"
     with small_disk(disk, size=2_000_000):
-        with pytest.raises(StoreError, match="backup of .*disk is full"):
+        with pytest.raises(StoreError, match=r"backup of .*disk is full"):
             backup(source, disk / "another.sqlite3")
         assert list(disk.iterdir()) == []
-        with pytest.raises(StoreError, match="restore of .*disk is full"):
+        with pytest.raises(StoreError, match=r"restore of .*disk is full"):
             restore(f"sqlite:///{disk}/ledger.sqlite3", copy)
         assert [path.name for path in disk.iterdir()] == ["ledger.sqlite3.lock"]
 

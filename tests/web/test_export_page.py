@@ -12,6 +12,7 @@ import pytest
 from line import CAM1, CAM2
 from pages import HOSTILE
 from review_site import ReviewSite
+from services import fill_up, small_disk
 from sqlalchemy import text
 
 from inspector.cli import main
@@ -142,6 +143,7 @@ def test_bad_usage_is_one_line_and_leaves_nothing(
     ("where", "why"),
     [
         ("no/frames.csv", "cannot be written (No such file or directory), expected a file"),
+        ("/dev/null/frames.csv", "cannot be written (Not a directory), expected a file"),
         (".", "is a folder, expected a"),
     ],
 )
@@ -152,3 +154,14 @@ def test_a_place_that_cannot_be_written_is_told(
     said = capsys.readouterr().err
     assert said.startswith(f"error: export to {tmp_path / where}: {why}")
     assert said.count("\n") == 1
+
+
+def test_a_disk_that_is_full_is_told_with_the_file(
+    site: ReviewSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with small_disk(tmp_path / "disk", size=8192):
+        fill_up(tmp_path / "disk")
+        exported(site, "--format", "csv", "-o", tmp_path / "disk" / "frames.csv", code=1)
+        assert [path.name for path in (tmp_path / "disk").iterdir()] == ["filling"]
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: export to {tmp_path}/disk/frames.csv: cannot be written (No space left on device)")
