@@ -2,6 +2,8 @@
 
 import json
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -52,3 +54,30 @@ def test_whoever_makes_up_keys_does_not_fill_the_log(capsys: pytest.CaptureFixtu
     for key in range(10):
         brief.warning(key, "again")
     assert len(capsys.readouterr().err.splitlines()) == 10
+
+
+def test_threads_that_share_it_do_not_break_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections to the broker do, each in a thread of its own; keys are the topics that others choose."""
+    silent = logging.getLogger("silent")
+    monkeypatch.setattr(silent, "disabled", True)
+    limited = logs.RateLimited(silent, period_s=0, max_keys=4)
+    faults: list[Exception] = []
+
+    def warn(thread: int) -> None:
+        try:
+            for number in range(20_000):
+                limited.warning((thread, number % 50), "again")
+        except (KeyError, RuntimeError) as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=warn, args=(thread,)) for thread in range(4)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not faults
