@@ -65,8 +65,9 @@ class Heatmaps:
         topic = contract.station_topic(station, "heatmap")
         most = self._limit.most
         if not self._connection.takes(topic, png) or (most is not None and len(png) > most):
-            self._told.add(station)
-            self._health.warn(f"heatmap {station}", _LEFT_OUT)
+            with self._lock:
+                self._told.add(station)
+                self._health.warn(f"heatmap {station}", _LEFT_OUT)
         elif self._calm() and self._connection.link is not None:
             with self._lock:
                 self._limit.sent(len(png), time.monotonic())
@@ -76,10 +77,10 @@ class Heatmaps:
         """The connection is up, or has a fault, in words."""
         with self._lock:
             learned = fault is not None and self._limit.lost(time.monotonic())
+            if fault is None:
+                for station in self._told:  # the broker may have another limit now
+                    self._health.warn(f"heatmap {station}", None)
+                self._told.clear()
         if learned:
             told = f"those above {self._limit.most} bytes end the connection"
             log.warning("anomaly maps left out", extra={"fault": told})
-        if fault is None:
-            stations, self._told = self._told, set()
-            for station in stations:  # the broker may have another limit now
-                self._health.warn(f"heatmap {station}", None)
