@@ -6,6 +6,8 @@ import threading
 
 import click
 
+from inspector.signalled import set_by_signal
+
 _WIDTH = 72
 
 
@@ -35,5 +37,5 @@ def stop_by_signals() -> threading.Event:
     """Set once SIGINT or SIGTERM comes: the command ends in order, as if it were done."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: set_by_signal(stop))
     return stop

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from inspector.signalled import set_by_signal
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,7 +29,7 @@ class Interrupt:
         """The handler of the signals."""
         if self._seen.is_set() or not self.waits:
             raise KeyboardInterrupt
-        self._seen.set()
+        set_by_signal(self._seen)
 
 
 @contextmanager

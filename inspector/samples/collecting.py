@@ -18,6 +18,7 @@ from inspector.samples.collect import Collected, CollectOptions, collect
 from inspector.samples.collection import Collection, named_lots, read, write, write_end
 from inspector.samples.folder import MOST, FullError, SampleFolder
 from inspector.settings import Settings
+from inspector.signalled import set_by_signal
 from inspector.store.lock import is_locked
 from inspector.types import StationId
 
@@ -158,13 +159,17 @@ class _Stop:
 
     def __enter__(self) -> "_Stop":
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._because("its process was told to end"))
+            signal.signal(number, lambda *_: self._told_to_end())
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.event.set()
         self._thread.join()
+
+    def _told_to_end(self) -> None:
+        self.why = self.why or "its process was told to end"
+        set_by_signal(self.event)
 
     def _because(self, why: str) -> None:
         self.why = self.why or why
