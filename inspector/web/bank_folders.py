@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from inspector.bank import file_sha256
+from inspector.bank import Stamp, manifest_digest, stamp
 
 
 class BankFolders:
@@ -11,7 +11,7 @@ class BankFolders:
 
     def __init__(self, banks: Iterable[Path]) -> None:
         self._banks = tuple(banks)
-        self._digests: dict[Path, tuple[int, str]] = {}
+        self._digests: dict[Path, tuple[Stamp, str]] = {}
 
     def find(self, digest: str) -> Path | None:
         """The folder of the bank with this digest; None where it is no longer there."""
@@ -25,13 +25,13 @@ class BankFolders:
 
     def _digest(self, folder: Path) -> str | None:
         """Of the manifest, which is read only when it has changed."""
-        file = folder / "manifest.json"
-        try:
-            stamp = file.stat().st_mtime_ns
-            known = self._digests.get(file)
-            if known is None or known[0] != stamp:
-                known = stamp, file_sha256(file)
-                self._digests[file] = known
-        except OSError:
+        found, known = stamp(folder), self._digests.get(folder)
+        if found is None:
             return None
+        if known is None or known[0] != found:
+            try:
+                known = found, manifest_digest(folder)
+            except OSError:
+                return None
+            self._digests[folder] = known
         return known[1]
