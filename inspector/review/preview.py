@@ -134,19 +134,13 @@ def _a_shift(number: int, of: int, shifts: float) -> Estimate | None:
     return Estimate(number / shifts, lower(number, of) * scale, upper(number, of) * scale)
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """counts: frames of each kind in each bin between `edges`, ascending; the last bin also holds all above it."""
+def histogram(evidence: Evidence, low: float, high: float, bins: int) -> dict[Kind, NDArray[np.int64]]:
+    """How many frames of each kind are in each of equal bins from low to high, low < high, by score: int64 (bins,).
 
-    edges: Scores
-    counts: dict[Kind, NDArray[np.int64]]
-
-
-def histogram(evidence: Evidence, low: float, high: float, bins: int) -> Histogram:
-    """Every kind's scores in equal bins from low to high, low < high; what lies outside is in the outermost bins."""
+    What lies outside is in the outermost bins.
+    """
     edges = np.linspace(low, high, bins + 1)
-    counts = {kind: np.histogram(np.clip(evidence.of(kind), low, high), edges)[0] for kind in KINDS}
-    return Histogram(edges, counts)
+    return {kind: np.histogram(np.clip(evidence.of(kind), low, high), edges)[0] for kind in KINDS}
 
 
 def axis(evidence: Evidence, ok: float, ng: float) -> tuple[float, float]:

@@ -62,7 +62,7 @@ def test_the_histogram_loses_no_frame_inside_or_outside_of_its_axis(evidence: Ev
     low, high = axis(evidence, min(ok, ng), max(ok, ng))
     assert low <= min(ok, ng) <= max(ok, ng) < high
     drawn = histogram(evidence, low, high, 40)
-    assert {kind: int(counts.sum()) for kind, counts in drawn.counts.items()} == {
+    assert {kind: int(counts.sum()) for kind, counts in drawn.items()} == {
         kind: len(evidence.of(kind)) for kind in KINDS
     }
 

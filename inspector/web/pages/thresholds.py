@@ -191,5 +191,5 @@ def _chart(trial: Trial, ok: float, ng: float) -> Markup:
     in_use = trial.bank.thresholds
     low, high = axis(trial.evidence, min(ok, in_use.ok), max(ng, in_use.ng))
     counted = histogram(trial.evidence, low, high, BINS)
-    rows = [scores.Row(*_NAMES[kind], [int(number) for number in counted.counts[kind]]) for kind in KINDS]
+    rows = [scores.Row(*_NAMES[kind], [int(number) for number in counted[kind]]) for kind in KINDS]
     return scores.draw(rows, low, high, scores.Mark(ok, ng), scores.Mark(in_use.ok, in_use.ng))
