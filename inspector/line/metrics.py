@@ -100,7 +100,9 @@ class Metrics:
             "last_frame_timestamp_seconds", "When the last frame of its camera arrived.", stations
         )
         self.clock_skew = self._gauge(
-            "clock_skew_seconds", "Capture time minus arrival time of the last frame from the future.", stations
+            "clock_skew_seconds",
+            "Capture time minus arrival time of the last frame that says when it was captured.",
+            stations,
         )
         self.queue_capacity = self._gauge("queue_capacity", "Frames that may wait.", stations)
         self.broker_connected = self._plain("broker_connected", "1 while all connections to the broker are up.")
