@@ -31,7 +31,7 @@ from inspector.bank import new_folder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import SamplesError
 from inspector.manifest import Promise
-from inspector.progress import Track, silent
+from inspector.progress import Track, as_one_step, silent
 from inspector.samples.enough import MINIMUM
 from inspector.types import Float32Array, Thresholds
 from inspector.window import Extent, extent_of
@@ -183,8 +183,11 @@ def _operation(options: Options, suspects: Collection[Suspect], tuned: Tuned | N
 def _fitted(bench: Bench, prepared: Prepared, backbone: OpenBackbone, operation: str, options: Options) -> NewBank:
     """Thresholds from the other folds' banks, and the bank of all samples."""
     found = cross_fit(bench, prepared)
-    for patches in bench.track([join(list(prepared.folds))], "selecting the bank"):
-        memory, radius = select(patches, bench.recipe.vectors, bench.seed, prepared.projection)
+    memory, radius = as_one_step(
+        bench.track,
+        "selecting the bank",
+        lambda: select(join(list(prepared.folds)), bench.recipe.vectors, bench.seed, prepared.projection),
+    )
     return NewBank(
         samples=bench.samples,
         backbone=backbone,

@@ -1,6 +1,6 @@
 """How long work reports its progress: through a function that wraps what it iterates over."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -17,6 +17,12 @@ class Track(Protocol):
 def silent(items: Sequence[T], _label: str, /) -> Iterable[T]:
     """Shows nothing."""
     return items
+
+
+def as_one_step(track: Track, label: str, work: Callable[[], T]) -> T:
+    """What the work gives; it is shown as under way until it is done."""
+    (done,) = (do() for do in track([work], label))
+    return done
 
 
 def named(track: Track, name: str) -> Track:
