@@ -237,9 +237,8 @@ def _has_whole_directory(payload: bytes) -> bool:
 
 def _has_too_many_scans(payload: bytes, at: int) -> bool:
     """Of a JPEG whose first scan begins at this byte."""
-    if (
-        len(_MAYBE_SCAN.findall(payload, at)) < _MOST_SCANS
-    ):  # all scans are among them; to walk takes a third of decoding
+    # All scans are among these, which are counted first: to walk takes a third of decoding.
+    if len(_MAYBE_SCAN.findall(payload, at)) < _MOST_SCANS:
         return False
     scans = 1
     for _ in range(_MOST_SEGMENTS):

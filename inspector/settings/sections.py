@@ -106,11 +106,7 @@ class ReviewSettings(Section):
         if self.time_zone is not None:
             try:
                 ZoneInfo(self.time_zone)
-            except (
-                ZoneInfoNotFoundError,
-                ValueError,
-                OSError,
-            ) as error:  # OSError: half a name, as Europe, is a folder
+            except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: half a name, Europe, is a folder
                 raise ValueError(f"time_zone: got {self.time_zone!r}, expected a name as in Europe/Berlin") from error
         return self
 
