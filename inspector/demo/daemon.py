@@ -3,8 +3,6 @@
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +10,11 @@ from pathlib import Path
 
 from inspector.demo.machine import DemoError
 from inspector.demo.port import HOST
+from inspector.http_status import status_of
 from inspector.leash import child, last_words
 
 _READY_WITHIN_S = 90.0
+_ANSWERS_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,9 @@ def running_daemon(folder: Path, config: Path, *, metrics_port: int) -> Iterator
     started = time.monotonic()
     with child([sys.executable, "-m", "inspector", "run", "-c", str(config)], log) as process:
         url = f"http://{HOST}:{metrics_port}"
-        while not _ready(url):
+        while status_of(f"{url}/readyz", within_s=_ANSWERS_S) != 200:
             RunningDaemon(process, config, url, log, 0.0).check()
             if time.monotonic() - started > _READY_WITHIN_S:
                 raise DemoError(f"the daemon is not ready after {_READY_WITHIN_S:.0f} s: {last_words(log)}")
             time.sleep(0.05)
         yield RunningDaemon(process, config, url, log, time.monotonic() - started)
-
-
-def _ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

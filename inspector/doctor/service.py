@@ -2,8 +2,6 @@
 
 import socket
 import statistics
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from inspector.bank import DRIFT_FILE
 from inspector.doctor.finding import Finding, fail, ok, warn
 from inspector.errors import InspectorError, StoreError
+from inspector.http_status import status_of
 from inspector.manifest import is_bank_there
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
@@ -27,6 +26,7 @@ from inspector.store.tables import HEAD
 _PICTURES = 10
 _BUSY = 0.8
 _SKEW_S = 2.0
+_ANSWERS_S = 5.0
 
 
 def database(settings: Settings) -> Iterator[Finding]:
@@ -167,14 +167,14 @@ def _guarded(settings: Settings) -> Iterator[Finding]:
     metrics = settings.metrics
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(metrics.host, metrics.host)
     url = f"http://{host}:{metrics.port}/metrics"
-    stranger = _status(url, None)
+    stranger = status_of(url, within_s=_ANSWERS_S)
     if metrics.token_file is None:
         if stranger == 200:
             yield ok("metrics", f"the daemon answers at {url}, to this machine alone")
         else:
             yield fail("metrics", f"{url} answers {stranger}", expected="200", do="is that our daemon, of now?")
         return
-    known = _status(url, read_secret(metrics.token_file))
+    known = status_of(url, read_secret(metrics.token_file), within_s=_ANSWERS_S)
     if (stranger, known) == (401, 200):
         yield ok("metrics", f"the daemon answers at {url}, with the token alone")
     else:
@@ -184,18 +184,6 @@ def _guarded(settings: Settings) -> Iterator[Finding]:
             expected="401 and 200",
             do="start the daemon anew: it read its token when it began",
         )
-
-
-def _status(url: str, token: str | None) -> int:
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return int(error.code)
-    except OSError:
-        return 0
 
 
 def _free(host: str, port: int) -> bool:
