@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import ColumnElement, FunctionElement, and_, extract, false, or_
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy import ColumnElement, and_, extract, false, or_
 
 from inspector.store.database import equals
+from inspector.store.not_indexed import NotIndexed
 from inspector.store.tables import frames, reviewed, unreviewed
 
 Order = Literal["worst", "newest"]
@@ -81,26 +80,6 @@ class QueueFilter:
     state: State = "open"
 
 
-class _NotIndexed(FunctionElement[str]):
-    """A column whose condition must not make SQLite choose an index by it.
-
-    The index that has the order of the queue holds the column too. SQLite has no statistics of the table: it would take
-    any index that begins with the column, and sort what it finds.
-    """
-
-    inherit_cache = True
-
-
-@compiles(_NotIndexed)
-def _as_it_is(element: _NotIndexed, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses.clauses[0], **options)
-
-
-@compiles(_NotIndexed, "sqlite")
-def _with_plus(element: _NotIndexed, compiler: SQLCompiler, **options: Any) -> str:
-    return f"+{compiler.process(element.clauses.clauses[0], **options)}"
-
-
 def conditions(filters: QueueFilter) -> list[list[ColumnElement[bool]]]:
     """For each of the disjoint sets of frames that the filter asks for (open, done), the conditions of its frames."""
     narrowing = _narrowing(filters)
@@ -116,16 +95,16 @@ def _narrowing(filters: QueueFilter) -> list[ColumnElement[bool]]:
     for column, value in (
         (frames.c.lot, filters.lot),
         (frames.c.part_id, filters.part),
-        (_NotIndexed(frames.c.station), filters.station),
-        (_NotIndexed(frames.c.word), filters.decision),
-        (_NotIndexed(frames.c.disposition), filters.disposition),
-        (_NotIndexed(frames.c.defect_type), filters.defect_type),
-        (_NotIndexed(frames.c.reviewer), filters.reviewer),
+        (NotIndexed(frames.c.station), filters.station),
+        (NotIndexed(frames.c.word), filters.decision),
+        (NotIndexed(frames.c.disposition), filters.disposition),
+        (NotIndexed(frames.c.defect_type), filters.defect_type),
+        (NotIndexed(frames.c.reviewer), filters.reviewer),
     ):
         if value is not None:
             terms.append(equals(column, value))
     if filters.bank is not None:
-        bank_id, bank_digest = _NotIndexed(frames.c.bank_id), _NotIndexed(frames.c.bank_digest)
+        bank_id, bank_digest = NotIndexed(frames.c.bank_id), NotIndexed(frames.c.bank_digest)
         terms.append(or_(equals(bank_id, filters.bank), equals(bank_digest, filters.bank)))
     if filters.score_min is not None:
         terms.append(frames.c.score >= filters.score_min)
