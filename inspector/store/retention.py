@@ -102,6 +102,7 @@ _PICTURES_OF = (
 _KEPT = select(frames.c.sha256, frames.c.image).where(
     frames.c.image.is_not(None), frames.c.sha256.in_(bindparam("digests", expanding=True))
 )
+_ENDS = tuple(select(func.coalesce(end(frames.c.id), 0)) for end in (func.min, func.max))
 _BY_ID = frames.c.id.in_(bindparam("ids", expanding=True))
 _NOW = select(frames.c.id, frames.c.version).where(_BY_ID).order_by(frames.c.id).with_for_update()
 _DELETE = delete(frames).where(_BY_ID)
@@ -219,8 +220,14 @@ class Retention:
         return days is not None and bool(since < now - timedelta(days=days))
 
     def _surplus(self) -> int:
+        """How many rows there are above their bound; at or below 0 where there are not too many. Ids rise by one or
+        more from row to row, so where the newest and the oldest say that all fit nothing is counted.
+        """
         with store_errors("retention"), self._engine.connect() as connection:
-            rows = int(connection.execute(select(func.count()).select_from(frames)).scalar_one())
+            oldest, newest = (int(connection.execute(end).scalar_one()) for end in _ENDS)
+            rows = newest - oldest + 1
+            if rows > self._policy.max_records:
+                rows = int(connection.execute(select(func.count()).select_from(frames)).scalar_one())
         return rows - self._policy.max_records
 
     def _remove(self, rows: Sequence[Any]) -> Freed:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from reviewing import CAM1, NOON, filled, verdict
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, event, func, select, update
 
 from inspector.errors import StoreError
 from inspector.store import Archive, Entry, Ledger, Policy, Retention, Reviews
@@ -240,3 +240,15 @@ def test_attempts_at_a_frame_that_never_came_again_go_at_the_second_look(databas
     list(retention.forget_attempts())
     assert ledger.attempt(*again) == 3
     assert ledger.attempt(*gone) == 1
+
+
+def test_rows_are_counted_only_where_they_may_be_too_many(database: Engine, archive: Archive) -> None:
+    """To count ten million is to read an index of half a gigabyte, every hour."""
+    filled(database, *(verdict(number, "ok") for number in range(30)))
+    asked: list[str] = []
+    event.listen(database, "before_cursor_execute", lambda _c, _cur, statement, *_: asked.append(statement))
+    for most, counted in ((30, False), (29, True)):
+        asked.clear()
+        list(Retention(database, archive, replace(POLICY, max_records=most)).sweep(NOON))
+        assert any("count(" in statement for statement in asked) is counted
+    assert len(left(database)) == 29
