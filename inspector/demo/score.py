@@ -2,6 +2,8 @@
 
 import math
 import threading
+from array import array
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -52,66 +54,64 @@ class DemoSummary:
         return {**asdict(self), "drawn": self.drawn, "caught": self.caught}
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    decision: str
-    after_ms: float
-    inspection_ms: float
-
-
 class Book:
-    """Notes frames and outcomes from any thread. An outcome that comes twice counts once."""
+    """Notes frames and outcomes from any thread. An outcome that comes twice counts once.
+
+    However long a demo runs: of a frame that has its outcome two times are kept, and counts.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sent: dict[str, tuple[str, float]] = {}
-        self._outcomes: dict[str, _Outcome] = {}
+        self._open: dict[str, tuple[str, float]] = {}
+        self._truths: Counter[str] = Counter()
+        self._said: Counter[tuple[str, str]] = Counter()
+        self._after_ms, self._inspection_ms = array("d"), array("d")
 
     def sent(self, frame_id: str, truth: str, moment: float) -> None:
         """A frame leaves at `moment` (seconds of a monotonic clock)."""
         with self._lock:
-            self._sent[frame_id] = (truth, moment)
+            self._truths[truth] += 1
+            self._open[frame_id] = (truth, moment)
 
     def decided(self, frame_id: str, decision: str, moment: float, inspection_ms: float = 0.0) -> None:
         """A verdict, or an error, about a frame of ours has arrived; others are not noted."""
         with self._lock:
-            if frame_id in self._sent and frame_id not in self._outcomes:
-                after_ms = (moment - self._sent[frame_id][1]) * 1000
-                self._outcomes[frame_id] = _Outcome(decision, after_ms, inspection_ms)
+            if (frame := self._open.pop(frame_id, None)) is None:
+                return
+            truth, left = frame
+            self._said[truth, decision] += 1
+            if decision != "error":
+                self._after_ms.append((moment - left) * 1000)
+                self._inspection_ms.append(inspection_ms)
 
     @property
     def open(self) -> int:
         """Frames without an outcome yet."""
         with self._lock:
-            return len(self._sent) - len(self._outcomes)
+            return len(self._open)
 
     def summary(self, *, last: int | None = None) -> DemoSummary:
-        """The counts up to now; latencies of the `last` outcomes only, where that is given."""
+        """The counts up to now; latencies of the `last` verdicts only, where that is given."""
         with self._lock:
-            sent, outcomes = dict(self._sent), dict(self._outcomes)
-        truths = {frame_id: truth for frame_id, (truth, _) in sent.items()}
-        said = [(truths[frame_id], outcome.decision) for frame_id, outcome in outcomes.items()]
-        verdicts = [outcome for outcome in outcomes.values() if outcome.decision != "error"]
-        recent = verdicts if last is None else verdicts[-last:]
-        kinds = sorted({truth for truth in truths.values() if truth != GOOD})
+            lost, truths, said = len(self._open), self._truths.copy(), self._said.copy()
+            recent = slice(None if last is None else -last, None)
+            after_ms, inspection_ms = self._after_ms[recent].tolist(), self._inspection_ms[recent].tolist()
+            verdicts = len(self._after_ms)
         return DemoSummary(
-            frames=len(sent),
-            verdicts=len(verdicts),
-            errors=len(outcomes) - len(verdicts),
-            lost=len(sent) - len(outcomes),
-            good=sum(truth == GOOD for truth in truths.values()),
-            false_rejects=said.count((GOOD, "ng")),
-            uncertain=said.count((GOOD, "uncertain")),
+            frames=truths.total(),
+            verdicts=verdicts,
+            errors=said.total() - verdicts,
+            lost=lost,
+            good=truths[GOOD],
+            false_rejects=said[GOOD, "ng"],
+            uncertain=said[GOOD, "uncertain"],
             defects={
-                kind: Caught(
-                    drawn=sum(truth == kind for truth in truths.values()),
-                    caught=sum(truth == kind and decision in ("ng", "uncertain") for truth, decision in said),
-                )
-                for kind in kinds
+                kind: Caught(drawn=truths[kind], caught=said[kind, "ng"] + said[kind, "uncertain"])
+                for kind in sorted(truths.keys() - {GOOD})
             },
-            p50_ms=quantile([outcome.after_ms for outcome in recent], 0.50),
-            p99_ms=quantile([outcome.after_ms for outcome in recent], 0.99),
-            inspection_p50_ms=quantile([outcome.inspection_ms for outcome in recent], 0.50),
+            p50_ms=quantile(after_ms, 0.50),
+            p99_ms=quantile(after_ms, 0.99),
+            inspection_p50_ms=quantile(inspection_ms, 0.50),
         )
 
 

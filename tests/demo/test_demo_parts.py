@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import psutil
@@ -136,6 +137,19 @@ def test_the_book_counts_what_the_line_said() -> None:
     assert "7 in, 5 verdicts out, 1 errors, 1 lost" in text
     assert "1 of 3 caught: dent 0/1, scratch 1/2" in text
     assert "caught 1/3" in live_line(summary)
+
+
+def test_a_demo_that_is_left_running_does_not_fill_the_memory() -> None:
+    book = Book()
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            book.sent(f"frame-of-the-demo-{number:09d}", "good", moment=float(number))
+            book.decided(f"frame-of-the-demo-{number:09d}", "ok", moment=number + 0.010, inspection_ms=5.0)
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert book.summary(last=100).verdicts == 20_000
 
 
 def test_a_book_without_outcomes_has_no_latency() -> None:
