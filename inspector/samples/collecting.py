@@ -186,7 +186,7 @@ class _Stop:
         """Who stopped this one; an older one may have been stopped before."""
         try:
             name, _, by = self._file.read_text().partition("\n")
-        except FileNotFoundError:
+        except OSError:  # not there, or away for a moment: it is looked for again
             return None
         return by if name == self._id and by else None
 

@@ -1,5 +1,6 @@
 """What a collection tells of itself, on a real disk that takes no further file."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from services import as_nobody
 
+from inspector.samples.collecting import _Stop
 from inspector.samples.collection import LOTS, Collection, read, write, write_end
 from inspector.samples.folder import SampleFolder
 
@@ -32,6 +34,15 @@ def takes_no_file(samples: SampleFolder) -> Iterator[None]:
     with as_nobody():
         yield
     samples.folder.chmod(0o755)
+
+
+@contextmanager
+def handlers_of_before() -> Iterator[None]:
+    """A collection is a process of its own, and handles its signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("before", [BEGUN, BEGUN.but(trouble="x" * 1000)])
@@ -62,3 +73,15 @@ def test_on_a_disk_with_room_it_is_told_whole(samples: SampleFolder) -> None:
     lots = {f"{number} {'x' * 9000}": 1 for number in range(LOTS)}
     write_end(samples, ENDED.but(lots=lots))
     assert read(samples) == ENDED.but(lots=lots)
+
+
+def test_a_word_that_cannot_be_read_now_stops_it_once_it_can(samples: SampleFolder) -> None:
+    """As on a share that is away for a moment: whoever watches for the word must not give up."""
+    word = samples.folder / "stop"
+    word.mkdir(parents=True)  # no file: to read it raises an OSError that is not that of a missing one
+    with handlers_of_before(), _Stop(samples, BEGUN) as stop:
+        assert not stop.event.wait(1.0)
+        word.rmdir()
+        word.write_text(f"{BEGUN.id}\nada")
+        assert stop.event.wait(10.0)
+    assert stop.why == "stopped by ada"
