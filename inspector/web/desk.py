@@ -73,11 +73,17 @@ class Desk:
         return self.languages[chosen(request.cookies.get(LANGUAGE_COOKIE), accepted, self.languages)]
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """Renders a template, or a part of a page, in the language of who asks; `user` is who that is, or None."""
+        """Renders a template, or a part of a page, in the language of who asks; `user` is who that is, or None.
+
+        What answers a form is at `page_at` for the browser: the form's page where nothing else is given.
+        """
         user = getattr(request.state, "user", None)
         shown = [entry for entry in self.navigation if user is not None and user.role.covers(entry.role)]
         page = self.templates[self.language(request).code].get_template(template)
-        text = page.render({"user": user, "navigation": shown, "here": request.url.path} | values)
+        page_at = None if request.method == "GET" else way_back(request)
+        text = page.render(
+            {"user": user, "navigation": shown, "here": request.url.path, "page_at": page_at} | values
+        )
         return HTMLResponse(text, status_code=status, headers=BY_LANGUAGE)
 
 

@@ -126,6 +126,7 @@ def _page(request: Request, desk: Desk, **said: Any) -> Response:
     return desk.page(
         request,
         "accounts.html",
+        page_at=None if request.method == "GET" else "/accounts",
         status=400 if values["fault"] else 200,
         accounts=desk.accounts.all(),
         tokens=desk.tokens.all(),

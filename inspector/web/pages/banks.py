@@ -182,7 +182,8 @@ def _banks(
         "fault": fault,
         "promoted": promoted,
     }
-    return desk.page(request, "banks.html", status=status if fault else 200, **values)
+    page_at = f"/banks?station={station}" if fault else None
+    return desk.page(request, "banks.html", status=status if fault else 200, page_at=page_at, **values)
 
 
 def candidate_page(
@@ -213,6 +214,7 @@ def candidate_page(
         request,
         "candidate.html",
         status=status if fault else 200,
+        page_at=f"/banks/candidates/{candidate.id}" if fault else None,
         candidate=candidate,
         promotable=candidate.state in PROMOTABLE,
         rolled_back=_rolled_back(candidate, Shelf(place)),

@@ -13,7 +13,8 @@ function keepPlace() {
   const key = "samples-at";
   const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
   sessionStorage.removeItem(key);
-  if (kept?.path === location.pathname + location.search.replace(/&did=.*/, "")) {
+  const refused = document.querySelector(".fault[role=alert]"); // stands at the head of the page
+  if (!refused && kept?.path === location.pathname + location.search.replace(/&did=.*/, "")) {
     addEventListener("load", () => scrollTo(0, kept.top)); // after the browser went to the address's own place
   }
   document.getElementById("pictures").addEventListener("submit", ({ target }) => {
