@@ -66,8 +66,11 @@ class Accounts:
             return _insert(connection, name, hashed, Role.ADMIN)
 
     def verify(self, name: str, password: str) -> Account | None:
-        """The account, where the password is its own. Takes the same time for a name that is not there."""
-        query = select(*COLUMNS, accounts.c.password_hash).where(accounts.c.name == (name if is_name(name) else ""))
+        """The account of this name, in whatever capitals, where the password is its own. Takes the same time for a name
+        that is not there.
+        """
+        asked = name.lower() if is_name(name) else ""
+        query = select(*COLUMNS, accounts.c.password_hash).where(func.lower(accounts.c.name) == asked)
         with store_errors("accounts"), self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         right = self._hashes.matches(None if row is None else row.password_hash, password)

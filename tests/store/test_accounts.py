@@ -35,8 +35,15 @@ def test_the_right_password_and_no_other(accounts: Accounts, ann: str) -> None:
     verified = accounts.verify(ann, PASSWORD)
     assert verified is not None
     assert (verified.name, verified.role) == ("ann", Role.OPERATOR)
-    for name, password in ((ann, "correct horsf"), (ann, ""), ("Ann", PASSWORD), ("bob", PASSWORD), (ann, "x" * 9999)):
+    for name, password in ((ann, "correct horsf"), (ann, ""), ("bob", PASSWORD), (ann, "x" * 9999)):
         assert accounts.verify(name, password) is None
+
+
+def test_capitals_of_a_name_do_not_count_at_the_login_either(accounts: Accounts, ann: str) -> None:
+    verified = accounts.verify("Ann", PASSWORD)
+    assert verified is not None
+    assert verified.name == ann
+    assert accounts.verify("ANN", PASSWORD.upper()) is None
 
 
 def test_nothing_secret_is_in_the_database(database: Engine, ann: str) -> None:

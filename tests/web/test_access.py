@@ -26,6 +26,12 @@ def test_a_stranger_is_sent_to_the_login_and_back(site: ReviewSite) -> None:
         assert stranger.get("/").status_code == 200
 
 
+def test_a_name_as_a_tablet_types_it_logs_in(site: ReviewSite) -> None:
+    with site.client(None) as stranger:
+        assert stranger.post("/login", data={"name": "Olga ", "password": PASSWORD}).status_code == 303
+        assert "<span>olga</span>" in stranger.get("/").text
+
+
 def test_a_password_that_is_refused_for_its_length_is_not_shown(site: ReviewSite) -> None:
     with site.client(None) as stranger:
         answer = stranger.post("/login", data={"name": "olga", "password": "hush" * 300})

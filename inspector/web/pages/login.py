@@ -36,6 +36,7 @@ def login(
     next: Annotated[str, Form()] = "/",
 ) -> Response:
     """Checks name and password; after several failures the name, or the address, has to wait."""
+    name = name.strip()  # a tablet adds a space to a word that it completes
     try:
         account = desk.passwords.check(name, password, address=request.client.host if request.client else "")
     except TooManyFailuresError as error:
