@@ -65,6 +65,15 @@ def left_out(samples: SampleFolder) -> list[str]:
     return [one.name for one in samples.samples() if one.left_out]
 
 
+def test_what_was_done_is_told_where_somebody_looks(site: ReviewSite, samples: SampleFolder, visit: Visit) -> None:
+    put(samples, 30)
+    page = visit("emil", "/samples")
+    page.locator(".pick input").last.check()
+    page.get_by_role("button", name="Leave out").click()
+    expect(page.locator(".told")).not_to_be_in_viewport()
+    expect(page.locator("#notice")).to_contain_text("1 picture left out", timeout=4000)
+
+
 def test_from_an_empty_station_to_samples_that_were_looked_through(
     site: ReviewSite, samples: SampleFolder, visit: Visit, mosquitto: Mosquitto
 ) -> None:

@@ -94,6 +94,8 @@ def test_what_is_left_out_is_shown_apart_and_comes_back_to_the_same_place(
         f"/samples?{query}&did=left_out&number=2#pictures",
     )
     assert "2 pictures left out" in emil.get(answer.headers["location"]).text
+    late = emil.post(f"/samples/leave_out?{query}", data={"name": names[PAGE]})
+    assert "Nothing was changed: what was ticked had gone from here." in emil.get(late.headers["location"]).text
     assert shown(emil.get("/samples?page=2")) == names[PAGE + 2 :]
     assert shown(emil.get("/samples?show=left_out")) == names[PAGE : PAGE + 2]
     emil.post("/samples/take_back?show=left_out", data={"name": names[PAGE]})

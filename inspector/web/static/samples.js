@@ -2,6 +2,7 @@
 // alone.
 
 import { ask } from "./ask.js";
+import { say } from "./notice.js";
 import { follow } from "./progress.js";
 import { take } from "./samples_fresh.js";
 import "./samples_sent.js";
@@ -21,6 +22,13 @@ function keepPlace() {
     const path = `${location.pathname}?${new URL(target.action).searchParams}`;
     sessionStorage.setItem(key, JSON.stringify({ path, top: scrollY }));
   });
+}
+
+/** What was done is told at the head of the page, which may be out of sight. */
+function tellInSight() {
+  const told = document.querySelector(".told");
+  const bar = document.querySelector(".bar");
+  if (told && told.getBoundingClientRect().top < bar.getBoundingClientRect().bottom) say(told.textContent.trim());
 }
 
 // How far a collection is
@@ -55,3 +63,4 @@ async function renew(over, taken) {
 
 if (collecting()) follow(`/samples/progress?${new URLSearchParams({ station: collecting().dataset.station })}`, show);
 keepPlace();
+addEventListener("load", tellInSight);
