@@ -8,6 +8,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from line import drawn_part
 from pages import ahead
@@ -20,6 +22,7 @@ from inspector.store.tables import sessions
 from inspector.web import live
 
 Visit = Callable[..., Page]
+SIDES = ("x", "y", "width", "height")
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
 
@@ -88,13 +91,47 @@ def test_the_map_is_lifted_while_h_is_held_and_its_density_remembered(site: Revi
     page.wait_for_selector(".map[opacity='0.9']", state="attached")
 
 
+def flagged(page: Page) -> tuple[float, float]:
+    """The middle of the worst region."""
+    x, y, width, height = (float(page.locator("rect.region").first.get_attribute(of) or "") for of in SIDES)
+    return x + width / 2, y + height / 2
+
+
+def clamp(value: float, most: float) -> float:
+    return min(max(value, 0.0), most)
+
+
+def spotted_in_the_corner() -> bytes:
+    part = cv2.imdecode(np.frombuffer(drawn_part(1), np.uint8), cv2.IMREAD_COLOR)
+    cv2.rectangle(part, (84, 84), (95, 95), (0, 0, 255), -1)
+    return bytes(cv2.imencode(".png", part)[1])
+
+
+def test_keys_zoom_in_on_what_is_flagged(site: ReviewSite, visit: Visit) -> None:
+    page = visit("olga", f"/frame/{site.add(spotted_in_the_corner())}")
+    stage = page.locator(".stage")
+    aim_x, aim_y = flagged(page)
+    assert max(abs(aim_x - 48), abs(aim_y - 48)) > 15, "the region is to lie beside the middle"
+    for _ in range(9):
+        page.keyboard.press("+")
+        x, y, width, height = (float(part) for part in (stage.get_attribute("viewBox") or "").split())
+        assert x <= aim_x <= x + width
+        assert y <= aim_y <= y + height
+    page.keyboard.press("Shift+ArrowLeft")
+    moved = [float(part) for part in (stage.get_attribute("viewBox") or "").split()]
+    page.keyboard.press("-")
+    x, y, width, height = (float(part) for part in (stage.get_attribute("viewBox") or "").split())
+    assert x + width / 2 == pytest.approx(moved[0] + moved[2] / 2)  # where somebody looks, it stays
+
+
 def test_zoom_and_pan(site: ReviewSite, visit: Visit) -> None:
     page = visit("olga", f"/frame/{site.add()}")
     stage = page.locator(".stage")
     page.keyboard.press("+")
     x, y, width, height = (float(part) for part in (stage.get_attribute("viewBox") or "").split())
     assert width == pytest.approx(96 / 1.25)
-    assert (x + width / 2, y + height / 2) == pytest.approx((48, 48))
+    aim_x, aim_y = flagged(page)
+    assert (x, y) == pytest.approx((clamp(aim_x - width / 2, 96 - width), clamp(aim_y - height / 2, 96 - height)))
     box = stage.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -147,7 +184,7 @@ def test_the_second_operator_is_told_and_nothing_is_overwritten(site: ReviewSite
     told = olga.locator("#conflict")
     expect(told).to_be_visible()
     expect(told).to_contain_text("emil: “crack”")
-    expect(told).to_contain_text("You: “false alarm”")
+    expect(told).to_contain_text(re.compile(r"You: “false alarm” \(part-\d+\)\."))
     olga.get_by_role("button", name="Keep theirs").click()
     expect(told).to_be_hidden()
     assert decided(site, frames[1]) == ("defect", "crack", "emil")
@@ -320,10 +357,11 @@ def test_gloves_do_what_keys_do(site: ReviewSite, visit: Visit) -> None:
     recorded(site, frames[1], ("defect", "stain", "olga"))
 
 
-def test_on_a_phone_undo_is_where_the_thumb_is(site: ReviewSite, visit: Visit) -> None:
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180)], ids=["phone", "tablet"])
+def test_undo_is_where_the_thumb_is(site: ReviewSite, visit: Visit, width: int, height: int) -> None:
     frames = [site.add() for _ in range(2)]
     page = visit("olga", f"/frame/{frames[1]}?order=newest", has_touch=True)
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size({"width": width, "height": height})
     page.wait_for_selector(".near")
     page.locator(".says .false_alarm").tap()
     page.wait_for_function("frame => document.querySelector('.panel').dataset.frame === String(frame)", arg=frames[0])
@@ -331,7 +369,7 @@ def test_on_a_phone_undo_is_where_the_thumb_is(site: ReviewSite, visit: Visit) -
     undo = page.get_by_role("button", name="Undo")
     box = undo.bounding_box()
     assert box is not None
-    assert box["y"] + box["height"] <= 844
+    assert box["y"] + box["height"] <= height
     page.wait_for_timeout(500)  # a tap on a frame that nobody has seen does not count
     page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_function("frame => document.querySelector('.panel').dataset.frame === String(frame)", arg=frames[1])

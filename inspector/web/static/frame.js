@@ -126,7 +126,7 @@ function decide(to, type = null) {
   if (type) body.defect_type = type;
   if (note.text) body.note = note.text;
   const after = [[frame, version + 1, result]];
-  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, passed, label: `${name}: ${type ? plantWord(type) : answer(to, passed)}` });
+  put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, passed, name, label: `${name}: ${type ? plantWord(type) : answer(to, passed)}` });
   steps.push({ frame, name, to, type, after, note: body.note });
   draft(frame, "");
   return leave(next);
@@ -198,7 +198,7 @@ function showConflict() {
   write("title", own ? t("Your own decision was recorded meanwhile") : t("Somebody else was quicker"));
   const name = own ? t("Recorded") : (conflict.reviewer ?? t("Somebody"));
   write("theirs", t("%(name)s: %(what)s, %(time)s.", { name, what: words(conflict, entry.passed), time: conflict.at ? clock(conflict.at) : "" }));
-  write("yours", entry.undo || entry.back ? t("You: took it back.") : t("You: %(what)s (%(label)s).", { what: words(entry.body, entry.passed), label: entry.label }));
+  write("yours", entry.undo || entry.back ? t("You: took it back.") : t("You: %(what)s (%(label)s).", { what: words(entry.body, entry.passed), label: entry.name ?? entry.label }));
   write("keep", own ? t("Keep it") : t("Keep theirs"));
   dialogs.conflict.returnValue = own ? "again" : "keep";
   dialogs.conflict.showModal();

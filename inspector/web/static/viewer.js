@@ -14,6 +14,7 @@ export class Viewer {
     this.width = Number(this.stage.dataset.width);
     this.height = Number(this.stage.dataset.height);
     this.box = { x: 0, y: 0, width: this.width, height: this.height };
+    this.aim = this.flagged();
     this.pointers = new Map();
     this.slider = panel.querySelector(".map-slider input");
     this.slider.value = localStorage.getItem(OPACITY) ?? "50";
@@ -53,20 +54,36 @@ export class Viewer {
   }
 
   whole() {
+    if (!this.stage) return;
+    this.aim = this.flagged();
     this.show({ x: 0, y: 0, width: this.width, height: this.height });
   }
 
-  /** Zooms in by a factor, around a pointer's place or the middle. */
+  /** The middle of the worst flagged region, which is the first; null where none is. */
+  flagged() {
+    const region = this.stage.querySelector(".region")?.getBBox();
+    return region ? { x: region.x + region.width / 2, y: region.y + region.height / 2 } : null;
+  }
+
+  /** Zooms in by a factor, around a pointer's place; else on what is flagged, until somebody has looked elsewhere. */
   zoom(factor, at) {
     if (!this.stage) return;
-    const { x, y } = at ? this.place(at) : { x: this.box.x + this.box.width / 2, y: this.box.y + this.box.height / 2 };
     const width = Math.min(this.width, Math.max(this.width / MOST, this.box.width / factor));
-    const real = this.box.width / width;
-    this.show({ x: x - (x - this.box.x) / real, y: y - (y - this.box.y) / real, width, height: this.box.height / real });
+    const height = (width * this.height) / this.width;
+    if (at) {
+      this.aim = null;
+      const { x, y } = this.place(at);
+      const share = width / this.box.width;
+      this.show({ x: x - (x - this.box.x) * share, y: y - (y - this.box.y) * share, width, height });
+    } else {
+      const { x, y } = this.aim ?? { x: this.box.x + this.box.width / 2, y: this.box.y + this.box.height / 2 };
+      this.show({ x: x - width / 2, y: y - height / 2, width, height });
+    }
   }
 
   /** Looks a quarter of what is seen further to the right and down. */
   pan(right, down) {
+    this.aim = null;
     const { x, y, width, height } = this.box;
     this.show({ x: x + (right * width) / 4, y: y + (down * height) / 4, width, height });
   }
@@ -108,6 +125,7 @@ export class Viewer {
       const factor = apart(event, other) / Math.max(1, apart(before, other));
       this.zoom(factor, { clientX: (event.clientX + other.clientX) / 2, clientY: (event.clientY + other.clientY) / 2 });
     } else {
+      this.aim = null;
       const scale = this.stage.getScreenCTM().a;
       const x = this.box.x - (event.clientX - before.clientX) / scale;
       const y = this.box.y - (event.clientY - before.clientY) / scale;
