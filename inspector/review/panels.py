@@ -24,7 +24,7 @@ _PALE = "#9ecae8"
 class Panel:
     """A chart, or the reason why there is none; the same numbers as a table; notes in whole sentences.
 
-    wide: it takes the whole width.
+    wide: it takes the whole width. over_time: its columns follow each other, the newest last.
     """
 
     key: str
@@ -35,6 +35,7 @@ class Panel:
     rows: Sequence[Sequence[str]] = ()
     notes: Sequence[str] = ()
     wide: bool = False
+    over_time: bool = False
 
 
 def panels(found: Figures, agreed: Agreement, waited: Waiting) -> list[Panel]:
@@ -148,6 +149,7 @@ def _over_time(found: Figures) -> list[Panel]:
                 bars.columns(f"{title} by {unit}", desc, names, parts, groups),
                 head=(unit, *(part.name for part in parts)),
                 rows=[(name, *(f"{part.values[n]:,}" for part in parts)) for n, name in enumerate(names)],
+                over_time=True,
             )
         )
     return made

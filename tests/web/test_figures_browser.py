@@ -67,3 +67,22 @@ def test_the_queue_is_exported_as_it_is_filtered(frames: list[int], visit: Visit
     with zipfile.ZipFile(tmp_path / "frames.zip") as opened:
         assert opened.testzip() is None
         assert 0 < sum(name.startswith("images/") for name in opened.namelist()) < len(frames)
+
+
+def test_on_a_phone_the_newest_shift_is_seen_and_a_chart_stays_where_it_was_moved(
+    site: ReviewSite, frames: list[int], visit: Visit
+) -> None:
+    page = visit("olga", "/figures")
+    page.set_viewport_size({"width": 390, "height": 844})
+    chart = page.locator("#throughput .scores-scroll")
+    hidden = "one => Math.round(one.firstElementChild.getBoundingClientRect().right - one.getBoundingClientRect().right)"
+    assert chart.evaluate("one => one.scrollWidth - one.clientWidth") > 100, "it does not fit"
+    assert chart.evaluate(hidden) <= 0
+    chart.evaluate("one => one.scrollBy(-80, 0)")
+    assert chart.evaluate(hidden) > 70
+    tile = page.locator(".tile", has_text="people were asked for").locator(".value")
+    before = tile.inner_text()
+    site.reviews.dispose(frames[4], to="defect", reviewer="emil", version=0)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(tile).not_to_have_text(before)
+    assert chart.evaluate(hidden) > 70

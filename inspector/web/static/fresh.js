@@ -14,6 +14,11 @@ function openTables(root) {
   return [...root.querySelectorAll("section")].filter((part) => part.querySelector("details[open]")).map((part) => part.id);
 }
 
+/** What somebody has moved sideways stays where it is: [the part's id, how far]. */
+function moved() {
+  return [...shown.querySelectorAll("section[id] > .scores-scroll")].map((one) => [one.parentElement.id, one.scrollLeft]);
+}
+
 /** Those that stay are not made anew, and those that come are fetched first: a picture is empty for a moment. */
 async function keepPictures(fresh) {
   const old = new Map([...shown.querySelectorAll("img")].map((one) => [one.getAttribute("src"), one]));
@@ -40,7 +45,9 @@ async function refresh() {
   }
   await keepPictures(fresh);
   const there = document.activeElement === held;
+  const places = moved();
   shown.replaceChildren(...fresh.childNodes);
+  for (const [id, left] of places) shown.querySelector(`#${CSS.escape(id)} > .scores-scroll`)?.scrollTo(left, 0);
   if (there && at >= 0) shown.querySelectorAll("a")[at]?.focus({ preventScroll: true });
 }
 
