@@ -81,9 +81,7 @@ class Desk:
         shown = [entry for entry in self.navigation if user is not None and user.role.covers(entry.role)]
         page = self.templates[self.language(request).code].get_template(template)
         page_at = None if request.method == "GET" else way_back(request)
-        text = page.render(
-            {"user": user, "navigation": shown, "here": request.url.path, "page_at": page_at} | values
-        )
+        text = page.render({"user": user, "navigation": shown, "here": request.url.path, "page_at": page_at} | values)
         return HTMLResponse(text, status_code=status, headers=BY_LANGUAGE)
 
 

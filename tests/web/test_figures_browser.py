@@ -75,7 +75,8 @@ def test_on_a_phone_the_newest_shift_is_seen_and_a_chart_stays_where_it_was_move
     page = visit("olga", "/figures")
     page.set_viewport_size({"width": 390, "height": 844})
     chart = page.locator("#throughput .scores-scroll")
-    hidden = "one => Math.round(one.firstElementChild.getBoundingClientRect().right - one.getBoundingClientRect().right)"
+    right = "getBoundingClientRect().right"
+    hidden = f"one => Math.round(one.firstElementChild.{right} - one.{right})"
     assert chart.evaluate("one => one.scrollWidth - one.clientWidth") > 100, "it does not fit"
     assert chart.evaluate(hidden) <= 0
     chart.evaluate("one => one.scrollBy(-80, 0)")
@@ -86,3 +87,19 @@ def test_on_a_phone_the_newest_shift_is_seen_and_a_chart_stays_where_it_was_move
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(tile).not_to_have_text(before)
     assert chart.evaluate(hidden) > 70
+
+
+def test_what_the_line_said_of_a_part_is_seen_on_a_phone(site: ReviewSite, visit: Visit) -> None:
+    site.add(part_id="plate-20260302T120000-b33637-000099")
+    page = visit("olga", "/find?part=plate-20260302T120000-b33637-000099")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("main .badge.ng")).to_be_in_viewport(ratio=1, timeout=3000)
+
+
+def test_a_name_in_the_audit_is_not_cut_into_snippets(site: ReviewSite, visit: Visit) -> None:
+    frame = site.add(frame_id="plate-20260302T120000-b33637-000099")
+    site.reviews.dispose(frame, to="defect", defect_type="scratch", reviewer="olga", version=0)
+    page = visit("emil", f"/audit?frame={frame}")
+    link = page.locator(".audit td a", has_text="b33637")
+    assert link.evaluate("one => one.getClientRects().length") <= 2
+    assert page.locator(".card.scroll").evaluate("one => one.scrollWidth <= one.clientWidth")
