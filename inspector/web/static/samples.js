@@ -28,7 +28,9 @@ function keepPlace() {
 function tellInSight() {
   const told = document.querySelector(".told");
   const bar = document.querySelector(".bar");
-  if (told && told.getBoundingClientRect().top < bar.getBoundingClientRect().bottom) say(told.textContent.trim());
+  if (!told || told.getBoundingClientRect().top >= bar.getBoundingClientRect().bottom) return;
+  told.removeAttribute("role"); // who hears the page is told once
+  say(told.textContent.trim());
 }
 
 // How far a collection is
