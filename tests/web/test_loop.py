@@ -366,7 +366,8 @@ def test_a_candidate_that_was_rolled_back_is_told_as_that_and_can_be_promoted_ag
         assert promoted() == 303
         assert (state(), 'id="promote"' in client.get(path).text) == ("promoted", False)
         assert promoted() == 400
-        client.post("/banks/rollback", data={"station": STATION, "reason": "worse on <i>dents</i>"})
+        done = client.post("/banks/rollback", data={"station": STATION, "reason": "worse on <i>dents</i>"})
+        assert "Rolled back. The daemon takes the bank over" in client.get(done.headers["location"]).text
         assert Bank.load(place).ref.digest == before
         assert state() == "rolled_back"
         assert '<span class="badge state rolled_back">rolled back</span>' in client.get("/banks").text

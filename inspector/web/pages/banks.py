@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
@@ -29,6 +29,7 @@ NAV = NavEntry("/banks", Message("Banks"), Role.ENGINEER)
 router = APIRouter(prefix="/banks", include_in_schema=False)
 
 _MOVES = 10
+_Did = Literal["promoted", "rolled_back"]
 _Reason = Annotated[str, Form(max_length=2000)]
 _Station = Annotated[str, Form(max_length=260)]
 _Seen = Annotated[str, Form(max_length=64)]
@@ -44,10 +45,10 @@ class _InUse:
 
 @router.get("")
 def show_banks(
-    request: Request, desk: DeskDep, _user: Engineer, station: str | None = None, promoted: bool = False
+    request: Request, desk: DeskDep, _user: Engineer, station: str | None = None, did: _Did | None = None
 ) -> Response:
-    """One station: its bank, its history, its candidates. promoted: the same person did just now."""
-    return _banks(request, desk, station or desk.settings.station_names[0], promoted=promoted)
+    """One station: its bank, its history, its candidates. did: what the same person did just now."""
+    return _banks(request, desk, station or desk.settings.station_names[0], did=did)
 
 
 @router.post("/rebuild")
@@ -72,7 +73,7 @@ def roll_back(
         return _banks(request, desk, station, fault=str(error), status=409)
     except (BankError, EngineError) as error:
         return _banks(request, desk, station, fault=str(error))
-    return _to_station(station)
+    return _to_station(station, did="rolled_back")
 
 
 @router.get("/candidates/{number}")
@@ -119,7 +120,7 @@ def promote(
     except (BankError, EngineError) as error:
         return candidate_page(request, desk, candidate, fault=str(error), reason=reason)
     Candidates(desk.engine).tell(number, state="promoted")
-    return _to_station(candidate.station, promoted=True)
+    return _to_station(candidate.station, did="promoted")
 
 
 @router.post("/candidates/{number}/stop")
@@ -147,7 +148,7 @@ def _banks(
     *,
     fault: str | None = None,
     status: int = 400,
-    promoted: bool = False,
+    did: _Did | None = None,
 ) -> Response:
     place = desk.settings.station(station).bank
     promotion.record(desk.settings, desk.engine, place)
@@ -180,7 +181,7 @@ def _banks(
         "unguarded": cases.without_picture(*here),
         "running": rebuilding.is_running(desk.settings, station),
         "fault": fault,
-        "promoted": promoted,
+        "did": did,
     }
     page_at = f"/banks?station={station}" if fault else None
     return desk.page(request, "banks.html", status=status if fault else 200, page_at=page_at, **values)
@@ -278,5 +279,5 @@ def to_candidate(number: int) -> Response:
     return RedirectResponse(f"/banks/candidates/{number}", status_code=303)
 
 
-def _to_station(station: str, *, promoted: bool = False) -> Response:
-    return RedirectResponse(f"/banks?station={station}{'&promoted=true' if promoted else ''}", status_code=303)
+def _to_station(station: str, *, did: _Did | None = None) -> Response:
+    return RedirectResponse(f"/banks?station={station}{f'&did={did}' if did else ''}", status_code=303)
