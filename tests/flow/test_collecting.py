@@ -13,7 +13,16 @@ import psutil
 import pytest
 import yaml
 from line import CAM1, CAM2, Camera, drawn_part, frame
-from services import DEADLINE_S, Mosquitto, files_no_larger_than, fill_up, holder_of, small_disk, wait_until
+from services import (
+    DEADLINE_S,
+    Mosquitto,
+    files_no_larger_than,
+    fill_up,
+    holder_of,
+    looks_at_locks,
+    small_disk,
+    wait_until,
+)
 
 from inspector import settings
 from inspector.alone import alone
@@ -129,13 +138,7 @@ def test_the_next_begins_as_soon_as_the_last_has_told_its_end(
     assert collecting.stop(loaded, STATION, by="ada")
     lock = samples.folder / "collecting.lock"
     wait_until(lambda: now(samples).state == "stopped" and not is_locked(lock), "it is gone")
-    found: list[bool] = []
-
-    def look(at: Path) -> bool:
-        found.append(is_locked(at))
-        return found[-1]
-
-    monkeypatch.setattr("inspector.alone.is_locked", look)
+    found = looks_at_locks(monkeypatch)
     with ThreadPoolExecutor(1) as pool:
         with alone(lock, "busy"):
             beginning = pool.submit(begin, loaded)

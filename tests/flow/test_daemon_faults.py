@@ -159,16 +159,19 @@ def test_a_full_disk_holds_frames_back_and_loses_none(daemon: Daemon, plc: Plc, 
     agrees(daemon)
 
 
+def rename(daemon: Daemon, table: str, column: str, to: str) -> None:
+    """Writes to a table whose column is called otherwise fail."""
+    with daemon.database() as connection:
+        connection.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO {to}")
+        connection.commit()
+
+
 def test_a_ledger_that_cannot_be_written_is_waited_for(daemon: Daemon, plc: Plc, camera: Camera) -> None:
     daemon.start()
-    with daemon.database() as connection:
-        connection.execute("ALTER TABLE frames RENAME COLUMN word TO other")
-        connection.commit()
+    rename(daemon, "frames", "word", "other")
     camera.send(frame(0))
     wait_until(lambda: "ledger" in daemon.faults(), "the fault is told")
-    with daemon.database() as connection:
-        connection.execute("ALTER TABLE frames RENAME COLUMN other TO word")
-        connection.commit()
+    rename(daemon, "frames", "other", "word")
     wait_until(lambda: plc.answered(), "the verdict")
     wait_until(daemon.ready, "ready again")
 
@@ -176,15 +179,11 @@ def test_a_ledger_that_cannot_be_written_is_waited_for(daemon: Daemon, plc: Plc,
 def test_a_ledger_that_cannot_be_written_after_a_crash_is_told_once(daemon: Daemon, plc: Plc, camera: Camera) -> None:
     """Frames that come again are looked up first: the log of a box whose disk is full must not grow with each try."""
     daemon.start()
-    with daemon.database() as connection:
-        connection.execute("ALTER TABLE frames RENAME COLUMN word TO other")
-        connection.commit()
+    rename(daemon, "frames", "word", "other")
     camera.send(frame(0))
     wait_until(lambda: "ledger" in daemon.faults(), "the fault is told")
     daemon.kill()
-    with daemon.database() as connection:
-        connection.execute("ALTER TABLE attempts RENAME COLUMN count TO other")
-        connection.commit()
+    rename(daemon, "attempts", "count", "other")
     daemon.start(ready=False)
 
     def told() -> int:
@@ -193,10 +192,8 @@ def test_a_ledger_that_cannot_be_written_after_a_crash_is_told_once(daemon: Daem
     wait_until(told, "the worker tells it")
     time.sleep(3)
     assert told() == 1
-    with daemon.database() as connection:
-        connection.execute("ALTER TABLE frames RENAME COLUMN other TO word")
-        connection.execute("ALTER TABLE attempts RENAME COLUMN other TO count")
-        connection.commit()
+    rename(daemon, "frames", "other", "word")
+    rename(daemon, "attempts", "other", "count")
     wait_until(lambda: plc.answered(), "the verdict")
 
 

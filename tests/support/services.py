@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from inspector.demo.port import free_port
+from inspector.store.lock import is_locked
 
 DEADLINE_S = 60.0
 """How long a test waits for something that should happen at once: generous, for busy two-core machines."""
@@ -241,3 +242,15 @@ def no_threads_left() -> Iterator[None]:
         yield
     finally:
         threading.stack_size(before)
+
+
+def looks_at_locks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What whoever is about to begin work sees of the lock of others, look by look: whether it is held."""
+    found: list[bool] = []
+
+    def look(at: Path) -> bool:
+        found.append(is_locked(at))
+        return found[-1]
+
+    monkeypatch.setattr("inspector.alone.is_locked", look)
+    return found

@@ -18,7 +18,7 @@ from pages import Page
 from playwright.sync_api import Page as BrowserPage
 from playwright.sync_api import expect
 from review_site import ReviewSite
-from services import DEADLINE_S, wait_until
+from services import DEADLINE_S, looks_at_locks, wait_until
 
 from calibration.candidates import rebuild as rebuilding
 from calibration.candidates.rebuild import rebuild
@@ -32,7 +32,6 @@ from inspector.errors import SamplesError
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.store import Candidates, Cases
-from inspector.store.lock import is_locked
 from inspector.types import Decision, StationId
 
 STATION = str(CAM1)
@@ -144,13 +143,7 @@ def test_the_next_begins_as_soon_as_the_last_has_told_its_end(
     """Its process is there a moment longer, and has the lock."""
     said(site, stamped_part(1), "false_alarm")
     last = rebuild(site.settings, site.engine, STATION, by="emil")
-    found: list[bool] = []
-
-    def look(at: Path) -> bool:
-        found.append(is_locked(at))
-        return found[-1]
-
-    monkeypatch.setattr("inspector.alone.is_locked", look)
+    found = looks_at_locks(monkeypatch)
     with ThreadPoolExecutor(1) as pool:
         with alone(site.settings, STATION):
             beginning = pool.submit(start, site.settings, site.engine, STATION, by="emil")
