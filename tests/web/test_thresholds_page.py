@@ -14,8 +14,8 @@ from review_site import NOON, ReviewSite, running_site
 
 from inspector.bank import Bank
 
-SOON = int((datetime.now(UTC) - timedelta(hours=6) - NOON) / timedelta(minutes=1))
-"""Minutes after NOON: some hours ago."""
+SOON = int((datetime.now(UTC) - timedelta(hours=30) - NOON) / timedelta(minutes=1))
+"""Minutes after NOON: yesterday, in a shift that is over, as one that runs grows between two requests."""
 
 
 @pytest.fixture(scope="module")
