@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -74,20 +74,19 @@ def _written(output: Path) -> Iterator[IO[bytes]]:
     if str(output) == "-":
         yield sys.stdout.buffer
         return
+    from inspector.draft import draft_folder
     from inspector.errors import StoreError
 
     if output.is_dir():
         raise StoreError(f"export to {output}: is a folder, expected a file")
-    draft = output.with_name(f".{output.name}.part")
     try:
-        with draft.open("wb") as file:
-            yield file
-        draft.replace(output)
+        with draft_folder(output.parent, f".{output.name[:100]}.part.") as folder:
+            draft = folder / "export"
+            with draft.open("wb") as file:
+                yield file
+            draft.replace(output)
     except OSError as error:
         raise StoreError(f"export to {output}: cannot be written ({error.strerror}), expected a file") from error
-    finally:
-        with suppress(OSError):  # as where its folder is none
-            draft.unlink(missing_ok=True)
 
 
 class _Counted:

@@ -112,7 +112,7 @@ class OpenVinoEngine:
 
 
 def _last_line(error: RuntimeError) -> str:
-    return str(error).strip().splitlines()[-1]
+    return (str(error).strip() or "OpenVINO says nothing of it").splitlines()[-1]
 
 
 def _distance_graph(vectors: Float32Array, k: int, count: int, planes: Planes | None) -> ov.Model:

@@ -69,7 +69,7 @@ def _with_file(url: str, info: ValidationInfo) -> str:
 
 
 def _time_of_day(value: object) -> object:
-    if isinstance(value, int) and 0 <= value < 24 * 60:  # YAML 1.1 reads an unquoted 14:00 as 840
+    if type(value) is int and 0 <= value < 24 * 60:  # YAML 1.1 reads an unquoted 14:00 as 840
         return f"{value // 60:02}:{value % 60:02}"
     return value
 

@@ -133,6 +133,7 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
         (SMALLEST + "review: {cert_file: nowhere}\n", ":6: review.cert_file: got "),
         (SMALLEST + "review: {defect_types: [dent, dent]}\n", ":6: review: defect_types: one is listed twice"),
         (SMALLEST + "review: {shifts: {a: noon}}\n", ":6: review.shifts.a: got 'noon', expected"),
+        (SMALLEST + "review: {shifts: {a: yes}}\n", ":6: review.shifts.a: got True, expected"),
         (SMALLEST + "review: {shifts: {a: 06:00, b: 06:00}}\n", ":6: review: shifts: two begin at the same time"),
         (SMALLEST + "review: {time_zone: Mars}\n", ":6: review: time_zone: got 'Mars', expected a name"),
         (SMALLEST + "review: {time_zone: Europe}\n", ":6: review: time_zone: got 'Europe', expected a name"),
