@@ -13,8 +13,8 @@ _MOST_CONNECTIONS = 500
 
 
 class Patience(H11Protocol):
-    """As uvicorn has it, but a request must come within _HEAD_S to twice that. Where too many are connected, the
-    one that has been waiting for a request the longest is cut off.
+    """As uvicorn has it, but a request must come within _HEAD_S to twice that. Where too many are connected, the one
+    whose client has let it wait the longest is cut off: for a request, for the rest of one, or to take its answer.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -23,7 +23,7 @@ class Patience(H11Protocol):
         self._since = self.loop.time()
         self._timer = self.loop.call_later(_HEAD_S, self._look)
         if len(self.connections) > _MOST_CONNECTIONS:
-            waiting = [one for one in self.connections if isinstance(one, Patience) and one._waits]
+            waiting = [one for one in self.connections if isinstance(one, Patience) and one._waits_for_client]
             first = min(waiting, key=lambda one: one._since)
             first.transport.abort()
             self.connections.discard(first)  # now: many may come before the loop tells it of its end
@@ -43,6 +43,11 @@ class Patience(H11Protocol):
         """Whether no request is being answered."""
         cycle: Any = self.cycle
         return cycle is None or bool(cycle.response_complete)
+
+    @property
+    def _waits_for_client(self) -> bool:
+        """Whether nothing goes on before the client sends more, or takes more."""
+        return self._waits or bool(self.cycle.more_body) or self.flow.write_paused
 
     def _look(self) -> None:
         if self._waits and self.loop.time() - self._since >= _HEAD_S:

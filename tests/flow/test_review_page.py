@@ -24,6 +24,8 @@ from inspector import settings
 from inspector.demo.port import free_port
 from inspector.store import Accounts, Role, Sessions, open_database
 
+LOGIN_HEAD = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
 
 @contextmanager
 def review_alone(folder: Path, **review: Any) -> Iterator[tuple[subprocess.Popen[str], int]]:
@@ -79,9 +81,9 @@ def test_whoever_is_slow_is_cut_off(tmp_path: Path) -> None:
             return said
 
         whole = b"GET /static/icon.svg HTTP/1.1\r\nHost: a\r\n\r\n"
-        head = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         slow = [
-            sent(data) for data in (b"", b"GET / HT", whole + b"GET / HT", head + b"Content-Length: 9\r\n\r\nname=")
+            sent(data)
+            for data in (b"", b"GET / HT", whole + b"GET / HT", LOGIN_HEAD + b"Content-Length: 9\r\n\r\nname=")
         ]
         nothing, begun, again, body = (rest(client) for client in slow)
         assert (nothing, begun) == (b"", b"")
@@ -90,11 +92,13 @@ def test_whoever_is_slow_is_cut_off(tmp_path: Path) -> None:
         assert body.startswith(b"HTTP/1.1 408")
 
 
-def test_however_many_are_connected_the_next_is_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", [b"", LOGIN_HEAD + b"Content-Length: 9\r\n\r\nname="], ids=["nothing", "half a body"])
+def test_however_many_are_connected_the_next_is_answered(tmp_path: Path, begun: bytes) -> None:
     with review_alone(tmp_path) as (process, port), ExitStack() as opened:
         wait_until(lambda: listening(port), "the page listens")
         for _ in range(700):
-            opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S))
+            client = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S))
+            client.sendall(begun)
         assert httpx.get(f"http://127.0.0.1:{port}/login", timeout=DEADLINE_S).status_code == 200
         assert psutil.Process(process.pid).num_fds() < 600
 
