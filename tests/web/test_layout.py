@@ -118,6 +118,12 @@ def test_a_card_shows_how_station_and_part_end(width: int, tmp_path: Path, bank:
     }
 
 
+def test_on_a_tablet_every_account_has_its_buttons_in_sight(show: Show) -> None:
+    table = show("/accounts", 820).locator(".scroll").first
+    expect(table.get_by_role("row").filter(has_text=NAME)).to_be_visible()
+    assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 def test_a_frame_says_its_time_and_shift_in_full(show: Show) -> None:
     line = show("/frame/1", 1280).locator(".side header .line")
     assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
