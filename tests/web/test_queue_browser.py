@@ -164,6 +164,18 @@ def test_a_note_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, 
     assert [said.note for said in site.reviews.history(frames[2])] == [None]
 
 
+def test_a_defect_type_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(2)]
+    page = visit("olga", "/")
+    for frame, chosen in zip(frames, ("dent", None), strict=True):
+        page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
+        page.keyboard.press("d")
+        if chosen:
+            page.get_by_role("dialog").get_by_label("Defect type").select_option(chosen)
+        page.get_by_role("button", name="Decide 1 frame").click()
+        recorded(site, frame, ("defect", chosen, "olga"))
+
+
 def test_a_hand_that_is_quicker_than_the_browsers_events_loses_no_decision(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add(), site.add()]
     page = visit("olga", "/")

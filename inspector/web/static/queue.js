@@ -171,6 +171,7 @@ function ask(to) {
   document.getElementById("confirm-yes").textContent = n("Decide %(number)s frame", "Decide %(number)s frames", chosen.length);
   const type = document.getElementById("confirm-type");
   type.hidden = to !== "defect";
+  type.querySelector("select").value = ""; // that of the selection before is not meant
   dialog.returnValue = "";
   asked = { chosen, to, type };
   dialog.showModal();
