@@ -178,6 +178,16 @@ def test_the_last_frame_stays_until_the_queue_can_be_had(site: ReviewSite, visit
     said(site, frame, ("dispose", "defect"))
 
 
+def test_who_asks_for_the_queue_while_the_server_is_away_stays_and_is_told(site: ReviewSite, visit: Visit) -> None:
+    page, _ = on_frame(site, visit, 1)
+    page.context.set_offline(True)
+    page.keyboard.press("q")
+    expect(page.locator("#notice")).to_have_text("The server cannot be reached. Try again in a moment.")
+    page.context.set_offline(False)
+    page.keyboard.press("q")
+    page.wait_for_url(re.compile(r"\d/(\?.*)?$"))
+
+
 def all_that_waits(page: Page) -> list[str]:
     """The labels of what is to be sent, in order."""
     return page.evaluate(

@@ -5,7 +5,7 @@ import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
 import { condition, conflicts, outbox, put, settle, versionOf } from "./outbox.js";
 import { drained, takenBack, unsent } from "./patience.js";
-import { user } from "./request.js";
+import { request, user } from "./request.js";
 import * as steps from "./steps.js";
 import { frameChanged, unmeant } from "./taps.js";
 import { Viewer } from "./viewer.js";
@@ -82,6 +82,13 @@ async function end() {
   link.search = location.search;
   location.assign(link);
   return true;
+}
+
+/** To the queue in the middle of the work, if the server is there: it would end on a page of the browser's own. */
+async function queue() {
+  const from = panel;
+  if (!(await request("/api/v1/me").catch(() => null))) say(t("The server cannot be reached. Try again in a moment."));
+  else if (panel === from) location.assign(panel.querySelector('[data-do="queue"]').href);
 }
 
 // ---- what will be on the screen
@@ -247,7 +254,7 @@ const actions = {
     nearLarge = !nearLarge;
     document.body.classList.toggle("near-large", nearLarge);
   },
-  queue: () => location.assign(panel.querySelector('[data-do="queue"]').href),
+  queue,
 };
 
 const keys = {
