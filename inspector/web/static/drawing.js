@@ -1,10 +1,10 @@
 // What is drawn: areas that are looked at or left out, which of them is chosen, and every step back and forth.
 
+const FEWEST = 3; // corners of a polygon
 const MOST_STEPS = 300;
 const SAME_MS = 800; // presses of one arrow key are one step
 
 export const KINDS = { include: "Look at", exclude: "Leave out" };
-export const FEWEST = 3;
 export const MOST_CORNERS = 1000;
 
 /** The areas of a document as the server has it: { kind, corners } or { kind, mask }. */

@@ -28,7 +28,7 @@ function near([a, b], [c, d]) {
 }
 
 /** Two edges that meet and are no neighbours, each as [start, end]; null: the polygon does not cross itself. */
-export function crossing(corners) {
+function crossing(corners) {
   const edges = corners.map((start, at) => [start, corners[(at + 1) % corners.length]]).filter(([a, b]) => a[0] !== b[0] || a[1] !== b[1]);
   for (let i = 0; i < edges.length; i++) {
     for (let j = i + 2; j < edges.length && j - i < edges.length - 1; j++) {
