@@ -93,6 +93,13 @@ def test_a_bank_without_frames_says_so(tmp_path: Path, bank: Path) -> None:
     assert "nan" not in page.text.lower()
 
 
+def test_a_line_that_has_only_begun_has_less_than_a_shift(tmp_path: Path, bank: Path) -> None:
+    with running_site(tmp_path, bank) as young, young.client("emil") as client:
+        young.add(minutes=int((datetime.now(UTC) - NOON) / timedelta(minutes=1)))
+        page = Page(client.get("/thresholds", params={"station": str(CAM1)}).text)
+    assert "less than a shift with frames" in page.text
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
