@@ -67,6 +67,11 @@ class Promise(BaseModel):
     samples: int
     samples_needed: int
 
+    @property
+    def exceeded(self) -> bool:
+        """Whether more is expected than is allowed, as where somebody chose the thresholds."""
+        return not self.estimated and self.expected_false_reject > self.max_false_reject
+
     def in_words(self) -> str:
         """The same in a line."""
         low, high = self.interval
@@ -97,7 +102,8 @@ class Calibration(BaseModel):
     def limits(self) -> dict[str, Any]:
         """The thresholds of a frame and what they promise, as pages and the documents of candidates have them."""
         promise = self.promise
-        return {"ok": self.ok, "ng": self.ng, "estimated": promise.estimated, "promise": promise.in_words()}
+        said = {"estimated": promise.estimated, "exceeded": promise.exceeded, "promise": promise.in_words()}
+        return {"ok": self.ok, "ng": self.ng, **said}
 
 
 class Source(BaseModel):

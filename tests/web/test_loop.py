@@ -125,6 +125,19 @@ def test_what_a_candidate_promises_is_told_beside_what_the_bank_in_use_does(site
     assert f"Thresholds ok {ok}, ng {ng}; frames between the two are uncertain" in page
 
 
+def test_a_promise_that_is_more_than_allowed_is_marked(site: ReviewSite, tmp_path: Path) -> None:
+    place = site.settings.stations[0].bank
+    low = Bank.load(place).thresholds.ng / 2
+    with site.client("emil") as client:
+        assert "more than allowed" not in client.get("/banks").text
+        with_thresholds(place, tmp_path / "low", ok=low, ng=low)
+        promote(site.settings, site.engine, STATION, tmp_path / "low", by="emil")
+        assert "more than allowed" in Page(client.get("/banks").text).text
+        said(site, stamped_part(1), "false_alarm")
+        candidate = rebuild(site.settings, site.engine, STATION, by="emil")
+        assert "more than allowed" in Page(client.get(f"/banks/candidates/{candidate.id}").text).text
+
+
 def test_a_stamp_beside_a_defect_does_not_keep_stamps_out(site: ReviewSite) -> None:
     """A guard frame may show what the false alarms show: it is refused nothing, as its defect is still seen."""
     picture = cv2.imdecode(np.frombuffer(stamped_part(50), np.uint8), cv2.IMREAD_COLOR)
