@@ -93,13 +93,15 @@ def desk_of(request: Request) -> Desk:
 
 def way_back(request: Request) -> str | None:
     """Where one can ask this again: its address; for what a form sent the form's page, if the navigation has it, with
-    the query that the form was sent to.
+    the query that the form was sent to. None also for `//name`, which a browser takes for another site.
     """
     url = request.url
     path: str | None = url.path
     if request.method != "GET":
         path = next((entry.path for entry in desk_of(request).navigation if entry.holds(url.path)), None)
-    return f"{path}?{url.query}" if path and url.query else path
+    if path is None or path.startswith("//"):
+        return None
+    return f"{path}?{url.query}" if url.query else path
 
 
 DeskDep = Annotated[Desk, Depends(desk_of)]

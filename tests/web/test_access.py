@@ -60,6 +60,15 @@ def test_what_did_not_work_leads_back_to_where_it_can_be_asked_again(site: Revie
         )
 
 
+@pytest.mark.parametrize("path", ["//other.example/login", "/%2Fother.example"])
+def test_what_is_not_found_leads_to_no_other_site(site: ReviewSite, path: str) -> None:
+    with site.client(None) as stranger:
+        answer = stranger.get(site.url + path)
+    assert answer.status_code == 404
+    assert "other.example" not in answer.text
+    assert 'href="/">To the queue' in answer.text
+
+
 def test_who_sent_a_form_after_the_session_had_ended_is_told_and_comes_back_to_the_same_station(
     site: ReviewSite,
 ) -> None:
