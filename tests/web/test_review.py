@@ -344,6 +344,27 @@ def test_a_page_that_nobody_uses_logs_out(site: ReviewSite, visit: Visit, monkey
     expect(page.get_by_label("Password")).to_be_visible()
 
 
+def test_who_is_selecting_when_the_session_ends_loses_neither_the_selection_nor_the_note(
+    site: ReviewSite, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_LASTS_S", 1.0)
+    frame = site.add()
+    page = visit("olga", "/")
+    page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
+    page.keyboard.press("u")
+    page.get_by_label("Note, if there is more to say").fill("seen from the side")
+    with page.expect_response(lambda answer: answer.url.endswith("/api/v1/me") and answer.status == 401):
+        log_all_out(site)
+    with page.expect_response(lambda answer: answer.url.endswith("/api/v1/me") and answer.status == 401):
+        pass  # it has seen that the session is over, and looks again
+    page.get_by_role("button", name="Decide 1 frame").click()
+    page.get_by_label("Name").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    recorded(site, frame, ("unsure", None, "olga"))
+    assert [said.note for said in site.reviews.history(frame)] == ["seen from the side"]
+
+
 def test_gloves_do_what_keys_do(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(2)]
     page = visit("olga", f"/frame/{frames[1]}?order=newest", has_touch=True)

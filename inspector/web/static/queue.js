@@ -46,7 +46,11 @@ async function renew(more) {
 }
 
 function idle() {
-  return !picked().length && !dialog.open && scrollY < 80 && !cards.contains(document.activeElement);
+  return !selecting() && scrollY < 80 && !cards.contains(document.activeElement);
+}
+
+function selecting() {
+  return picked().length > 0 || dialog.open;
 }
 
 /** False where no answer came. `welcome` is asked once it is here: somebody may have chosen a card while it was under way. */
@@ -297,4 +301,4 @@ function step(key, event) {
 
 watchPictures();
 count();
-follow(told);
+follow(told, selecting);

@@ -9,13 +9,18 @@ const PATIENCE_MS = 3000; // of a stream that is interrupted, as also by leaving
 const SILENCE_MS = 10000; // of a stream that says something every second
 
 let told = null; // takes each state of the queue
+let busy = null; // whether somebody is in the middle of something
 let stream = null;
 let lost = 0; // a timer, while the stream is interrupted
 let silence = 0; // a timer, while there is a stream
 
-/** Each state of the queue from now on; the page says by itself when the server or the database is away. */
-export function follow(onTold) {
+/**
+ * Each state of the queue from now on; the page says by itself when the server or the database is away. Where the session
+ * has ended it is loaded again, as soon as nobody is `isBusy` on it.
+ */
+export function follow(onTold, isBusy) {
   told = onTold;
+  busy = isBusy;
   listen();
 }
 
@@ -73,6 +78,7 @@ document.addEventListener("visibilitychange", () => {
 async function again() {
   if (stream || document.hidden) return;
   const answer = await get("/api/v1/me", BY_ITSELF).catch(() => null);
-  if (answer?.status === 401) location.reload();
-  else listen();
+  if (answer?.status !== 401) listen();
+  else if (busy()) setTimeout(again, RETRY_MS);
+  else location.reload();
 }
