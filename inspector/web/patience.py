@@ -1,6 +1,9 @@
 """How long a connection may say nothing, and how many there may be: nobody keeps others out by being slow."""
 
 import asyncio
+import gc
+import socket
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -11,6 +14,30 @@ _HEAD_S = 10.0
 _MOST_CONNECTIONS = 500
 """A browser holds up to six, one of them for the stream."""
 
+_MOST_COMING = 300
+"""Connections that are there and not yet made, as TLS has not been agreed on: each takes a third of a megabyte."""
+
+_coming: dict[int, socket.socket] = {}
+"""By their descriptor, the oldest first."""
+
+
+class Door(socket.socket):
+    """A listener. Where too many come in and say nothing, the older half is let go: of who never begins with TLS
+    Patience does not hear.
+    """
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As in the base class."""
+        client, address = super().accept()
+        _coming.pop(client.fileno(), None)  # of one that has gone
+        _coming[client.fileno()] = client
+        if len(_coming) > _MOST_COMING:
+            for descriptor in list(_coming)[: _MOST_COMING // 2]:
+                with suppress(OSError):  # it may have gone by itself
+                    _coming.pop(descriptor).shutdown(socket.SHUT_RDWR)
+            gc.collect()  # what those of last time took: they are few objects, and many megabytes
+        return client, address
+
 
 class Patience(H11Protocol):
     """As uvicorn has it, but a request must come within _HEAD_S to twice that. Where too many are connected, the one
@@ -20,6 +47,7 @@ class Patience(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """As in the base class."""
         super().connection_made(transport)
+        _coming.pop(transport.get_extra_info("socket").fileno(), None)
         self._since = self.loop.time()
         self._timer = self.loop.call_later(_HEAD_S, self._look)
         if len(self.connections) > _MOST_CONNECTIONS:

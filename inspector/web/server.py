@@ -14,7 +14,7 @@ from inspector.settings import ReviewSettings, Settings
 from inspector.store import open_database
 from inspector.web.app import create_app
 from inspector.web.desk import Desk
-from inspector.web.patience import Patience
+from inspector.web.patience import Door, Patience
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def _listen(review: ReviewSettings) -> socket.socket:
         family, kind, protocol, _, where = socket.getaddrinfo(
             review.host, review.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
+        listener = Door(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(where)
@@ -82,6 +82,7 @@ def _configuration(app: object, review: ReviewSettings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         lifespan="on",
+        backlog=_BACKLOG,  # so many are let in before Door may let one go
         http=Patience,
         ws="none",
         proxy_headers=False,  # inspector.web.forwarded

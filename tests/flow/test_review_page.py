@@ -128,8 +128,11 @@ def test_the_first_start_prints_a_link_that_makes_one_account(tmp_path: Path) ->
         assert "first start" not in out + err
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed: apt-get install openssl")
-def test_with_a_certificate_of_its_own_it_speaks_tls_alone(tmp_path: Path) -> None:
+@pytest.fixture
+def trust(tmp_path: Path) -> ssl.SSLContext:
+    """Trusts the new certificate beside the settings: cert.pem, key.pem."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: apt-get install openssl")
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"]
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-keyout", "key.pem", "-out", "cert.pem", *subject],
@@ -137,12 +140,28 @@ def test_with_a_certificate_of_its_own_it_speaks_tls_alone(tmp_path: Path) -> No
         check=True,
         capture_output=True,
     )
+    return ssl.create_default_context(cafile=tmp_path / "cert.pem")
+
+
+def test_however_many_never_begin_with_tls_the_next_is_answered(tmp_path: Path, trust: ssl.SSLContext) -> None:
+    with (
+        review_alone(tmp_path, cert_file="cert.pem", key_file="key.pem") as (process, port),
+        ExitStack() as opened,
+    ):
+        wait_until(lambda: listening(port), "the page listens")
+        for _ in range(700):
+            opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S))
+        answer = httpx.get(f"https://127.0.0.1:{port}/login", verify=trust, timeout=DEADLINE_S)
+        assert answer.status_code == 200
+        assert psutil.Process(process.pid).num_fds() < 600
+
+
+def test_with_a_certificate_of_its_own_it_speaks_tls_alone(tmp_path: Path, trust: ssl.SSLContext) -> None:
     with review_alone(tmp_path, cert_file="cert.pem", key_file="key.pem") as (process, port):
         assert process.stdout is not None
         assert process.stdout.readline() == f"review page https://127.0.0.1:{port}\n"
         code = process.stdout.readline().strip().partition("code=")[2]
         form = {"code": code, "name": "ada", "password": "long enough, really", "again": "long enough, really"}
-        trust = ssl.create_default_context(cafile=tmp_path / "cert.pem")
         with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust, timeout=DEADLINE_S) as browser:
             cookie = browser.post("/setup", data=form).headers["set-cookie"]
             assert cookie.startswith("__Host-inspector=")
