@@ -44,3 +44,11 @@ def test_a_part_with_as_many_frames_as_a_page_has_no_older_ones(
     with site.client() as olga:
         page = Page(olga.get("/find?part=twice").text)
     assert "older" not in page.text
+
+
+def test_a_part_is_found_with_the_blank_that_a_tablet_adds_and_one_that_has_blanks_too(site: ReviewSite) -> None:
+    plain, blank = (site.add(drawn_part(1000), part_id=part, kept=False) for part in ("P 77", " P 78 "))
+    with site.client() as olga:
+        for typed, frame in (("P 77 ", plain), ("\tP 77", plain), (" P 78 ", blank)):
+            assert f'href="/frame/{frame}?' in olga.get("/find", params={"part": typed}).text
+        assert "No frame with this part id" in olga.get("/find", params={"part": "  "}).text

@@ -20,8 +20,13 @@ _Before = Annotated[int | None, Query(ge=1, lt=MAX_ID)]
 
 @router.get("/find")
 def find(request: Request, desk: DeskDep, _user: Operator, part: _Part, before: _Before = None) -> Response:
-    """The frames of the part that have a verdict, newest first, a page of them. before: the last of the page before."""
+    """The frames of the part that have a verdict, newest first, a page of them. before: the last of the page before.
+
+    Where there is no such part, blanks around it are not meant: a tablet adds one to a word that it completes.
+    """
     rows = desk.queue.of_part(part, limit=PAGE + 1, before=before)
+    if not rows and before is None and (bare := part.strip()) != part:
+        part, rows = bare, desk.queue.of_part(bare, limit=PAGE + 1)
     shown = rows[:PAGE]
     older = shown[-1].id if len(rows) > PAGE else None
     return desk.page(request, "find.html", part=part, rows=shown, before=before, older=older)
