@@ -275,6 +275,18 @@ def test_an_administrator_makes_accounts_links_and_tokens(site: ReviewSite) -> N
         assert site.tokens.account(token[0]) is not None
 
 
+def test_an_account_that_was_refused_keeps_its_name_and_its_role_in_the_form(site: ReviewSite) -> None:
+    with site.client("ada") as ada:
+        refused = ada.post("/accounts", data={"name": "nils", "password": "administrator", "role": "engineer"})
+        made = ada.get("/accounts").text
+    form = refused.text.partition('action="/accounts"')[2].partition("</form>")[0]
+    assert refused.status_code == 400
+    assert 'value="nils"' in form
+    assert '<option value="engineer" selected>' in form
+    assert "administrator" not in form
+    assert '<option value="operator" selected>' in made.partition('action="/accounts"')[2]
+
+
 def test_everybody_may_change_their_own_password(site: ReviewSite) -> None:
     site.accounts.create("pia", PASSWORD, Role.OPERATOR)
     with site.client("pia") as elsewhere, site.client("pia") as pia:

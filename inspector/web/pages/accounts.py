@@ -35,9 +35,10 @@ def create(request: Request, desk: DeskDep, _user: Admin, name: _Text, password:
     try:
         account = desk.accounts.create(name, password, _role(role))
     except ConflictError:
-        return _page(request, desk, fault=f"The name {name} is taken. Names differ by more than capitals.")
+        taken = f"The name {name} is taken. Names differ by more than capitals."
+        return _page(request, desk, fault=taken, new_name=name, new_role=role)
     except UsageError as error:
-        return _page(request, desk, fault=str(error))
+        return _page(request, desk, fault=str(error), new_name=name, new_role=role)
     return _page(request, desk, told=f"{account.name} can log in now, as {account.role}.")
 
 
@@ -122,7 +123,9 @@ def set_password(
 
 
 def _page(request: Request, desk: Desk, **said: Any) -> Response:
-    values: dict[str, Any] = {"fault": None, "told": None, "secret": None} | said
+    """new_name, new_role: what the form of a new account says."""
+    nothing: dict[str, Any] = {"fault": None, "told": None, "secret": None, "new_name": "", "new_role": Role.OPERATOR}
+    values = nothing | said
     return desk.page(
         request,
         "accounts.html",
