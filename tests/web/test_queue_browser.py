@@ -164,6 +164,43 @@ def test_a_note_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, 
     assert [said.note for said in site.reviews.history(frames[2])] == [None]
 
 
+@pytest.mark.parametrize(("width", "height"), [(320, 256), (390, 844)], ids=["enlarged four times", "phone"])
+def test_what_is_said_of_a_selection_lies_over_no_other_card(
+    site: ReviewSite, visit: Visit, width: int, height: int
+) -> None:
+    site.decide_all()
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", "/")
+    page.set_viewport_size({"width": width, "height": height})
+    for frame in frames:
+        page.locator(f"[data-frame='{frame}'] input[name=pick]").check(timeout=10_000)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    last = page.locator(".frame-card").last.bounding_box()
+    bar = page.get_by_role("region", name="Selection").bounding_box()
+    assert last
+    assert bar
+    assert last["y"] + last["height"] <= bar["y"]
+    page.get_by_role("button", name="Unsure").click()
+    page.get_by_role("button", name="Decide 3 frames").click()
+    for frame in frames:
+        recorded(site, frame, ("unsure", None, "olga"))
+
+
+def test_a_card_that_has_the_focus_lies_under_no_bar(site: ReviewSite, visit: Visit) -> None:
+    site.decide_all()
+    for _ in range(16):
+        site.add()
+    page = visit("olga", "/")
+    page.locator("input[name=pick]").first.check()
+    bar = page.get_by_role("region", name="Selection").bounding_box()
+    assert bar
+    for picture in page.locator(".picture").all():
+        picture.focus()
+        box = picture.bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= bar["y"]
+
+
 def test_a_defect_type_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(2)]
     page = visit("olga", "/")
