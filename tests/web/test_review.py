@@ -357,6 +357,7 @@ def test_who_is_selecting_when_the_session_ends_loses_neither_the_selection_nor_
         log_all_out(site)
     with page.expect_response(lambda answer: answer.url.endswith("/api/v1/me") and answer.status == 401):
         pass  # it has seen that the session is over, and looks again
+    expect(page.locator("#notice")).to_be_hidden()
     page.get_by_role("button", name="Decide 1 frame").click()
     page.get_by_label("Name").fill("olga")
     page.get_by_label("Password").fill(PASSWORD)

@@ -78,7 +78,9 @@ document.addEventListener("visibilitychange", () => {
 async function again() {
   if (stream || document.hidden) return;
   const answer = await get("/api/v1/me", BY_ITSELF).catch(() => null);
-  if (answer?.status !== 401) listen();
-  else if (busy()) setTimeout(again, RETRY_MS);
-  else location.reload();
+  if (answer?.status !== 401) return listen();
+  if (!busy()) return location.reload();
+  found();
+  stale(null); // the server is there; what is decided tells that the session has ended
+  return setTimeout(again, RETRY_MS);
 }
