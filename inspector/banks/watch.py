@@ -90,7 +90,7 @@ class BankWatch:
 
     def _run(self) -> None:
         try:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+            os.nice(_NICE)  # of this thread alone, from whatever the process was given
             while not self._closing:
                 for folder, watched in self._watched.items():
                     self._look_at(folder, watched)

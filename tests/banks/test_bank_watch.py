@@ -43,6 +43,27 @@ def test_a_bank_for_which_there_is_no_memory_is_refused_and_the_line_goes_on(ban
     assert "out of memory (Unable to allocate" in told.refused[0]
 
 
+def test_a_daemon_that_was_started_behind_others_stays_there(bank: Path) -> None:
+    priorities: list[int] = []
+
+    def look(_: Path) -> Pipeline:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, 0))
+        raise BankError("seen")
+
+    told, own = Told(bank, look), []
+
+    def begin() -> None:
+        own.append(os.nice(5))
+        told.watch.__enter__()
+
+    starter = threading.Thread(target=begin)  # a thread begins with the priority of the one that starts it
+    starter.start()
+    starter.join()
+    wait_until(lambda: told.refused or told.faults, "it has looked")
+    told.watch.__exit__()
+    assert (priorities, told.faults) == ([min(own[0] + 10, 19)], [])
+
+
 @pytest.mark.faults
 def test_a_folder_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
     """Whoever opens a pipe that nobody writes to waits, as on a network share that is gone."""
