@@ -66,6 +66,7 @@ class BankWatch:
         self._refuse = refuse
         self._on_fault = on_fault
         self._wake = threading.Event()
+        self._behind = False
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="bank watch", daemon=True)
 
@@ -90,14 +91,22 @@ class BankWatch:
 
     def _run(self) -> None:
         try:
-            os.nice(_NICE)  # of this thread alone, from whatever the process was given
             while not self._closing:
                 for folder, watched in self._watched.items():
+                    self._step_back()
                     self._look_at(folder, watched)
                 self._wake.wait(EVERY_S)
                 self._wake.clear()
         except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
             self._on_fault(error)
+
+    def _step_back(self) -> None:
+        """Once a bank runs. The threads that embed begin with the first one: they have the priority of the thread that
+        opens it, and keep it.
+        """
+        if not self._behind and any(watched.digest for watched in self._watched.values()):
+            os.nice(_NICE)  # of this thread alone, from whatever the process was given
+            self._behind = True
 
     def _look_at(self, folder: Path, watched: _Watched) -> None:
         found = stamp(folder)

@@ -7,22 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from banks import change_manifest, copy_of
 from services import DEADLINE_S, wait_until
 
 from inspector.banks.watch import BankWatch
 from inspector.errors import BankError
+from inspector.exchange import exchange
 from inspector.pipeline import Pipeline
 
 
 class Told:
     """What a watch over one folder tells."""
 
-    def __init__(self, folder: Path, open_bank: Callable[[Path], Pipeline]) -> None:
+    def __init__(self, folder: Path, open_bank: Callable[[Path], Pipeline], *, running: str = "0" * 64) -> None:
         self.taken: list[Path] = []
         self.refused: list[str | None] = []
         self.faults: list[BaseException] = []
         self.watch = BankWatch(
-            {folder: "0" * 64},
+            {folder: running},
             open_bank=open_bank,
             hand_over=lambda folder, _: self.taken.append(folder),
             refuse=lambda _, fault: self.refused.append(fault),
@@ -62,6 +64,27 @@ def test_a_daemon_that_was_started_behind_others_stays_there(bank: Path) -> None
     wait_until(lambda: told.refused or told.faults, "it has looked")
     told.watch.__exit__()
     assert (priorities, told.faults) == ([min(own[0] + 10, 19)], [])
+
+
+def test_the_first_bank_is_opened_in_line_with_the_daemon_and_the_next_behind_it(bank: Path, tmp_path: Path) -> None:
+    """Threads that embed begin with the first bank, and keep the priority of who opened it."""
+    place = tmp_path / "bank"
+    own, priorities = os.getpriority(os.PRIO_PROCESS, 0), []
+
+    def opened(folder: Path) -> Pipeline:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, 0))
+        return Pipeline.open(folder)
+
+    told = Told(place, opened, running="")
+    copied = copy_of(bank, tmp_path)
+    with told.watch:
+        copied.rename(place)
+        wait_until(lambda: told.taken or told.faults, "the first bank is taken")
+        copied = copy_of(bank, tmp_path)
+        change_manifest(copied, lambda manifest: manifest["calibration"].update(pixel=9.0))
+        exchange(copied, place)
+        wait_until(lambda: len(told.taken) == 2 or told.faults, "the next bank is taken")
+    assert (priorities[-2:], told.faults) == ([own, min(own + 10, 19)], [])
 
 
 @pytest.mark.faults
