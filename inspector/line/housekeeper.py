@@ -1,6 +1,7 @@
 """Background work beside the line: counts what waits for operators and what they decided, and runs the retention."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -98,10 +99,9 @@ class Housekeeper:
         self._stations = stations
         self._on_fault = on_fault
         self._last_review: int | None = None
-        self._looking = _Task(_LOOK_EVERY_S, self._look)
+        self._soon = (_Task(_LOOK_EVERY_S, self._look), _Task(_RELIEVE_EVERY_S, retention.relieve))
         self._tasks = [
-            self._looking,
-            _Task(_RELIEVE_EVERY_S, retention.relieve),
+            *self._soon,
             _Task(_SWEEP_EVERY_S, self._tidy),
             _Task(_SWEEP_EVERY_S, retention.forget_attempts),
             _Task(_SWEEP_EVERY_S, self._sweep, due=time.monotonic() + self._grace_s()),
@@ -145,6 +145,7 @@ class Housekeeper:
     def _do_when_due(self, task: _Task) -> None:
         if time.monotonic() < task.due:
             return
+        task.due = math.inf  # under way
         try:
             self._do(task.steps())
             task.fault = None
@@ -182,7 +183,8 @@ class Housekeeper:
             self._metrics.retained.labels("pictures").inc(freed.pictures)
             removed = Freed(removed.records + freed.records, removed.pictures + freed.pictures)
             self._closing.wait(max(_SHORTEST_REST_S, _REST * (time.perf_counter() - began)))
-            self._do_when_due(self._looking)
+            for task in self._soon:  # a sweep may take hours, and the archive would be full meanwhile
+                self._do_when_due(task)
         if removed != Freed():
             log.info("retention", extra={"records": removed.records, "pictures": removed.pictures})
 

@@ -17,7 +17,7 @@ from inspector.line import housekeeper
 from inspector.line.health import Health
 from inspector.line.housekeeper import Housekeeper
 from inspector.line.metrics import Metrics
-from inspector.store import Archive, Policy, Retention, ReviewQueue, Reviews
+from inspector.store import Archive, Freed, Policy, Retention, ReviewQueue, Reviews
 
 pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
@@ -87,6 +87,23 @@ def test_pictures_go_when_they_near_the_bound(database: Engine, house: House) ->
         wait_until(lambda: (house.metric("archive_bytes") or 0) > 0, "the archive is measured")
         wait_until(lambda: house.metric("retention_removed_total", kind="pictures") == 6, "what was decided is gone")
         wait_until(lambda: house.metric("archive_bytes") == 400, "it is told")
+
+
+def test_pictures_make_room_also_while_a_sweep_takes_hours(
+    database: Engine, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hours(_: Retention, _now: datetime) -> Iterator[Freed]:
+        while True:
+            yield Freed()
+
+    monkeypatch.setattr(Retention, "sweep", hours)
+    entries = [verdict(i, image="png") for i in range(10)]
+    for entry in entries:
+        house.archive.keep(entry.sha256, b"x" * 100, "png")
+    ids = filled(database, *entries)
+    Reviews(database).dispose_many([(frame, 0) for frame in ids[:6]], to="false_alarm", reviewer="ann")
+    with house.keeper:
+        wait_until(lambda: house.metric("archive_bytes") == 400, "what was decided is gone")
 
 
 def test_a_clock_that_jumps_removes_nothing_before_it_can_be_put_right(
