@@ -42,9 +42,9 @@ class Flight:
         return self._doubted > 0
 
     @property
-    def sent(self) -> bool:
-        """Whether one was sent over the present connection, and not answered."""
-        return any(frame.mid is not None for frame in self._frames)
+    def sent(self) -> int:
+        """How many were sent over the present connection, and not answered."""
+        return sum(frame.mid is not None for frame in self._frames)
 
     def add(self, frame: Sending) -> None:
         """One more, behind all others."""

@@ -87,7 +87,7 @@ class Sender:
             session.close()
             if ended is None:
                 return
-            at_once = self._flight.sent
+            at_once = self._flight.sent > 0
             self._lost(ended)
             session = self._connected_again(at_once=at_once)
 
@@ -117,7 +117,7 @@ class Sender:
     def _send_due(self, session: Session) -> None:
         while not self._handed.empty():
             self._flight.add(self._handed.get())
-        while (frame := self._flight.due()) is not None:
+        while self._flight.sent < session.most_ahead and (frame := self._flight.due()) is not None:
             payload = session.payload_of(frame.message)
             if session.max_packet is not None and len(payload) + _HEAD > session.max_packet:
                 self._flight.leave(frame)

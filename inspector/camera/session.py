@@ -21,6 +21,7 @@ from inspector.types import FrameMessage
 Protocol = Literal["5", "3.1.1"]
 
 _CONNECT_S = 10.0
+_MOST_AHEAD: Final = 65_535  # of a broker that says nothing else
 _UNSUPPORTED_VERSION: Final = {0x01, 0x84}
 
 _NEVER: Final = {0x95, 0x99}
@@ -88,7 +89,8 @@ Events = SimpleQueue[Answered | Ended | None]
 class Session:
     """Connects once. What happens on it is put into `events`, in the network thread.
 
-    max_packet: the largest packet that the broker takes, in bytes, where it says so.
+    max_packet: the largest packet that the broker takes, in bytes, where it says so. most_ahead: how many frames it
+    takes ahead of its answers.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Session:
         self._answer: ReasonCode | None = None
         self._gone: str | None = None
         self.max_packet: int | None = None
+        self.most_ahead = _MOST_AHEAD
         self.client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -174,6 +177,7 @@ class Session:
         self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
     ) -> None:
         self.max_packet = getattr(properties, "MaximumPacketSize", None)
+        self.most_ahead = getattr(properties, "ReceiveMaximum", _MOST_AHEAD)
         with self._changed:
             self._answer = reason
             self._changed.notify_all()

@@ -146,12 +146,13 @@ def test_a_broker_that_goes_down_each_time_the_frame_comes_is_not_taken_for_one_
 
 
 @contextmanager
-def answering(verdict: Callable[[int, bytes], bytes]) -> Iterator[int]:
+def answering(verdict: Callable[[int, bytes], bytes], *, announced: bytes = b"") -> Iterator[int]:
     """As much of MQTT 5 as a camera station meets, for answers that mosquitto does not give. Gives its port.
 
     verdict: given the size of a frame's packet in bytes and its number, the packet to answer with; a DISCONNECT ends
-    the connection.
+    the connection. announced: properties of the answer to CONNECT.
     """
+    connected = bytes([0x20, 3 + len(announced), 0, 0, len(announced)]) + announced
 
     class Broker(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -172,7 +173,7 @@ def answering(verdict: Callable[[int, bytes], bytes]) -> Iterator[int]:
             if kind == 3:
                 topic = int.from_bytes(body[:2], "big")
                 return verdict(len(body), body[2 + topic : 4 + topic])
-            plain = {1: b"\x20\x03\0\0\0", 8: b"\x90\x04" + body[:2] + b"\0\0", 10: b"\xb0\x04" + body[:2] + b"\0\0"}
+            plain = {1: connected, 8: b"\x90\x04" + body[:2] + b"\0\0", 10: b"\xb0\x04" + body[:2] + b"\0\0"}
             return {**plain, 12: b"\xd0\0"}.get(kind, b"")
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Broker) as server:
@@ -224,3 +225,27 @@ def test_a_broker_that_goes_away_with_a_word_each_time_is_not_taken_for_one_that
         settings = BrokerSettings(port=port, protocol="5")
         summary = publish(CameraOptions(source=str(mixed), station=STATION, broker=settings, fps=0))
     assert (summary.published, summary.acknowledged, summary.given_up) == (5, 5, 0)
+
+
+def test_no_more_frames_are_on_their_way_than_the_broker_announces(mixed: Path) -> None:
+    """Brokers end the connection of a client that sends more, and HiveMQ takes ten where nobody says otherwise."""
+    came: list[bytes] = []
+
+    def strict(_: int, mid: bytes) -> bytes:
+        came.append(mid)
+        return b""
+
+    with answering(strict, announced=b"\x21\x00\x02") as port:
+        asked = CameraOptions(
+            source=str(mixed), station=STATION, broker=BrokerSettings(port=port, protocol="5"), fps=0, ack_timeout_s=1.0
+        )
+        with pytest.raises(BrokerError, match="5 of 5 frames were not acknowledged"):
+            publish(asked)
+    assert len(came) == 2
+
+
+def test_a_broker_that_takes_few_frames_ahead_gets_all(mixed: Path) -> None:
+    with answering(lambda _, mid: acknowledged(mid), announced=b"\x21\x00\x02") as port:
+        settings = BrokerSettings(port=port, protocol="5")
+        summary = publish(CameraOptions(source=str(mixed), station=STATION, broker=settings, fps=0))
+    assert (summary.published, summary.acknowledged) == (5, 5)
