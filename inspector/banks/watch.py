@@ -41,14 +41,15 @@ class _Watched:
     looked: bool = False
     seen: Stamp | None = None
     refused_at: float | None = None
+    why: str = ""
 
 
 class BankWatch:
     """One thread, behind the worker in priority; what runs goes on running until `hand_over`.
 
     running: digest of the running bank by folder. open_bank: opens the bank in a folder and tests it. hand_over: it is
-    sound and new. refuse: why what lies there is not taken, told once; None when all is well again. The thread calls
-    all of them.
+    sound and new. refuse: why what lies there is not taken, each reason told once; None when all is well again. The
+    thread calls all of them.
     """
 
     def __init__(
@@ -122,8 +123,9 @@ class BankWatch:
             opened = self._open_bank(folder)
         except UNUSABLE as error:
             watched.refused_at = time.monotonic()
-            if another:
-                self._refuse(folder, why_unusable(error))
+            before, watched.why = watched.why, why_unusable(error)
+            if another or watched.why != before:
+                self._refuse(folder, watched.why)
             return
         watched.digest = opened.bank.ref.digest
         self._hand_over(folder, opened)

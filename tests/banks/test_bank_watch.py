@@ -45,6 +45,22 @@ def test_a_bank_for_which_there_is_no_memory_is_refused_and_the_line_goes_on(ban
     assert "out of memory (Unable to allocate" in told.refused[0]
 
 
+def test_a_bank_that_is_still_refused_for_another_reason_is_told_of_that_one(bank: Path) -> None:
+    """As where it was copied: at the first look a file is missing, later it is there and cut off."""
+    reasons = ["memory.safetensors is missing", "memory.safetensors is missing", "graph.bin is cut off"]
+
+    def refuse(_: Path) -> Pipeline:
+        raise BankError(reasons.pop(0) if len(reasons) > 1 else reasons[0])
+
+    told = Told(bank, refuse)
+    with told.watch:
+        for left in (2, 1):
+            wait_until(lambda left=left: len(reasons) == left or told.faults, "it has looked")  # type: ignore[misc]
+            told.watch.look()
+        wait_until(lambda: len(told.refused) > 1 or told.faults, "the other reason is told")
+    assert (told.refused, told.faults) == (["memory.safetensors is missing", "graph.bin is cut off"], [])
+
+
 def test_a_daemon_that_was_started_behind_others_stays_there(bank: Path) -> None:
     priorities: list[int] = []
 
