@@ -126,12 +126,10 @@ class Shelf:
                 raise BankError(f"bank {candidate}: {after.id} is in use at {self.bank} already")
             draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self.folder))
             try:
-                shutil.copytree(candidate, draft, dirs_exist_ok=True)
+                self._copy(candidate, draft)
                 verify_files(draft, read_manifest(draft))
                 if _named(draft) != after:
                     raise BankError(f"bank {candidate}: changed while it was copied; promote it again")
-                open_to_readers(draft)
-                sync_files(draft)
                 said = {"by": by, "reason": reason, "action": action, "guard": guard, "guard_missed": guard_missed}
                 return self._exchange(draft, after, **said)
             finally:
@@ -216,6 +214,16 @@ class Shelf:
 
     def _in_use(self) -> BankName | None:
         return _named(self.bank) if (self.bank / "manifest.json").is_file() else None
+
+    def _copy(self, candidate: Path, draft: Path) -> None:
+        try:
+            shutil.copytree(candidate, draft, dirs_exist_ok=True)
+            open_to_readers(draft)
+            sync_files(draft)
+        except OSError as error:
+            # Of many files that could not be copied, the first tells why.
+            why = error.args[0][0][2] if isinstance(error, shutil.Error) else error
+            raise BankError(f"bank {candidate}: cannot be copied to {self.folder} ({why})") from error
 
     def _exchange(self, folder: Path, after: BankName, **said: Any) -> Move:
         """The exchange itself: `folder`, on the shelf, becomes the bank in use."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from banks import change_manifest
-from services import wait_until
+from services import files_no_larger_than, wait_until
 
 from inspector.bank import Bank, file_sha256, new_folder
 from inspector.banks import shelf as shelves
@@ -222,6 +222,16 @@ def test_what_is_no_bank_is_never_replaced(what: str, in_use: Path, bank: Path, 
     assert place.exists()
     assert sorted(place.rglob("*")) == before
     assert not (tmp_path / ".place.shelf").exists()
+
+
+@pytest.mark.faults
+def test_a_full_disk_is_told_in_a_line_and_nothing_is_left(in_use: Path, bank: Path, tmp_path: Path) -> None:
+    candidate = variant(bank, tmp_path / "candidate", 2.0)
+    with files_no_larger_than(1000), pytest.raises(BankError, match="candidate: cannot be copied to") as told:
+        Shelf(in_use).promote(candidate, by="anna")
+    assert str(told.value).count("File too large") == 1
+    assert Bank.load(in_use).thresholds.pixel == 1.0
+    assert [entry.name for entry in Shelf(in_use).folder.iterdir()] == ["lock"]
 
 
 def test_an_exchange_is_refused_in_words_where_it_is_impossible(tmp_path: Path) -> None:
