@@ -175,6 +175,7 @@ class _Daemon:
             on_change=lambda _: None,
             on_fault=self._fault,
             on_message=unknown_stations.frame,
+            may_connect=self._all_listen,
         )
         self._publisher = Publisher(
             outbox,
@@ -322,6 +323,12 @@ class _Daemon:
         """The broker has these messages."""
         self._metrics.outbox_depth.dec(len(ids))
         self._recorder.confirm(ids)
+
+    def _all_listen(self) -> bool:
+        """Whether every station has its subscription. Whoever else listened to its frames before, for strangers among
+        them, would make the broker tell a camera that a frame was heard which it then throws away.
+        """
+        return all(reception.connection.link is not None for reception in self._receptions.values())
 
     def _count_unknown(self) -> None:
         self._metrics.received.labels(UNKNOWN_STATION).inc()

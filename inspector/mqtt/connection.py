@@ -24,6 +24,7 @@ _BACKOFF_S = (0.25, 30.0)
 _SETTLE_S = 2.0
 _LASTING_S = 10.0
 _SUSPICIOUS = 3
+_LOOK_S = 0.1
 _HEAD = 64  # more bytes than a packet has beside its topic and payload
 
 
@@ -36,8 +37,9 @@ class Connection:
 
     on_change: called with None when connected and subscribed, else with what is wrong. on_message: called in the
     network thread; may block, which holds the broker back. on_published: link, mid, and why the broker refused, or
-    None. on_fault: called with an exception that ended a handler; the process should not go on. certified_until: until
-    when the broker's certificate is valid, as it was shown last, seconds since 1970; None without TLS.
+    None. on_fault: called with an exception that ended a handler; the process should not go on. may_connect: asked
+    before each connection, until it may. certified_until: until when the broker's certificate is valid, as it was shown
+    last, seconds since 1970; None without TLS.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Connection:
         on_fault: Callable[[BaseException], None],
         on_message: Callable[[Arrival], None] = _ignore,
         on_published: Callable[[int, int, str | None], None] = _ignore,
+        may_connect: Callable[[], bool] = lambda: True,
     ) -> None:
         self._broker = broker
         self._identity = identity
         self._on_change = on_change
         self._on_fault = on_fault
+        self._may_connect = may_connect
         self._handlers = Handlers(up=self._up, arrived=on_message, published=on_published, fault=on_fault)
         self._choice = ProtocolChoice(broker.protocol)
         self._lock = threading.Lock()
@@ -129,6 +133,9 @@ class Connection:
     def _keep_connected(self) -> None:
         number = failures = brief = 0
         while True:
+            while not self._may_connect():
+                if self._closing.wait(_LOOK_S):
+                    return
             number += 1
             link = Link(
                 number, self._choice.now, self._broker, self._identity, self._handlers, probe=self._choice.in_doubt

@@ -157,9 +157,14 @@ def test_a_retained_frame_is_not_inspected(daemon: Daemon, plc: Plc, camera: Cam
     assert daemon.metric("inspector_frames_dropped_total", reason="retained") == 1
 
 
+def watches(daemon: Daemon) -> bool:
+    return any(line["client"] == "inspector:main:watch" for line in daemon.logged("broker connected"))
+
+
 @pytest.mark.parametrize("levels", ["plant/hall1/line1/cam9", "../../etc/passwd", "a b/ü/%2e/$SYS"])
 def test_an_unknown_station_is_told(levels: str, daemon: Daemon, plc: Plc, camera: Camera) -> None:
     daemon.start()
+    wait_until(lambda: watches(daemon), "the daemon listens to all stations")
     camera.send_raw(f"{contract.ROOT}/{levels}/frame", GOOD, [("frame_id", "lost"), ("part_id", "p")])
     wait_until(lambda: plc.documents("error"), "the error")
     (error,) = plc.documents("error")
@@ -179,6 +184,7 @@ def test_of_a_flood_from_unknown_stations_each_frame_is_counted_and_some_are_ans
     daemon: Daemon, plc: Plc, camera: Camera
 ) -> None:
     daemon.start()
+    wait_until(lambda: watches(daemon), "the daemon listens to all stations")
     camera.pour((f"{contract.ROOT}/a/b/c/{number % 500}/frame" for number in range(2000)), b"x")
     wait_until(
         lambda: daemon.metric("inspector_frames_rejected_total", station="_unknown") == 2000, "each frame is counted"

@@ -4,20 +4,25 @@ import json
 import re
 import resource
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import faulty_daemon
 import pytest
 from line import CAM1, CAM2, Camera, Daemon, Plc, agrees, drawn_part, frame
+from listening import pass_on
 from services import DEADLINE_S, Mosquitto, wait_until
 
 from inspector import contract
+from inspector.camera import CameraOptions, publish
 from inspector.demo.broker import running_broker
+from inspector.settings import BrokerSettings
 
 pytestmark = pytest.mark.faults
 
@@ -313,6 +318,53 @@ def test_a_proxy_that_closes_connections_does_not_settle_the_protocol(
     info = contract.instance_topic("main", "info")
     wait_until(lambda: plc.last(info), "the daemon tells about itself")
     assert json.loads(plc.last(info) or b"")["protocol"] == "5"
+
+
+@contextmanager
+def way_for_others(port: int, client: bytes) -> Iterator[tuple[int, threading.Event]]:
+    """The port of a way to the broker at `port` that closes the connections of one client, until the event is set."""
+    opened = threading.Event()
+
+    class Way(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            first = self.request.recv(4096)
+            if client in first and not opened.is_set():
+                return
+            with socket.create_connection(("127.0.0.1", port)) as broker:
+                broker.sendall(first)
+                there = threading.Thread(target=pass_on, args=(self.request, broker), daemon=True)
+                there.start()
+                pass_on(broker, self.request)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+        yield server.server_address[1], opened
+        server.shutdown()
+
+
+def test_a_camera_is_told_that_nobody_listens_as_long_as_its_station_does_not(
+    daemon: Daemon, mosquitto: Mosquitto, plc: Plc, tmp_path: Path
+) -> None:
+    """After the broker was away each connection comes back in its own time; one for strangers listens to all frames."""
+    (tmp_path / "part.png").write_bytes(drawn_part(1))
+    asked = CameraOptions(
+        source=str(tmp_path / "part.png"), station=CAM1, broker=BrokerSettings(port=mosquitto.port, protocol="5")
+    )
+    with way_for_others(mosquitto.port, b"line1:cam1") as (port, opened):
+        daemon.settings["broker"]["port"] = port
+        daemon.start(ready=False)
+        wait_until(
+            lambda: daemon.get("/readyz")[0] == 503 and [*daemon.faults()] == [f"broker {CAM1}"], "only it is away"
+        )
+        wait_until(lambda: daemon.faults()[f"broker {CAM1}"] != "starting", "it was turned away")
+        assert publish(asked).unheard == 1
+        opened.set()
+        wait_until(daemon.ready, "the station listens")
+        assert publish(asked).unheard == 0
+        wait_until(lambda: len(plc.documents("verdict")) == 1, "the verdict")
+        daemon.terminate()
 
 
 def test_a_broker_that_knows_no_mqtt_5_is_spoken_to_in_3_1_1(daemon: Daemon, tmp_path: Path) -> None:

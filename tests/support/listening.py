@@ -68,13 +68,14 @@ def slow_way(port: int, *, answers_after_s: float) -> Iterator[int]:
 def _carry(server: socket.socket, port: int, answers_after_s: float) -> None:
     client, _ = server.accept()
     with client, socket.create_connection(("127.0.0.1", port)) as broker:
-        there = threading.Thread(target=_pass_on, args=(client, broker, 0.0))
+        there = threading.Thread(target=pass_on, args=(client, broker))
         there.start()
-        _pass_on(broker, client, answers_after_s)
+        pass_on(broker, client, answers_after_s)
         there.join(DEADLINE_S)
 
 
-def _pass_on(source: socket.socket, target: socket.socket, after_s: float) -> None:
+def pass_on(source: socket.socket, target: socket.socket, after_s: float = 0.0) -> None:
+    """What one end says, to the other, until one of them leaves."""
     with suppress(OSError):  # one of them left: that ends the way
         while data := source.recv(65536):
             time.sleep(after_s)
