@@ -19,7 +19,6 @@ from inspector.progress import Track
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours
 from inspector.types import Float32Array, Frame, UInt8Image
-from inspector.window import picture_wh
 
 MAP_SIDE: Final = 64
 """Rows and columns at most of the maps that are kept of each sample, to be looked at."""
@@ -63,11 +62,11 @@ class Bench:
     def _kept(self, index: int) -> UInt8Image | None:
         """The sample's picture where it need not be decoded again: it was kept, and read at the size of this recipe.
 
-        A sample that is banked moved is decoded: only its frame shows what comes in.
+        Pictures of two sizes may be alike in theirs, as windows are cut in steps. A sample that is banked moved is
+        decoded: only its frame shows what comes in.
         """
-        kept = self.samples.files[index].picture
-        fits = kept is not None and kept.shape[1::-1] == picture_wh(self.recipe)
-        return kept if fits and not self.recipe.shift else None
+        fits = self.samples.recipe.size_wh == self.recipe.size_wh
+        return self.samples.files[index].picture if fits and not self.recipe.shift else None
 
     def _frame(self, index: int) -> Frame:
         return decoder.decode(self.samples.files[index].path.read_bytes())

@@ -57,9 +57,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The samples of a folder in order of their paths, and what was left out."""
+    """The samples of a folder in order of their paths, and what was left out. recipe: what they were read by."""
 
     folder: Path
+    recipe: Recipe
     files: tuple[SampleFile, ...]
     skipped: tuple[Skipped, ...]
 
@@ -80,7 +81,8 @@ class Samples:
                 f"at least {MINIMUM}; calibrate without --exclude-suspects, and look at them with --report DIR"
             )
         left_out = [Skipped(self.files[index].path, reason) for index, reason in reasons.items()]
-        return Samples(self.folder, files, tuple(sorted((*self.skipped, *left_out), key=lambda item: item.path)))
+        skipped = tuple(sorted((*self.skipped, *left_out), key=lambda item: item.path))
+        return replace(self, files=files, skipped=skipped)
 
 
 def read_sample(path: Path, recipe: Recipe) -> SampleFile:
@@ -151,7 +153,7 @@ def read_samples(
             f"samples {folder}: {len(files)} usable of {len(paths)}, expected at least {MINIMUM} different pictures: "
             f"fewer cannot be held against one another to set thresholds{why}"
         )
-    return Samples(folder, tuple(files), tuple(sorted(skipped, key=lambda item: item.path)))
+    return Samples(folder, recipe, tuple(files), tuple(sorted(skipped, key=lambda item: item.path)))
 
 
 def refuse_data_set(folder: Path, pictures: Sequence[Path]) -> None:
