@@ -101,11 +101,12 @@ class NearestNeighbours:
 
 
 def smooth(patch_scores: Float32Array, inside: Inside = None) -> Float32Array:
-    """Gaussian smoothing over neighbouring patches, float32 (grid_h, grid_w); what is not inside is 0 and weighs 0."""
+    """Gaussian smoothing over neighbouring patches, float32 (grid_h, grid_w); what is not inside counts as nothing."""
     if inside is None:
         return _blurred(patch_scores)
-    smoothed = np.zeros_like(patch_scores)
-    np.divide(_blurred(patch_scores), _blurred(inside.astype(np.float32)), out=smoothed, where=inside)
+    counted, weights = np.where(inside, patch_scores, np.float32(0)), inside.astype(np.float32)
+    smoothed = np.zeros_like(counted)
+    np.divide(_blurred(counted), _blurred(weights), out=smoothed, where=inside)
     return smoothed
 
 

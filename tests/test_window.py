@@ -176,6 +176,7 @@ def test_smoothing_and_map_know_only_patches_inside() -> None:
     assert heat.shape == (90, 70)
     level = np.where(inside, np.float32(3), np.float32(0))
     np.testing.assert_allclose(smooth(level, inside)[inside], 3, rtol=1e-5)
+    np.testing.assert_array_equal(smooth(np.where(inside, level, np.float32(-9)), inside), smooth(level, inside))
     flat = anomaly_map(level, (70, 90), inside)
     np.testing.assert_allclose(flat[flat > 0], 3, rtol=1e-5)
 

@@ -103,8 +103,7 @@ class HeadTrial:
     def _highest(self, alarm: Float32Array) -> float:
         """The highest alarm of a picture, float32 (patches,), smoothed as patch scores are."""
         grid = self._bench.grid
-        alarm = alarm.reshape(grid.hw)
-        return float(smooth(alarm if grid.inside is None else np.where(grid.inside, alarm, 0)).max())
+        return float(smooth(alarm.reshape(grid.hw), grid.inside).max())
 
 
 def _some(rows: NDArray[np.bool_]) -> NDArray[np.int64]:

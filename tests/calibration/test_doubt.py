@@ -116,6 +116,16 @@ def test_patches_outside_a_region_of_interest_are_never_doubtful(
     assert len(prepared.without_doubtful(bench).folds) == 4
 
 
+def test_heads_that_see_the_same_everywhere_doubt_no_patch_more_along_the_border_of_a_region(tmp_path: Path) -> None:
+    region = Roi.model_validate({"frame_wh": (96, 96), "include": [[[0, 0], [60, 0], [96, 60], [96, 96], [0, 96]]]})
+    bench = bench_of(write_good(tmp_path / "good", 8), RECIPE.model_copy(update={"roi": region}))
+    support, inside, dim = prepare(bench, tune=False).support, bench.grid.counted, bench.engine.grid[2]
+    weights = np.zeros((dim, heads.HIDDEN), np.float32), np.zeros(heads.HIDDEN, np.float32)
+    level = heads.Head(*weights, weights[1], np.array([-5], np.float32), np.ones(1, np.float32))
+    alone, with_heads = doubt(bench, support), doubt(bench, support, [level] * 4)  # too few samples to train heads
+    np.testing.assert_allclose(with_heads[:, inside], np.logaddexp(alone[:, inside], 0), atol=1e-2)
+
+
 def test_scratches_among_the_good_samples_are_found_and_what_they_cost_comes_back(tmp_path: Path) -> None:
     good = mixed(tmp_path / "good", COUNT, 4)
     options = Options(recipe=RECIPE, folds=4)
