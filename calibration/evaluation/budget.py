@@ -30,36 +30,39 @@ def frames_to_tell(budget: float, among: int) -> int | None:
 class Kept:
     """A promise compared with good frames that calibration never saw.
 
-    rejected: of `among` frames. chance: of so many rejects or more if the promise holds, 0..1; None without frames.
+    max_false_reject: the budget. rejected: of `among` frames. chance: of so many rejects or more if the promise holds,
+    0..1; None without frames.
     word: `kept` where no more were rejected than the budget allows, `by chance` where more were and chance explains it,
     `broken` where it does not, `unknown` without frames.
     """
 
+    max_false_reject: float
     rejected: int
     among: int
     chance: float | None
     word: Literal["kept", "by chance", "broken", "unknown"]
 
-    def __str__(self) -> str:
-        if self.chance is None:
-            return "no good frames to tell by"
-        return {
-            "kept": "kept",
-            "by chance": f"more than asked for, but chance explains it ({self.chance:.0%})",
-            "broken": f"BROKEN: chance does not explain it ({self.chance:.2%}); these frames are not like the samples",
-        }[self.word]
+    @property
+    def takes(self) -> int | None:
+        """How many good frames it takes to tell that the budget is kept, where these are too few."""
+        return frames_to_tell(self.max_false_reject, self.among) if self.word == "kept" else None
+
+    @property
+    def verdict(self) -> str:
+        """As it is told: what chance explains, and what so few frames did not meet, is `not refuted`."""
+        return "not refuted" if self.word == "by chance" or self.takes else self.word
 
 
 def held_against(promise: Promise, rejected: int, among: int) -> Kept:
     """Whether `rejected` of `among` good frames above `ng` are in keeping with what calibration promised."""
-    if not among:
-        return Kept(rejected, among, None, "unknown")
     n, budget = promise.samples, promise.max_false_reject
+    if not among:
+        return Kept(budget, rejected, among, None, "unknown")
     if promise.estimated:
         chance = float(binom.sf(rejected - 1, among, budget))
     else:
         above = round(promise.expected_false_reject * (n + 1)) - 1  # samples; more than the budget's where set by hand
         chance = float(betabinom.sf(rejected - 1, among, above + 1, n - above)) if above < n else 1.0
     if rejected <= budget * among:
-        return Kept(rejected, among, chance, "kept")
-    return Kept(rejected, among, chance, "by chance" if chance >= UNLIKELY else "broken")
+        return Kept(budget, rejected, among, chance, "kept")
+    return Kept(budget, rejected, among, chance, "by chance" if chance >= UNLIKELY else "broken")

@@ -81,7 +81,7 @@ class Evaluation:
             "n_error_defect": self._failed(*labels),
             "latency_ms": {"p50": _quantile(latencies, 0.5), "p95": _quantile(latencies, 0.95)},
             "bank": self.bank,
-            "promise": self._promise(),
+            "promise": asdict(kept) if (kept := self.kept()) else None,
             "per_defect": {label: self._per_defect(label, good) for label in labels},
             "notes": list(self.notes),
         }
@@ -94,11 +94,6 @@ class Evaluation:
             return None
         inspected = [o for o in self._readable() if o.case.label == GOOD and not o.sample]
         return held_against(self.promise, sum(o.above_ng for o in inspected), len(inspected))
-
-    def _promise(self) -> dict[str, Any] | None:
-        if self.promise is None or (kept := self.kept()) is None:
-            return None
-        return {"max_false_reject": self.promise.max_false_reject, **asdict(kept)}
 
     def _readable(self) -> list[Outcome]:
         return [o for o in self.outcomes if o.decision is not Decision.ERROR]

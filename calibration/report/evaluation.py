@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.evaluation.budget import frames_to_tell
 from calibration.evaluation.cases import GOOD
 from calibration.evaluation.evaluate import Evaluation, Outcome
 from calibration.report import charts
@@ -109,19 +108,12 @@ def _budget(evaluation: Evaluation) -> Markup:
         if promise.estimated
         else f"From {promise.samples:,} samples: truly {low:.2%} to {high:.2%} ({CONFIDENCE:.0%} confidence)."
     )
-    takes = frames_to_tell(promise.max_false_reject, kept.among)
-    few = f" So few frames cannot tell: that takes about {takes:,}." if takes else ""
-    verdict, meaning = {
-        "kept": (
-            "Not refuted" if few else "Kept",
-            f"No more good frames were rejected than the budget allows.{few}",
-        ),
-        "by chance": ("Not refuted", "More were rejected than the budget allows, but chance explains that many."),
-        "broken": (
-            "Broken",
-            "Far more were rejected than chance explains: these frames are not like the samples. Has light, fixture "
-            "or batch changed, or were the samples taken in one go? Add samples of this kind and calibrate again.",
-        ),
+    few = f" So few frames cannot tell: that takes about {kept.takes:,}." if kept.takes else ""
+    meaning = {
+        "kept": f"No more good frames were rejected than the budget allows.{few}",
+        "by chance": "More were rejected than the budget allows, but chance explains that many.",
+        "broken": "Far more were rejected than chance explains: these frames are not like the samples. Has light, "
+        "fixture or batch changed, or were the samples taken in one go? Add samples of this kind and calibrate again.",
     }[kept.word]
     return section(
         "The false-reject budget",
@@ -131,7 +123,7 @@ def _budget(evaluation: Evaluation) -> Markup:
                 ("Budget", f"{promise.max_false_reject:.2%}", promised),
                 ("Above ng here", f"{rate:.2%}", f"{kept.rejected:,} of {count(kept.among, 'good frame')}."),
                 ("As many or more by chance", f"{kept.chance:.1%}", "If the promise holds; below 5% it is refuted."),
-                ("The promise", verdict, meaning),
+                ("The promise", kept.verdict.capitalize(), meaning),
             ]
         ),
     )

@@ -71,14 +71,14 @@ def _text(figures: dict[str, Any]) -> str:
 
 
 def _promise(promise: dict[str, Any] | None) -> list[str]:
-    from calibration.evaluation.budget import frames_to_tell
+    from calibration.evaluation.budget import Kept
 
     if not promise or promise["chance"] is None:
         return []
-    of = f"{promise['rejected']} of {promise['among']} above ng, {promise['max_false_reject']:.2%} allowed"
-    takes = frames_to_tell(promise["max_false_reject"], promise["among"])
-    few = f" (telling takes about {takes:,} good frames)" if takes else ""
-    return [f"promise            {promise['word']}: {of}; as many or more by chance: {promise['chance']:.1%}{few}"]
+    kept = Kept(**promise)
+    of = f"{kept.rejected} of {kept.among} above ng, {kept.max_false_reject:.2%} allowed"
+    few = f" (telling takes about {kept.takes:,} good frames)" if kept.takes else ""
+    return [f"promise            {kept.verdict}: {of}; as many or more by chance: {kept.chance:.1%}{few}"]
 
 
 def _share(value: float | None) -> str:

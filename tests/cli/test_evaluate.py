@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from calling import Cli
+from line import drawn_part
 
 
 def test_evaluate_json_has_what_is_promised(cli: Cli, bank: Path, parts: Path) -> None:
@@ -26,6 +27,20 @@ def test_evaluate_in_words(cli: Cli, bank: Path, parts: Path) -> None:
     assert "image AUROC        1.0000" in out
     assert "escape rate        0.00%" in out
     assert "\nscratch      2   1.0000     0.00%" in out
+
+
+def test_the_terminal_says_of_the_promise_what_the_page_says(cli: Cli, bank: Path, parts: Path, tmp_path: Path) -> None:
+    """Two good frames without a reject show nothing; all of twelve rejected show enough."""
+    out = cli("evaluate", bank, parts, "--report", tmp_path).out
+    assert "\npromise            not refuted: 0 of 2 above ng, " in out
+    assert "(telling takes about 600 good frames)" in out
+    assert "Not refuted" in (tmp_path / "evaluation.html").read_text("utf-8")
+    for number in range(12):
+        (parts / "good" / f"{number}.png").write_bytes(drawn_part(100 + number, scratched=True))
+    out = cli("evaluate", bank, parts, "--report", tmp_path).out
+    assert "\npromise            broken: 12 of 12 above ng, " in out
+    assert "telling takes" not in out
+    assert "Broken" in (tmp_path / "evaluation.html").read_text("utf-8")
 
 
 def test_evaluate_prints_some_of_many_notes(cli: Cli, bank: Path, parts: Path) -> None:

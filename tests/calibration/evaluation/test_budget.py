@@ -34,13 +34,22 @@ def test_a_promise_that_holds_is_refuted_as_seldom_as_it_says(samples: int, budg
 
 
 @pytest.mark.parametrize(
-    ("rejected", "among", "word"),
-    [(0, 100, "kept"), (5, 100, "kept"), (7, 100, "by chance"), (30, 100, "broken"), (0, 0, "unknown")],
+    ("rejected", "among", "word", "verdict"),
+    [
+        (0, 100, "kept", "kept"),
+        (5, 100, "kept", "kept"),
+        (0, 59, "kept", "not refuted"),
+        (7, 100, "by chance", "not refuted"),
+        (30, 100, "broken", "broken"),
+        (4, 4, "broken", "broken"),
+        (0, 0, "unknown", "unknown"),
+    ],
 )
-def test_the_word_follows_the_number(rejected: int, among: int, word: str) -> None:
+def test_the_word_follows_the_number(rejected: int, among: int, word: str, verdict: str) -> None:
     kept = held_against(promise(100, 0.05), rejected, among)
     assert (kept.word, kept.rejected, kept.among) == (word, rejected, among)
-    assert str(kept)
+    assert kept.verdict == verdict
+    assert kept.takes == (60 if among == 59 else None)
 
 
 def test_none_rejected_is_certain_and_more_is_less_likely() -> None:
