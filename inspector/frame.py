@@ -72,6 +72,7 @@ _OTHERS = {
 
 _LONGEST_MAGIC = 12
 _ORIENTATION = 0x0112
+_TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 
 _FLAGS = {
     "JPEG": cv2.IMREAD_COLOR_RGB,
@@ -170,6 +171,8 @@ def upright_size_wh(stream: IO[bytes]) -> tuple[int, int]:
     """
     with open_header(stream) as header:
         width, height = header.size
+        if isinstance(header, TiffImagePlugin.TiffImageFile):  # whose size newer Pillows tell upright
+            width, height = header.tag_v2[_TIFF_WIDTH], header.tag_v2[_TIFF_HEIGHT]
         return (height, width) if orientation_of(header) >= 5 else (width, height)
 
 

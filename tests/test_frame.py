@@ -126,9 +126,11 @@ def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     }  # fmt: skip
     exif = Image.Exif()
     exif[0x0112] = orientation
-    decoded = frame.decode(with_pillow(RGB, kind, exif=exif)).pixels
+    payload = with_pillow(RGB, kind, exif=exif)
+    decoded = frame.decode(payload).pixels
     expected = turns[orientation](PICTURE)
     assert decoded.shape == expected.shape
+    assert frame.upright_size_wh(io.BytesIO(payload)) == expected.shape[1::-1]
     assert np.abs(decoded.astype(int) - expected).mean() < 4
 
 
