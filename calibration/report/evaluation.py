@@ -180,8 +180,9 @@ def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline
 
 
 def _interval(evaluation: Evaluation, among: Callable[[Outcome], bool], decision: Decision) -> str:
-    """Where the true rate lies (Clopper and Pearson, 1934), as a sentence; nothing without such frames."""
-    chosen = [o.decision is decision for o in evaluation.outcomes if among(o)]
+    """Where the true rate lies (Clopper and Pearson, 1934), as a sentence; nothing without inspected frames."""
+    inspected = (o for o in evaluation.outcomes if o.decision is not Decision.ERROR)
+    chosen = [o.decision is decision for o in inspected if among(o)]
     if not chosen:
         return ""
     n, k = len(chosen), sum(chosen)

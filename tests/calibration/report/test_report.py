@@ -26,6 +26,7 @@ from inspector.charts.wording import count, number, percent, score
 from inspector.errors import UsageError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Crop, Recipe
+from inspector.review.intervals import lower, upper
 from inspector.types import Decision, Thresholds
 
 
@@ -114,6 +115,16 @@ def test_the_page_names_the_bank_by_its_folder_and_says_what_it_promises(
     assert f"Evaluation of bank {bank.path} ({bank.manifest.id}) on {labelled}" in text
     assert bank.manifest.calibration.promise.estimated
     assert f"promise {bank.manifest.calibration.promise.in_words()}" in text
+
+
+def test_the_interval_of_a_rate_rests_on_the_frames_that_the_rate_is_of(
+    pipeline: Pipeline, labelled: Path, tmp_path: Path
+) -> None:
+    """One of four scratched parts passes; the fifth picture is none."""
+    evaluation = evaluate(pipeline, labelled)
+    assert evaluation.to_json()["escape_rate"] == 0.25
+    text = Page(write_evaluation(evaluation, pipeline, labelled, tmp_path).read_text("utf-8")).text
+    assert f"From 4 frames, the true rate is {percent(lower(1, 4, 0.9))} to {percent(upper(1, 4, 0.9))}" in text
 
 
 def test_what_comes_from_file_names_is_escaped(pipeline: Pipeline, labelled: Path, tmp_path: Path) -> None:
