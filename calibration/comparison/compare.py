@@ -66,10 +66,9 @@ class _Accuracy:
     defect: Mapping[str, float]
     notes: tuple[str, ...] = ()
 
-    def payloads(self) -> list[bytes]:
-        """Encoded frames to be timed with: of those that were scored, evenly spaced."""
-        names = list({**self.good, **self.defect})
-        return [Path(name).read_bytes() for name in evenly(names, ROUNDS * BURST)]
+    def frames(self) -> list[Path]:
+        """Frames to be timed with: of those that were scored, evenly spaced."""
+        return [Path(name) for name in evenly(list({**self.good, **self.defect}), ROUNDS * BURST)]
 
 
 def compare(
@@ -117,7 +116,7 @@ def compare(
     if not found:
         raise errors[min(errors)]
     accuracies = list(found.values())
-    timed = take_turns([(built[number].pipeline, accuracy.payloads()) for number, accuracy in found.items()], track)
+    timed = take_turns([(built[number].pipeline, accuracy.frames()) for number, accuracy in found.items()], track)
     judged = [
         _judged(built[number], accuracy, taken) for (number, accuracy), taken in zip(found.items(), timed, strict=True)
     ]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from inspector.pipeline import Pipeline
@@ -16,19 +17,19 @@ PAUSE_S: Final = 0.05
 """Between turns: idle threads of one pipeline spin for a while and would take the next one's cores."""
 
 
-def take_turns(sides: Sequence[tuple[Pipeline, Sequence[bytes]]], track: Track = silent) -> list[list[float]]:
+def take_turns(sides: Sequence[tuple[Pipeline, Sequence[Path]]], track: Track = silent) -> list[list[float]]:
     """Milliseconds from encoded frame to decision, ROUNDS * BURST of each pipeline.
 
-    sides: each pipeline with encoded frames that it can inspect, at least one.
+    sides: each pipeline with files of frames that it can inspect, at least one.
     """
     timed: list[list[float]] = [[] for _ in sides]
     for turn in track(range(ROUNDS), "timing in turns"):
         for shift in range(len(sides)):
             number = (turn + shift) % len(sides)
-            pipeline, payloads = sides[number]
+            pipeline, frames = sides[number]
             time.sleep(PAUSE_S)
             for index in range(-WARM, BURST):
-                inspection = pipeline.inspect(payloads[(turn * BURST + index) % len(payloads)])
+                inspection = pipeline.inspect(frames[(turn * BURST + index) % len(frames)].read_bytes())
                 if index >= 0:
                     timed[number].append(sum(inspection.stage_ms.values()))
     return timed

@@ -1,6 +1,7 @@
 """Backbones and recipes side by side: figures as `evaluate` has them, intervals, the front, and what cannot be told."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,6 +165,22 @@ def test_a_test_folder_without_defects_says_what_cannot_be_told(parts: Path, tmp
     assert told["conclusion"] == ["Accuracy cannot be told from these frames; time and size can."]
     page = write_comparison(done, parts / "train", tmp_path / "test", tmp_path).read_text("utf-8")
     assert "Accuracy against time" not in page
+
+
+def test_frames_that_candidates_are_timed_with_are_not_all_held_at_once(parts: Path, tmp_path: Path) -> None:
+    """Forty frames of twelve megapixels may be a gigabyte and a half, for each candidate."""
+    (tmp_path / "test/good").mkdir(parents=True)
+    for seed in range(12):
+        noise = np.random.default_rng(seed).integers(0, 255, (1000, 1000, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "test/good" / f"{seed}.bmp"), noise)
+    tracemalloc.start()
+    try:
+        listed = candidates(["builtin"], RECIPES)
+        compare(parts / "train", tmp_path / "test", listed, tmp_path / "banks", Options(folds=2))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 12 * 3_000_000
 
 
 def test_without_test_folder_synthetic_defects_judge_and_it_says_so(parts: Path, tmp_path: Path) -> None:
