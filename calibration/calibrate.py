@@ -122,7 +122,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
             bench = bench_of(samples.without({**others, **reasons}))
             prepared = prepare(bench, tune=options.finetune).without_doubtful(bench)
         new = _fitted(bench, prepared, backbone, _operation(options, suspects, prepared.tuned), options)
-        manifest = new.write(draft, options)
+        manifest = new.write(draft, options, track)
     return Calibrated(
         path=out_dir,
         bank_id=manifest.id,

@@ -18,6 +18,7 @@ from calibration.thumbnail import thumbnail
 from inspector import bank as bank_files
 from inspector.bank import BACKBONE_FILE, DRIFT_FILE, GRAPH_FILE, SAMPLES_FOLDER
 from inspector.manifest import SCHEMA, Calibration, Lineage, Manifest, Sample, write_manifest
+from inspector.progress import Track, silent
 from inspector.proportions import in_common
 
 
@@ -41,7 +42,7 @@ class NewBank:
     grid_hw: tuple[int, int]
     operation: str
 
-    def write(self, folder: Path, options: Options) -> Manifest:
+    def write(self, folder: Path, options: Options, track: Track = silent) -> Manifest:
         """Write all files into an empty folder; returns the manifest, which is written last.
 
         Raises:
@@ -57,15 +58,15 @@ class NewBank:
         self.memory.save(folder)
         self.fitted.normals.save(folder)
         save_file(self.fitted.baseline.arrays(), folder / DRIFT_FILE)
-        manifest = self._manifest(folder, self._write_thumbnails(folder / SAMPLES_FOLDER), options)
+        manifest = self._manifest(folder, self._write_thumbnails(folder / SAMPLES_FOLDER, track), options)
         write_manifest(folder, manifest)
         return manifest
 
-    def _write_thumbnails(self, folder: Path) -> tuple[Sample, ...]:
-        """A small JPEG of what the backbone saw of each sample."""
+    def _write_thumbnails(self, folder: Path, track: Track) -> tuple[Sample, ...]:
+        """A small JPEG of what the backbone saw of each sample, which is decoded once more."""
         folder.mkdir()
         listed = []
-        for index, file in enumerate(self.samples.files):
+        for index, file in enumerate(track(self.samples.files, "writing small pictures")):
             name = f"{index:06d}.jpg"
             (folder / name).write_bytes(thumbnail(file.path.read_bytes(), self.backbone.recipe))
             listed.append(

@@ -233,6 +233,7 @@ def test_each_step_that_takes_time_is_shown(tmp_path: Path) -> None:
         "asking other samples",
         "cross-fitting thresholds",
         "selecting the bank",
+        "writing small pictures",
     ]
 
 
