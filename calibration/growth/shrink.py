@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.caveats import LOWER
 from calibration.growth.derive import Derived, Memory, write_derived
 from calibration.growth.grow import cover
 from calibration.growth.reader import Newcomer, Reader
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
+from calibration.thresholds import limits
 from inspector.bank import Bank
 from inspector.drift import Baseline
 from inspector.errors import SamplesError
@@ -19,6 +21,7 @@ from inspector.manifest import Sample, Source
 from inspector.progress import Track, silent
 from inspector.samples.enough import MINIMUM
 from inspector.scoring import NearestNeighbours
+from inspector.types import Float32Array
 
 
 def shrink(
@@ -54,12 +57,12 @@ def shrink(
         Source(path=manifest.samples[index].path, sha256=manifest.samples[index].sha256)
         for index in np.flatnonzero(leaving)
     )
-    drift = _drift_of(bank, stays)
+    drift, normals = _drift_of(bank, stays), NormalScores.of(bank)
     derived = write_derived(
         bank,
         out_dir,
         operation=f"remove {len(gone)} pictures",
-        memory=Memory(patches, samples, NormalScores.of(bank).take(stays), radius),
+        memory=Memory(patches, samples, normals.take(stays), radius),
         drift=drift,
         forget_drift=drift is None,
         removed=gone,
@@ -77,7 +80,10 @@ def shrink(
         promise=derived.calibration.promise,
         check=None,
         still=(),
-        cautions=_cautions_of_shrinking(len(bank.vectors) - remaining, len(samples) - len(found)),
+        cautions=(
+            *_cautions_of_shrinking(len(bank.vectors) - remaining, len(samples) - len(found)),
+            *_rests_on_removed(bank, normals.scores, stays),
+        ),
     )
 
 
@@ -155,3 +161,15 @@ def _cautions_of_shrinking(vectors: int, unread: int) -> tuple[str, ...]:
             "others only as far as those reach; give the folder of the samples with --good, or calibrate again"
         )
     return tuple(said)
+
+
+def _rests_on_removed(bank: Bank, scores: Float32Array, stays: NDArray[np.int64]) -> tuple[str, ...]:
+    """Said where samples that leave have set ok. scores: float32 (samples,), of those that stay and leave."""
+    budget, ok = bank.manifest.calibration.promise.max_false_reject, bank.thresholds.ok
+    without = limits(scores[stays], budget).ok
+    if without > LOWER * min(ok, limits(scores, budget).ok):
+        return ()
+    return (
+        f"ok rests on what was removed: by the samples that stay it would be {without:.3g}, not {ok:.3g}; what was "
+        "wrong with them still passes: calibrate again from the samples that stay",
+    )

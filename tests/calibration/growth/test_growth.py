@@ -180,6 +180,20 @@ def test_what_went_is_gone_and_can_be_made_up_for(bank: Path, tmp_path: Path) ->
     assert not any("--good" in caution for caution in filled.cautions)
 
 
+def test_where_the_threshold_rests_on_what_went_it_is_told(tmp_path: Path) -> None:
+    """A scratched part among the samples has set ok: without it in the bank, no scratch is rejected all the same."""
+    good = write_good(tmp_path / "good", 12)
+    (good / "scratched.png").write_bytes(drawn_part(700, scratched=True))
+    made = calibrate(good, tmp_path / "bank", Options(recipe=Recipe(size_wh=(64, 64), vectors=200, whitening=0)))
+    shrunk = shrink(tmp_path / "bank", ["scratched.png"], tmp_path / "without")
+    assert Pipeline.open(shrunk.path).inspect(drawn_part(701, scratched=True)).decision is not Decision.NG
+    (told,) = [caution for caution in shrunk.cautions if caution.startswith("ok rests on what was removed")]
+    left = float(Bank.load(shrunk.path).normal_scores.max())
+    assert f"by the samples that stay it would be {left:.3g}, not {made.thresholds.ok:.3g}" in told
+    others = shrink(tmp_path / "bank", ["003.png"], tmp_path / "others")
+    assert not any("rests on what was removed" in caution for caution in others.cautions)
+
+
 def test_newcomers_of_a_bank_that_was_made_in_blocks_are_held_back_in_blocks(bank: Path, tmp_path: Path) -> None:
     copied = copy_of(bank, tmp_path)
     change_manifest(copied, lambda manifest: manifest["calibration"].update(fold_by="block"))
