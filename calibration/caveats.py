@@ -140,7 +140,7 @@ def _alike(samples: Samples) -> str | None:
 
 def _sizes(samples: Samples) -> str | None:
     sizes = [file.size_wh for file in samples.files]
-    if len(set(sizes)) == 1:
+    if samples.recipe.crop or len(set(sizes)) == 1:
         return None
     (narrow, low), (wide, high) = np.min(sizes, axis=0), np.max(sizes, axis=0)
     return (

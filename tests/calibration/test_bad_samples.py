@@ -154,6 +154,15 @@ def test_one_odd_size_is_left_out_and_mixed_sizes_are_warned_of(tmp_path: Path) 
     )
 
 
+def test_frames_of_several_sizes_are_no_caveat_where_the_same_pixels_are_cut_from_each(tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 12)
+    for number in range(6):
+        wider = np.pad(cv2.imread(str(good / f"{number:03d}.png")), ((0, 0), (0, 1 + number), (0, 0)), "edge")
+        cv2.imwrite(str(good / f"{number:03d}.png"), wider)
+    crop = RECIPE.model_copy(update={"crop": Crop(x=0, y=0, width=96, height=96)})
+    assert calibrate(good, tmp_path / "bank", Options(recipe=crop, folds=2)).caveats == ()
+
+
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as left:
         main([str(argument) for argument in arguments])
