@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.augmentation import AS_IT_IS, Augmentation, augmented, in_lights, lit, pictures
-from calibration.samples import Samples
+from calibration.samples import Samples, again
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import BackboneError
@@ -69,7 +69,9 @@ class Bench:
         return self.samples.files[index].picture if fits and not self.recipe.shift else None
 
     def _frame(self, index: int) -> Frame:
-        return decoder.decode(self.samples.files[index].path.read_bytes())
+        path = self.samples.files[index].path
+        with again(path):
+            return decoder.decode(path.read_bytes())
 
     def embed(self, picture: UInt8Image, index: int) -> Float32Array:
         """The patches of a picture made from that sample: float32 (grid_h, grid_w, dim).

@@ -12,7 +12,7 @@ from calibration.options import Options
 from calibration.pool import Patches
 from calibration.projection import FILE as PROJECTION_FILE
 from calibration.projection import Projection
-from calibration.samples import Samples
+from calibration.samples import Samples, again
 from calibration.thresholds import Limits
 from calibration.thumbnail import thumbnail
 from inspector import bank as bank_files
@@ -68,7 +68,9 @@ class NewBank:
         listed = []
         for index, file in enumerate(track(self.samples.files, "writing small pictures")):
             name = f"{index:06d}.jpg"
-            (folder / name).write_bytes(thumbnail(file.path.read_bytes(), self.backbone.recipe))
+            with again(file.path):
+                small = thumbnail(file.path.read_bytes(), self.backbone.recipe)
+            (folder / name).write_bytes(small)
             listed.append(
                 Sample(
                     path=self.samples.name(index),

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -103,6 +104,22 @@ def read_sample(path: Path, recipe: Recipe) -> SampleFile:
         look=look_of(picture),
         picture=picture.copy(),  # it may be a part of the frame, which would be kept with it
     )
+
+
+@contextmanager
+def again(path: Path) -> Iterator[None]:
+    """Within the block a sample is read once more, which others may have removed or written over meanwhile.
+
+    Raises:
+        SamplesError: it cannot be read any more, or does not decode.
+    """
+    try:
+        yield
+    except (OSError, FrameError) as error:
+        raise SamplesError(
+            f"{path}: was read, and is not what it was any more ({in_words(error)}); leave samples alone while "
+            "they are calibrated, or give a copy of them"
+        ) from error
 
 
 def pixels_digest(frame: Frame) -> str:

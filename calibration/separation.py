@@ -25,7 +25,7 @@ from calibration.evaluation.metrics import PixelFigures
 from calibration.metric import learn
 from calibration.pool import MAX_BYTES, join, patches_of
 from calibration.projection import Projection
-from calibration.samples import evenly
+from calibration.samples import again, evenly
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.grid import PatchGrid
@@ -88,7 +88,7 @@ class Trial:
     no more than the largest of them has `room` for.
 
     Raises:
-        BackboneError, RecipeError, FrameError: see there.
+        SamplesError, BackboneError, RecipeError, FrameError: see there.
     """
 
     def __init__(
@@ -113,7 +113,8 @@ class Trial:
         self._fold = np.arange(len(taken)) * FOLDS // len(taken)
         banked, planted = [], []
         for index, path in track(taken, "planting defects"):
-            frame = decoder.decode(path.read_bytes())
+            with again(path):
+                frame = decoder.decode(path.read_bytes())
             banked.append(np.stack([self._embedded(each) for each in pictures(frame, recipe)]))
             for turn in range(turns):
                 one = plant(frame, (recipe, *beside), np.random.default_rng([seed, index, turn]))

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +22,8 @@ from inspector.folder import image_files
 from inspector.pipeline import Pipeline
 from inspector.recipe import Crop, Recipe
 from inspector.types import Decision
+
+T = TypeVar("T")
 
 RECIPE = Recipe(size_wh=(64, 64), vectors=64)
 
@@ -161,6 +165,29 @@ def test_frames_of_several_sizes_are_no_caveat_where_the_same_pixels_are_cut_fro
         cv2.imwrite(str(good / f"{number:03d}.png"), wider)
     crop = RECIPE.model_copy(update={"crop": Crop(x=0, y=0, width=96, height=96)})
     assert calibrate(good, tmp_path / "bank", Options(recipe=crop, folds=2)).caveats == ()
+
+
+@pytest.mark.parametrize("written", [None, b"half"], ids=["removed", "overwritten"])
+@pytest.mark.parametrize("step", ["embedding patches", "selecting the bank"])
+def test_a_sample_that_changes_while_it_is_calibrated_is_named(
+    tmp_path: Path, step: str, written: bytes | None
+) -> None:
+    """It is no fault of the bank's disk, which the error named."""
+    good = write_good(tmp_path / "good", 10)
+
+    def track(items: Sequence[T], label: str) -> Sequence[T]:
+        if label == step:
+            (good / "007.png").unlink()
+            if written:
+                (good / "007.png").write_bytes(written)
+        return items
+
+    moving = Recipe(
+        size_wh=(64, 64), vectors=64, whitening=0, shift=0.1, crop=Crop(x=20, y=20, width=50, height=50)
+    )  # is decoded again
+    with pytest.raises(SamplesError, match=r"good/007\.png: was read, and is not what it was any more \(.+\); leave"):
+        calibrate(good, tmp_path / "bank", Options(recipe=moving, folds=2), track=track)
+    assert not (tmp_path / "bank").exists()
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
