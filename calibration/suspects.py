@@ -37,6 +37,9 @@ ALIKE: Final = 1 / 4
 CLIPPED: Final = 0.05
 """Wrongly exposed samples have a share of clipped pixels that is higher than the median by at least this."""
 
+_ROWS: Final = 256
+"""Pictures that are compared with all others at a time: one by one, five thousand take a minute."""
+
 Kind = Literal["outlying", "doubtful", "duplicate", "blurred", "overexposed", "underexposed"]
 
 
@@ -145,11 +148,12 @@ def nearest_of(pictures: Float32Array) -> tuple[NDArray[np.int64], NDArray[np.fl
     lengths = (centred**2).sum(1)
     nearest = np.empty(len(pictures), np.int64)
     distance = np.empty(len(pictures))
-    for index, picture in enumerate(centred):
-        squared = lengths + lengths[index] - 2 * (centred @ picture)
-        squared[index] = np.inf
-        nearest[index] = squared.argmin()
-        distance[index] = np.sqrt(max(0.0, squared[nearest[index]]) / pictures.shape[1])
+    for begin in range(0, len(pictures), _ROWS):
+        rows = np.arange(begin, min(begin + _ROWS, len(pictures)))
+        squared = lengths + lengths[rows, None] - 2 * (centred[rows] @ centred.T)
+        squared[rows - begin, rows] = np.inf
+        nearest[rows] = squared.argmin(1)
+        distance[rows] = np.sqrt(np.maximum(squared.min(1), 0) / pictures.shape[1])
     return nearest, distance
 
 

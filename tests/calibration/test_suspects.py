@@ -16,7 +16,7 @@ from calibration.look import look_of
 from calibration.report import write_contact_sheet
 from calibration.report.contact_sheet import SHOWN
 from calibration.samples import read_samples
-from calibration.suspects import FALSE_FLAGS, FEWEST, Suspect, find, outliers
+from calibration.suspects import FALSE_FLAGS, FEWEST, Suspect, find, nearest_of, outliers
 from inspector.bank import Bank
 from inspector.charts.wording import score
 from inspector.cli import main
@@ -276,3 +276,13 @@ def test_the_command_line_tells_of_them(folder: Path, tmp_path: Path, capsys: py
     assert told["suspects"][-1]["path"] == "zz <scratched>.png"
     assert "from what most others show" in told["suspects"][-1]["reasons"]["outlying"]
     assert Path(told["report"]).is_file()
+
+
+@pytest.mark.parametrize("count", [2, 256, 257, 600])
+def test_of_any_number_of_pictures_the_nearest_other_is_found(count: int) -> None:
+    pictures = np.random.default_rng(count).uniform(0, 255, (count, 12)).astype(np.float32)
+    nearest, distance = nearest_of(pictures)
+    apart = np.sqrt(((pictures[:, None] - pictures[None]).astype(np.float64) ** 2).mean(2))
+    np.fill_diagonal(apart, np.inf)
+    np.testing.assert_array_equal(nearest, apart.argmin(1))
+    np.testing.assert_allclose(distance, apart.min(1), rtol=1e-5)
