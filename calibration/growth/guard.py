@@ -6,7 +6,7 @@ each confirmed defect is scored as it would be with all newcomers in the bank, i
 be banked in. Where it would be judged less strictly than now, the newcomers that are to blame are found, and left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def conflicts(
             embeddings = reader.embed(guard.path.read_bytes())
         except (OSError, FrameError):
             continue
-        for name in _hiding(reader, embeddings, {n: found for n, found in novel.items() if n not in hidden}):
+        for name in _hiding(reader, embeddings, novel, hidden):
             hidden.setdefault(name, []).append(guard.name)
     return tuple(Conflict(name, tuple(hides)) for name, hides in hidden.items())
 
@@ -65,8 +65,12 @@ def _novel(reader: Reader, newcomer: Newcomer) -> NearestNeighbours | None:
     return reader.neighbours(patches.vectors[rows]) if len(rows) else None
 
 
-def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, NearestNeighbours]) -> list[str]:
-    """Names of newcomers without which the frame is judged as strictly as before."""
+def _hiding(
+    reader: Reader, embeddings: Float32Array, novel: Mapping[str, NearestNeighbours], left_out: Collection[str]
+) -> list[str]:
+    """Names of newcomers without which the frame is judged as strictly as before; and of those that are left out
+    already, the names of those that would hide it by themselves.
+    """
     thresholds = reader.bank.thresholds
     queries = embeddings[reader.grid.counted]
     known = reader.known.distances(queries)
@@ -81,10 +85,11 @@ def _hiding(reader: Reader, embeddings: Float32Array, novel: Mapping[str, Neares
         after = thresholds.decide(_score(reader, nearest[:, : known.shape[1]]))
         return after is Decision.OK or (before is Decision.NG and after is not Decision.NG)
 
-    stay = list(near)
+    guilty = [name for name in near if name in left_out and milder([name])]
+    stay = [name for name in near if name not in left_out]
     if not milder(stay):
-        return []
-    guilty = [name for name in stay if milder([name])]
+        return guilty
+    guilty += [name for name in stay if milder([name])]
     stay = [name for name in stay if name not in guilty]
     # Together they may do what none does alone: those whose patches come nearest go first.
     stay.sort(key=lambda name: float(np.minimum(near[name][:, 0], known[:, 0]).sum()))

@@ -33,3 +33,15 @@ def test_a_defect_that_was_called_a_false_alarm_is_left_out(
     found = [Pipeline.open(place).inspect(defect.read_bytes()).decision for place in (bank, tmp_path / "blind")]
     assert found == [Decision.NG, Decision.OK]
     assert conflicts(Reader(bank), newcomers, [GuardFrame("7", defect)]) == (Conflict("alarm", ("7",)),)
+
+
+def test_every_defect_that_an_alarm_would_hide_is_told(tmp_path: Path) -> None:
+    """The page names the first and counts the others: one alone might be taken for an exception."""
+    calibrate(write_good(tmp_path / "good", 12), tmp_path / "bank", Options(recipe=RECIPE, folds=4))
+    files = {"alarm": drawn_part(950, scratched=True), "label": drawn_part(951), "fine": drawn_part(952)}
+    files |= {"7": changed(950, light=0.99, scratched=True), "8": files["alarm"], "9": changed(950, scratched=True)}
+    for name, payload in files.items():
+        (tmp_path / name).write_bytes(payload)
+    newcomers = [Newcomer(name, tmp_path / name) for name in ("alarm", "label")]
+    guards = [GuardFrame(name, tmp_path / name) for name in ("7", "fine", "8", "9")]
+    assert conflicts(Reader(tmp_path / "bank"), newcomers, guards) == (Conflict("alarm", ("7", "8", "9")),)
