@@ -127,8 +127,10 @@ def _check_overlap(crop: Crop, roi: Roi) -> None:
         raise ValueError("roi: lies outside the crop, so nothing is left to look at; move one of them")
 
 
-def load(path: Path) -> Recipe:
+def load(path: Path, *, mask: Path | None = None) -> Recipe:
     """The recipe in a YAML file; masks that it names are read, from its folder.
+
+    mask: a picture, white where to look, which is the region of interest of a recipe that has none.
 
     Raises:
         RecipeError: the file cannot be read, is no YAML mapping, or says something that cannot be; or so a mask.
@@ -148,6 +150,10 @@ def load(path: Path) -> Recipe:
         raise RecipeError(f"recipe {path}: got {got}, expected keys such as 'size_wh: [256, 256]'")
     if isinstance(data.get("roi"), dict):
         data["roi"] = regions_of_interest.read_files(data["roi"], path.parent)
+    if mask is not None:
+        if data.get("roi") is not None:
+            raise RecipeError(f"mask {mask}: recipe {path} has a roi already; expected one of the two")
+        data["roi"] = Roi.read_mask(mask)
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:

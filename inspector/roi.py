@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal, Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspector import frame as decoder
 from inspector.errors import FrameError, RecipeError
+from inspector.problem import explain
 
 Side = Annotated[int, Field(ge=8, le=65_535)]
 Point = tuple[float, float]
@@ -130,15 +131,18 @@ class Roi(BaseModel):
         """What is white in a picture of the frames' size.
 
         Raises:
-            RecipeError: the file cannot be read, is no picture, or has no white pixel.
+            RecipeError: the file cannot be read, is no picture, has no white pixel, or is not of the size of a frame.
         """
         area = Area.read(file)
-        try:
-            return cls.model_validate({"frame_wh": area.size_wh, "include": (area,)})
-        except ValueError as error:
+        if not area.inside(area.size_wh or (0, 0)).any():
             raise RecipeError(
                 f"mask {file}: no pixel of it is white, so nothing is left to look at; expected white where to look"
-            ) from error
+            )
+        try:
+            return cls.model_validate({"frame_wh": area.size_wh, "include": (area,)})
+        except ValidationError as error:
+            why = "; ".join(explain(one, cls) for one in error.errors())
+            raise RecipeError(f"mask {file}: {why}") from error
 
     def __str__(self) -> str:
         """A short description, the same for regions that leave the same pixels and treat their surroundings alike."""

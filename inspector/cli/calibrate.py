@@ -81,15 +81,11 @@ def _name(good_dir: Path) -> str:
 
 def _recipe(file: Path | None, mask: Path | None) -> "Recipe":
     from inspector import recipe as recipes
-    from inspector.errors import UsageError
     from inspector.roi import Roi
 
-    recipe = recipes.load(file) if file and file != Path("auto") else recipes.Recipe(auto=file is not None)
-    if mask is None:
-        return recipe
-    if recipe.roi:
-        raise UsageError(f"--mask {mask}: recipe {file} has a roi already; expected one of the two")
-    return recipe.model_validate({**recipe.model_dump(), "roi": Roi.read_mask(mask)})
+    if file is not None and file != Path("auto"):
+        return recipes.load(file, mask=mask)
+    return recipes.Recipe(auto=file is not None, roi=Roi.read_mask(mask) if mask else None)
 
 
 def _report(done: "Calibrated", good_dir: Path, folder: Path) -> Path:

@@ -314,3 +314,33 @@ def test_the_contact_sheet_shows_the_region(good: Path, tmp_path: Path) -> None:
     done = calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=3))
     page = write_contact_sheet(done, good, tmp_path).read_text("utf-8")
     assert "32 of 64 patches are compared" in page
+
+
+def test_a_mask_is_the_region_that_a_recipe_of_its_own_lacks(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the two say together is what is to be sound; where it is not, that is one line."""
+    for side, corner in ((96, 30), (60, 10), (6, 0)):
+        white = np.zeros((side, side), np.uint8)
+        white[corner : corner + 40, corner : corner + 40] = 255
+        cv2.imwrite(str(tmp_path / f"{side}.png"), white)
+
+    def calibrated(recipe: str, mask: int) -> tuple[int, str]:
+        (tmp_path / "r.yaml").write_text(f"size_wh: [64, 64]\nvectors: 64\nwhitening: 0\n{recipe}\n")
+        told = ("--recipe", tmp_path / "r.yaml", "--mask", tmp_path / f"{mask}.png")
+        with pytest.raises(SystemExit) as left:
+            main([str(each) for each in ("calibrate", good, "-o", tmp_path / "bank", "--replace", *told)])
+        return int(left.value.code or 0), capsys.readouterr().err.splitlines()[-1] if left.value.code else ""
+
+    assert calibrated("shift: 0.05", 96) == (0, "")
+    crop, recipe = "crop: {x: 0, y: 0, width: 30, height: 30}", f"error: recipe {tmp_path / 'r.yaml'}: "
+    assert calibrated(crop, 96) == (
+        2,
+        f"{recipe}roi: lies outside the crop, so nothing is left to look at; move one of them",
+    )
+    code, said = calibrated("crop: {x: 30, y: 30, width: 60, height: 60}", 60)
+    assert (code, said.startswith(f"{recipe}crop: got 60x60 at (30, 30), but roi is of frames of 60x60")) == (2, True)
+    code, said = calibrated("", 6)
+    assert code == 2
+    assert f"mask {tmp_path / '6.png'}: frame_wh" in said
+    assert "greater than or equal to 8" in said
