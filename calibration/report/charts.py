@@ -8,7 +8,7 @@ from sklearn.metrics import roc_curve
 
 from inspector.charts import svg
 from inspector.charts.markup import Markup, el
-from inspector.charts.wording import percent, score
+from inspector.charts.wording import percent, score, told_apart
 from inspector.types import Float32Array, Thresholds
 
 BINS = 48
@@ -54,7 +54,7 @@ def _operating_points(
 ) -> list[Markup]:
     named = {"ok": thresholds.ok, "ng": thresholds.ng} if thresholds.ok < thresholds.ng else {"ok = ng": thresholds.ng}
     parts, free = [], y.end + 40
-    for name, threshold in named.items():
+    for (name, threshold), said in zip(named.items(), told_apart(*named.values()), strict=True):
         false, true = float((good > threshold).mean()), float((defect > threshold).mean())
         across, down = x(false), y(true)
         label_x, label_y = max(across + 34, x(0.2)), max(down + 22, free)
@@ -64,7 +64,7 @@ def _operating_points(
         parts += [
             svg.line(across, down, label_x - 4, label_y - 5, colour),
             el("circle", cx=across, cy=down, r=6, fill=colour, stroke="#fff", stroke_width=2),
-            svg.text(label_x, label_y, f"{name} {score(threshold)}", fill=ink, class_="strong halo"),
+            svg.text(label_x, label_y, f"{name} {said}", fill=ink, class_="strong halo"),
             svg.text(label_x, label_y + 16, f"flags {percent(true)} of defective,", class_="halo"),
             svg.text(label_x, label_y + 31, f"{percent(false)} of good", class_="halo"),
         ]
@@ -142,9 +142,9 @@ def _shares(scores: Float32Array, edges: NDArray[np.float64]) -> NDArray[np.floa
 def _threshold_lines(thresholds: Thresholds, x: svg.Scale, top: float, bottom: float) -> list[Markup]:
     ok, ng = x(thresholds.ok), x(thresholds.ng)
     parts = [svg.line(place, top - 6, place, bottom, svg.INK, stroke_width=1.5) for place in sorted({ok, ng})]
-    ok_label, ng_label = f"ok up to {score(thresholds.ok)}", f"ng above {score(thresholds.ng)}"
-    parts.append(svg.text(ok - 6, top - 12, ok_label, anchor="end", fill=svg.GOOD_INK, class_="strong"))
-    parts.append(svg.text(ng + 6, top - 12, ng_label, fill=svg.DEFECT_INK, class_="strong"))
+    ok_said, ng_said = told_apart(thresholds.ok, thresholds.ng)
+    parts.append(svg.text(ok - 6, top - 12, f"ok up to {ok_said}", anchor="end", fill=svg.GOOD_INK, class_="strong"))
+    parts.append(svg.text(ng + 6, top - 12, f"ng above {ng_said}", fill=svg.DEFECT_INK, class_="strong"))
     if ng - ok > 76:
         parts.append(svg.text((ok + ng) / 2, top - 12, "uncertain", anchor="middle", fill="#5f6670"))
     return parts

@@ -13,7 +13,7 @@ from calibration.report.region import region
 from calibration.suspects import FALSE_FLAGS, FEWEST, Kind, Suspect
 from inspector.bank import Bank
 from inspector.charts.markup import Markup, el
-from inspector.charts.wording import count, score
+from inspector.charts.wording import count, score, told_apart
 from inspector.recipe import Recipe
 
 NAME = "calibration.html"
@@ -141,6 +141,7 @@ def _list(suspects: Sequence[Suspect]) -> Markup:
 def _figures(calibrated: Calibrated) -> list[tuple[str, str, str]]:
     promise, thresholds = calibrated.promise, calibrated.thresholds
     low, high = promise.interval
+    ok, ng = told_apart(thresholds.ok, thresholds.ng)
     if promise.estimated:
         kept = (
             f"{promise.samples:,} samples are too few for {promise.max_false_reject:.2%}, which needs "
@@ -156,8 +157,8 @@ def _figures(calibrated: Calibrated) -> list[tuple[str, str, str]]:
     figures = [
         ("Samples", f"{calibrated.samples:,}", f"In the bank; {count(len(calibrated.skipped), 'file')} left out."),
         ("Expected false rejects", f"{promise.expected_false_reject:.2%}", kept),
-        ("ok up to", score(thresholds.ok), "Frames with lower image scores are passed."),
-        ("ng above", score(thresholds.ng), "Frames with higher image scores are rejected."),
+        ("ok up to", ok, "Frames with lower image scores are passed."),
+        ("ng above", ng, "Frames with higher image scores are rejected."),
     ]
     if calibrated.excluded:
         meaning = "Were all of the suspects good after all, up to so many more good parts would be rejected."

@@ -13,7 +13,7 @@ from calibration.report.region import region
 from calibration.thresholds import CONFIDENCE
 from inspector.charts import svg
 from inspector.charts.markup import Child, Markup, el
-from inspector.charts.wording import count, number, percent, score
+from inspector.charts.wording import count, number, percent, told_apart
 from inspector.pipeline import Pipeline
 from inspector.review.intervals import lower, upper
 from inspector.types import Decision
@@ -222,14 +222,14 @@ def _region(evaluation: Evaluation, pipeline: Pipeline) -> Markup:
 
 def _facts(pipeline: Pipeline) -> Markup:
     bank, manifest = pipeline.bank, pipeline.bank.manifest
+    ok, ng = told_apart(bank.thresholds.ok, bank.thresholds.ng)
     rows: list[list[Child]] = [
         ["bank", f"{manifest.id}, {manifest.lineage.operation}"],
         ["samples", f"{len(manifest.samples):,} normal, {manifest.calibration.folds} folds, seed {manifest.seed}"],
         ["memory", f"{manifest.vectors:,} vectors of {manifest.dim}, {bank.bytes_on_disk / 1e6:.1f} MB on disk"],
         ["backbone", f"{manifest.backbone.name}: {', '.join(manifest.backbone.layers)}"],
         ["recipe", f"{manifest.recipe.name}: {manifest.recipe.in_words()}"],
-        ["thresholds", f"ok up to {score(bank.thresholds.ok)}, ng above {score(bank.thresholds.ng)}, "
-         f"pixel {score(bank.thresholds.pixel)}"],
+        ["thresholds", f"ok up to {ok}, ng above {ng}, pixel {bank.thresholds.pixel:.4g}"],
         ["promise", manifest.calibration.promise.in_words()],
         ["engine", pipeline.engine.name],
     ]  # fmt: skip

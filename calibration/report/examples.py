@@ -8,7 +8,7 @@ from calibration.evaluation.evaluate import Evaluation, Outcome, areas_of
 from calibration.report.page import card, cards, map_scale, section
 from calibration.report.pictures import small_view, stretch, with_map
 from inspector.charts.markup import Markup, el
-from inspector.charts.wording import score
+from inspector.charts.wording import score, told_apart
 from inspector.pipeline import Pipeline
 from inspector.types import Decision
 
@@ -37,12 +37,12 @@ def examples(evaluation: Evaluation, pipeline: Pipeline) -> list[Markup]:
 
 
 def _kinds(evaluation: Evaluation, pipeline: Pipeline) -> Iterable[Kind]:
-    thresholds = pipeline.bank.thresholds
+    ok, ng = told_apart(pipeline.bank.thresholds.ok, pipeline.bank.thresholds.ng)
     good = [o for o in evaluation.outcomes if o.case.label == GOOD]
     defective = [o for o in evaluation.outcomes if o.case.label != GOOD]
     yield Kind(
         "Misses: defective, but passed",
-        f"The lowest scores first; ok is up to {score(thresholds.ok)}. Does the map point at the defect, but too "
+        f"The lowest scores first; ok is up to {ok}. Does the map point at the defect, but too "
         "weakly? To tell, its colours are stretched here, from its own median to its own highest value.",
         "No defective frame passed." if defective else "There was no defective frame.",
         _decided(defective, Decision.OK),
@@ -51,7 +51,7 @@ def _kinds(evaluation: Evaluation, pipeline: Pipeline) -> Iterable[Kind]:
     )
     yield Kind(
         "False rejects: good, but rejected",
-        f"The highest scores first; ng is above {score(thresholds.ng)}. The map shows what was held against them: "
+        f"The highest scores first; ng is above {ng}. The map shows what was held against them: "
         "is it a defect that the label missed?",
         "No good frame was rejected." if good else "There was no good frame.",
         _decided(good, Decision.NG)[::-1],
@@ -62,7 +62,7 @@ def _kinds(evaluation: Evaluation, pipeline: Pipeline) -> Iterable[Kind]:
     none_stopped = "No defective frame was stopped." if defective else "There was no defective frame."
     yield Kind(
         "Closest calls: defective, only just not passed",
-        f"The lowest scores above ok, {score(thresholds.ok)}: what would be missed first if thresholds were raised.",
+        f"The lowest scores above ok, {ok}: what would be missed first if thresholds were raised.",
         none_stopped,
         closest,
         NARROW,

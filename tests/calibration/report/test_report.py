@@ -14,6 +14,7 @@ from line import drawn_part
 
 from calibration.evaluation.cases import Case
 from calibration.evaluation.evaluate import Evaluation, Outcome, evaluate
+from calibration.growth.derive import with_thresholds
 from calibration.report import charts, write_evaluation
 from calibration.report.evaluation import headline
 from calibration.report.examples import CATCHES, FALSE_REJECTS, MISSES, NARROW
@@ -230,6 +231,19 @@ def test_what_is_said_of_operating_points_lies_apart_and_above_the_axis(ok: floa
     assert words
     assert words[-1] <= axis - 13
     assert np.diff(words).min(initial=np.inf) >= 13
+
+
+def test_thresholds_that_all_but_agree_are_told_apart_as_on_the_terminal(pipeline: Pipeline, tmp_path: Path) -> None:
+    """With an estimate between them frames are uncertain: two numbers that read alike do not say why."""
+    good, defect, close = np.float32([1.0]), np.float32([2.0]), Thresholds(ok=1.8241, ng=1.8249, pixel=1)
+    for drawn in (charts.roc(good, defect, close), charts.histogram(good, defect, close)):
+        assert ("1.824" in drawn, "1.825" in drawn) == (True, True)
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "part.png").write_bytes(drawn_part(1000))
+    other = with_thresholds(pipeline.bank.path, tmp_path / "bank", ok=close.ok, ng=close.ng)
+    near = Pipeline.open(tmp_path / "bank")
+    page = write_evaluation(evaluate(near, tmp_path), near, tmp_path, tmp_path).read_text("utf-8")
+    assert f"ok up to 1.824, ng above 1.825, pixel {other.thresholds.pixel:.4g}" in Page(page).text
 
 
 def test_words_of_a_chart_can_be_read() -> None:
