@@ -1,5 +1,6 @@
 """What the daemon opens: its database, its banks, its ports."""
 
+import errno
 import socket
 import statistics
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ _PICTURES = 10
 _BUSY = 0.8
 _SKEW_S = 2.0
 _ANSWERS_S = 5.0
+_REFUSALS = {
+    errno.EADDRINUSE: "is taken by another program",
+    errno.EADDRNOTAVAIL: "is no address of this machine",
+    errno.EACCES: "needs a right that this user has not, as ports below 1024 do",
+}
 
 
 def database(settings: Settings) -> Iterator[Finding]:
@@ -133,12 +139,12 @@ def ports(settings: Settings) -> Iterator[Finding]:
     """Free, or taken by our own daemon; and whether its metrics are guarded as the settings say."""
     metrics, review = settings.metrics, settings.review
     ours = is_locked(settings.data_dir / "daemon.lock")
-    if _free(metrics.host, metrics.port):
+    if (why := _refused(metrics.host, metrics.port)) is None:
         yield ok("metrics", f"{metrics.host}:{metrics.port} is free")
     elif not ours:
         yield fail(
             "metrics",
-            f"{metrics.host}:{metrics.port} is taken by another program, or is no address of this machine",
+            f"{metrics.host}:{metrics.port} {why}",
             expected="a free one",
             do="set metrics.port, or end the other one",
         )
@@ -150,14 +156,14 @@ def ports(settings: Settings) -> Iterator[Finding]:
         yield fail(
             "review", f"{review.port} is the port of metrics too", expected="one of its own", do="set review.port"
         )
-    elif _free(review.host, review.port):
+    elif (why := _refused(review.host, review.port)) is None:
         yield ok("review", f"{review.host}:{review.port} is free")
     elif ours:
         yield ok("review", f"{review.host}:{review.port} is in use, and so is the daemon")
     else:
         yield fail(
             "review",
-            f"{review.host}:{review.port} is taken by another program, or is no address of this machine",
+            f"{review.host}:{review.port} {why}",
             expected="a free one",
             do="set review.port",
         )
@@ -186,12 +192,13 @@ def _guarded(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _free(host: str, port: int) -> bool:
+def _refused(host: str, port: int) -> str | None:
+    """Why nothing can listen there; None where it is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return _REFUSALS.get(error.errno or 0, f"cannot be listened on ({error.strerror or error})")
+    return None

@@ -97,6 +97,7 @@ Protocol = Annotated[Literal["auto", "5", "3.1.1"], BeforeValidator(lambda value
 TimeOfDay = Annotated[str, BeforeValidator(_time_of_day), Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 """HH:MM."""
 
-Label = Annotated[str, Field(min_length=1, max_length=64)]
+Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""A word that the ledger holds: no control character is in it."""
 
 Days = Annotated[float, Field(gt=0, le=36_500)]

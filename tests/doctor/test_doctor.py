@@ -259,8 +259,16 @@ def test_a_port_that_another_program_has_is_found(broker: Mosquitto, write: Call
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        path = write(broker.port, metrics={"port": other.getsockname()[1]})
-        assert marks(doctor(path, code=1))["metrics"] == {"fail"}
+        port = other.getsockname()[1]
+        (found,) = doctor(write(broker.port, metrics={"port": port}), code=1)["metrics"]
+    assert (found["mark"], found["got"]) == ("fail", f"127.0.0.1:{port} is taken by another program")
+
+
+def test_an_address_of_another_machine_is_found(broker: Mosquitto, write: Callable[..., Path]) -> None:
+    port = free_port()
+    path = write(broker.port, review={"enabled": True, "host": "192.0.2.1", "port": port, "behind_tls_proxy": True})
+    (found,) = doctor(path, code=1)["review"]
+    assert (found["mark"], found["got"]) == ("fail", f"192.0.2.1:{port} is no address of this machine")
 
 
 def test_one_port_for_metrics_and_the_page_is_found(broker: Mosquitto, write: Callable[..., Path]) -> None:

@@ -132,6 +132,7 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
         (SMALLEST + "review: {host: 0.0.0.0}\n", ":6: review: host: got 0.0.0.0 without TLS"),
         (SMALLEST + "review: {cert_file: nowhere}\n", ":6: review.cert_file: got "),
         (SMALLEST + "review: {defect_types: [dent, dent]}\n", ":6: review: defect_types: one is listed twice"),
+        (SMALLEST + 'review: {defect_types: ["dent\\n"]}\n', ":6: review.defect_types[0]: got 'dent\\n', expected"),
         (SMALLEST + "review: {shifts: {a: noon}}\n", ":6: review.shifts.a: got 'noon', expected"),
         (SMALLEST + "review: {shifts: {a: yes}}\n", ":6: review.shifts.a: got True, expected"),
         (SMALLEST + "review: {shifts: {a: 06:00, b: 06:00}}\n", ":6: review: shifts: two begin at the same time"),
