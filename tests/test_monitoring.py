@@ -237,6 +237,13 @@ def test_no_port_is_open_that_asks_for_no_password() -> None:
     assert compose()["networks"]["watch"] == {"internal": True}
 
 
+def test_prometheus_reaches_what_is_not_on_the_box() -> None:
+    """The plant's Alertmanager, and daemons of other boxes."""
+    file = compose()
+    outward = {name for name, network in file["networks"].items() if not network.get("internal")}
+    assert outward & set(file["services"]["prometheus"]["networks"])
+
+
 def test_compose_is_taken_by_docker(tmp_path: Path) -> None:
     """Where its plugin is installed, or its forerunner, which knows no `name`."""
     shutil.copytree(DOCKER, tmp_path / "docker", ignore=shutil.ignore_patterns("secrets"))
