@@ -5,7 +5,11 @@
     inspector/v1/{site}/{area}/{line}/{station}/error    out: what could not be inspected, and why
     inspector/v1/{site}/{area}/{line}/{station}/heatmap  out: PNG, on request
     inspector/v1/{site}/{area}/{line}/{station}/drift    out, retained: whether its pictures are still like the normals
-    inspector/v1/_inspector/{instance}/...               the daemon itself
+    inspector/v1/_inspector/{instance}/status            out, retained: online, stopped or offline
+    inspector/v1/_inspector/{instance}/info              out, retained: version, machine, what each station runs
+    inspector/v1/_inspector/{instance}/health            out, retained: faults, warnings, queues, drift
+    inspector/v1/_inspector/{instance}/cmd/{command}     in: ping, health or reload, with MQTT 5 and a Response Topic
+    inspector/v1/_inspector/{instance}/reply/...         out: the answer, where the Response Topic is there
 
 `schemas/` holds the JSON Schema of the envelope, the verdict, the error and the drift.
 """
