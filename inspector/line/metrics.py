@@ -128,7 +128,7 @@ class Metrics:
             "bank_changes", "Banks that were found in place of the running one.", stations, outcome=BANK_OUTCOMES
         )
         self.bank_refused = self._gauge(
-            "bank_refused", "1 while another bank lies in place of the running one and cannot be used.", stations
+            "bank_refused", "1 while what lies in place of the station's bank, if anything, cannot be used.", stations
         )
         self.bank_info = Gauge(
             "inspector_bank_info",
