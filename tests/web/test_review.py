@@ -157,8 +157,9 @@ def test_z_takes_the_last_one_back_and_shows_it_again(site: ReviewSite, visit: V
     recorded(site, frames[1], (None, None, None))
     press(page, "z")
     assert shown(page) == frames[2]
+    both = ["dispose", "undo"]  # before the first of them is recorded, nobody has said anything either
+    wait_until(lambda: [row.action for row in site.reviews.history(frames[2])] == both, "both are recorded")
     recorded(site, frames[2], (None, None, None))
-    assert [row.action for row in site.reviews.history(frames[2])] == ["dispose", "undo"]
     press(page, "d")
     recorded(site, frames[2], ("defect", None, "olga"))
 
