@@ -36,13 +36,14 @@ def test_a_broker_that_goes_away_costs_no_frame(mosquitto: Mosquitto, folder: Pa
         wait_until(lambda: len(line.frames) >= 30, "frames arrive")
         line.subscribed.clear()
         mosquitto.kill()
+        on_their_way = len(sent) - len(line.frames)
         time.sleep(0.3)
         mosquitto.start()
         work.join(DEADLINE_S)
         assert line.subscribed.wait(DEADLINE_S)
-        # The line itself keeps no session here: a few that were on their way to it went with the broker.
+        # The line itself keeps no session here: those that were on their way to it may have gone with the broker.
         wait_until(
-            lambda: len({frame.frame_id for frame in line.frames}) + summaries[0].unheard >= 250,
+            lambda: len({frame.frame_id for frame in line.frames}) + summaries[0].unheard >= 300 - on_their_way,
             "all others arrive, but for those that nobody listened to",
         )
     assert summaries[0].acknowledged == summaries[0].published == len(sent) == 300
