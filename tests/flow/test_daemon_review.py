@@ -18,6 +18,7 @@ from reviewing import verdict
 from services import Mosquitto, wait_until
 from sqlalchemy import Engine
 
+from inspector.demo.port import free_port
 from inspector.exchange import exchange
 from inspector.frame import decode
 from inspector.store import Ledger, NewestPictures, QueueFilter, ReviewQueue, Reviews, open_database
@@ -120,7 +121,7 @@ def test_a_picture_that_cannot_be_kept_is_told_and_the_line_goes_on(daemon: Daem
 @pytest.mark.faults
 def test_a_page_that_cannot_start_is_a_warning_until_it_can(daemon: Daemon) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", free_port()))
         taken.listen()
         daemon.settings["review"] = {"enabled": True, "port": taken.getsockname()[1]}
         daemon.start()
