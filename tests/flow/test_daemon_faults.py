@@ -48,6 +48,7 @@ def test_kill_9_in_mid_stream_loses_and_doubles_nothing(faulty: Daemon, plc: Plc
     sending.join()
     wait_until(lambda: len(plc.answered()) == published, "a verdict for each frame")
     wait_until(lambda: faulty.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
+    wait_until(faulty.ready, "the last one is there")
     wait_until(lambda: faulty.metric("inspector_frames_in_flight") == 0, "nothing is in flight")
     verdicts = faulty.rows("SELECT frame_id, count(*) FROM frames WHERE outcome = 'verdict' GROUP BY frame_id")
     assert sorted(verdicts) == sorted((f"f-{i}", 1) for i in range(published))

@@ -63,7 +63,7 @@ def test_kill_9_and_a_server_that_goes_lose_and_double_nothing(
     sending.start()
     wait_until(lambda: len(plc.answered()) >= 10, "10 verdicts")
     daemon.kill()
-    daemon.start(ready=False, INSPECT_S="0.03")
+    daemon.start(INSPECT_S="0.03")
     wait_until(lambda: len(plc.answered()) >= 25, "25 verdicts")
     postgres.stop()
     try:

@@ -320,7 +320,8 @@ class Daemon:
 
     def logged(self, message: str) -> list[dict[str, Any]]:
         """The log lines with this message."""
-        lines = (json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{"))
+        written = self.log.read_text().rpartition("\n")[0]  # of the last line there may be a part
+        lines = (json.loads(line) for line in written.splitlines() if line.startswith("{"))
         return [line for line in lines if line["message"] == message]
 
 
