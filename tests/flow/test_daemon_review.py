@@ -157,6 +157,7 @@ def test_what_a_station_sees_is_drawn_while_somebody_looks(daemon: Daemon, plc: 
     folder = daemon.folder / "data" / "newest" / "plant"
 
     def warned() -> bool:
+        pictures.ask()  # whoever looks goes on looking
         camera.send(frame(next(numbers)))
         state = json.loads(daemon.get("/readyz")[1])
         assert state["ready"]
@@ -165,7 +166,6 @@ def test_what_a_station_sees_is_drawn_while_somebody_looks(daemon: Daemon, plc: 
     camera.send(frame(0))
     wait_until(lambda: len(plc.answered()) == 1, "the verdict")
     assert not folder.parent.exists()
-    pictures.ask()
     wait_until(lambda: not warned() and pictures.read(str(CAM1)), "a picture of the line")
     shown = decode(pictures.read(str(CAM1)) or b"").pixels
     assert np.abs(shown.astype(int) - decode(drawn_part(1)).pixels).mean() < 6

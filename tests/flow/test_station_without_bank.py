@@ -92,9 +92,9 @@ def test_where_no_station_has_one_yet_the_daemon_waits_for_the_first(
     wait_until(lambda: plc.documents("error", CAM1), "the frame is answered")
     assert plc.documents("error", CAM1)[0]["reason"] == "no_bank"
     pictures, numbers = NewestPictures(daemon.folder / "data"), count(100)
-    pictures.ask()
 
     def shown() -> bytes | None:
+        pictures.ask()
         camera.send(frame(next(numbers)))
         return pictures.read(str(CAM1))
 
