@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from banks import change_manifest
 from line import CAM1, CAM2, Camera, Daemon, Plc, agrees, drawn_part, frame
-from services import wait_until
+from services import DEADLINE_S, wait_until
 
 from inspector import contract, settings
 from inspector.banks.promotion import promote
@@ -139,7 +139,11 @@ def test_a_first_bank_is_made_from_the_stations_samples(daemon: Daemon, place: P
     samples.recipe_file.write_text("size_wh: [64, 64]\nvectors: 500\nwhitening: 0\n")
     with open_database(loaded.database_url) as engine:
         number = start_calibration(loaded, engine, str(CAM2), Asked(max_false_reject=0.1), by="emil")
-        wait_until(lambda: Candidates(engine).get(number).state not in ("building", "built"), "the candidate is tried")
+        wait_until(
+            lambda: Candidates(engine).get(number).state not in ("building", "built"),
+            "the candidate is tried, which gives way to all else",
+            deadline_s=3 * DEADLINE_S,
+        )
         made = Candidates(engine).get(number)
         assert (made.state, made.base_digest, made.document["found"]["samples"]) == ("shadowed", None, 20)
         assert daemon.faults().keys() == {BANK_OF_CAM2}, "nothing is taken into use before somebody says so"

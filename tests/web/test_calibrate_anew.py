@@ -14,7 +14,7 @@ from banks import write_good
 from line import CAM1, CAM2, drawn_part
 from pages import Page
 from review_site import ReviewSite
-from services import files_no_larger_than, holder_of, wait_until
+from services import DEADLINE_S, files_no_larger_than, holder_of, wait_until
 
 from calibration.candidates.anew import calibrate_anew
 from inspector.bank import Bank
@@ -46,7 +46,11 @@ def small_part(seed: int) -> bytes:
 
 
 def ended(site: ReviewSite, number: int) -> None:
-    wait_until(lambda: Candidates(site.engine).get(number).state not in ("building", "built"), "it is done")
+    wait_until(
+        lambda: Candidates(site.engine).get(number).state not in ("building", "built"),
+        "it is done, which gives way to all else",
+        deadline_s=3 * DEADLINE_S,
+    )
     wait_until(lambda: not is_running(site.settings, STATION), "the lock is free")
 
 

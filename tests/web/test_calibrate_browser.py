@@ -151,7 +151,7 @@ def test_too_few_samples_are_told_on_the_page_of_the_candidate(site: ReviewSite,
     with site.client("emil") as emil:
         answer = emil.post("/samples/calibrate", data={"budget": "1"})
         assert answer.status_code == 303
-    wait_until(lambda: not is_running(site.settings, STATION), "it is over")
+    wait_until(lambda: not is_running(site.settings, STATION), "it is over", deadline_s=3 * DEADLINE_S)
     page.goto(answer.headers["location"])
     expect(page.locator(".fault")).to_contain_text("expected at least 4")
 

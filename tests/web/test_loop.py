@@ -162,7 +162,7 @@ def test_the_next_begins_as_soon_as_the_last_has_told_its_end(
             beginning = pool.submit(start, site.settings, site.engine, STATION, by="emil")
             wait_until(lambda: any(found), "the next has seen it")
         assert beginning.result(DEADLINE_S) == last.id + 1
-    wait_until(lambda: not is_running(site.settings, STATION), "it is done")
+    wait_until(lambda: not is_running(site.settings, STATION), "it is done", deadline_s=3 * DEADLINE_S)
 
 
 def test_without_anything_new_there_is_no_candidate(site: ReviewSite) -> None:
