@@ -182,12 +182,17 @@ def test_a_silent_station_is_told_about_once(
     mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collecting_module, "_SILENCE_S", 0.0)
-    with Collecting(mosquitto, tmp_path, over_s=1.5) as running:
-        assert running.result().taken == 0
+
+    def looks_around(running: Collecting) -> None:
+        wait_until(lambda: len(running.tallies) > 6, "it has looked around a few times")
+
+    with Collecting(mosquitto, tmp_path) as running:
+        looks_around(running)
+    assert running.result().taken == 0
     assert len(running.notices) == 1
     assert f"camera run, is it called {CAM1}" in running.notices[0]
-    with Collecting(mosquitto, tmp_path, over_s=1.5, beside=["a/b/c/bolt"]) as running:
-        running.result()
+    with Collecting(mosquitto, tmp_path, beside=["a/b/c/bolt"]) as running:
+        looks_around(running)
     assert f"does it see another product now (a/b/c/bolt), is it called {CAM1}" in running.notices[0]
 
 
