@@ -93,7 +93,7 @@ def test_what_the_line_said_of_a_part_is_seen_on_a_phone(site: ReviewSite, visit
     site.add(part_id="plate-20260302T120000-b33637-000099")
     page = visit("olga", "/find?part=plate-20260302T120000-b33637-000099")
     page.set_viewport_size({"width": 390, "height": 844})
-    expect(page.locator("main .badge.ng")).to_be_in_viewport(ratio=1, timeout=3000)
+    expect(page.locator("main .badge.ng")).to_be_in_viewport(ratio=1)
 
 
 def test_a_name_in_the_audit_is_not_cut_into_snippets(site: ReviewSite, visit: Visit) -> None:

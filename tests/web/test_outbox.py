@@ -452,7 +452,7 @@ def test_of_a_double_tap_the_first_counts_also_where_the_page_is_slow(site: Revi
     page, frames = on_frame(site, visit)
     page.evaluate(LATE)
     said(site, frames[0], ("dispose", "false_alarm"))
-    assert page.locator(".panel").get_attribute("data-frame") == str(frames[1])
+    shows(page, frames[1])
     assert decided(site, frames[1]) == (None, None, None)
 
 

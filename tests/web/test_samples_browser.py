@@ -71,7 +71,7 @@ def test_what_was_done_is_told_where_somebody_looks(site: ReviewSite, samples: S
     page.locator(".pick input").last.check()
     page.get_by_role("button", name="Leave out").click()
     expect(page.locator(".told")).not_to_be_in_viewport()
-    expect(page.locator("#notice")).to_contain_text("1 picture left out", timeout=4000)
+    expect(page.locator("#notice")).to_contain_text("1 picture left out")
 
 
 def test_from_an_empty_station_to_samples_that_were_looked_through(
@@ -117,6 +117,7 @@ def test_a_collection_is_followed_and_takes_nothing_from_whoever_looks(
     page.get_by_label("How many").fill("4")
     page.get_by_label("Over").select_option("as they come")
     page.get_by_role("button", name="Collect").click()
+    expect(page.locator("#stop")).to_be_visible()
     page.locator(".pick input").nth(1).check()
     page.get_by_label("Good parts that may be rejected, percent").fill("3")
     with Camera(mosquitto.port) as camera:
@@ -155,6 +156,7 @@ def test_a_collection_that_fills_further_pages_is_told_and_ticks_stay_when_it_en
     page = visit("emil", "/samples")
     page.get_by_label("Over").select_option("as they come")
     page.get_by_role("button", name="Collect").click()
+    expect(page.locator("#stop")).to_be_visible()
     page.locator(".pick input").first.check()
     with Camera(mosquitto.port) as camera:
         wait_until(lambda: subscribed(samples), "it is subscribed")
