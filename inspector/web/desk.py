@@ -18,6 +18,7 @@ from inspector.web.evidence import Evidence
 from inspector.web.languages import Language, chosen
 from inspector.web.live import Live
 from inspector.web.navigation import NavEntry
+from inspector.web.own_path import is_own_path
 from inspector.web.passwords import Passwords
 from inspector.web.sample_pictures import SamplePictures
 from inspector.web.trials import Trials
@@ -93,13 +94,13 @@ def desk_of(request: Request) -> Desk:
 
 def way_back(request: Request) -> str | None:
     """Where one can ask this again: its address; for what a form sent the form's page, if the navigation has it, with
-    the query that the form was sent to. None also for `//name`, which a browser takes for another site.
+    the query that the form was sent to. None also where a browser would take it for another site.
     """
     url = request.url
     path: str | None = url.path
     if request.method != "GET":
         path = next((entry.path for entry in desk_of(request).navigation if entry.holds(url.path)), None)
-    if path is None or path.startswith("//"):
+    if path is None or not is_own_path(path):
         return None
     return f"{path}?{url.query}" if url.query else path
 

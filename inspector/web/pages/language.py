@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from inspector.web.desk import LANGUAGE_COOKIE, DeskDep
 from inspector.web.message import Message
-from inspector.web.pages.login import own_path
+from inspector.web.own_path import own_path
 
 router = APIRouter(include_in_schema=False)
 

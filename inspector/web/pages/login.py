@@ -2,7 +2,7 @@
 
 import math
 from typing import Annotated
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -11,6 +11,7 @@ from inspector.store import Account
 from inspector.web.access import Viewer, begin_session, end_session, present_user
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.message import Counted, Message
+from inspector.web.own_path import own_path
 from inspector.web.passwords import TooManyFailuresError
 
 router = APIRouter(include_in_schema=False)
@@ -73,16 +74,6 @@ def logged_in(desk: Desk, account: Account, path: str, *, by_link: bool = False)
     answer = RedirectResponse(path, status_code=303)
     begin_session(desk, answer, account.name, account.role, by_link=by_link)
     return answer
-
-
-def own_path(target: str) -> str:
-    """A path of this site; anything else becomes `/`."""
-    try:
-        parts = urlsplit(target)
-    except ValueError:
-        return "/"
-    safe = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
-    return target if safe and not parts.scheme and not parts.netloc else "/"
 
 
 def _form(
