@@ -78,12 +78,17 @@ def test_what_waits_and_what_was_said_is_counted(database: Engine, house: House)
     assert house.metric("review_backlog", station=CAM2) is None
 
 
-def test_pictures_go_when_they_near_the_bound(database: Engine, house: House) -> None:
+def with_ten_pictures(database: Engine, house: House) -> None:
+    """Of 100 bytes each, of frames of which six are decided."""
     entries = [verdict(i, image="png") for i in range(10)]
     for entry in entries:
         house.archive.keep(entry.sha256, b"x" * 100, "png")
     ids = filled(database, *entries)
     Reviews(database).dispose_many([(frame, 0) for frame in ids[:6]], to="false_alarm", reviewer="ann")
+
+
+def test_pictures_go_when_they_near_the_bound(database: Engine, house: House) -> None:
+    with_ten_pictures(database, house)
     with house.keeper:
         wait_until(lambda: (house.metric("archive_bytes") or 0) > 0, "the archive is measured")
         wait_until(lambda: house.metric("retention_removed_total", kind="pictures") == 6, "what was decided is gone")
@@ -98,11 +103,7 @@ def test_pictures_make_room_also_while_a_sweep_takes_hours(
             yield Freed()
 
     monkeypatch.setattr(Retention, "sweep", hours)
-    entries = [verdict(i, image="png") for i in range(10)]
-    for entry in entries:
-        house.archive.keep(entry.sha256, b"x" * 100, "png")
-    ids = filled(database, *entries)
-    Reviews(database).dispose_many([(frame, 0) for frame in ids[:6]], to="false_alarm", reviewer="ann")
+    with_ten_pictures(database, house)
     with house.keeper:
         wait_until(lambda: house.metric("archive_bytes") == 400, "what was decided is gone")
 
