@@ -213,8 +213,9 @@ class _Daemon:
             all_durable=self._recorder.flush,
             on_fault=self._fault,
         )
+        numbers = ledger.sequence_numbers()
         for station in settings.stations:
-            self._receptions[station.id] = self._receive(station)
+            self._receptions[station.id] = self._receive(station, numbers.get(str(station.id), ()))
         self._metrics.observe_queues(self._depths)
         self._vigil = Vigil(
             self._worker,
@@ -228,13 +229,14 @@ class _Daemon:
             on_fault=self._fault,
         )
 
-    def _receive(self, station: StationSettings) -> Reception:
+    def _receive(self, station: StationSettings, numbers: Sequence[int]) -> Reception:
         reception = Reception(
             station,
             self._intake,
             self._metrics,
             self._limited,
             beside=self._settings.beside(station),
+            numbers=numbers,
             record=self._recorder.record,
         )
         reception.connection = Connection(

@@ -38,7 +38,8 @@ def station_identity(instance: str, station: StationSettings) -> Identity:
 class Reception:
     """Counts each frame, lets it wait for its turn, and acknowledges it when its outcome is durable.
 
-    beside: the other stations at its camera, none of which is silent while this one has frames.
+    beside: the other stations at its camera, none of which is silent while this one has frames. numbers: the sequence
+    numbers of its latest frames in the ledger, so that what was lost while no daemon ran is missed too.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Reception:
         limited: RateLimited,
         *,
         beside: Iterable[str] = (),
+        numbers: Iterable[int] = (),
         record: Callable[[Outcome], None],
     ) -> None:
         self.station = station
@@ -59,6 +61,8 @@ class Reception:
         self._record = record
         self._acks = AckOrder()
         self._gaps = SequenceGaps()
+        for seq in numbers:
+            self._gaps.missing_before(seq)
         self._received = metrics.received.labels(self.name)
         self._missing = metrics.gaps.labels(self.name)
         self._repeated = metrics.repeated.labels(self.name)

@@ -78,6 +78,7 @@ _KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.
     frames.c.station.in_(bindparam("stations", expanding=True)),
     frames.c.frame_id.in_(bindparam("frame_ids", expanding=True)),
 )
+_NEWEST_NUMBERS = select(frames.c.station, frames.c.seq).order_by(frames.c.id.desc()).limit(10_000)
 _LAST_MESSAGE = select(func.coalesce(func.max(outbox.c.id), 0))
 _CONFIRM = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 OF_ATTEMPT = (
@@ -109,6 +110,19 @@ class Ledger:
         wanted = {"stations": list({s for s, _ in asked}), "frame_ids": list({f for _, f in asked})}
         with store_errors("ledger"), self._engine.connect() as connection:
             return {(row[0], row[1], row[2]): row[3] for row in connection.execute(_KNOWN, wanted)}
+
+    def sequence_numbers(self) -> dict[str, list[int]]:
+        """The sequence numbers among the newest outcomes, by station, oldest outcome first.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        numbers: dict[str, list[int]] = {}
+        with store_errors("ledger"), self._engine.connect() as connection:
+            for station, seq in reversed(connection.execute(_NEWEST_NUMBERS).all()):
+                if seq is not None:
+                    numbers.setdefault(station, []).append(seq)
+        return numbers
 
     def commit(
         self,

@@ -75,6 +75,25 @@ def test_a_broker_that_restarts_in_mid_stream(faulty: Daemon, mosquitto: Mosquit
     agrees(faulty)
 
 
+def test_what_a_broker_forgot_while_no_daemon_ran_is_missed(daemon: Daemon, mosquitto: Mosquitto) -> None:
+    daemon.start()
+    with Camera(mosquitto.port) as camera:
+        camera.send(*(frame(i) for i in range(10, 13)))
+        wait_until(lambda: daemon.rows("SELECT count(*) FROM frames") == [(3,)], "three verdicts")
+        daemon.terminate()
+        camera.send(*(frame(i) for i in range(13, 17)))
+    mosquitto.stop()
+    (mosquitto.folder / "mosquitto.db").unlink()
+    mosquitto.start()
+    daemon.start()
+    with Camera(mosquitto.port) as camera:
+        camera.send(frame(17), frame(18))
+    wait_until(lambda: daemon.rows("SELECT count(*) FROM frames") == [(5,)], "verdicts for what came since")
+    assert daemon.metric("inspector_sequence_gaps_total") == 4
+    (line,) = daemon.logged("frames missing")
+    assert (line["before_seq"], line["missing"]) == (17, 4)
+
+
 def test_it_waits_for_a_broker_that_is_not_up_yet(daemon: Daemon, mosquitto: Mosquitto) -> None:
     mosquitto.stop()
     daemon.start(ready=False)

@@ -213,6 +213,14 @@ def test_every_delivery_is_counted(ledger: Ledger, database: Engine) -> None:
     }
 
 
+def test_sequence_numbers_come_back_by_station_in_the_order_of_outcomes(ledger: Ledger) -> None:
+    assert ledger.sequence_numbers() == {}
+    said = [("cam1", 7), ("cam2", 3), ("cam1", None), ("cam1", 9), ("cam1", 8)]
+    for number, (station, seq) in enumerate(said):
+        ledger.commit([replace(VERDICT, result_id=f"r{number}", station=station, frame_id=f"g{number}", seq=seq)])
+    assert ledger.sequence_numbers() == {"cam1": [7, 9, 8], "cam2": [3]}
+
+
 def test_the_outbox_keeps_its_order_and_never_reuses_an_id(ledger: Ledger, database: Engine) -> None:
     outbox = Outbox(database)
     ledger.commit([replace(VERDICT, frame_id=f"f{i}", topic=f"t/{i % 2}") for i in range(6)])
