@@ -12,7 +12,6 @@ from pydantic_core import ErrorDetails
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.staticfiles import StaticFiles
 
 from inspector import __version__
 from inspector.errors import InspectorError, StoreError
@@ -31,8 +30,9 @@ from inspector.store import (
     UnknownFrameError,
 )
 from inspector.web.access import ForbiddenError, LoginNeededError
+from inspector.web.assets import ADDRESS, Assets
 from inspector.web.body import BodyLimit
-from inspector.web.desk import HERE, Desk, desk_of, way_back
+from inspector.web.desk import Desk, desk_of, way_back
 from inspector.web.documents import Fault, conflict
 from inspector.web.environment import open_templates
 from inspector.web.evidence import Evidence, GoneError
@@ -97,7 +97,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     )
     for page in PAGES:
         app.include_router(page.router)
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.mount(ADDRESS, Assets())
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders, secure=settings.review.secure)
     if settings.review.behind_tls_proxy:

@@ -4,15 +4,13 @@ import gettext
 import json
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from inspector.web.assets import FOLDER
 from inspector.web.glossary import PLANT_WORDS
 from inspector.web.languages import ENGLISH, Language
-
-SCRIPTS = Path(__file__).parent / "static"
 
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
 _SINGLE = re.compile(rf"\bt\({_TEXT}")
@@ -45,7 +43,7 @@ def messages() -> tuple[list[str], list[tuple[str, str]]]:
     """All that the scripts give to `t`, and the pairs that they give to `n`."""
     singles: set[str] = set()
     counted: set[tuple[str, str]] = set()
-    for path in SCRIPTS.glob("*.js"):
+    for path in FOLDER.glob("*.js"):
         source = path.read_text(encoding="utf-8")
         singles |= {_unquoted(found[1]) for found in _SINGLE.finditer(source)}
         counted |= {(_unquoted(found[1]), _unquoted(found[2])) for found in _COUNTED.finditer(source)}

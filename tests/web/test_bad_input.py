@@ -11,6 +11,7 @@ from review_site import PASSWORD, ReviewSite, decided, posted, running_site
 from sqlalchemy import event
 
 from inspector.store import Role
+from inspector.web.assets import ADDRESS
 
 GONE = 9_999_999
 
@@ -42,9 +43,9 @@ def test_what_is_not_there_is_404(site: ReviewSite, path: str) -> None:
         "/frame/1/../../../etc/passwd",
         "/bank-sample/..%2F..%2Fetc/0",
         "/bank-sample/../../etc/passwd",
-        "/static/..%2F..%2Fpyproject.toml",
-        "/static/../app.py",
-        "/static/%2e%2e/app.py",
+        f"{ADDRESS}/..%2F..%2Fpyproject.toml",
+        f"{ADDRESS}/../app.py",
+        f"{ADDRESS}/%2e%2e/app.py",
     ],
 )
 def test_no_path_leads_out_of_the_archive(site: ReviewSite, path: str) -> None:
