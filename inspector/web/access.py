@@ -1,6 +1,7 @@
 """Who asks: a session cookie with a CSRF token, or a bearer token for machines; and whether the role is enough."""
 
 import hmac
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -8,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 from starlette.datastructures import UploadFile
 
-from inspector.settings import Settings
 from inspector.store import Role
 from inspector.store.sessions import came_by_link
 from inspector.web.desk import Desk, DeskDep
@@ -19,6 +19,7 @@ from inspector.web.message import Message
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _API = "/api/"
 _BY_ITSELF = "x-by-itself"
+_PORT = re.compile(r":([0-9]{1,5})$")
 
 VIEWER_HOURS = 365 * 24.0
 """How long a viewer's login lasts: a screen on a wall has no keyboard. Whoever disables the account ends it."""
@@ -45,16 +46,21 @@ class ForbiddenError(Exception):
     """Logged in, and not allowed to do this; says why."""
 
 
-def cookie_name(settings: Settings) -> str:
-    """`__Host-` binds the cookie to this host and to TLS; browsers refuse it without TLS."""
-    return "__Host-inspector" if settings.review.secure else "inspector"
+def cookie_name(desk: Desk, request: Request) -> str:
+    """`__Host-` binds the cookie to this host and to TLS; browsers refuse it without TLS. They do not tell apart the
+    ports of a host, so the name does: two pages on one box would log each other out.
+    """
+    port = _PORT.search(request.headers.get("host", ""))
+    return ("__Host-inspector" if desk.settings.review.secure else "inspector") + (f"-{port[1]}" if port else "")
 
 
-def begin_session(desk: Desk, response: Response, name: str, role: Role, *, by_link: bool = False) -> None:
+def begin_session(
+    desk: Desk, request: Request, response: Response, name: str, role: Role, *, by_link: bool = False
+) -> None:
     """Logs an account in: the answer carries the cookie."""
     hours = VIEWER_HOURS if role is Role.VIEWER else desk.settings.review.session_hours
     response.set_cookie(
-        cookie_name(desk.settings),
+        cookie_name(desk, request),
         desk.sessions.begin(name, hours, by_link=by_link),
         max_age=int(hours * 3600),
         path="/",
@@ -66,11 +72,11 @@ def begin_session(desk: Desk, response: Response, name: str, role: Role, *, by_l
 
 def end_session(desk: Desk, request: Request, response: Response) -> None:
     """Logs out, on this side and in the browser."""
-    cookie = request.cookies.get(cookie_name(desk.settings))
+    cookie = request.cookies.get(cookie_name(desk, request))
     if cookie is not None:
         desk.sessions.end(cookie)
     response.delete_cookie(
-        cookie_name(desk.settings), path="/", secure=desk.settings.review.secure, httponly=True, samesite="lax"
+        cookie_name(desk, request), path="/", secure=desk.settings.review.secure, httponly=True, samesite="lax"
     )
 
 
@@ -101,7 +107,7 @@ def present_user(request: Request, desk: Desk) -> User | None:
     if scheme.lower() == "bearer" and request.url.path.startswith(_API):
         known = desk.tokens.account(bearer.strip())
         return None if known is None else User(known[0].name, known[1], "")
-    cookie = request.cookies.get(cookie_name(desk.settings))
+    cookie = request.cookies.get(cookie_name(desk, request))
     account = None if cookie is None else desk.sessions.account(cookie, used=not _by_itself(request))
     if cookie is None or account is None:
         return None

@@ -23,6 +23,7 @@ from services import DEADLINE_S, gone, listening, wait_until
 from inspector import settings
 from inspector.demo.port import free_port
 from inspector.store import Accounts, Role, Sessions, open_database
+from inspector.web.assets import ADDRESS
 
 LOGIN_HEAD = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 
@@ -80,7 +81,7 @@ def test_whoever_is_slow_is_cut_off(tmp_path: Path) -> None:
                     said += part
             return said
 
-        whole = b"GET /static/icon.svg HTTP/1.1\r\nHost: a\r\n\r\n"
+        whole = f"GET {ADDRESS}/icon.svg HTTP/1.1\r\nHost: a\r\n\r\n".encode()
         slow = [
             sent(data)
             for data in (b"", b"GET / HT", whole + b"GET / HT", LOGIN_HEAD + b"Content-Length: 9\r\n\r\nname=")
@@ -164,7 +165,7 @@ def test_with_a_certificate_of_its_own_it_speaks_tls_alone(tmp_path: Path, trust
         form = {"code": code, "name": "ada", "password": "long enough, really", "again": "long enough, really"}
         with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust, timeout=DEADLINE_S) as browser:
             cookie = browser.post("/setup", data=form).headers["set-cookie"]
-            assert cookie.startswith("__Host-inspector=")
+            assert cookie.startswith(f"__Host-inspector-{port}=")
             assert "Secure" in cookie
             assert browser.get("/api/v1/me").json()["name"] == "ada"
         with pytest.raises(httpx.HTTPError):

@@ -4,6 +4,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from argon2 import PasswordHasher
@@ -259,9 +260,16 @@ def test_an_account_that_is_disabled_is_out_at_once(site: ReviewSite) -> None:
         assert dora.get("/").status_code == 303
 
 
+def test_two_pages_on_one_box_do_not_log_each_other_out(tmp_path: Path, site: ReviewSite, bank: Path) -> None:
+    with running_site(tmp_path, bank) as other, site.client() as olga:
+        form = {"name": "emil", "password": PASSWORD}
+        assert olga.post(f"{other.url}/login", data=form).status_code == 303
+        assert [olga.get(f"{at.url}/api/v1/me").json()["name"] for at in (site, other)] == ["olga", "emil"]
+
+
 def test_behind_tls_the_cookie_is_bound_to_it(tmp_path: Path, bank: Path) -> None:
     with running_site(tmp_path, bank, behind_tls_proxy=True) as site, site.client(None) as stranger:
         answer = stranger.post("/login", data={"name": "olga", "password": PASSWORD})
-        assert answer.headers["set-cookie"].startswith("__Host-inspector=")
+        assert answer.headers["set-cookie"].startswith(f"__Host-inspector-{urlsplit(site.url).port}=")
         assert "Secure" in answer.headers["set-cookie"]
         assert answer.headers["strict-transport-security"].startswith("max-age=")

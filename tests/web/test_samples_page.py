@@ -338,27 +338,34 @@ def asked(site: ReviewSite, headers: dict[str, str], sent: bytes = b"") -> str:
         return raw.makefile("rb").readline().decode().strip()
 
 
+def identity(client: httpx.Client) -> dict[str, str]:
+    """The headers by which the page knows who asks."""
+    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    return {"cookie": cookie, "x-csrf-token": client.headers["x-csrf-token"]}
+
+
 def test_the_role_is_asked_before_the_picture_is_read(site: ReviewSite) -> None:
     """No byte of it is sent, and the answer is there."""
     large = {"content-length": "60000000"}
     assert asked(site, large).startswith("HTTP/1.1 401")
     with site.client("olga") as olga, site.client("emil") as emil:
         for client, status in ((olga, "403"), (emil, "403")):
-            cookie = f"inspector={client.cookies['inspector']}"
-            token = {"x-csrf-token": client.headers["x-csrf-token"]} if client is olga else {}
-            assert asked(site, large | {"cookie": cookie} | token).startswith(f"HTTP/1.1 {status}")
+            said = identity(client)
+            if client is emil:
+                del said["x-csrf-token"]
+            assert asked(site, large | said).startswith(f"HTTP/1.1 {status}")
 
 
 def test_a_picture_beyond_the_bound_is_refused_by_its_length(site: ReviewSite) -> None:
     with site.client("emil") as emil:
-        own = {"cookie": f"inspector={emil.cookies['inspector']}", "x-csrf-token": emil.headers["x-csrf-token"]}
+        own = identity(emil)
     assert asked(site, own | {"content-length": "64000001"}).startswith("HTTP/1.1 413")
 
 
 def test_a_picture_that_never_comes_is_given_up(site: ReviewSite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "_PICTURE", body._Bound(64_000_000, 0.5))
     with site.client("emil") as emil:
-        own = {"cookie": f"inspector={emil.cookies['inspector']}", "x-csrf-token": emil.headers["x-csrf-token"]}
+        own = identity(emil)
     assert asked(site, own | {"content-length": "60000000"}, b"\x89PNG").startswith("HTTP/1.1 408")
 
 

@@ -118,7 +118,7 @@ def set_password(
     if fault is not None:
         return desk.page(request, "account.html", status=400, fault=fault)
     answer = RedirectResponse("/", status_code=303)
-    begin_session(desk, answer, user.name, user.role)
+    begin_session(desk, request, answer, user.name, user.role)
     return answer
 
 

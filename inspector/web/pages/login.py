@@ -47,7 +47,7 @@ def login(
         return answer
     if account is None:
         return _form(request, desk, next, status=401, name=name, fault=Message("Name or password is wrong."))
-    return logged_in(desk, account, own_path(next))
+    return logged_in(desk, request, account, own_path(next))
 
 
 @router.get("/enter")
@@ -58,7 +58,7 @@ def enter(request: Request, desk: DeskDep, code: str, next: str = "/") -> Respon
         title = Message("The link is spent")
         text = Message("This link has been used, or is too old. Log in with your password, or ask for a new link.")
         return desk.page(request, "error.html", status=410, title=title, text=text, detail=None, again=None)
-    return logged_in(desk, account, own_path(next), by_link=True)
+    return logged_in(desk, request, account, own_path(next), by_link=True)
 
 
 @router.post("/logout")
@@ -69,10 +69,10 @@ def logout(request: Request, desk: DeskDep, _user: Viewer) -> Response:
     return answer
 
 
-def logged_in(desk: Desk, account: Account, path: str, *, by_link: bool = False) -> Response:
+def logged_in(desk: Desk, request: Request, account: Account, path: str, *, by_link: bool = False) -> Response:
     """Begins a session and goes on to a page."""
     answer = RedirectResponse(path, status_code=303)
-    begin_session(desk, answer, account.name, account.role, by_link=by_link)
+    begin_session(desk, request, answer, account.name, account.role, by_link=by_link)
     return answer
 
 

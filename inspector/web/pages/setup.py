@@ -42,7 +42,7 @@ def setup(
         account = desk.setup.finish(code, name, password)
     except UsageError as error:
         return desk.page(request, "setup.html", status=400, code=code, name=name, fault=said(error))
-    return logged_in(desk, account, "/")
+    return logged_in(desk, request, account, "/")
 
 
 def _check(desk: Desk, code: str) -> None:
