@@ -26,6 +26,7 @@ from calibration.pool import join
 from calibration.samples import Samples, Skipped, in_blocks, read_samples
 from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
+from calibration.threads import half_of_the_cores
 from calibration.thresholds import limits
 from inspector.bank import new_folder
 from inspector.engines.openvino import OpenVinoEngine
@@ -92,6 +93,7 @@ class Calibrated:
         return others / (others + self.samples) if self.excluded else 0.0
 
 
+@half_of_the_cores()
 def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, track: Track = silent) -> Calibrated:
     """Build a bank from the good samples below `good_dir` and write it to the folder `out_dir`.
 

@@ -23,6 +23,7 @@ from calibration.evaluation.metrics import PixelFigures, image_auroc
 from calibration.options import Options
 from calibration.samples import evenly
 from calibration.separation import FOLDS, Trial, room, trial_samples
+from calibration.threads import half_of_the_cores
 from inspector.errors import InspectorError, SamplesError, UsageError
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, named, silent
@@ -71,6 +72,7 @@ class _Accuracy:
         return [Path(name) for name in evenly(list({**self.good, **self.defect}), ROUNDS * BURST)]
 
 
+@half_of_the_cores()
 def compare(
     good_dir: Path,
     test_dir: Path | None,

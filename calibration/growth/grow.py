@@ -23,6 +23,7 @@ from calibration.growth.reader import Newcomer, Reader
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
 from calibration.samples import SampleFile, Skipped, in_blocks, read_sample
+from calibration.threads import half_of_the_cores
 from inspector.bank import Bank
 from inspector.errors import FrameError, SamplesError, in_words
 from inspector.manifest import Sample, Source
@@ -38,6 +39,7 @@ HEADROOM = 1.0
 """How far growth may go beyond the vectors of the recipe, as a share of them; then it is time to calibrate again."""
 
 
+@half_of_the_cores()
 def grow(
     bank_dir: Path,
     newcomers: Sequence[Newcomer],

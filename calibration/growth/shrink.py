@@ -13,6 +13,7 @@ from calibration.growth.grow import cover
 from calibration.growth.reader import Newcomer, Reader
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
+from calibration.threads import half_of_the_cores
 from calibration.thresholds import limits
 from inspector.bank import Bank
 from inspector.drift import Baseline
@@ -24,6 +25,7 @@ from inspector.scoring import NearestNeighbours
 from inspector.types import Float32Array
 
 
+@half_of_the_cores()
 def shrink(
     bank_dir: Path,
     names: Collection[str],

@@ -1,9 +1,19 @@
 """Fixtures of the tests of calibration and evaluation."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from labelled import write_labelled
+
+from calibration.threads import half_of_the_cores
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Parts of a calibration run on as many as the whole of it."""
+    with half_of_the_cores():
+        yield
 
 
 @pytest.fixture

@@ -1,0 +1,32 @@
+"""While a bank is made, matrices are multiplied on half of the cores."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from banks import write_good
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from calibration.calibrate import Options, calibrate
+from inspector.recipe import Recipe
+
+
+def test_a_calibration_leaves_half_of_the_cores_and_gives_them_back(tmp_path: Path) -> None:
+    cores = len(os.sched_getaffinity(0))
+    good = write_good(tmp_path / "good", 10)
+    seen: list[int] = []
+
+    def track(items: Sequence[object], _label: str) -> Iterable[object]:
+        seen.extend(used())
+        return items
+
+    with threadpool_limits(cores, "blas"):
+        options = Options(recipe=Recipe(size_wh=(64, 64), vectors=64), folds=2)
+        calibrate(good, tmp_path / "bank", options, track=track)  # type: ignore[arg-type]
+        assert set(used()) == {cores}
+    assert set(seen) == {max(1, cores // 2)}
+
+
+def used() -> list[int]:
+    """By each library."""
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
