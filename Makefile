@@ -38,8 +38,8 @@ system:
 demo: $(LIGHT)  ## the whole product on this machine: broker, cameras, calibration, daemon
 	$(BIN)/inspector demo $(DEMO)
 
-test: setup  ## all tests: real broker, real database, real processes
-	$(BIN)/python -m pytest
+test: setup  ## all tests: real broker, real database, real processes; a worker for each core
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
 docs: $(FULL)  ## the documentation as a site in site/, which opens without a network
 	$(BIN)/mkdocs build --strict

@@ -1,5 +1,6 @@
 """Fixtures that every test may use: a real broker, database, bank, daemon and browser."""
 
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +14,21 @@ from services import Mosquitto
 from sqlalchemy import Engine
 
 from calibration.calibrate import Options, calibrate
+from inspector.demo import port
 from inspector.recipe import Recipe
 from inspector.store import open_database
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 """Examples are judged by what they say, never by how long a busy machine took over them."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each of several workers has ports of its own: none takes one on which another wants nobody to listen."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        ports = list(port._BELOW_EPHEMERAL)[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]
+        port._candidates = iter(random.sample(ports, len(ports)))
 
 
 @pytest.fixture
