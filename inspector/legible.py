@@ -6,10 +6,17 @@ import unicodedata
 _ILLEGIBLE = re.compile(r"[\x00\ud800-\udfff]")
 """NUL, which PostgreSQL refuses, and halves of characters, which are no UTF-8."""
 
+_NO_WORD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
 
 def legible(text: str) -> bool:
     """Whether a database can hold this text."""
     return not _ILLEGIBLE.search(text)
+
+
+def is_word(text: str, most: int = 64) -> bool:
+    """Whether it has 1 to `most` characters, none of them a control character or half of one."""
+    return 0 < len(text) <= most and not _NO_WORD.search(text)
 
 
 def on_one_line(text: str) -> str:

@@ -6,11 +6,10 @@ from base64 import b64encode
 from datetime import UTC, datetime
 
 from inspector.contract.documents import compact, timestamp
-from inspector.contract.raw_frame import FRAME_PROPERTIES, MAX_TEXT, RawFrame
+from inspector.contract.raw_frame import FRAME_PROPERTIES, MAX_SEQ, MAX_TEXT, RawFrame
 from inspector.errors import FrameChecksumError, FrameMessageError
 from inspector.types import Expected, FrameMessage, StationId
 
-_MAX_SEQ = 2**63 - 1
 _CRC32 = re.compile(r"[0-9a-fA-F]{8}")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
@@ -60,13 +59,9 @@ def _text(station: StationId, raw: RawFrame, name: str) -> str | None:
 
 def _seq(station: StationId, raw: RawFrame) -> int | None:
     value = raw.said.get("seq")
-    if value is None:
-        return None
-    if isinstance(value, str) and len(value) <= 19 and value.isascii() and value.isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_SEQ:
-        raise _malformed(station, "seq", raw.said["seq"], f"an integer from 0 to {_MAX_SEQ}")
-    return value
+    if value is not None and raw.seq is None:
+        raise _malformed(station, "seq", value, f"an integer from 0 to {MAX_SEQ}")
+    return raw.seq
 
 
 def _captured_at(station: StationId, raw: RawFrame) -> datetime | None:

@@ -3,11 +3,11 @@
 import binascii
 import hashlib
 import json
-import re
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from inspector.legible import is_word
 from inspector.types import Expected
 
 ENVELOPE_TYPE = "application/json"
@@ -15,11 +15,12 @@ FRAME_PROPERTIES = ("frame_id", "seq", "captured_at", "part_id", "lot", "recipe"
 MAX_TEXT = 128
 """Characters of a property, at most."""
 
+MAX_SEQ = 2**63 - 1
+"""The largest number that every database holds."""
+
 _LEAD = 64
 _BEFORE_ENVELOPE = b"\xef\xbb\xbf \t\r\n"
 """A byte order mark and white space, which no image begins with."""
-
-_TEXT = re.compile(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_TEXT}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,15 @@ class RawFrame:
     def text(self, name: str) -> str | None:
         """A property when it is legible text, else None."""
         value = self.said.get(name)
-        return value if isinstance(value, str) and _TEXT.fullmatch(value) else None
+        return value if isinstance(value, str) and is_word(value, MAX_TEXT) else None
+
+    @property
+    def seq(self) -> int | None:
+        """The sequence number when it is one, also where something else of the message is malformed."""
+        value = self.said.get("seq")
+        if isinstance(value, str) and len(value) <= 19 and value.isascii() and value.isdigit():
+            value = int(value)
+        return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SEQ else None
 
     @property
     def expected(self) -> Expected | None:

@@ -229,7 +229,7 @@ class _Daemon:
             on_fault=self._fault,
         )
 
-    def _receive(self, station: StationSettings, numbers: Sequence[int]) -> Reception:
+    def _receive(self, station: StationSettings, numbers: Sequence[tuple[int, bool]]) -> Reception:
         reception = Reception(
             station,
             self._intake,

@@ -123,6 +123,7 @@ class Entries:
             sha256=raw.sha256,
             received_at=delivery.received_at,
             decided_at=outcome.decided_at,
+            seq=raw.seq,
             part_id=raw.text("part_id"),
             lot=raw.text("lot"),
             quarantine_id=quarantine_id,
@@ -152,6 +153,7 @@ def _drop(outcome: Outcome) -> Entry:
         sha256=raw.sha256,
         received_at=delivery.received_at,
         decided_at=outcome.decided_at,
+        seq=raw.seq,
         part_id=raw.text("part_id"),
         lot=raw.text("lot"),
     )

@@ -39,7 +39,8 @@ class Reception:
     """Counts each frame, lets it wait for its turn, and acknowledges it when its outcome is durable.
 
     beside: the other stations at its camera, none of which is silent while this one has frames. numbers: the sequence
-    numbers of its latest frames in the ledger, so that what was lost while no daemon ran is missed too.
+    numbers of its latest frames in the ledger, each with whether it was a check part's, so that what was lost while no
+    daemon ran is missed too.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Reception:
         limited: RateLimited,
         *,
         beside: Iterable[str] = (),
-        numbers: Iterable[int] = (),
+        numbers: Iterable[tuple[int, bool]] = (),
         record: Callable[[Outcome], None],
     ) -> None:
         self.station = station
@@ -61,8 +62,8 @@ class Reception:
         self._record = record
         self._acks = AckOrder()
         self._gaps = SequenceGaps()
-        for seq in numbers:
-            self._gaps.missing_before(seq)
+        for seq, check in numbers:
+            self._gaps.missing_before(seq, check=check)
         self._received = metrics.received.labels(self.name)
         self._missing = metrics.gaps.labels(self.name)
         self._repeated = metrics.repeated.labels(self.name)
@@ -86,8 +87,8 @@ class Reception:
         for last in self._last:
             last.set(arrival.received_at.timestamp())
         self._check_repetition(delivery)
+        self._check_sequence(delivery)
         if delivery.message is not None:
-            self._check_sequence(delivery, delivery.message)
             self._check_clock(delivery, delivery.message)
         if arrival.mid:
             self._acks.arrived(arrival.link, arrival.mid)
@@ -109,12 +110,15 @@ class Reception:
             self._limited.warning(("frozen", self.name), "picture repeated", station=self.name, frame_id=raw.frame_id)
         self._before = raw.frame_id, raw.sha256
 
-    def _check_sequence(self, delivery: Delivery, message: FrameMessage) -> None:
-        missing = 0 if message.seq is None else self._gaps.missing_before(message.seq, again=delivery.dup)
+    def _check_sequence(self, delivery: Delivery) -> None:
+        raw = delivery.raw
+        if raw.seq is None or delivery.retain:
+            return
+        missing = self._gaps.missing_before(raw.seq, again=delivery.dup, check=raw.expected is not None)
         if missing:
             self._missing.inc(missing)
             self._limited.warning(
-                ("gap", self.name), "frames missing", station=self.name, before_seq=message.seq, missing=missing
+                ("gap", self.name), "frames missing", station=self.name, before_seq=raw.seq, missing=missing
             )
 
     def _check_clock(self, delivery: Delivery, message: FrameMessage) -> None:

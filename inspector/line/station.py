@@ -96,17 +96,20 @@ class SequenceGaps:
     """Counts the frames that are missing between the sequence numbers of one station.
 
     A camera has begun anew where it says 0 or 1, or two rising numbers below the last one. A single lower number is a
-    frame that it sends again.
+    frame that it sends again. Who sends check parts beside it may count for himself: their numbers only ever go on from
+    its own.
     """
 
     def __init__(self) -> None:
         self._last: int | None = None
         self._below: int | None = None
 
-    def missing_before(self, seq: int, *, again: bool = False) -> int:
-        """How many numbers were left out before this one. again: the broker delivers the frame again."""
+    def missing_before(self, seq: int, *, again: bool = False, check: bool = False) -> int:
+        """How many numbers were left out before this one. again: the broker delivers the frame again. check: it is that
+        of a check part.
+        """
         last, below = self._last, self._below
-        if again and last is not None and seq <= last:
+        if (again and last is not None and seq <= last) or (check and (last is None or seq <= last)):
             return 0
         if last is None or seq > last:
             before = last

@@ -78,7 +78,9 @@ _KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.
     frames.c.station.in_(bindparam("stations", expanding=True)),
     frames.c.frame_id.in_(bindparam("frame_ids", expanding=True)),
 )
-_NEWEST_NUMBERS = select(frames.c.station, frames.c.seq).order_by(frames.c.id.desc()).limit(10_000)
+_NEWEST_NUMBERS = (
+    select(frames.c.station, frames.c.seq, frames.c.outcome, frames.c.word).order_by(frames.c.id.desc()).limit(10_000)
+)
 _LAST_MESSAGE = select(func.coalesce(func.max(outbox.c.id), 0))
 _CONFIRM = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 OF_ATTEMPT = (
@@ -111,17 +113,17 @@ class Ledger:
         with store_errors("ledger"), self._engine.connect() as connection:
             return {(row[0], row[1], row[2]): row[3] for row in connection.execute(_KNOWN, wanted)}
 
-    def sequence_numbers(self) -> dict[str, list[int]]:
-        """The sequence numbers among the newest outcomes, by station, oldest outcome first.
+    def sequence_numbers(self) -> dict[str, list[tuple[int, bool]]]:
+        """The sequence numbers among the newest outcomes, and which are of check parts, by station, oldest first.
 
         Raises:
             StoreError: the database cannot be read.
         """
-        numbers: dict[str, list[int]] = {}
+        numbers: dict[str, list[tuple[int, bool]]] = {}
         with store_errors("ledger"), self._engine.connect() as connection:
-            for station, seq in reversed(connection.execute(_NEWEST_NUMBERS).all()):
-                if seq is not None:
-                    numbers.setdefault(station, []).append(seq)
+            for station, seq, outcome, word in reversed(connection.execute(_NEWEST_NUMBERS).all()):
+                if seq is not None and word != "retained":
+                    numbers.setdefault(station, []).append((seq, outcome == "check"))
         return numbers
 
     def commit(

@@ -64,6 +64,7 @@ def test_check_parts_prove_the_station_and_are_no_production(
         ("ng", {"expected": "ng", "passed": True}),
         ("ok", {"expected": "ng", "passed": False}),
     ]
+    assert {v["seq"] for v in plc.documents("verdict")} == {None}, "the production camera counts"
     assert daemon.rows("SELECT outcome, word, queued, image FROM frames ORDER BY id") == [
         ("check", "ok", 0, None),
         ("check", "ng", 0, None),

@@ -137,6 +137,16 @@ def test_gaps_between_sequence_numbers(numbers: list[int], missing: int) -> None
     assert sum(gaps.missing_before(number) for number in numbers) == missing
 
 
+def test_check_parts_that_are_counted_beside_the_camera_are_no_gap() -> None:
+    gaps = SequenceGaps()
+    assert gaps.missing_before(0, check=True) == 0
+    assert [gaps.missing_before(number) for number in (5000, 5001)] == [0, 0]
+    assert [gaps.missing_before(number, check=True) for number in (0, 1, 2)] == [0, 0, 0]
+    assert gaps.missing_before(5002) == 0
+    assert gaps.missing_before(5003, check=True) == 0, "one that goes on from the camera's count"
+    assert gaps.missing_before(5005) == 1
+
+
 def test_what_the_broker_delivers_again_is_missing_nowhere() -> None:
     gaps = SequenceGaps()
     assert [gaps.missing_before(number) for number in (10, 11, 13)] == [0, 0, 1]

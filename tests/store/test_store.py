@@ -215,10 +215,15 @@ def test_every_delivery_is_counted(ledger: Ledger, database: Engine) -> None:
 
 def test_sequence_numbers_come_back_by_station_in_the_order_of_outcomes(ledger: Ledger) -> None:
     assert ledger.sequence_numbers() == {}
-    said = [("cam1", 7), ("cam2", 3), ("cam1", None), ("cam1", 9), ("cam1", 8)]
-    for number, (station, seq) in enumerate(said):
-        ledger.commit([replace(VERDICT, result_id=f"r{number}", station=station, frame_id=f"g{number}", seq=seq)])
-    assert ledger.sequence_numbers() == {"cam1": [7, 9, 8], "cam2": [3]}
+    said = [("cam1", 7, "verdict"), ("cam2", 3, "verdict"), ("cam1", None, "verdict"), ("cam1", 9, "drop")]
+    said += [("cam1", 8, "error"), ("cam2", 0, "check")]
+    for number, (station, seq, outcome) in enumerate(said):
+        one = replace(VERDICT, result_id=f"r{number}", station=station, frame_id=f"g{number}", seq=seq)
+        ledger.commit([replace(one, outcome=outcome)])  # type: ignore[arg-type]
+    ledger.commit(
+        [replace(VERDICT, result_id="r9", station="cam1", frame_id="g9", seq=2, outcome="drop", word="retained")]
+    )
+    assert ledger.sequence_numbers() == {"cam1": [(7, False), (9, False), (8, False)], "cam2": [(3, False), (0, True)]}
 
 
 def test_the_outbox_keeps_its_order_and_never_reuses_an_id(ledger: Ledger, database: Engine) -> None:
