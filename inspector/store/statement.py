@@ -1,19 +1,16 @@
 """What a reviewer says of a frame, and which words it may be said in."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self, get_args
 
 from inspector.errors import InspectorError
-from inspector.legible import legible
+from inspector.legible import is_word, legible
 from inspector.store.frame_row import Disposition
 from inspector.store.review_row import Action, ReviewRow
 
 MAX_NOTE = 2000
 """Characters of a note, at most."""
-
-_WORD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,64}")
 
 
 class ReviewError(InspectorError):
@@ -57,7 +54,7 @@ def checked(to: str, defect_type: str | None, reviewer: str, note: str | None) -
         raise ReviewError(f"disposition: got {to!r}, expected one of {', '.join(get_args(Disposition))}")
     if defect_type is not None and to != "defect":
         raise ReviewError(f"defect_type: got {defect_type!r} with {to}, expected it with a defect alone")
-    if defect_type is not None and not _WORD.fullmatch(defect_type):
+    if defect_type is not None and not is_word(defect_type):
         raise ReviewError(
             f"defect_type: got {defect_type[:80]!r}, expected 1 to 64 characters, none a control character"
         )
@@ -71,5 +68,5 @@ def checked(to: str, defect_type: str | None, reviewer: str, note: str | None) -
 
 def check_reviewer(reviewer: str) -> None:
     """Raises ReviewError: nobody can have this name."""
-    if not _WORD.fullmatch(reviewer):
+    if not is_word(reviewer):
         raise ReviewError(f"reviewer: got {reviewer[:80]!r}, expected the name of an account")

@@ -1,17 +1,15 @@
 """Tokens: what machines send instead of a password, each in the name of an account."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine, insert, select, update
 
 from inspector.errors import UsageError
+from inspector.legible import is_word
 from inspector.store.account import COLUMNS, Account, AccountError, Role, digest, locked_account, new_secret
 from inspector.store.database import store_errors, writing
 from inspector.store.tables import accounts, tokens
-
-_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Tokens:
             AccountError: there is no such account, it is disabled, or its role does not cover the token's.
             UsageError: the name is not allowed.
         """
-        if not _NAME.fullmatch(name):
+        if not is_word(name):
             raise UsageError(
                 f"token: got {name[:80]!r}, expected a name of 1 to 64 characters, none a control character"
             )
