@@ -50,7 +50,10 @@ class MapLimit:
 
 
 class Heatmaps:
-    """Sends them, QoS 0. calm: whether nobody looks for another message that ends the connection."""
+    """Sends them, QoS 0; those for which the network is too slow are left out.
+
+    calm: whether nobody looks for another message that ends the connection.
+    """
 
     def __init__(self, connection: Connection, health: Health, *, calm: Callable[[], bool]) -> None:
         self._connection = connection
@@ -70,8 +73,8 @@ class Heatmaps:
                 self._health.warn(f"heatmap {station}", _LEFT_OUT)
         elif self._calm() and self._connection.link is not None:
             with self._lock:
-                self._limit.sent(len(png), time.monotonic())
-            self._connection.publish(topic, png, qos=0)
+                if self._connection.publish(topic, png, qos=0) is not None:
+                    self._limit.sent(len(png), time.monotonic())
 
     def connection_changed(self, fault: str | None) -> None:
         """The connection is up, or has a fault, in words."""

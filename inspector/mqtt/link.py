@@ -32,6 +32,9 @@ SESSION_EXPIRY_S = 7 * 24 * 3600
 
 _MAX_INFLIGHT = 10  # below any broker's receive maximum; the client queues what is above
 
+_MOST_UNWRITTEN = 8
+"""Messages of QoS 0 that may wait for the network."""
+
 _KEEPALIVE_S = 30
 _CONNACK_TIMEOUT_S = 5.0
 _WAKE_S = 0.5
@@ -83,6 +86,7 @@ class Link:
         self._handlers = handlers
         self._probe = probe
         self._last: MQTTMessageInfo | None = None
+        self._unwritten: list[MQTTMessageInfo] = []
         self._answered = False
         self._ending = False
         self._session_present = False
@@ -154,8 +158,12 @@ class Link:
         self._client.ack(mid, 1)
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, correlation: bytes | None) -> int | None:
-        """Hands over a message; gives its mid, or None when the connection is not up. From any thread."""
-        if not self.up:
+        """Hands over a message; gives its mid. From any thread.
+
+        None when the connection is not up, and for a message of QoS 0 while several before it wait for the network: the
+        client would keep any number of them, and what is to be confirmed would wait behind them.
+        """
+        if not self.up or (not qos and self._behind()):
             return None
         properties = None
         if self.version == "5":
@@ -168,7 +176,13 @@ class Link:
             return None
         if qos:
             self._last = sent
+        else:
+            self._unwritten.append(sent)
         return sent.mid
+
+    def _behind(self) -> bool:
+        self._unwritten = [sent for sent in self._unwritten if not sent.is_published()]
+        return len(self._unwritten) >= _MOST_UNWRITTEN
 
     def _make_client(self) -> Client:
         v5 = self.version == "5"

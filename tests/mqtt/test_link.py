@@ -161,3 +161,19 @@ def test_a_broker_that_refuses_the_version_is_spoken_to_in_the_other(connect: Co
         assert connection.protocol == "3.1.1"
         connection.close()
         thread.join(DEADLINE_S)
+
+
+def test_what_nobody_waits_for_is_left_out_while_the_network_is_too_slow_for_it(
+    mosquitto: Mosquitto, connect: Connect
+) -> None:
+    connection, seen = connect(mosquitto.port, Identity("c"))
+    up(connection)
+    mosquitto.pause()
+    maps = [connection.publish("map", bytes(1_000_000), qos=0) for _ in range(100)]
+    taken = sum(each is not None for each in maps)
+    assert 8 <= taken < 40, "what the sockets hold, and a few more"
+    sent = connection.publish("verdict", b"ng")
+    mosquitto.go_on()
+    assert sent is not None
+    assert any(seen.published.get(timeout=DEADLINE_S) == (*sent, None) for _ in range(taken + 1))
+    wait_until(lambda: connection.publish("map", b"small", qos=0) is not None, "maps go on")
