@@ -1,5 +1,6 @@
 """Accounts and tokens, for administrators; one's own password, for everybody."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -16,6 +17,8 @@ from inspector.web.navigation import NavEntry
 from inspector.web.passwords import TooManyFailuresError
 
 NAV = NavEntry("/accounts", Message("Accounts"), Role.ADMIN)
+log = logging.getLogger(__name__)
+
 router = APIRouter(include_in_schema=False)
 
 _LINK_HOURS = 24.0
@@ -30,7 +33,7 @@ def show_accounts(request: Request, desk: DeskDep, _user: Admin) -> Response:
 
 
 @router.post("/accounts")
-def create(request: Request, desk: DeskDep, _user: Admin, name: _Text, password: _Text, role: _Text) -> Response:
+def create(request: Request, desk: DeskDep, user: Admin, name: _Text, password: _Text, role: _Text) -> Response:
     """A new account."""
     try:
         account = desk.accounts.create(name, password, _role(role))
@@ -39,12 +42,14 @@ def create(request: Request, desk: DeskDep, _user: Admin, name: _Text, password:
         return _page(request, desk, fault=taken, new_name=name, new_role=role)
     except UsageError as error:
         return _page(request, desk, fault=str(error), new_name=name, new_role=role)
+    log.info("account made", extra={"account": account.name, "role": account.role.value, "by": user.name})
     return _page(request, desk, told=f"{account.name} can log in now, as {account.role}.")
 
 
 @router.post("/accounts/change")
-def change(request: Request, desk: DeskDep, _user: Admin, name: _Text, action: _Text) -> Response:
+def change(request: Request, desk: DeskDep, user: Admin, name: _Text, action: _Text) -> Response:
     """Role, disabling, enabling, or a link that logs in once and lets a forgotten password be set."""
+    secret = None
     try:
         if action == "disable":
             desk.accounts.disable(name)
@@ -54,15 +59,15 @@ def change(request: Request, desk: DeskDep, _user: Admin, name: _Text, action: _
             told = f"{name} can log in again."
         elif action == "link":
             code = desk.sessions.begin_link(name, _LINK_HOURS)
-            link = f"{request.url.scheme}://{request.url.netloc}/enter?code={code}&next=/account"
+            secret = f"{request.url.scheme}://{request.url.netloc}/enter?code={code}&next=/account"
             told = f"Logs in as {name}, once, within a day, and lets a new password be set:"
-            return _page(request, desk, told=told, secret=link)
         else:
             desk.accounts.set_role(name, _role(action))
             told = f"{name} is {action} now."
     except (AccountError, UsageError) as error:
         return _page(request, desk, fault=str(error))
-    return _page(request, desk, told=told)
+    log.info("account changed", extra={"account": name, "to": action, "by": user.name})
+    return _page(request, desk, told=told, secret=secret)
 
 
 @router.post("/tokens")
@@ -80,15 +85,17 @@ def create_token(
         bearer = desk.tokens.create(name, user.name, _role(role), expires_at)
     except (AccountError, UsageError) as error:
         return _page(request, desk, fault=str(error))
+    log.info("token made", extra={"token": name, "role": role, "by": user.name})
     return _page(request, desk, told=f"Token {name}. It is shown only now:", secret=bearer)
 
 
 @router.post("/tokens/revoke")
 def revoke_token(
-    request: Request, desk: DeskDep, _user: Admin, token: Annotated[int, Form(ge=0, lt=MAX_ID)]
+    request: Request, desk: DeskDep, user: Admin, token: Annotated[int, Form(ge=0, lt=MAX_ID)]
 ) -> Response:
     """The token is void at once."""
     desk.tokens.revoke(token)
+    log.info("token revoked", extra={"token": token, "by": user.name})
     return _page(request, desk, told="The token is void.")
 
 
@@ -117,6 +124,7 @@ def set_password(
         fault = said(error)
     if fault is not None:
         return desk.page(request, "account.html", status=400, fault=fault)
+    log.info("password set", extra={"account": user.name, "by_link": user.by_link})
     answer = RedirectResponse("/", status_code=303)
     begin_session(desk, request, answer, user.name, user.role)
     return answer

@@ -1,5 +1,6 @@
 """Logging in and out, by password or by a link that works once."""
 
+import logging
 import math
 from typing import Annotated
 from urllib.parse import urlencode
@@ -13,6 +14,8 @@ from inspector.web.desk import Desk, DeskDep
 from inspector.web.message import Counted, Message
 from inspector.web.own_path import own_path
 from inspector.web.passwords import TooManyFailuresError
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(include_in_schema=False)
 
@@ -39,13 +42,16 @@ def login(
     """Checks name and password; after several failures the name, or the address, has to wait."""
     name = name.strip()  # a tablet adds a space to a word that it completes
     try:
-        account = desk.passwords.check(name, password, address=request.client.host if request.client else "")
+        account = desk.passwords.check(name, password, address=_address(request))
     except TooManyFailuresError as error:
         text = Message("Too many failed logins. Try again in %(time)s.", time=_minutes(error.wait_s))
         answer = _form(request, desk, next, status=429, name=name, fault=text)
         answer.headers["retry-after"] = str(math.ceil(error.wait_s))
         return answer
     if account is None:
+        known = [one.name for one in desk.accounts.all() if one.name.casefold() == name.casefold()]
+        # What is no name may be a password that was typed in its place.
+        log.warning("login failed", extra={"account": known[0] if known else None, "address": _address(request)})
         return _form(request, desk, next, status=401, name=name, fault=Message("Name or password is wrong."))
     return logged_in(desk, request, account, own_path(next))
 
@@ -73,7 +79,12 @@ def logged_in(desk: Desk, request: Request, account: Account, path: str, *, by_l
     """Begins a session and goes on to a page."""
     answer = RedirectResponse(path, status_code=303)
     begin_session(desk, request, answer, account.name, account.role, by_link=by_link)
+    log.info("logged in", extra={"account": account.name, "address": _address(request), "by_link": by_link})
     return answer
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _form(

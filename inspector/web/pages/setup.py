@@ -1,5 +1,6 @@
 """The first start: whoever holds the link that was printed makes the first account, an administrator."""
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -10,6 +11,8 @@ from inspector.web.access import ForbiddenError
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.message import Message, said
 from inspector.web.pages.login import logged_in
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(include_in_schema=False)
 
@@ -42,6 +45,7 @@ def setup(
         account = desk.setup.finish(code, name, password)
     except UsageError as error:
         return desk.page(request, "setup.html", status=400, code=code, name=name, fault=said(error))
+    log.info("account made", extra={"account": account.name, "role": account.role.value, "by": None})
     return logged_in(desk, request, account, "/")
 
 
