@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -22,8 +21,6 @@ from inspector.web.own_path import is_own_path
 from inspector.web.passwords import Passwords
 from inspector.web.sample_pictures import SamplePictures
 from inspector.web.trials import Trials
-
-HERE = Path(__file__).parent
 
 LANGUAGE_COOKIE = "language"
 """Where a browser keeps the language that was chosen in it."""
