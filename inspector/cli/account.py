@@ -118,7 +118,7 @@ def _accounts(config: Path) -> "Iterator[Accounts]":
             accounts = Accounts(database)
         except ModuleNotFoundError as error:
             raise MissingExtraError(
-                f"account: {error.name} is not installed; pip install 'inspector[review]' on this machine"
+                f"account: {error.name} is not installed; install inspector[review] on this machine"
             ) from error
         yield accounts
 

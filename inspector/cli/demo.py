@@ -40,7 +40,7 @@ def demo(seconds: float | None, as_json: bool, **options: Any) -> None:
     try:
         from inspector.demo.run import DemoOptions, Voice, run_demo
     except ModuleNotFoundError as error:
-        raise DemoError(f"demo: {error.name} is not installed; pip install 'inspector[demo]'") from error
+        raise DemoError(f"demo: {error.name} is not installed; install inspector[demo]") from error
 
     terminal = sys.stderr.isatty() if as_json else sys.stdout.isatty()
     if seconds is None and not terminal:

@@ -21,6 +21,6 @@ def review(config: Path) -> None:
         from inspector.web.server import serve
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f"review: {error.name} is not installed; pip install 'inspector[review]' on this machine"
+            f"review: {error.name} is not installed; install inspector[review] on this machine"
         ) from error
     serve(settings.load(config), say=click.echo)

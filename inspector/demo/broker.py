@@ -65,7 +65,7 @@ def running_broker(folder: Path, kind: Literal["auto", "mosquitto", "amqtt"] = "
                 continue
             yield broker
             return
-    raise BrokerError("; ".join(failures) + "; apt-get install mosquitto, or pip install 'inspector[demo]'")
+    raise BrokerError("; ".join(failures) + "; apt-get install mosquitto, or install inspector[demo]")
 
 
 def _start(folder: Path, kind: Kind, stack: ExitStack) -> RunningBroker:
