@@ -213,7 +213,16 @@ class Shelf:
             raise ChangedError(f"bank {self.bank}: {now} by now, expected {seen[:12]}; look at it again, then decide")
 
     def _in_use(self) -> BankName | None:
-        return _named(self.bank) if (self.bank / "manifest.json").is_file() else None
+        """By its manifest or, where that is damaged, by the journal: a damaged bank is one to be replaced."""
+        if not (self.bank / "manifest.json").is_file():
+            return None
+        try:
+            return _named(self.bank)
+        except BankError:
+            taken = [move.after for move in self.moves() if move.done]
+            if not taken:
+                raise
+            return taken[-1]
 
     def _copy(self, candidate: Path, draft: Path) -> None:
         try:

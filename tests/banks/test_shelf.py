@@ -146,6 +146,22 @@ def test_an_earlier_bank_that_is_damaged_is_not_rolled_back_to(in_use: Path, ban
     assert Bank.load(in_use).thresholds.pixel == 2.0
 
 
+def test_a_bank_whose_manifest_is_damaged_can_be_rolled_back_and_replaced(
+    in_use: Path, bank: Path, tmp_path: Path
+) -> None:
+    shelf = Shelf(in_use)
+    for pixel in (2.0, 3.0):
+        shelf.promote(variant(bank, tmp_path / f"candidate{pixel}", pixel), by="anna")
+    (in_use / "manifest.json").write_bytes(b"{")
+    assert shelf.rollback(by="ben").action == "rollback"
+    assert Bank.load(in_use).thresholds.pixel == 2.0
+    assert kept(in_use) == {1.0}
+    (in_use / "manifest.json").write_bytes(b"")
+    shelf.promote(tmp_path / "candidate3.0", by="ben")
+    assert Bank.load(in_use).thresholds.pixel == 3.0
+    assert kept(in_use) == {1.0}
+
+
 def test_what_root_takes_into_use_belongs_to_the_user_of_the_line(in_use: Path, bank: Path, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root makes files of others")
