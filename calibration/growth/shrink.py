@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace as changed
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from inspector.progress import Track, silent
 from inspector.samples.enough import MINIMUM
 from inspector.scoring import NearestNeighbours
 from inspector.types import Float32Array
+
+_ROUNDING: Final = 1e-3
+"""Distances this share above the covering radius equal it: the farthest patch is measured once more."""
 
 
 @half_of_the_cores()
@@ -135,15 +139,18 @@ def _drift_of(bank: Bank, stays: NDArray[np.int64]) -> Baseline | None:
 def _fill(
     reader: Reader, patches: Patches, found: Sequence[tuple[int, Newcomer]], track: Track
 ) -> tuple[Patches, float]:
-    """Cover anew what the removed vectors stood for among the samples that stay; and the radius of all."""
+    """Cover anew what the removed vectors stood for among the samples that stay; and the radius of all.
+
+    What the bank did not cover before, as a patch that was left out as doubtful, stays out.
+    """
     bank = reader.bank
     pool = Pool(MAX_BYTES, KEEP * bank.recipe.vectors, np.random.default_rng(bank.manifest.seed))
-    nearest = NearestNeighbours(patches.vectors, 1)
+    former, nearest = NearestNeighbours(bank.vectors, 1), NearestNeighbours(patches.vectors, 1)
     radius = bank.manifest.covering_radius
     for number, newcomer in track(list(found), "covering what stays"):
         of_sample = reader.patches(newcomer.path.read_bytes(), number)
-        away = nearest.search(of_sample.vectors)[0][:, 0]
-        pool.add(of_sample.take(np.flatnonzero(away > radius)))
+        was, away = (search.search(of_sample.vectors)[0][:, 0] for search in (former, nearest))
+        pool.add(of_sample.take(np.flatnonzero((away > radius) & (was <= radius * (1 + _ROUNDING)))))
     return cover(reader, patches, [pool.patches()], radius, until=radius)
 
 

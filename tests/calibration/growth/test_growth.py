@@ -180,6 +180,24 @@ def test_what_went_is_gone_and_can_be_made_up_for(bank: Path, tmp_path: Path) ->
     assert not any("--good" in caution for caution in filled.cautions)
 
 
+def test_patches_that_were_left_out_as_doubtful_stay_out(tmp_path: Path) -> None:
+    """A sample with a scratch stays, without the scratch; where another goes, it is covered as before."""
+    good = write_good(tmp_path / "good", 40)
+    for seed in range(12):
+        (good / f"bad{seed:02d}.png").write_bytes(drawn_part(700 + seed, scratched=True))
+    recipe = Recipe(size_wh=(64, 64), vectors=256, whitening=0)
+    made = calibrate(good, tmp_path / "bank", Options(recipe=recipe, folds=4, exclude_suspects=True))
+    samples = Bank.load(made.path).manifest.samples
+    assert made.trimmed > 0
+    assert len([sample for sample in samples if sample.path.startswith("bad")]) > 2
+    staying = [Newcomer(sample.path, good / sample.path) for sample in samples]
+    shrunk = shrink(made.path, [samples[0].path], tmp_path / "shrunk", good=staying)
+    one, other = Pipeline.open(made.path), Pipeline.open(shrunk.path)
+    for seed in range(5):
+        part = drawn_part(800 + seed, scratched=True)
+        assert other.inspect(part).score > 0.99 * one.inspect(part).score
+
+
 def test_where_the_threshold_rests_on_what_went_it_is_told(tmp_path: Path) -> None:
     """A scratched part among the samples has set ok: without it in the bank, no scratch is rejected all the same."""
     good = write_good(tmp_path / "good", 12)
