@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import pytest
 from banks import write_good
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from calibration.calibrate import Options, calibrate
+from calibration.threads import half_of_the_cores
 from inspector.recipe import Recipe
 
 
@@ -25,6 +27,16 @@ def test_a_calibration_leaves_half_of_the_cores_and_gives_them_back(tmp_path: Pa
         calibrate(good, tmp_path / "bank", options, track=track)  # type: ignore[arg-type]
         assert set(used()) == {cores}
     assert set(seen) == {max(1, cores // 2)}
+
+
+@pytest.mark.parametrize(("had", "gets"), [(1, 1), (3, 3), (12, 8)])
+def test_who_was_given_fewer_threads_keeps_them(had: int, gets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by OPENBLAS_NUM_THREADS, on a machine with 16 cores."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(16)))
+    with threadpool_limits(had, "blas"):
+        with half_of_the_cores():
+            assert set(used()) == {gets}
+        assert set(used()) == {had}
 
 
 def used() -> list[int]:
