@@ -14,6 +14,7 @@ import numpy as np
 
 from calibration.growth.grow import unknown
 from calibration.growth.reader import Newcomer, Reader
+from calibration.threads import half_of_the_cores
 from inspector.errors import FrameError
 from inspector.progress import Track, silent
 from inspector.scoring import NearestNeighbours, image_score, smooth
@@ -36,6 +37,7 @@ class Conflict:
     hides: tuple[str, ...]
 
 
+@half_of_the_cores()
 def conflicts(
     reader: Reader, newcomers: Sequence[Newcomer], guards: Sequence[GuardFrame], *, track: Track = silent
 ) -> tuple[Conflict, ...]:

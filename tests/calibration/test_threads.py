@@ -9,6 +9,8 @@ from banks import write_good
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from calibration.calibrate import Options, calibrate
+from calibration.growth.guard import GuardFrame, conflicts
+from calibration.growth.reader import Newcomer, Reader
 from calibration.threads import half_of_the_cores
 from inspector.recipe import Recipe
 
@@ -26,6 +28,20 @@ def test_a_calibration_leaves_half_of_the_cores_and_gives_them_back(tmp_path: Pa
         options = Options(recipe=Recipe(size_wh=(64, 64), vectors=64), folds=2)
         calibrate(good, tmp_path / "bank", options, track=track)  # type: ignore[arg-type]
         assert set(used()) == {cores}
+    assert set(seen) == {max(1, cores // 2)}
+
+
+def test_the_guard_leaves_half_of_the_cores(bank: Path, tmp_path: Path) -> None:
+    cores = len(os.sched_getaffinity(0))
+    picture = write_good(tmp_path / "new", 1) / "000.png"
+    seen: list[int] = []
+
+    def track(items: Sequence[object], _label: str) -> Iterable[object]:
+        seen.extend(used())
+        return items
+
+    with threadpool_limits(cores, "blas"):
+        conflicts(Reader(bank), [Newcomer("new", picture)], [GuardFrame("7", picture)], track=track)  # type: ignore[arg-type]
     assert set(seen) == {max(1, cores // 2)}
 
 
