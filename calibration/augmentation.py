@@ -17,7 +17,7 @@ from inspector.errors import FrameSizeError
 from inspector.patches import picture_of, view_of
 from inspector.recipe import Recipe
 from inspector.types import Frame, UInt8Image
-from inspector.window import View, window_of
+from inspector.window import View, picture_wh, window_of
 
 LIGHT_STEP: Final = 0.15
 """Neighbouring lights differ by at most this share of the samples' own."""
@@ -28,14 +28,16 @@ PLACES: Final = 8
 _QUADRANTS: Final = ((1, 1), (-1, -1), (1, -1), (-1, 1))
 
 
+Place = tuple[float, float]
+"""How far to the right and down a sample is moved, as shares of the width and height of the crop or whole frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How a sample is changed. light: factor of its levels. shift_xy: how far to the right and down it is moved, as
-    shares of the width and height of the crop or whole frame.
-    """
+    """How a sample is changed. light: factor of its levels. shift_xy: its place."""
 
     light: float = 1.0
-    shift_xy: tuple[float, float] = (0.0, 0.0)
+    shift_xy: Place = (0.0, 0.0)
 
 
 AS_IT_IS: Final = Augmentation()
@@ -48,7 +50,7 @@ def lights(light: float) -> tuple[float, ...]:
     return (1.0, *(1 - each for each in away), *(1 + each for each in away))
 
 
-def places(shift: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+def places(shift: float, rng: np.random.Generator) -> tuple[Place, ...]:
     """The moves that a sample is also banked with: PLACES random ones, at most `shift` to each side, evenly spread over
     the quadrants; none where that is 0. Together the samples lie everywhere, which places on a grid would not.
     """
@@ -64,8 +66,13 @@ def count(recipe: Recipe) -> int:
 
 
 def pictures(frame: Frame, recipe: Recipe) -> Iterator[UInt8Image]:
+    """What is banked of a sample; see `placed`."""
+    return (picture for picture, _ in placed(frame, recipe))
+
+
+def placed(frame: Frame, recipe: Recipe) -> Iterator[tuple[UInt8Image, Place]]:
     """What is banked of a sample: first as it is, then in other lights, then in other places, not both at once; each
-    uint8 (height, width, 3) RGB. The same frame is always moved alike.
+    uint8 (height, width, 3) RGB, and its place. The same frame is always moved alike.
 
     Raises:
         FrameSizeError: the frame does not fit the recipe, or leaves no room for a move.
@@ -73,13 +80,19 @@ def pictures(frame: Frame, recipe: Recipe) -> Iterator[UInt8Image]:
     rng = np.random.default_rng(zlib.crc32(frame.pixels.tobytes()))
     yield from in_lights(picture_of(frame, recipe)[0], recipe)
     for place in places(recipe.shift, rng):
-        yield augmented(frame, recipe, Augmentation(shift_xy=place))
+        yield augmented(frame, recipe, Augmentation(shift_xy=place)), place
 
 
-def in_lights(picture: UInt8Image, recipe: Recipe) -> Iterator[UInt8Image]:
-    """What the backbone sees of a sample, in each light that it is banked in, first as it is."""
+def in_lights(picture: UInt8Image, recipe: Recipe) -> Iterator[tuple[UInt8Image, Place]]:
+    """What the backbone sees of a sample, in each light that it is banked in, first as it is; all where it lies."""
     for light in lights(recipe.light):
-        yield lit(picture, light)
+        yield lit(picture, light), AS_IT_IS.shift_xy
+
+
+def moved_by(place: Place, recipe: Recipe, grid_hw: tuple[int, int]) -> tuple[int, int]:
+    """How many rows down and columns to the right of the grid of patches a picture in that place is moved."""
+    (right, down), (wide, high), (width, height) = place, recipe.size_wh, picture_wh(recipe)
+    return round(down * high * grid_hw[0] / height), round(right * wide * grid_hw[1] / width)
 
 
 def any_augmentation(recipe: Recipe, rng: np.random.Generator) -> Augmentation:
@@ -122,14 +135,14 @@ def lit(picture: UInt8Image, factor: float) -> UInt8Image:
     return changed
 
 
-def _moved(frame: Frame, recipe: Recipe, shift_xy: tuple[float, float]) -> Frame:
+def _moved(frame: Frame, recipe: Recipe, shift_xy: Place) -> Frame:
     check_room(frame, recipe)
     right, down = _pixels(frame, recipe, shift_xy)
     # What leaves the frame on one side comes in on the other, where the recipe does not look: there is room.
     return Frame(np.roll(frame.pixels, (down, right), axis=(0, 1)))
 
 
-def _pixels(frame: Frame, recipe: Recipe, shift_xy: tuple[float, float]) -> tuple[int, int]:
+def _pixels(frame: Frame, recipe: Recipe, shift_xy: Place) -> tuple[int, int]:
     view = view_of(frame, recipe)
     return round(shift_xy[0] * view.width), round(shift_xy[1] * view.height)
 

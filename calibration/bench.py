@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.augmentation import AS_IT_IS, Augmentation, augmented, in_lights, lit, pictures
+from calibration.augmentation import AS_IT_IS, Augmentation, Place, augmented, in_lights, lit, placed
 from calibration.samples import Samples, again
 from inspector import frame as decoder
 from inspector.engines.openvino import OpenVinoEngine
@@ -56,8 +56,12 @@ class Bench:
 
     def pictures(self, index: int) -> Iterator[UInt8Image]:
         """A sample in every way that it is banked in, first as it is: uint8 (height, width, 3) RGB each."""
+        return (picture for picture, _ in self.placed(index))
+
+    def placed(self, index: int) -> Iterator[tuple[UInt8Image, Place]]:
+        """The same, each with its place."""
         kept = self._kept(index)
-        return pictures(self._frame(index), self.recipe) if kept is None else in_lights(kept, self.recipe)
+        return placed(self._frame(index), self.recipe) if kept is None else in_lights(kept, self.recipe)
 
     def _kept(self, index: int) -> UInt8Image | None:
         """The sample's picture where it need not be decoded again: it was kept, and read at the size of this recipe.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.augmentation import any_augmentation
+from calibration.augmentation import any_augmentation, moved_by
 from calibration.bench import Bench
 from calibration.coreset import greedy_k_center
 from calibration.doubt import doubt, undoubted
@@ -121,9 +121,9 @@ def _embedded(bench: Bench) -> tuple[Patches, ...]:
         for index in range(number)
     ]
     for index in bench.track(range(len(bench)), "embedding patches"):
-        for picture in bench.pictures(index):
-            embedding = bench.embed(picture, index)
-            pools[bench.fold[index]].add(patches_of(embedding, index, bench.grid.inside))
+        for picture, place in bench.placed(index):
+            embedding, moved = bench.embed(picture, index), moved_by(place, bench.recipe, bench.grid.hw)
+            pools[bench.fold[index]].add(patches_of(embedding, index, bench.grid.inside, moved))
     return tuple(pools.pop(0).patches() for _ in range(number))  # what a pool held goes before the next is put together
 
 

@@ -32,7 +32,7 @@ class Patches:
     """n patches.
 
     vectors: float32 (n, dim). source: int32 (n,), the number of the sample. position: int32 (n, 2), row and column in
-    the grid.
+    the grid, of what is there in the sample as it lies, though the patch may be of a picture of it that is moved.
     """
 
     vectors: Float32Array
@@ -58,10 +58,17 @@ def join(parts: list[Patches]) -> Patches:
     )
 
 
-def patches_of(embeddings: Float32Array, source: int, inside: Inside = None) -> Patches:
-    """The patches of one sample, float32 (grid_h, grid_w, dim), that are inside."""
+def patches_of(
+    embeddings: Float32Array, source: int, inside: Inside = None, moved: tuple[int, int] = (0, 0)
+) -> Patches:
+    """The patches of one sample, float32 (grid_h, grid_w, dim), that are inside.
+
+    moved: how many rows down and columns to the right the picture of it is moved. What came in from beyond the border
+    is said to be at the border.
+    """
     rows, columns, dim = embeddings.shape
-    position = np.indices((rows, columns), np.int32).reshape(2, -1).T.copy()
+    position = np.indices((rows, columns), np.int32).reshape(2, -1).T.copy() - np.array(moved, np.int32)
+    position = np.clip(position, 0, np.array((rows - 1, columns - 1), np.int32))
     patches = Patches(embeddings.reshape(-1, dim), np.full(rows * columns, source, np.int32), position)
     return patches if inside is None else patches.take(np.flatnonzero(inside))
 

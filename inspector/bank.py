@@ -5,7 +5,7 @@
     backbone.safetensors     the backbone's weights, for other engines and for fine-tuning
     projection.safetensors   the metric and the head of a fine-tuned bank, where there are any, for other engines
     memory.safetensors       vectors float32 (n, dim); source int32 (n): which sample; position int32 (n, 2): row and
-                             column of the patch
+                             column of the patch, in the sample as it lies
     calibration.safetensors  scores float32 (samples): cross-fitted image scores; peaks float32 (samples): the highest
                              values of their anomaly maps; fold int32 (samples)
     drift.safetensors        signals of the normals' whole pictures (inspector.drift); older banks lack it, and have no

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from banks import write_good
 from line import drawn_part
 
+from calibration.augmentation import count
 from calibration.backbones.backbone import open_backbone
 from calibration.bench import Bench
 from calibration.calibrate import HIGHEST, Options, assign_folds, calibrate
@@ -25,8 +27,9 @@ from inspector.bank import Bank
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.pipeline import Pipeline
 from inspector.progress import silent
-from inspector.recipe import Recipe
+from inspector.recipe import Crop, Recipe
 from inspector.roi import Roi
+from inspector.scoring import NearestNeighbours
 
 RECIPE = Recipe(size_wh=(64, 64), vectors=256, whitening=0)
 COUNT = 40
@@ -36,6 +39,16 @@ def bench_of(folder: Path, recipe: Recipe = RECIPE) -> Bench:
     samples = read_samples(folder, recipe)
     engine = OpenVinoEngine(open_backbone("builtin", recipe).graph())
     return Bench(samples, recipe, engine, assign_folds(len(samples.files), Options(folds=4)), 0, silent)
+
+
+def casting(seed: int, *, pitted: bool) -> bytes:
+    """A rough one, 160x160 pixels, that is larger than the crop."""
+    rough = np.random.default_rng(7).normal(0, 1, (160, 160)).astype(np.float32)
+    levels = 130 + 160 * cv2.GaussianBlur(rough, (0, 0), 5)
+    if pitted:
+        cv2.circle(levels, (80, 70), 4, 0, -1)
+    noisy = levels + np.random.default_rng(seed).normal(0, 3, levels.shape)
+    return cv2.imencode(".png", np.clip(noisy, 0, 255).astype(np.uint8))[1].tobytes()
 
 
 def mixed(folder: Path, good: int, bad: int) -> Path:
@@ -124,6 +137,22 @@ def test_heads_that_see_the_same_everywhere_doubt_no_patch_more_along_the_border
     level = heads.Head(*weights, weights[1], np.array([-5], np.float32), np.ones(1, np.float32))
     alone, with_heads = doubt(bench, support), doubt(bench, support, [level] * 4)  # too few samples to train heads
     np.testing.assert_allclose(with_heads[:, inside], np.logaddexp(alone[:, inside], 0), atol=1e-2)
+
+
+def test_a_doubtful_place_is_left_out_wherever_it_is_banked(tmp_path: Path) -> None:
+    """A pit of one of the samples lies elsewhere in each picture of it that is moved."""
+    for seed in range(8):
+        (tmp_path / f"{seed}.png").write_bytes(casting(seed, pitted=seed == 7))
+    recipe = Recipe(size_wh=(96, 96), vectors=256, whitening=0, shift=0.2, crop=Crop(x=32, y=32, width=96, height=96))
+    bench = bench_of(tmp_path, recipe)
+    patches = join(list(prepare(bench, tune=False).folds))
+    doubts = np.zeros((8, *bench.grid.hw), np.float32)
+    doubts[7, 3:7, 4:8] = 1  # the pit, and the patches that see it beside them
+    left = patches.take(undoubted(patches, doubts))
+    others = NearestNeighbours(patches.vectors[patches.source != 7])
+    before, after = (others.distances(of.vectors[of.source == 7])[:, 0] for of in (patches, left))
+    assert len(before) - len(after) == 16 * count(recipe)
+    assert after.max() < 0.7 * before.max()
 
 
 def test_scratches_among_the_good_samples_are_found_and_what_they_cost_comes_back(tmp_path: Path) -> None:
