@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
 from inspector.bank import SCORES_FILE, Bank
 from inspector.types import Float32Array
@@ -24,8 +24,8 @@ class NormalScores:
 
     @classmethod
     def of(cls, bank: Bank) -> "NormalScores":
-        """Those of a bank that was loaded, and so verified."""
-        arrays = load_file(bank.path / SCORES_FILE)
+        """Those of a bank that was loaded, and so verified. Raises BankError: see `Bank.read`."""
+        arrays = load(bank.read(SCORES_FILE))
         return cls(arrays["scores"], arrays["peaks"], arrays["fold"])
 
     def save(self, folder: Path) -> None:

@@ -88,6 +88,22 @@ class Bank:
         """Size of all files, bytes."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
+    def read(self, name: str) -> bytes:
+        """One of its files, as it was when the bank was loaded.
+
+        Raises:
+            BankError: another bank lies there by now, or none.
+        """
+        file = self.path / name
+        try:
+            check_plain(file)
+            content = file.read_bytes()
+        except OSError:
+            content = None
+        if content is None or hashlib.sha256(content).hexdigest() != self.manifest.files[name]:
+            raise BankError(f"bank {self.path}: was exchanged while it was read, expected it to stay; do it again")
+        return content
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read and verify a bank.

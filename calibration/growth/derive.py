@@ -1,6 +1,5 @@
 """A bank made from a bank: what stays is copied, what changed is written, and lineage says which it came from."""
 
-import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +89,8 @@ def write_derived(
     memory.samples give; those of the parent's samples are copied.
 
     Raises:
-        BankError: `out_dir` exists and replace is not set, or cannot be written.
+        BankError: `out_dir` exists and replace is not set, or cannot be written; or another bank lies where the parent
+            was read.
     """
     before = parent.manifest
     normals = memory.normals if memory else NormalScores.of(parent)
@@ -101,7 +101,7 @@ def write_derived(
         (draft / SAMPLES_FOLDER).mkdir()
         for name in before.files:
             if name in kept or not name.startswith(f"{SAMPLES_FOLDER}/"):
-                shutil.copyfile(parent.path / name, draft / name)
+                (draft / name).write_bytes(parent.read(name))
         for thumbnail, picture in (thumbnails or {}).items():
             (draft / SAMPLES_FOLDER / thumbnail).write_bytes(picture)
         if memory is not None:

@@ -1,7 +1,8 @@
 """A bank grows and shrinks: what it knew it still knows, what it learned passes, and it says what it cannot promise."""
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,8 @@ from calibration.growth.reader import Newcomer
 from calibration.growth.shrink import shrink
 from inspector.bank import Bank, digests
 from inspector.cli import main
-from inspector.errors import SamplesError, UsageError
+from inspector.errors import BankError, SamplesError, UsageError
+from inspector.exchange import exchange
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.types import Decision
@@ -90,6 +92,31 @@ def test_lineage_names_the_parent_and_what_came_in(bank: Path, grown: Derived) -
 def test_the_same_pictures_give_the_same_bytes(bank: Path, grown: Derived, tmp_path: Path) -> None:
     again = grow(bank, newcomers(tmp_path / "new", [stamped_part(seed) for seed in range(40)]), tmp_path / "bank")
     assert digests(again.path) == digests(grown.path)
+
+
+def promoted(here: Path, other: Path) -> None:
+    exchange(here, other)
+
+
+def incomplete(here: Path, _other: Path) -> None:
+    (here / "graph.bin").unlink()
+
+
+@pytest.mark.parametrize("happens", [promoted, incomplete])
+def test_a_bank_that_is_exchanged_while_it_grows_is_not_mixed_with_the_other(
+    happens: Callable[[Path, Path], None], bank: Path, grown: Derived, tmp_path: Path
+) -> None:
+    here, other = copy_of(bank, tmp_path), Path(shutil.copytree(grown.path, tmp_path / "other"))
+
+    def track(items: Sequence[object], label: str) -> Iterable[object]:
+        if label == "looking at them again":
+            happens(here, other)
+        return items
+
+    pictures = newcomers(tmp_path / "new", [drawn_part(3)])
+    with pytest.raises(BankError, match=f"bank {here}: was exchanged while it was read, expected it to stay; do it"):
+        grow(here, pictures, tmp_path / "bank", track=track)  # type: ignore[arg-type]
+    assert not (tmp_path / "bank").exists()
 
 
 def test_a_bank_never_grows_beyond_its_headroom(bank: Path, tmp_path: Path) -> None:
