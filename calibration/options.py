@@ -10,7 +10,7 @@ from inspector.manifest import read_manifest
 from inspector.recipe import Recipe
 
 SUSPECTS_LEFT_OUT: Final = "suspects left out"
-"""How the lineage says that suspicious samples were excluded."""
+"""How the lineage says that suspicious samples were excluded, of the bank itself or of one that it came from."""
 
 FOLDS: Final = 5
 """Parts that samples are split into by default."""

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from calibration.normal_scores import NormalScores
+from calibration.options import SUSPECTS_LEFT_OUT
 from calibration.pool import Patches
 from calibration.samples import Skipped
 from calibration.thresholds import promise_of
@@ -95,6 +96,8 @@ def write_derived(
     before = parent.manifest
     normals = memory.normals if memory else NormalScores.of(parent)
     limits = thresholds or parent.thresholds
+    if SUSPECTS_LEFT_OUT in before.lineage.operation:  # whoever calibrates again from this one is to know it
+        operation += f" (of a bank with {SUSPECTS_LEFT_OUT})"
     samples = memory.samples if memory else before.samples
     kept = {f"{SAMPLES_FOLDER}/{sample.thumbnail}" for sample in samples}
     with bank_files.new_folder(out_dir, replace=replace) as draft:

@@ -14,6 +14,7 @@ from calibration.backbones.builtin import Block, NetSpec, Tap
 from calibration.calibrate import Options, calibrate
 from calibration.finetuning import head as heads
 from calibration.finetuning import planting
+from calibration.growth.derive import with_thresholds
 from calibration.growth.grow import grow
 from calibration.growth.reader import Newcomer
 from calibration.growth.shrink import shrink
@@ -82,6 +83,11 @@ def test_suspects_stay_out_and_so_do_patches_that_few_vouch_for(good: Path, tmp_
     after = calibrate(good, tmp_path / "done", Options.again(tmp_path / "bank", finetune=False))
     assert after.skipped == before.skipped
     assert (after.bank_id, after.trimmed) == (before.bank_id, before.trimmed)
+    with_thresholds(before.path, tmp_path / "looser", ok=before.thresholds.ok, ng=2 * before.thresholds.ng)
+    shrink(tmp_path / "looser", ["000.png"], tmp_path / "shrunk")
+    operation = read_manifest(tmp_path / "shrunk").lineage.operation
+    assert operation == "remove 1 pictures (of a bank with suspects left out)"
+    assert Options.again(tmp_path / "shrunk", finetune=True).exclude_suspects
     folder = Path(shutil.copytree(good, tmp_path / "more"))
     (folder / "new.png").write_bytes(drawn_part(4))
     more = calibrate(folder, tmp_path / "with more", Options.again(tmp_path / "bank", finetune=False))
