@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.planes import Planes
-from inspector.types import Distances, Engine, Float32Array, Region
+from inspector.types import Engine, Float32Array, Region
 from inspector.window import View
 
 # faiss's OpenMP reads this when it is loaded. Threads that spin while they wait take four times the processor time of
@@ -57,8 +57,8 @@ class NearestNeighbours:
         self.k = min(k, len(vectors))
         self._vectors = vectors
         self._planes = Planes(vectors, plane) if plane and len(vectors) > 1 else None
-        found = None if engine is None else engine.distances(vectors, self.k, count, self._planes)
-        self._distances: Distances = found or self.distances
+        # No bound method of its own is kept here: a search in a circle is not freed before the collector comes by.
+        self._by_engine = None if engine is None else engine.distances(vectors, self.k, count, self._planes)
 
     @cached_property
     def _index(self) -> faiss.IndexFlatL2:
@@ -93,10 +93,11 @@ class NearestNeighbours:
         Only patches that are inside are searched for; the others score 0.
         """
         rows, columns, dim = embeddings.shape
+        distances = self._by_engine or self.distances
         if inside is None:
-            return smooth(self._distances(embeddings.reshape(-1, dim)).mean(1).reshape(rows, columns))
+            return smooth(distances(embeddings.reshape(-1, dim)).mean(1).reshape(rows, columns))
         scores = np.zeros((rows, columns), np.float32)
-        scores[inside] = self._distances(embeddings[inside]).mean(1)
+        scores[inside] = distances(embeddings[inside]).mean(1)
         return smooth(scores, inside)
 
 
