@@ -57,10 +57,13 @@ class Separation:
 
 @dataclass(frozen=True, slots=True)
 class DefectiveFrame:
-    """A frame with a synthetic defect, and where it is: bool (height, width) over the frame."""
+    """A frame with a synthetic defect. mask: where it is, bool (height, width) over the frame. looked_at: whether every
+    recipe looks there.
+    """
 
     frame: Frame
     mask: NDArray[np.bool_]
+    looked_at: bool
 
 
 def trial_samples(paths: Sequence[Path]) -> list[Path]:
@@ -82,7 +85,8 @@ class Trial:
     """Samples and their planted defects, embedded once for all recipes that differ in nothing but the metric.
 
     turns: how many defects are planted in each sample, one at a time. beside: recipes that are compared with this one;
-    a defect lies where all of them look. Of more files than fit into MAX_BYTES, those that fit are evenly spaced.
+    a defect lies where all of them look. looked_at: bool (turns, n), where one does not, since all TRIES missed it: no
+    recipe can be judged by it. Of more files than fit into MAX_BYTES, those that fit are evenly spaced.
 
     The defects of a file depend on its place among `paths`. So trials that are compared must be given the same files,
     no more than the largest of them has `room` for.
@@ -111,7 +115,7 @@ class Trial:
         taken = evenly(list(enumerate(paths)), max(FOLDS, _room(self._engine.grid, recipe, turns)))
         self.paths = tuple(path for _, path in taken)
         self._fold = np.arange(len(taken)) * FOLDS // len(taken)
-        banked, planted = [], []
+        banked, planted, looked_at = [], [], []
         for index, path in track(taken, "planting defects"):
             with again(path):
                 frame = decoder.decode(path.read_bytes())
@@ -119,14 +123,17 @@ class Trial:
             for turn in range(turns):
                 one = plant(frame, (recipe, *beside), np.random.default_rng([seed, index, turn]))
                 planted.append((self._embedded(picture_of(one.frame, recipe)[0]), _seen(one.mask, frame, recipe)))
+                looked_at.append(one.looked_at)
         self._banked = np.stack(banked)
         self._normal = self._banked[:, 0]
         self._planted = [planted[turn::turns] for turn in range(turns)]
+        self.looked_at = np.array(looked_at, bool).reshape(-1, turns).T
 
     def separation(self, power: float, pixels: PixelFigures | None = None) -> Separation:
         """Each sample, as it is and with its defects, against a bank of the other folds.
 
-        power: of the metric (calibration.metric); 0 for none. pixels: collects the anomaly maps of the defects.
+        power: of the metric (calibration.metric); 0 for none. pixels: collects the anomaly maps of the defects that are
+        looked at.
         """
         inside = self._grid.inside
         normal = np.empty(len(self.paths), np.float32)
@@ -140,7 +147,7 @@ class Trial:
                     embedding, mask = planted[index]
                     scores = nearest.patch_scores(projection.apply(embedding), inside)
                     defect[turn, index] = image_score(scores)
-                    if pixels is not None:
+                    if pixels is not None and self.looked_at[turn, index]:
                         self._count(pixels, scores, mask)
         return Separation(normal, defect)
 
@@ -175,10 +182,10 @@ def plant(frame: Frame, recipes: Sequence[Recipe], rng: np.random.Generator) -> 
     for _ in range(TRIES):
         planted = plant_on(rng, canvas)
         mask = cv2.resize(planted.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-        if all(_looked_at(mask, frame, recipe) for recipe in recipes):
+        if looked_at := all(_looked_at(mask, frame, recipe) for recipe in recipes):
             break
     large = cv2.resize(planted.picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    return DefectiveFrame(Frame(np.where(mask[..., None], large, frame.pixels).astype(np.uint8)), mask)
+    return DefectiveFrame(Frame(np.where(mask[..., None], large, frame.pixels).astype(np.uint8)), mask, looked_at)
 
 
 def _room(grid: tuple[int, ...], recipe: Recipe, turns: int) -> int:

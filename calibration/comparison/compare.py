@@ -6,6 +6,7 @@ samples separate from themselves with a synthetic defect.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
@@ -206,13 +207,23 @@ def _by_frames(built: _Built, test_dir: Path) -> _Accuracy:
 
 
 def _by_separation(built: _Built, paths: Sequence[Path], beside: Sequence[Recipe], seed: int) -> _Accuracy:
-    """Judged by how well held-back samples separate from themselves with a synthetic defect."""
+    """Judged by how well held-back samples separate from themselves with a synthetic defect, where all candidates look
+    at it.
+
+    Raises:
+        SamplesError: there is none.
+    """
     pixels = PixelFigures()
     trial = Trial(paths, built.recipe, built.candidate.backbone, beside=beside, seed=seed, track=built.track)
     separation = trial.separation(built.recipe.power, pixels)
-    (defect,) = separation.defect
+    names, (seen,) = [str(path) for path in trial.paths], trial.looked_at
+    if not seen.any():
+        raise SamplesError(
+            f"{built.candidate.name}: got {len(seen)} synthetic defects, none where all candidates look; compare crops "
+            "and regions that overlap and show most of the part, or give a TEST_DIR of labelled frames"
+        )
+    defect = separation.defect[0, seen]
     decided = [built.pipeline.bank.thresholds.decide(float(score)) for score in defect]
-    names = [str(path) for path in trial.paths]
     return _Accuracy(
         image_auroc=image_auroc(separation.normal, defect),
         pixel_auroc=pixels.auroc,
@@ -221,7 +232,7 @@ def _by_separation(built: _Built, paths: Sequence[Path], beside: Sequence[Recipe
         escape_rate=decided.count(Decision.OK) / len(decided),
         uncertain_rate=decided.count(Decision.UNCERTAIN) / len(decided),
         good=dict(zip(names, map(float, separation.normal), strict=True)),
-        defect=dict(zip(names, map(float, defect), strict=True)),
+        defect=dict(zip(compress(names, seen), map(float, defect), strict=True)),
     )
 
 

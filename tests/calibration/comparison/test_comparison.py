@@ -23,11 +23,13 @@ from calibration.report import write_comparison
 from calibration.report.front import front
 from calibration.separation import FOLDS, SAMPLES, Trial, plant, room, trial_samples
 from inspector import frame as decoder
+from inspector.bank import Bank
 from inspector.cli import main
 from inspector.errors import SamplesError, UsageError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.roi import Roi
+from inspector.types import Decision
 from inspector.window import window_of
 
 SMALL, TINY = Recipe(size_wh=(64, 64), vectors=64, whitening=1), Recipe(size_wh=(32, 32), vectors=16, whitening=1)
@@ -305,6 +307,33 @@ def test_all_candidates_are_judged_by_what_the_largest_has_room_for(
     assert (done.n_good, done.n_defect, done.failed) == (8, 8, ())
     assert done.notes == ("judged by 8 of 12 samples: the largest candidate has room for no more",)
     assert all(item.interval is not None for item in done.judged)
+
+
+def test_a_defect_that_lies_where_a_candidate_does_not_look_judges_none_of_them(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(separating, "TRIES", 1)
+    left, above, below = (
+        Recipe.model_validate({**SMALL.model_dump(), "crop": {"x": x, "y": y, "width": 30, "height": height}})
+        for x, y, height in ((15, 20, 50), (0, 0, 30), (66, 66, 30))
+    )
+    paths = sorted((parts / "train").iterdir())
+    frames = [decoder.decode(path.read_bytes()) for path in paths]
+    planted = [plant(f, (SMALL, left), np.random.default_rng([0, i, 0])) for i, f in enumerate(frames)]
+    count = sum(one.looked_at for one in planted)
+    assert 0 < count < 12
+    recipes = {"whole": SMALL, "left": left}
+    done = compare(parts / "train", None, candidates(["builtin"], recipes), tmp_path / "some", Options(folds=2))
+    assert (done.n_good, done.n_defect, done.failed) == (12, count, ())
+    thresholds = Bank.load(tmp_path / "some" / "02").thresholds
+    trial = Trial(paths, left, "builtin", beside=[SMALL])
+    scores = trial.separation(left.power).defect[trial.looked_at]
+    passed = [thresholds.decide(float(score)) for score in scores].count(Decision.OK)
+    (judged,) = (item for item in done.judged if item.candidate.name == "left")
+    assert judged.escape_rate == passed / count
+    apart = {"above": above, "below": below}
+    with pytest.raises(SamplesError, match="above: got 12 synthetic defects, none where all candidates look; compare"):
+        compare(parts / "train", None, candidates(["builtin"], apart), tmp_path / "none", Options(folds=2))
 
 
 def test_candidates_are_judged_by_the_samples_that_all_of_them_have(tmp_path: Path) -> None:
