@@ -123,6 +123,31 @@ def test_what_was_said_after_an_unseen_word_of_somebody_else_does_not_overwrite_
     assert history(site, frames[0]) == [("dispose", "unsure", "emil")]
 
 
+@pytest.mark.parametrize("elsewhere", [None, "/line"], ids=["on the queue", "on another page"])
+def test_a_selection_that_met_somebody_elses_word_is_decided_again(
+    site: ReviewSite, visit: Visit, elsewhere: str | None
+) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", "/?order=newest")
+    page.context.route("**/api/v1/dispositions", away)
+    select(page, *frames[:2])
+    page.keyboard.press("f")
+    page.locator("#confirm-yes").click()
+    waits(page, 1)
+    site.reviews.dispose(frames[0], to="defect", reviewer="emil", version=0)
+    if elsewhere:
+        page.goto(elsewhere)
+    page.context.unroute("**/api/v1/dispositions")
+    page.get_by_role("link", name="1 decision of yours met somebody else's").click()
+    page.get_by_role("button", name="Decide again").click()
+    expect(page.locator("#conflict")).to_be_hidden()
+    expect(page.locator(".history")).to_contain_text("emil")
+    page.keyboard.press("f")
+    wait_until(lambda: decided(site, frames[0]) == ("false_alarm", None, "olga"), "it is a false alarm")
+    assert history(site, frames[0]) == [("dispose", "defect", "emil"), ("dispose", "false_alarm", "olga")]
+    assert history(site, frames[1]) == [("dispose", "false_alarm", "olga")]
+
+
 def test_a_decision_of_ones_own_from_elsewhere_is_told_as_that(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add(), site.add()]
     page = visit("olga", f"/frame/{frames[1]}?order=newest", timezone_id="America/New_York")

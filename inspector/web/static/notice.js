@@ -3,6 +3,7 @@
 
 import { condition, conflicts, outbox, refusals, send, settle, waiting } from "./outbox.js";
 import { user } from "./request.js";
+import "./steps.js"; // what is sent from here may meet somebody else's word
 import { n, t } from "./words.js";
 
 const strip = document.getElementById("notice");

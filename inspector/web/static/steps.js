@@ -64,9 +64,10 @@ export function has(batch) {
   return steps.some((step) => step.batch === batch);
 }
 
-/** Nothing about this frame can be taken back any more. */
+/** Nothing about this frame can be taken back any more, and nothing holds that was said of it, alone or in a selection. */
 function forget(frame) {
-  keep(steps.filter((step) => step.batch || String(step.frame) !== String(frame)));
+  const others = ({ after }) => after.filter(([of]) => String(of) !== String(frame));
+  keep(steps.map((step) => ({ ...step, after: others(step) })).filter(({ after }) => after.length));
 }
 
 /** Somebody else decided: what was said here does not hold. */
