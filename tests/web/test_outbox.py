@@ -178,6 +178,18 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(site: ReviewSite, visi
     said(site, frames[0], ("dispose", "defect"), ("undo", None))
 
 
+@pytest.mark.parametrize("status", [400, 404, 408])
+def test_a_refusal_that_is_not_the_servers_is_asked_for_again(site: ReviewSite, visit: Visit, status: int) -> None:
+    page, frames = on_frame(site, visit)
+    page.route(ONE, lambda route: route.fulfill(status=status, content_type="text/plain", body="page not found"))
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    waits(page, 1)
+    page.unroute(ONE)
+    said(site, frames[0], ("dispose", "defect"))
+    expect(page.locator("#notice")).to_be_hidden()
+
+
 def test_who_has_decided_all_that_is_loaded_goes_on_when_the_server_is_back(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit, 7)
     page.context.set_offline(True)

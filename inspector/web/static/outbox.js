@@ -110,20 +110,18 @@ async function sendAll() {
       return;
     }
     become("sending");
-    let answer, said;
-    try {
-      answer = await request(entry.path, entry.body);
-      said = await wordsOf(answer);
-    } catch {
-      later("offline");
-      return;
-    }
-    if (answer.status === 401 || answer.status === 403) { // 403: the browser's session is by now somebody else's
+    const answer = await request(entry.path, entry.body).catch(() => null);
+    if (answer?.status === 401 || answer?.status === 403) { // 403: the browser's session is by now somebody else's
       become("login");
       return;
     }
-    if (answer.status === 429 || answer.status >= 500) {
+    if (answer?.status === 429 || answer?.status >= 500) {
       later("away");
+      return;
+    }
+    const said = answer && (await wordsOf(answer).catch(() => null));
+    if (!said) {
+      later("offline");
       return;
     }
     failures = 0;
@@ -131,9 +129,9 @@ async function sendAll() {
   }
 }
 
-/** Rejects where a success cannot be read, as of a page that is left or of somebody between: it is asked for again. */
+/** Rejects where an answer cannot be read, as of a page that is left or of somebody between: it is asked for again. */
 async function wordsOf(answer) {
-  const { id, version, batch, done, unknown, conflict, conflicts: several, error } = answer.ok ? await answer.json() : await answer.json().catch(() => ({}));
+  const { id, version, batch, done, unknown, conflict, conflicts: several, error } = await answer.json();
   return { id, version, batch, done, unknown, conflict, conflicts: several, error };
 }
 
