@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from line import CAM1, CAM2, drawn_part
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from review_site import NOON, PASSWORD, ReviewSite, decided, posted, running_site
 
 from inspector.store import NewestPictures, Role
@@ -146,6 +146,26 @@ def test_what_a_station_sees_is_shown_and_follows(site: ReviewSite, visit: Visit
     with site.client("olga") as olga:
         for name, status in ((CAM1, 200), (CAM2, 404), ("../../secret", 404), ("none/such/line/cam", 404)):
             assert olga.get("/line/thumbnail", params={"station": str(name)}).status_code == status, name
+
+
+def test_pictures_that_stay_are_seen_while_another_is_on_its_way(site: ReviewSite, visit: Visit) -> None:
+    site.add(minutes=minutes_ago(0))
+    page = visit("olga", "/line")
+    card(page, CAM1).locator(".flagged img").evaluate(
+        "stays => { window.gone = 0;"
+        " new MutationObserver(() => { window.gone += !document.contains(stays); })"
+        ".observe(document.querySelector('[data-fresh]'), { childList: true, subtree: true }); }"
+    )
+    held: list[Route] = []
+    page.route("**/thumbnail*", lambda route: held.append(route))
+    coming = site.add(minutes=minutes_ago(-1), station=CAM2)
+    while not held:
+        page.wait_for_timeout(10)
+    assert page.evaluate("window.gone") == 0
+    held[0].continue_()
+    page.unroute("**/thumbnail*")
+    page.wait_for_function(f"() => document.querySelector('.flagged[href*=\"/{coming}?\"] img')?.naturalWidth")
+    assert page.evaluate("window.gone") == 0
 
 
 SHADE = """() => { const shade = () => {

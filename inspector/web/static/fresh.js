@@ -19,16 +19,22 @@ function moved() {
   return [...shown.querySelectorAll("section[id] > .scores-scroll")].map((one) => [one.parentElement.id, one.scrollLeft]);
 }
 
-/** Those that stay are not made anew, and those that come are fetched first: a picture is empty for a moment. */
-async function keepPictures(fresh) {
-  const old = new Map([...shown.querySelectorAll("img")].map((one) => [one.getAttribute("src"), one]));
-  for (const picture of fresh.querySelectorAll("img")) {
-    const same = old.get(picture.getAttribute("src"));
-    if (same) picture.replaceWith(same);
-  }
-  const coming = [...fresh.querySelectorAll("img")].filter((one) => !old.has(one.getAttribute("src")));
-  const fetched = coming.map((one) => Object.assign(new Image(), { src: one.getAttribute("src") }).decode());
+function pictures(root) {
+  return new Map([...root.querySelectorAll("img")].map((one) => [one.getAttribute("src"), one]));
+}
+
+/** Those that come are here before they are shown: a picture is empty for a moment. */
+async function fetchPictures(fresh) {
+  const old = pictures(shown);
+  const coming = [...pictures(fresh).keys()].filter((src) => !old.has(src));
+  const fetched = coming.map((src) => Object.assign(new Image(), { src }).decode());
   await Promise.race([Promise.allSettled(fetched), new Promise((late) => setTimeout(late, PICTURES_MS))]);
+}
+
+/** Those that stay are not made anew. They leave the page for it, so it is exchanged at once. */
+function keepPictures(fresh) {
+  const old = pictures(shown);
+  for (const [src, picture] of pictures(fresh)) if (old.has(src)) picture.replaceWith(old.get(src));
 }
 
 async function refresh() {
@@ -43,9 +49,10 @@ async function refresh() {
   for (const id of openTables(shown)) {
     fresh.querySelector(`#${CSS.escape(id)} details`)?.setAttribute("open", "");
   }
-  await keepPictures(fresh);
+  await fetchPictures(fresh);
   const there = document.activeElement === held;
   const places = moved();
+  keepPictures(fresh);
   shown.replaceChildren(...fresh.childNodes);
   for (const [id, left] of places) shown.querySelector(`#${CSS.escape(id)} > .scores-scroll`)?.scrollTo(left, 0);
   if (there && at >= 0) shown.querySelectorAll("a")[at]?.focus({ preventScroll: true });
