@@ -288,6 +288,9 @@ def test_a_bank_with_a_damaged_file_is_told_until_it_is_sound_again(site: Review
         memory.write_bytes(whole)
         assert 'id="refused"' not in client.get("/banks").text
         memory.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        late = client.post("/banks/rollback", data={"station": STATION, "reason": "damaged", "seen": "0" * 64})
+        assert late.status_code == 409
+        assert 'value="damaged"' in late.text
         assert client.post("/banks/rollback", data={"station": STATION, "reason": "damaged"}).status_code == 303
         assert 'id="refused"' not in client.get("/banks").text
     Bank.load(place)

@@ -70,9 +70,9 @@ def roll_back(
     try:
         promotion.rollback(desk.settings, desk.engine, station, by=user.name, reason=reason, seen=seen or None)
     except ChangedError as error:
-        return _banks(request, desk, station, fault=str(error), status=409)
+        return _banks(request, desk, station, fault=str(error), status=409, reason=reason)
     except (BankError, EngineError) as error:
-        return _banks(request, desk, station, fault=str(error))
+        return _banks(request, desk, station, fault=str(error), reason=reason)
     return _to_station(station, did="rolled_back")
 
 
@@ -148,6 +148,7 @@ def _banks(
     *,
     fault: str | None = None,
     status: int = 400,
+    reason: str = "",
     did: _Did | None = None,
 ) -> Response:
     place = desk.settings.station(station).bank
@@ -181,6 +182,7 @@ def _banks(
         "unguarded": cases.without_picture(*here),
         "running": rebuilding.is_running(desk.settings, station),
         "fault": fault,
+        "reason": reason,
         "did": did,
     }
     page_at = f"/banks?station={station}" if fault else None
