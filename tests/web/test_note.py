@@ -56,6 +56,25 @@ def test_keys_write_a_note_and_decide(site: ReviewSite, visit: Visit) -> None:
     assert page.locator(".history .said").inner_text() == "dull fin, z2? 1\nsecond line"
 
 
+def test_the_enter_that_ends_a_word_of_an_input_method_keeps_nothing_yet(site: ReviewSite, visit: Visit) -> None:
+    ends = "field => field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229, bubbles: true}))"
+    frame = site.add()  # Safari says keyCode 229, and that nothing is composed any more
+    page = visit("olga", f"/frame/{frame}")
+    page.keyboard.press("m")
+    field = page.locator(".note-editor textarea")
+    field.fill("划痕")
+    field.evaluate(ends)
+    expect(field).to_be_visible()
+    page.goto("/")
+    page.locator("input[name=pick]").check()
+    page.keyboard.press("d")
+    page.get_by_label("Note, if there is more to say").fill("划痕")
+    page.get_by_label("Note, if there is more to say").evaluate(ends)
+    expect(page.locator("#confirm")).to_be_visible()
+    page.get_by_label("Note, if there is more to say").press("Enter")
+    notes(site, frame, "划痕")
+
+
 def test_escape_leaves_the_note_as_it_was(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add(), site.add()]
     page = visit("olga", f"/frame/{frames[1]}?order=newest")

@@ -129,7 +129,7 @@ export class Note {
   }
 
   key(event) {
-    if (event.isComposing) return;
+    if (event.isComposing || event.keyCode === 229) return; // 229: Safari, of the Enter that ends a word
     if (event.key === "Escape") this.leave();
     else if (event.key === "Enter" && !event.shiftKey) this.keep();
     else return;

@@ -197,7 +197,7 @@ function answered() {
 
 dialog.addEventListener("close", answered);
 note.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return; // 229: see note.js
   event.preventDefault();
   document.getElementById("confirm-yes").click();
 });
