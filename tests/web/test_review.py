@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from line import drawn_part
-from pages import ahead
+from pages import ahead, on_frame, shows
 from playwright.sync_api import Page, expect
 from review_site import PASSWORD, ReviewSite, decided, recorded
 from services import wait_until
@@ -122,6 +122,30 @@ def test_keys_zoom_in_on_what_is_flagged(site: ReviewSite, visit: Visit) -> None
     page.keyboard.press("-")
     x, y, width, height = (float(part) for part in (stage.get_attribute("viewBox") or "").split())
     assert x + width / 2 == pytest.approx(moved[0] + moved[2] / 2)  # where somebody looks, it stays
+
+
+def test_digits_are_keys_where_they_take_shift_to_type(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 4)
+
+    def strike(code: str, key: str, **more: bool) -> None:
+        said = {"code": code, "key": key, "bubbles": True, **more}
+        page.evaluate("said => document.body.dispatchEvent(new KeyboardEvent('keydown', said))", said)
+
+    whole = page.locator(".stage").get_attribute("viewBox")
+    page.keyboard.press("+")
+    assert page.locator(".stage").get_attribute("viewBox") != whole
+    strike("Digit0", "à")  # as in France
+    assert page.locator(".stage").get_attribute("viewBox") == whole
+    strike("Digit6", "-", repeat=True)  # held down since the frame before
+    strike("Digit6", "-")
+    shows(page, frames[1])
+    strike("Digit2", "2", shiftKey=True)
+    shows(page, frames[2])
+    strike("Numpad6", "ArrowRight")  # without NumLock
+    shows(page, frames[3])
+    recorded(site, frames[0], ("defect", "missing part", "olga"))
+    recorded(site, frames[1], ("defect", "dent", "olga"))
+    assert [decided(site, frame)[0] for frame in frames[2:]] == [None, None]
 
 
 def test_zoom_and_pan(site: ReviewSite, visit: Visit) -> None:

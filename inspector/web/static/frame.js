@@ -277,10 +277,22 @@ const keys = {
 const PRESSES = ["enter", " "]; // what presses a button that has the focus
 const PANS = { arrowright: [1, 0], arrowleft: [-1, 0], arrowdown: [0, 1], arrowup: [0, -1] };
 
+/** A digit also where it takes Shift to type, as in France; where no such type is there, what the key says. */
+function keyOf(event) {
+  const key = event.key.toLowerCase();
+  const digit = /^Digit(\d)$/.exec(event.code)?.[1];
+  if (!digit || /^\d$/.test(key) || event.shiftKey || event.getModifierState("AltGraph")) return key;
+  return digit === "0" || typeAt(digit) ? digit : key;
+}
+
+function typeAt(key) {
+  return panel?.querySelectorAll(".type")[Number(key) - 1];
+}
+
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches?.("input:not([type=range]), select, textarea")) return;
-  const key = event.key.toLowerCase();
+  const key = keyOf(event);
   if (key.startsWith("arrow") && event.target.matches?.("input")) return; // the slider's
   const pressed = event.target.closest?.("button");
   if (key === "h" || (PRESSES.includes(key) && pressed?.dataset.do === "lift")) {
@@ -294,7 +306,7 @@ addEventListener("keydown", (event) => {
     viewer.pan(...PANS[key]);
     return;
   }
-  const type = panel?.querySelectorAll(".type")[Number(key) - 1];
+  const type = typeAt(key);
   const act = keys[key] ?? (type && (() => decide("defect", type.dataset.type)));
   if (!act || !panel) return;
   event.preventDefault();
