@@ -229,6 +229,24 @@ def test_after_a_conflict_one_can_decide_again(site: ReviewSite, visit: Visit) -
     assert [row.reviewer for row in site.reviews.history(frames[1])] == ["emil", "olga"]
 
 
+def test_a_conflict_stays_until_its_frame_can_be_had(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    site.reviews.dispose(frames[0], to="unsure", reviewer="emil", version=0)
+    press(page, "d")
+    expect(page.locator("#conflict")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Decide again").click()
+    expect(page.locator("#conflict")).to_be_hidden()
+    page.context.set_offline(False)
+    page.get_by_role("link", name="1 decision of yours met somebody else's").click()
+    page.get_by_role("button", name="Decide again").click()
+    expect(page.locator("#notice")).to_be_hidden()
+    shows(page, frames[0])
+    expect(page.locator("#conflict")).to_be_hidden()
+    press(page, "d")
+    recorded(site, frames[0], ("defect", None, "olga"))
+
+
 def test_a_session_that_ends_in_the_middle_loses_nothing(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(4)]
     page = visit("olga", f"/frame/{frames[3]}?order=newest")

@@ -225,12 +225,14 @@ function clock(at) {
 
 async function settled() {
   const { conflict, entry, key } = facing;
-  facing = null;
+  const frame = String(conflict.frame);
   const again = dialogs.conflict.returnValue === "again";
+  if (again && entry.body.note) draft(frame, entry.body.note);
+  const done = !again || (panel && (await go(frame, { fresh: true })));
+  facing = null; // not before: the frame that comes would show it once more
+  if (!done) return; // the strip tells of it
   settle(key);
-  if (again && entry.body.note) draft(String(conflict.frame), entry.body.note);
-  if (again && panel) await go(String(conflict.frame), { fresh: true });
-  else showConflict();
+  showConflict();
 }
 
 dialogs.conflict.addEventListener("close", settled);
