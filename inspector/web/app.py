@@ -30,7 +30,7 @@ from inspector.store import (
     UnknownFrameError,
 )
 from inspector.web.access import ForbiddenError, LoginNeededError
-from inspector.web.assets import ADDRESS, Assets
+from inspector.web.assets import ASSETS
 from inspector.web.body import BodyLimit
 from inspector.web.desk import Desk, desk_of, way_back
 from inspector.web.documents import Fault, conflict
@@ -97,7 +97,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     )
     for page in PAGES:
         app.include_router(page.router)
-    app.mount(ADDRESS, Assets())
+    app.mount(ASSETS.address, ASSETS)
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders, secure=settings.review.secure)
     if settings.review.behind_tls_proxy:

@@ -1,34 +1,42 @@
 """What pages load beside themselves: scripts, styles, the icon."""
 
 import hashlib
+from mimetypes import guess_type
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.routing import Route, Router
 
 FOLDER = Path(__file__).parent / "static"
 
 
-def _digest() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(FOLDER.iterdir()):
-        digest.update(f"{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+class Assets(Router):
+    """Serves the files of a folder as they are now, to be kept for a year, also after an upgrade has exchanged them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__([Route("/{name}", self._answer)], redirect_slashes=False)
+        self._files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+    @property
+    def address(self) -> str:
+        """Where they are: another place for each version of them, so that a browser may keep what it has without
+        asking.
+        """
+        digest = hashlib.sha256()
+        for name, content in self._files.items():
+            digest.update(f"{name}\0".encode() + hashlib.sha256(content).digest())
+        return f"/static/{digest.hexdigest()[:16]}"
+
+    async def _answer(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in self._files:
+            raise HTTPException(404)
+        kept = {"cache-control": "public, max-age=31536000, immutable"}
+        return Response(self._files[name], headers=kept, media_type=guess_type(name)[0])
 
 
-ADDRESS = f"/static/{_digest()}"
-"""Where they are: another place for each version of them, so that a browser may keep what it has without asking."""
+ASSETS = Assets(FOLDER)
 
-
-class Assets(StaticFiles):
-    """Serves them, to be kept for a year."""
-
-    def __init__(self) -> None:
-        super().__init__(directory=FOLDER)
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Raises HTTPException where there is no such file."""
-        answer = await super().get_response(path, scope)
-        answer.headers["cache-control"] = "public, max-age=31536000, immutable"
-        return answer
+ADDRESS = ASSETS.address
