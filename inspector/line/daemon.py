@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from inspector import __version__, logs
 from inspector.banks.posts import Posts
 from inspector.contract import UnknownStationError
-from inspector.errors import InspectorError
+from inspector.errors import InspectorError, StoreError
 from inspector.line.companion import Warn
 from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch
@@ -213,7 +213,7 @@ class _Daemon:
             all_durable=self._recorder.flush,
             on_fault=self._fault,
         )
-        numbers = ledger.sequence_numbers()
+        numbers = self._last_numbers(ledger)
         for station in settings.stations:
             self._receptions[station.id] = self._receive(station, numbers.get(str(station.id), ()))
         self._metrics.observe_queues(self._depths)
@@ -228,6 +228,14 @@ class _Daemon:
             inspected=self._posts.running,
             on_fault=self._fault,
         )
+
+    def _last_numbers(self, ledger: Ledger) -> dict[str, list[tuple[int, bool]]]:
+        """Without them the daemon runs all the same: who writes to the ledger tells of it, and waits."""
+        try:
+            return ledger.sequence_numbers()
+        except StoreError as error:
+            log.warning("what was lost before the start is not seen", extra={"fault": str(error)})
+            return {}
 
     def _receive(self, station: StationSettings, numbers: Sequence[tuple[int, bool]]) -> Reception:
         reception = Reception(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from inspector import contract
+from inspector.contract import RawFrame
 from inspector.errors import FrameError, NoBankError
 from inspector.line.settlement import Settled
 from inspector.line.triage import NOT_QUEUED, Triage
@@ -123,7 +124,7 @@ class Entries:
             sha256=raw.sha256,
             received_at=delivery.received_at,
             decided_at=outcome.decided_at,
-            seq=raw.seq,
+            seq=_counted(raw),
             part_id=raw.text("part_id"),
             lot=raw.text("lot"),
             quarantine_id=quarantine_id,
@@ -142,6 +143,11 @@ def _pictures(triage: Triage, settled: Iterable[Settled]) -> Iterator[tuple[str,
             yield message.sha256, message.payload
 
 
+def _counted(raw: RawFrame) -> int | None:
+    """Its sequence number; none of a check part, whose sender may count for himself: no row says that it was one."""
+    return raw.seq if raw.expected is None else None
+
+
 def _drop(outcome: Outcome) -> Entry:
     delivery, raw = outcome.delivery, outcome.delivery.raw
     return Entry(
@@ -153,7 +159,7 @@ def _drop(outcome: Outcome) -> Entry:
         sha256=raw.sha256,
         received_at=delivery.received_at,
         decided_at=outcome.decided_at,
-        seq=raw.seq,
+        seq=_counted(raw),
         part_id=raw.text("part_id"),
         lot=raw.text("lot"),
     )

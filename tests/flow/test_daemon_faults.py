@@ -104,7 +104,9 @@ def test_what_was_dropped_refused_or_checked_before_a_restart_is_not_missed(faul
     damaged = [(name, "0" * 8 if name == "crc32" else said) for name, said in contract.frame_properties(frame(130))]
     camera.send_raw(contract.station_topic(CAM1, "frame"), drawn_part(130), damaged)
     camera.send(*(frame(i, prefix="check", expected=Expected.OK) for i in range(2)))
-    wait_until(lambda: faulty.rows("SELECT count(*) FROM frames WHERE word = 'crc_mismatch'") == [(1,)], "the error")
+    camera.send(frame(1, prefix="torn", payload=b"no picture", expected=Expected.OK))
+    answered = "SELECT count(*) FROM frames WHERE word = 'crc_mismatch' OR frame_id = 'torn-1'"
+    wait_until(lambda: faulty.rows(answered) == [(2,)], "the errors")
     wait_until(lambda: faulty.metric("inspector_frames_in_flight") == 0, "nothing is in flight")
     assert faulty.metric("inspector_sequence_gaps_total") == 0
     faulty.terminate()

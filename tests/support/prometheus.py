@@ -29,6 +29,9 @@ SHORTENED = {
     "/ 60)": "/ 8)",
     "increase1h > 100": "increase1h > 10",
     "[1d]) < 600": "[1d]) < 10",
+    "gaps_total > 0\n  and on (job, instance) time() - process_start_time_seconds < 600": (
+        "gaps_total > 0\n  and on (job, instance) time() - process_start_time_seconds < 10"
+    ),
 }
 """A week of production in twelve seconds, a shift in eight, an hour in four: of eight points, as it has sixty there."""
 
