@@ -165,9 +165,15 @@ def test_a_decision_of_ones_own_from_elsewhere_is_told_as_that(site: ReviewSite,
     said(site, frames[1], ("dispose", "unsure"), ("dispose", "defect"))
 
 
-def test_an_answer_that_cannot_be_read_is_asked_for_again(site: ReviewSite, visit: Visit) -> None:
+@pytest.mark.parametrize(
+    ("status", "said_instead"),
+    [(200, "Log in to the network"), *((status, "page not found") for status in (400, 404, 408))],
+)
+def test_an_answer_that_is_not_the_servers_is_asked_for_again(
+    site: ReviewSite, visit: Visit, status: int, said_instead: str
+) -> None:
     page, frames = on_frame(site, visit)
-    page.route(ONE, lambda route: route.fulfill(status=200, content_type="text/html", body="Log in to the network"))
+    page.route(ONE, lambda route: route.fulfill(status=status, content_type="text/html", body=said_instead))
     page.keyboard.press("d")
     shows(page, frames[1])
     waits(page, 1)
@@ -176,18 +182,6 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(site: ReviewSite, visi
     expect(page.locator("#notice")).to_be_hidden()
     page.keyboard.press("z")
     said(site, frames[0], ("dispose", "defect"), ("undo", None))
-
-
-@pytest.mark.parametrize("status", [400, 404, 408])
-def test_a_refusal_that_is_not_the_servers_is_asked_for_again(site: ReviewSite, visit: Visit, status: int) -> None:
-    page, frames = on_frame(site, visit)
-    page.route(ONE, lambda route: route.fulfill(status=status, content_type="text/plain", body="page not found"))
-    page.keyboard.press("d")
-    shows(page, frames[1])
-    waits(page, 1)
-    page.unroute(ONE)
-    said(site, frames[0], ("dispose", "defect"))
-    expect(page.locator("#notice")).to_be_hidden()
 
 
 def test_who_has_decided_all_that_is_loaded_goes_on_when_the_server_is_back(site: ReviewSite, visit: Visit) -> None:
