@@ -71,7 +71,7 @@ class Heatmaps:
             with self._lock:
                 self._told.add(station)
                 self._health.warn(f"heatmap {station}", _LEFT_OUT)
-        elif self._calm() and self._connection.link is not None:
+        elif self._calm():
             with self._lock:
                 if self._connection.publish(topic, png, qos=0) is not None:
                     self._limit.sent(len(png), time.monotonic())
