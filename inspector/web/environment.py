@@ -15,7 +15,7 @@ from inspector.review.wording import measured
 from inspector.settings import Settings
 from inspector.store.statement import MAX_NOTE
 from inspector.web.address import plant_time
-from inspector.web.assets import ADDRESS
+from inspector.web.assets import ASSETS
 from inspector.web.glossary import REASONS, WORDS, answer, plant_word
 from inspector.web.languages import Language
 from inspector.web.message import Message
@@ -44,7 +44,7 @@ def _open(settings: Settings, language: Language, languages: tuple[Language, ...
     environment.globals["language"] = language
     environment.globals["languages"] = languages
     environment.globals["script_words"] = script_words(language)
-    environment.globals["assets"] = ADDRESS
+    environment.globals["assets"] = ASSETS.address
     environment.globals["version"] = __version__
     environment.globals["defect_types"] = settings.review.defect_types
     environment.globals["words"] = WORDS

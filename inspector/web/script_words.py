@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from inspector.web.assets import FOLDER
+from inspector.web.assets import ASSETS
 from inspector.web.glossary import PLANT_WORDS
 from inspector.web.languages import ENGLISH, Language
 
@@ -43,8 +43,10 @@ def messages() -> tuple[list[str], list[tuple[str, str]]]:
     """All that the scripts give to `t`, and the pairs that they give to `n`."""
     singles: set[str] = set()
     counted: set[tuple[str, str]] = set()
-    for path in FOLDER.glob("*.js"):
-        source = path.read_text(encoding="utf-8")
+    for name, content in ASSETS.files.items():
+        if not name.endswith(".js"):
+            continue
+        source = content.decode()
         singles |= {_unquoted(found[1]) for found in _SINGLE.finditer(source)}
         counted |= {(_unquoted(found[1]), _unquoted(found[2])) for found in _COUNTED.finditer(source)}
     return sorted(singles), sorted(counted)

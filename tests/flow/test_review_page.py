@@ -23,7 +23,7 @@ from services import DEADLINE_S, gone, listening, wait_until
 from inspector import settings
 from inspector.demo.port import free_port
 from inspector.store import Accounts, Role, Sessions, open_database
-from inspector.web.assets import ADDRESS
+from inspector.web.assets import ASSETS
 
 LOGIN_HEAD = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 
@@ -81,7 +81,7 @@ def test_whoever_is_slow_is_cut_off(tmp_path: Path) -> None:
                     said += part
             return said
 
-        whole = f"GET {ADDRESS}/icon.svg HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+        whole = f"GET {ASSETS.address}/icon.svg HTTP/1.1\r\nHost: a\r\n\r\n".encode()
         slow = [
             sent(data)
             for data in (b"", b"GET / HT", whole + b"GET / HT", LOGIN_HEAD + b"Content-Length: 9\r\n\r\nname=")

@@ -12,7 +12,7 @@ from line import CAM2
 from review_site import PASSWORD, ReviewSite, decided, posted, running_site
 
 from inspector.store import Accounts, Role, open_database
-from inspector.web.assets import ADDRESS
+from inspector.web.assets import ASSETS
 from inspector.web.passwords import Passwords, TooManyFailuresError
 
 
@@ -191,7 +191,7 @@ def test_what_another_sites_page_sends_is_refused(site: ReviewSite, headers: dic
 
 def test_every_answer_forbids_foreign_scripts_and_frames(site: ReviewSite) -> None:
     with site.client() as olga:
-        for path in ("/", "/help", "/nowhere", f"{ADDRESS}/style.css", "/api/v1/counts"):
+        for path in ("/", "/help", "/nowhere", f"{ASSETS.address}/style.css", "/api/v1/counts"):
             headers = olga.get(path).headers
             assert headers["content-security-policy"].startswith("default-src 'self'")
             assert "unsafe" not in headers["content-security-policy"]

@@ -11,7 +11,7 @@ from review_site import PASSWORD, ReviewSite, decided, posted, running_site
 from sqlalchemy import event
 
 from inspector.store import Role
-from inspector.web.assets import ADDRESS
+from inspector.web.assets import ASSETS
 
 GONE = 9_999_999
 
@@ -43,9 +43,9 @@ def test_what_is_not_there_is_404(site: ReviewSite, path: str) -> None:
         "/frame/1/../../../etc/passwd",
         "/bank-sample/..%2F..%2Fetc/0",
         "/bank-sample/../../etc/passwd",
-        f"{ADDRESS}/..%2F..%2Fpyproject.toml",
-        f"{ADDRESS}/../app.py",
-        f"{ADDRESS}/%2e%2e/app.py",
+        f"{ASSETS.address}/..%2F..%2Fpyproject.toml",
+        f"{ASSETS.address}/../app.py",
+        f"{ASSETS.address}/%2e%2e/app.py",
     ],
 )
 def test_no_path_leads_out_of_the_archive(site: ReviewSite, path: str) -> None:

@@ -22,7 +22,7 @@ from inspector.store import Ledger, open_database
 from inspector.store.ledger import Entry
 from inspector.web import languages
 from inspector.web.app import create_app
-from inspector.web.assets import ADDRESS
+from inspector.web.assets import ASSETS
 from inspector.web.desk import Desk
 from inspector.web.pages import find, queue
 
@@ -322,7 +322,7 @@ def test_a_script_that_is_given_a_number_has_the_form_for_it(open_page: Callable
     asked = """([address, numbers]) => import(address).then(({ n }) =>
       numbers.map((number) => n("%(number)s decided.", "%(number)s decided.", number)))"""
     numbers = [0, 1, 2, 4, 5, 12, 22, 99, 100, 101, 102, 112, 122, 1002, 1012, 1001]
-    found = page.evaluate(asked, [f"{ADDRESS}/words.js", numbers])
+    found = page.evaluate(asked, [f"{ASSETS.address}/words.js", numbers])
     expected = [2, 0, 1, 1, 2, 2, 1, 2, 2, 2, 1, 2, 1, 1, 2, 2]
     assert found == [f"{number}⟦ decided. #{form}⟧" for number, form in zip(numbers, expected, strict=True)]
 

@@ -21,7 +21,7 @@ from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.roi import Area, Roi
 from inspector.samples.folder import SampleFolder
-from inspector.web.assets import ADDRESS
+from inspector.web.assets import ASSETS
 
 Visit = Callable[..., Page]
 
@@ -340,7 +340,7 @@ def test_page_and_server_call_the_same_polygons_crossed(draw: Callable[..., Page
     polygons = [rng.integers(0, 9, (int(rng.integers(3, 8)), 2)).tolist() for _ in range(400)]
     told = page.evaluate(
         "async ([address, polygons]) => polygons.map((await import(address)).wrong)",
-        [f"{ADDRESS}/geometry.js", polygons],
+        [f"{ASSETS.address}/geometry.js", polygons],
     )
     refused = []
     for corners in polygons:

@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 
 from inspector.store import Role
 from inspector.web.app import create_app
-from inspector.web.assets import ADDRESS
+from inspector.web.assets import ASSETS
 from inspector.web.pages import PAGES
 
 DIGEST = "0" * 64
@@ -23,7 +23,7 @@ ANYBODY = {
     ("GET", "/enter"),
     ("GET", "/setup"),
     ("POST", "/setup"),
-    ("GET", ADDRESS),
+    ("GET", ASSETS.address),
 }
 """Where people are who are not logged in: they show a secret first, or see nothing of the plant."""
 
