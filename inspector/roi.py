@@ -28,6 +28,9 @@ CORNERS = 1000
 _WHITE = 127
 """Grey levels above it are inside a mask picture."""
 
+_TWO_TONES = 0.75
+"""The share of a mask that two of 16 ranges of grey hold at least; of a photo they hold less."""
+
 
 class Area(BaseModel):
     """One area of the frame: a polygon or a mask picture, exactly one of them.
@@ -61,7 +64,7 @@ class Area(BaseModel):
         """The area that is white in a picture.
 
         Raises:
-            RecipeError: the file cannot be read, or is no picture.
+            RecipeError: the file cannot be read, is no picture, or is a photo.
         """
         try:
             pixels = decoder.decode(file.read_bytes()).pixels
@@ -71,7 +74,14 @@ class Area(BaseModel):
             ) from error
         except FrameError as error:
             raise RecipeError(f"mask {file}: {error}") from error
-        white = (cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) > _WHITE).astype(np.uint8) * 255
+        grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        tones = np.sort(np.bincount(grey.reshape(-1) // 16))
+        if tones[-2:].sum() < _TWO_TONES * grey.size:
+            raise RecipeError(
+                f"mask {file}: is a picture of many greys, such as a photo of the part; expected one of its size in "
+                "black and white, white where to look"
+            )
+        white = (grey > _WHITE).astype(np.uint8) * 255
         encoded = cv2.imencode(".png", white, [cv2.IMWRITE_PNG_BILEVEL, 1])[1]
         return cls(png=b64encode(encoded.tobytes()).decode())
 
@@ -131,7 +141,8 @@ class Roi(BaseModel):
         """What is white in a picture of the frames' size.
 
         Raises:
-            RecipeError: the file cannot be read, is no picture, has no white pixel, or is not of the size of a frame.
+            RecipeError: the file cannot be read, is no picture, is a photo, has no white pixel, or is not of a frame's
+                size.
         """
         area = Area.read(file)
         if not area.inside(area.size_wh or (0, 0)).any():

@@ -146,6 +146,24 @@ def test_a_mask_that_is_no_picture(tmp_path: Path, content: bytes | None, said: 
     assert str(file) in str(caught.value)
 
 
+def test_a_photo_in_place_of_a_mask(tmp_path: Path) -> None:
+    file = tmp_path / "part.png"
+    across = np.linspace(20, 230, 100)
+    cv2.imwrite(str(file), np.tile(across, (60, 1)).astype(np.uint8))
+    with pytest.raises(RecipeError, match=r"is a picture of many greys.* in black and white, white where to look"):
+        Roi.read_mask(file)
+
+
+@pytest.mark.parametrize("quality", [95, 60])
+def test_a_mask_with_soft_edges_is_no_photo(tmp_path: Path, quality: int) -> None:
+    mask = np.zeros((96, 96), np.uint8)
+    cv2.putText(mask, "look", (4, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 255, 3, cv2.LINE_AA)
+    file = tmp_path / "mask.jpg"
+    cv2.imwrite(str(file), mask, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    inside = Roi.read_mask(file).inside()
+    assert (inside != (mask > 127)).mean() < 0.02
+
+
 def test_a_black_mask(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"black\.png: no pixel of it is white"):
         Roi.read_mask(white(tmp_path, "black.png", (0, 0, 0, 0)))
