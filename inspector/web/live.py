@@ -13,6 +13,9 @@ from inspector.errors import StoreError
 from inspector.store import ReviewQueue
 
 _EVERY_S = 1.0
+_COUNT_S = 60.0
+"""How often what waits is counted though nothing was queued or decided: retention takes frames without a word."""
+
 _LASTS_S = 120.0
 """How long one stream lasts: a browser that is still there connects again, and is authenticated again."""
 
@@ -26,7 +29,7 @@ class Live:
     def __init__(self, queue: ReviewQueue) -> None:
         self._queue = queue
         self._lock = threading.Lock()
-        self._asked = 0.0
+        self._asked = self._counted = 0.0
         self._pulse: tuple[int, int] | None = None
         self._state: dict[str, Any] = {}
         self._streams: dict[str, dict[object, None]] = {}
@@ -45,9 +48,10 @@ class Live:
     def _look(self) -> None:
         try:
             pulse = self._queue.pulse()
-            if pulse != self._pulse or "away" in self._state:
+            stale = time.monotonic() - self._counted >= _COUNT_S
+            if pulse != self._pulse or "away" in self._state or stale:
                 self._state = {"pulse": list(pulse), "open": self._queue.open_counts()}
-                self._pulse = pulse
+                self._pulse, self._counted = pulse, time.monotonic()
         except StoreError:
             self._state = {"away": True}
 
