@@ -13,7 +13,7 @@ from inspector import frame as decoder
 from inspector.errors import BankError, EngineError, FrameError, FrameTooLargeError, InspectorError, StoreError
 from inspector.explain import Explanation
 from inspector.heatmap import DRAWN, render_png
-from inspector.manifest import read_manifest
+from inspector.manifest import Manifest, Sample, read_manifest
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.store import Archive, FrameRow
@@ -34,6 +34,7 @@ _BANKS_OPEN = 2
 _EXPLANATIONS = 200
 _THUMBNAILS = 1500
 _REGIONS = 50
+_SAMPLE_LISTS = 20
 
 
 class GoneError(Exception):
@@ -65,6 +66,7 @@ class Evidence:
         self._whys = Recent[tuple[str, str], Why](_EXPLANATIONS)
         self._thumbnails = Recent[tuple[str, str], Picture](_THUMBNAILS)
         self._regions = Recent[str, Region | None](_REGIONS)
+        self._samples = Recent[str, tuple[Sample, ...]](_SAMPLE_LISTS)
         self._banks = BankFolders(station.bank for station in settings.stations)
 
     def picture(self, row: FrameRow) -> Picture:
@@ -124,7 +126,7 @@ class Evidence:
         Raises:
             GoneError: the bank is no longer there.
         """
-        return self._regions.get(digest, lambda: self._read_region(digest))
+        return self._regions.get(digest, lambda: Region.of(self._manifest(digest).recipe))
 
     def sample(self, digest: str, number: int) -> Picture:
         """The thumbnail of a bank's sample.
@@ -132,8 +134,7 @@ class Evidence:
         Raises:
             GoneError: no such bank, or no such sample in it.
         """
-        with self._turn:
-            samples = self._open(digest).bank.manifest.samples
+        samples = self._samples.get(digest, lambda: self._manifest(digest).samples)
         if not 0 <= number < len(samples):
             raise GoneError(Message("This bank has no such sample."))
         name = samples[number].thumbnail
@@ -159,10 +160,9 @@ class Evidence:
             tuple(sample.path for sample in bank.manifest.samples),
         )
 
-    def _read_region(self, digest: str) -> Region | None:
-        folder = self._folder(digest)
+    def _manifest(self, digest: str) -> Manifest:
         try:
-            return Region.of(read_manifest(folder).recipe)
+            return read_manifest(self._folder(digest))
         except BankError as error:
             raise GoneError(_unusable(error)) from error
 

@@ -18,7 +18,10 @@ from playwright.sync_api import Page, Route
 from review_site import ReviewSite, running_site
 from services import wait_until
 
+from inspector.bank import file_sha256
 from inspector.banks.shelf import Shelf
+from inspector.manifest import read_manifest
+from inspector.pipeline import Pipeline
 from inspector.types import UInt8Image
 
 Visit = Callable[..., Page]
@@ -131,3 +134,15 @@ def test_reasons_that_come_when_the_page_is_being_left_are_no_fault(site: Review
 def wait_for(page: Page, held: list[Route]) -> None:
     """Until a request is held."""
     wait_until(lambda: page.wait_for_timeout(20) or held, "the page asks")
+
+
+def test_small_pictures_of_a_bank_are_shown_without_opening_it(
+    site: ReviewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pipeline, "open", lambda *_args, **_more: 1 / 0)
+    bank = site.settings.stations[0].bank
+    digest = file_sha256(bank / "manifest.json")
+    small = read_manifest(bank).samples[1].thumbnail
+    with site.client() as olga:
+        assert olga.get(f"/bank-sample/{digest}/1").content == (bank / "samples" / small).read_bytes()
+        assert olga.get(f"/bank-sample/{digest}/9999").status_code == 404
