@@ -135,15 +135,18 @@ class SampleFolder:
         """What was left out is a sample again. Returns, Raises: as `leave_out`."""
         return self._move(names, self.left_out, self.good)
 
-    def remove_left_out(self) -> int:
-        """Deletes what was left out; how many. Raises SamplesError: it cannot be deleted."""
-        gone = _listed(self.left_out, left_out=True)
-        try:
-            for one in gone:
-                (self.left_out / one.name).unlink(missing_ok=True)
-        except OSError as error:
-            raise _unwritable(self.left_out, error) from error
-        return len(gone)
+    def remove(self, left_out: Iterable[Sample]) -> int:
+        """Deletes these of what was left out; how many. Raises SamplesError: they cannot be deleted."""
+        gone = 0
+        for one in left_out:
+            try:
+                (self.left_out / one.name).unlink()
+            except FileNotFoundError:
+                continue  # taken back since, or deleted
+            except OSError as error:
+                raise _unwritable(self.left_out, error) from error
+            gone += 1
+        return gone
 
     def recipe(self) -> Recipe:
         """What was drawn, or the default recipe. Raises RecipeError: the file holds none."""

@@ -54,10 +54,13 @@ def test_what_is_left_out_is_no_sample_until_it_is_taken_back(folder: SampleFold
 
 
 def test_only_what_was_left_out_is_removed(folder: SampleFolder) -> None:
-    folder.leave_out(["a.jpg"])
-    assert folder.remove_left_out() == 1
-    assert names(folder) == ["b.png", "c.bmp"]
-    assert names(folder, left_out=True) == []
+    folder.leave_out(["a.jpg", "b.png"])
+    seen = [one for one in folder.samples() if one.left_out]
+    folder.take_back(["b.png"])
+    folder.leave_out(["c.bmp"])
+    assert folder.remove(seen) == 1
+    assert names(folder) == ["b.png"]
+    assert names(folder, left_out=True) == ["c.bmp"]
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_samples_that_somebody_leaves_out_and_deletes_meanwhile(site: ReviewSite
         """A track whose first step after the reading is when a colleague is quick."""
         if label != "reading samples":
             samples.leave_out([one.name for one in samples.samples()])
-            samples.remove_left_out()
+            samples.remove(samples.samples())
         return items
 
     made = calibrate_anew(

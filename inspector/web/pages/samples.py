@@ -1,5 +1,6 @@
 """Samples: collect good parts from the running line, look through them, leave out what is not good."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +72,11 @@ class _Contents:
     def mb(self) -> float:
         """Of those in use."""
         return sum(one.size for one in self.used) / 1e6
+
+    @property
+    def left_out_digest(self) -> str:
+        """Another one wherever other pictures are left out: sha256 of their names, hex."""
+        return hashlib.sha256("\n".join(one.name for one in self.left_out).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +163,17 @@ def take_back(request: Request, desk: DeskDep, user: Engineer, query: Query, nam
 
 @router.post("/remove")
 def remove(
-    request: Request, desk: DeskDep, user: Engineer, query: Query, seen: Annotated[int, Form(ge=0, le=MOST)]
+    request: Request, desk: DeskDep, user: Engineer, query: Query, seen: Annotated[str, Form(max_length=64)]
 ) -> Response:
-    """Deletes what was left out. seen: how many the screen said these are."""
+    """Deletes what was left out. seen: the digest of those that were so when the page was made."""
     station = station_of(desk, query)
     samples = sample_folder(desk, station)
     try:
-        there = len(_contents(samples).left_out)
-        if there != seen:
-            text = (
-                f"{there} are left out now, not {seen}: somebody changed it meanwhile. Look at them again, then delete."
-            )
+        contents = _contents(samples)
+        if contents.left_out_digest != seen:
+            text = "Others are left out now: somebody changed it meanwhile. Look at them again, then delete."
             return samples_page(request, desk, query, fault=text, status=409)
-        gone = samples.remove_left_out()
+        gone = samples.remove(contents.left_out)
     except SamplesError as error:
         return samples_page(request, desk, query, fault=str(error))
     log.info("samples deleted", extra={"station": station, "by": user.name, "number": gone})
