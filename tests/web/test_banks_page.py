@@ -4,6 +4,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank, file_sha256
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import alone
-from inspector.banks.shelf import KEEP
+from inspector.banks.shelf import KEEP, Shelf
 from inspector.manifest import read_manifest
 from inspector.store import Candidates
 from inspector.store.candidates import State
@@ -179,6 +180,26 @@ def test_a_candidate_that_misses_a_guard_defect_asks_for_a_reason(site: ReviewSi
         )
     assert in_use(site) != before
     assert store.get(number).state == "promoted"
+
+
+def test_a_promotion_that_is_sent_twice_is_one_and_both_answers_say_so(site: ReviewSite, tmp_path: Path) -> None:
+    site.decide_all()
+    before = in_use(site)
+    with_thresholds(site.settings.stations[0].bank, tmp_path / "twice", ok=2.5, ng=2.75)
+    store, digest = Candidates(site.engine), file_sha256(tmp_path / "twice" / "manifest.json")
+    number = store.begin(STATION, by="emil", base=BankRef("bank1", before)).id
+    store.tell(number, state="shadowed", path=str(tmp_path / "twice"), digest=digest)
+    form = {"reason": "trial", "seen": before, "passing": "99"}
+    with site.client("emil") as client, ThreadPoolExecutor() as threads:
+        clicks = [threads.submit(client.post, f"/banks/candidates/{number}/promote", data=form) for _ in range(3)]
+        answers = [one.result() for one in clicks]
+        answers.append(client.post(f"/banks/candidates/{number}/promote", data=form))
+    assert [(one.status_code, one.headers.get("location")) for one in answers] == [
+        (303, f"/banks?station={STATION}&did=promoted")
+    ] * 4
+    assert in_use(site) == digest
+    moves = Shelf(site.settings.stations[0].bank).moves()
+    assert sum(move.done and move.after.digest == digest for move in moves) == 1
 
 
 def test_a_candidate_whose_shadow_run_died_is_not_promoted(site: ReviewSite, tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def promote(
     """
     candidate = _settled(desk, candidate_or_404(desk, number))
     if candidate.state not in PROMOTABLE:
+        if candidate.state == "promoted" and _is_in_use(desk, candidate):  # the form was sent twice
+            return _to_station(candidate.station, did="promoted")
         return candidate_page(
             request, desk, candidate, fault=f"This candidate is {candidate.state}; it cannot be promoted."
         )
@@ -114,6 +116,8 @@ def promote(
             passing=passing,
         )
     except ChangedError as error:
+        if _is_in_use(desk, candidate):
+            return _to_station(candidate.station, did="promoted")
         return candidate_page(request, desk, candidate, fault=str(error), status=409, reason=reason)
     except GuardError as error:
         return candidate_page(request, desk, candidate, fault=str(error), reason=reason, passing=len(error.missed))
@@ -209,10 +213,7 @@ def candidate_page(
     found, shadow = candidate.document.get("found"), candidate.document.get("shadow")
     if passing is None:
         passing = len(shadow["missed"]) if shadow else 0
-    try:
-        digest: str | None = file_sha256(place / "manifest.json")
-    except OSError:
-        digest = None
+    digest = _in_use(place)
     return desk.page(
         request,
         "candidate.html",
@@ -234,6 +235,18 @@ def candidate_page(
         fault=fault,
         reason=reason,
     )
+
+
+def _in_use(place: Path) -> str | None:
+    """The digest of the bank at a place; None where there is none."""
+    try:
+        return file_sha256(place / "manifest.json")
+    except OSError:
+        return None
+
+
+def _is_in_use(desk: Desk, candidate: Candidate) -> bool:
+    return candidate.digest is not None and candidate.digest == _in_use(desk.settings.station(candidate.station).bank)
 
 
 def _rolled_back(candidate: Candidate, shelf: Shelf) -> Move | None:
