@@ -59,6 +59,13 @@ def test_filters_in_the_address(client: httpx.Client, asked: dict[str, str], exp
     assert rows(answer.text) == expected
 
 
+@pytest.mark.parametrize("asked", [{"action": "promote"}, {"action": "dispsoe"}, {"log": "banks", "action": "undo"}])
+def test_an_action_that_the_log_does_not_have_is_refused(client: httpx.Client, asked: dict[str, str]) -> None:
+    answer = client.get("/api/v1/audit", params=asked)
+    assert answer.status_code == 400
+    assert f"action: got '{asked['action']}', expected " in answer.json()["error"]
+
+
 @pytest.mark.parametrize("log", ["frames", "banks"])
 def test_hostile_words_are_shown_as_words(client: httpx.Client, log: str) -> None:
     page = Page(client.get("/audit", params={"log": log}).text)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
 from inspector.banks import promotion
-from inspector.errors import BankError, StoreError
+from inspector.errors import BankError, StoreError, UsageError
 from inspector.settings import ReviewSettings
 from inspector.store import Audit, AuditFilter, PromotionRow, ReviewRow, Role, Tally
 from inspector.store.frame_row import MAX_ID
@@ -36,7 +36,9 @@ class AuditQuery(AddressQuery):
     log: Literal["frames", "banks"] = Field(default="frames", description="what was said of frames, or banks in use")
     who: Text = Field(default=None, description="the account's name")
     station: Text = Field(default=None, description="site/area/line/station")
-    action: Text = Field(default=None, description="dispose, undo, escape; promote, rollback, thresholds")
+    action: Text = Field(
+        default=None, description="of frames: dispose, undo, escape; of banks: promote, rollback, thresholds"
+    )
     since: Text = Field(default=None, description="at or after, ISO 8601")
     until: Text = Field(default=None, description="before, ISO 8601")
     frame: _Id = Field(default=None, description="id of a frame")
@@ -46,12 +48,15 @@ class AuditQuery(AddressQuery):
         """As the store takes it.
 
         Raises:
-            UsageError: a time that is none.
+            UsageError: a time that is none, an action that the log does not have.
         """
+        known = LOGS[self.log]
+        if self.action is not None and self.action not in known:
+            raise UsageError(f"action: got {self.action!r}, expected {', '.join(known)} with log={self.log}")
         return AuditFilter(
             who=self.who,
             station=self.station,
-            action=self.action if self.action in LOGS[self.log] else None,
+            action=self.action,
             since=plant_time("since", self.since, review.zone),
             until=plant_time("until", self.until, review.zone),
             frame=self.frame,
