@@ -37,7 +37,7 @@ from inspector.web.documents import Fault, conflict
 from inspector.web.environment import open_templates
 from inspector.web.evidence import Evidence, GoneError
 from inspector.web.forwarded import Forwarded
-from inspector.web.headers import SecurityHeaders
+from inspector.web.headers import SecurityHeaders, add_security
 from inspector.web.languages import open_languages
 from inspector.web.live import Live
 from inspector.web.message import Message, said
@@ -181,7 +181,10 @@ def _unforeseen(request: Request, _error: Exception) -> Response:
     text = Message(
         "A fault of the page itself; its trace is in the log. What was decided and not yet recorded is kept here."
     )
-    return _told(request, 500, Message("This should not have happened"), text)
+    answer = _told(request, 500, Message("This should not have happened"), text)
+    # It is sent from outside of everything that wraps the application.
+    add_security(answer.headers, secure=desk_of(request).settings.review.secure)
+    return answer
 
 
 def _told(request: Request, status: int, title: Message, text: str, *, detail: str | None = None) -> Response:

@@ -34,7 +34,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
-        self._headers = _ALWAYS | ({"strict-transport-security": "max-age=31536000"} if secure else {})
+        self._secure = secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Adds the headers; answers 403 itself to an unsafe request that another site's page makes."""
@@ -44,10 +44,7 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+                add_security(MutableHeaders(scope=message), secure=self._secure)
             await send(message)
 
         if scope["method"] not in SAFE_METHODS and from_another_site(Headers(scope=scope)):
@@ -55,6 +52,15 @@ class SecurityHeaders:
             await refusal(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
+
+
+def add_security(headers: MutableHeaders, *, secure: bool) -> None:
+    """Those of every answer, where it does not have them."""
+    for name, value in _ALWAYS.items():
+        headers.setdefault(name, value)
+    if secure:
+        headers.setdefault("strict-transport-security", "max-age=31536000")
+    headers.setdefault("cache-control", "no-store")
 
 
 def from_another_site(headers: Headers) -> bool:

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from line import CAM2
 from review_site import PASSWORD, ReviewSite, decided, posted, running_site
 
-from inspector.store import Accounts, Role, open_database
+from inspector.store import Accounts, Role, Tally, open_database
 from inspector.web.assets import ASSETS
 from inspector.web.passwords import Passwords, TooManyFailuresError
 
@@ -189,10 +189,14 @@ def test_what_another_sites_page_sends_is_refused(site: ReviewSite, headers: dic
     assert decided(site, frame) == (None, None, None)
 
 
-def test_every_answer_forbids_foreign_scripts_and_frames(site: ReviewSite) -> None:
-    with site.client() as olga:
-        for path in ("/", "/help", "/nowhere", f"{ASSETS.address}/style.css", "/api/v1/counts"):
-            headers = olga.get(path).headers
+def test_every_answer_forbids_foreign_scripts_and_frames(site: ReviewSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tally, "stations", lambda _self: 1 / 0)
+    with site.client("emil") as emil:
+        for path in ("/", "/help", "/nowhere", f"{ASSETS.address}/style.css", "/api/v1/counts", "/audit"):
+            answer = emil.get(path)
+            assert (answer.status_code == 500) == (path == "/audit")
+            headers = answer.headers
+            assert headers["cache-control"]
             assert headers["content-security-policy"].startswith("default-src 'self'")
             assert "unsafe" not in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
