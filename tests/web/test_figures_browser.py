@@ -56,6 +56,9 @@ def test_the_filters_are_in_the_address(frames: list[int], visit: Visit) -> None
     expect(page).to_have_url(re.compile(r"/figures\?shift=late$"))
     page.get_by_role("link", name="24 hours").click()
     expect(page).to_have_url(re.compile(r"/figures\?days=1&shift=late$"))
+    page.locator("select[name=shift]").select_option("early")
+    page.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(re.compile(r"/figures\?days=1&shift=early$"))
 
 
 def test_the_queue_is_exported_as_it_is_filtered(frames: list[int], visit: Visit, tmp_path: Path) -> None:
