@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from inspector.review.wording import share
+from inspector.review.wording import grouped, share
 
 SHOWN = 60
 """Newest outcomes of a station that are shown."""
@@ -66,4 +66,4 @@ class StationNow:
         """What of the last hour was not ok: the word, and its share of the verdicts; of errors and drops the number."""
         verdicts = sum(self.hour[word] for word in ("ok", "uncertain", "ng"))
         shares = [(word, share(self.hour[word] / verdicts)) for word in ("ng", "uncertain") if self.hour[word]]
-        return shares + [(word, f"{self.hour[word]:,}") for word in ("error", "drop") if self.hour[word]]
+        return shares + [(word, grouped(self.hour[word])) for word in ("error", "drop") if self.hour[word]]

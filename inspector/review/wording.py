@@ -1,4 +1,4 @@
-"""Rates and times as people read them: two significant digits, the unit that suits."""
+"""Rates and times as people read them: a few significant digits, the unit that suits."""
 
 from inspector.review.intervals import Rate
 
@@ -9,6 +9,16 @@ def share(value: float | None) -> str:
         return "–"
     percent = 100 * value
     return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+
+
+def grouped(number: int) -> str:
+    """A whole number in groups of three digits, a narrow space between them: to many a comma is a decimal point."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def pace(per_minute: float) -> str:
+    """A rate of frames: three significant digits, and no fewer than the whole ones."""
+    return grouped(round(per_minute)) if per_minute >= 100 else f"{per_minute:.3g}"
 
 
 def between(rate: Rate) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from inspector import __version__
 from inspector.charts.wording import count, short_station, told_apart
-from inspector.review.wording import measured
+from inspector.review.wording import grouped, measured, pace
 from inspector.settings import Settings
 from inspector.store.statement import MAX_NOTE
 from inspector.web.address import plant_time
@@ -60,6 +60,8 @@ def _open(settings: Settings, language: Language, languages: tuple[Language, ...
     environment.filters["field_time"] = partial(_field_time, zone=settings.review.zone)
     environment.filters["short_station"] = partial(short_station, among=settings.station_names)
     environment.filters["duration"] = _duration
+    environment.filters["grouped"] = grouped
+    environment.filters["pace"] = pace
     environment.tests["message"] = _is_message
     return environment
 

@@ -34,7 +34,7 @@ def test_a_station_without_frames_says_nothing() -> None:
 
 def test_only_what_there_was_is_said() -> None:
     found = station("ok", "ng", "error", hour={"ok": 95, "ng": 4, "uncertain": 1, "error": 1200})
-    assert found.not_ok == [("ng", "4 %"), ("uncertain", "1 %"), ("error", "1,200")]
+    assert found.not_ok == [("ng", "4 %"), ("uncertain", "1 %"), ("error", "1\u202f200")]
     assert found.counts == [("ok", 1), ("ng", 1), ("error", 1)]
     assert station("ok", hour={"ok": 7}).not_ok == []
     assert station("error", hour={"error": 2}).not_ok == [("error", "2")]
