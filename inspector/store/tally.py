@@ -268,11 +268,18 @@ def _in(stations: Sequence[str]) -> ColumnElement[bool]:
 
 
 def within(spans: Sequence[Span]) -> ColumnElement[bool]:
-    """Whether a frame arrived in one of the spans; neighbours are taken together."""
+    """Whether a frame arrived in one of the spans, one at least, in the order of time; neighbours are taken together.
+
+    SQLite looks up no range for alternatives: without the bounds around them all it would read all of the station.
+    """
     merged: list[tuple[datetime, datetime]] = []
     for span in spans:
         if merged and merged[-1][1] == span.begin:
             merged[-1] = (merged[-1][0], span.end)
         else:
             merged.append((span.begin, span.end))
-    return or_(*(and_(frames.c.received_at >= begin, frames.c.received_at < end) for begin, end in merged))
+    return and_(_between(merged[0][0], merged[-1][1]), or_(*(_between(begin, end) for begin, end in merged)))
+
+
+def _between(begin: datetime, end: datetime) -> ColumnElement[bool]:
+    return and_(frames.c.received_at >= begin, frames.c.received_at < end)

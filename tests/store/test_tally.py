@@ -1,16 +1,18 @@
 """The figures' counts, on SQLite and on PostgreSQL: known dispositions give known numbers, and no row is read."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 from reviewing import CAM1, CAM2, NOON, filled, verdict
-from sqlalchemy import Engine, event, insert, text
+from sqlalchemy import Engine, event, insert
 
 from inspector.review.agreement import agreement
 from inspector.review.figures import OutcomeCount, ReviewCount, figures
 from inspector.review.shifts import Span, spans
-from inspector.store import Ledger, Reviews, Tally
+from inspector.store import Checks, Ledger, Reviews, Tally
 from inspector.store.tables import promotions
 
 EIGHT = {"early": "06:00", "late": "14:00", "night": "22:00"}
@@ -185,23 +187,46 @@ def test_nothing_recorded(tally: Tally) -> None:
     assert isinstance(found.ok, np.ndarray)
 
 
+def planned(database: Engine, ask: Callable[[], object]) -> list[str]:
+    """How SQLite reads the frames for what is asked: a step of its plans each."""
+    asked: list[tuple[str, Any]] = []
+
+    def hear(_c: object, _cur: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(database, "before_cursor_execute", hear)
+    ask()
+    event.remove(database, "before_cursor_execute", hear)
+    statements = [one for one in asked if "FROM frames" in one[0]]
+    with database.connect() as connection:
+        plans = [connection.exec_driver_sql("EXPLAIN QUERY PLAN " + one, with_) for one, with_ in statements]
+        return [row[3] for plan in plans for row in plan if "frames" in row[3]]
+
+
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_counting_reads_indexes_alone(database: Engine, tally: Tally) -> None:
     Ledger(database).commit([verdict(n, "ok" if n % 9 else "ng") for n in range(300)])
-    asked: list[tuple[str, object]] = []
-    event.listen(
-        database,
-        "before_cursor_execute",
-        lambda _c, _cur, statement, parameters, _ctx, _many: asked.append((statement, parameters)),
-    )
-    tally.counts([CAM1], DAY[:1])
-    tally.recorded(CAM1, "bank1", since=NOON, most=50)
-    with database.connect() as connection:
-        for statement, parameters in [one for one in asked if "FROM frames" in one[0]]:
-            plan = connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters).all()
-            read = [row[3] for row in plan if "frames" in row[3]]
-            assert all("COVERING INDEX ix_frames_" in step for step in read), (statement, read)
-        connection.execute(text("SELECT 1"))
+    for ask in (
+        lambda: tally.counts([CAM1], DAY[:1]),
+        lambda: tally.recorded(CAM1, "bank1", since=NOON, most=50),
+    ):
+        steps = planned(database, ask)
+        assert steps
+        assert all("COVERING INDEX ix_frames_" in step for step in steps), steps
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_of_one_shift_only_the_asked_time_is_read(database: Engine, tally: Tally) -> None:
+    Ledger(database).commit([verdict(n, "ok" if n % 9 else "ng") for n in range(300)])
+    nights = spans(NOON - timedelta(days=7), NOON, EIGHT, UTC, only="night")
+    for ask in (
+        lambda: tally.delays([CAM1, CAM2], nights),
+        lambda: tally.opinions([CAM1, CAM2], nights),
+        lambda: Checks(database).of([CAM1, CAM2], nights, most=10),
+    ):
+        steps = planned(database, ask)
+        assert steps
+        assert all("received_at>? AND received_at<?" in step for step in steps), steps
 
 
 def test_only_words_that_a_station_had_are_counted_in_each_shift(database: Engine, tally: Tally) -> None:
