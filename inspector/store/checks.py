@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,12 +30,25 @@ _COLUMNS = tuple(
     )
 )
 
+_HERE = frames.c.station == bindparam("here")
+
 _SAID_BY_ERROR = '"expected":"'
 """In the document of an error about a check part, and of no other: within a text, quotation marks are escaped."""
 
 _IN_A_RUN = 50
 _LOOKED_AT = 20
 """Errors of each reason, the newest, that are looked through for a run: a station may have very many."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundChecks:
+    """checks: the newest that were found, newest first. more: there were further ones. passed_over: at some station
+    there were more errors of one reason than were looked through, so that check parts may be among the older ones.
+    """
+
+    checks: list[Check]
+    more: bool
+    passed_over: bool
 
 
 class Checks:
@@ -46,16 +60,23 @@ class Checks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def of(self, stations: Sequence[str], spans: Sequence[Span], *, most: int) -> list[Check]:
-        """Those of these stations that arrived in these spans, newest first, `most` of them."""
-        found: list[Check] = []
+    def of(self, stations: Sequence[str], spans: Sequence[Span], *, most: int, look: int) -> FoundChecks:
+        """Those of these stations that arrived in these spans, `most` of them. look: so many errors of each reason at
+        each station are looked through, the newest between the first span's begin and the last one's end.
+        """
         if not spans:
-            return found
+            return FoundChecks([], more=False, passed_over=False)
+        there = _HERE, frames.c.received_at >= spans[0].begin, frames.c.received_at < spans[-1].end
+        newest = _newest(*there, spans=spans, most=most + 1, look=look)
+        older = _older_errors(*there, look=look)
+        found: list[Check] = []
+        passed_over = False
         with store_errors("checks"), self._engine.connect() as connection:
             for station in filter(legible, stations):
-                asked = _newest(frames.c.station == station, within(spans), most=most)
-                found += [_check(row) for row in connection.execute(asked)]
-        return sorted(found, key=lambda one: one.at, reverse=True)[:most]
+                found += [_check(row) for row in connection.execute(newest, {"here": station})]
+                passed_over |= connection.execute(older, {"here": station}).first() is not None
+        found.sort(key=lambda one: one.at, reverse=True)
+        return FoundChecks(found[:most], len(found) > most, passed_over)
 
     def runs(self, stations: Sequence[str], since: datetime) -> dict[str, Run]:
         """The newest run of each station that had a check since then."""
@@ -69,26 +90,46 @@ class Checks:
         return found
 
 
-def _newest(*wanted: ColumnElement[bool], most: int, look: int | None = None) -> CompoundSelect[Any]:
-    """The newest `most` of each word, as the index of the figures has them in order. look: of each reason of an error,
-    so many are read at most.
+def _newest(*wanted: ColumnElement[bool], spans: Sequence[Span] = (), most: int, look: int) -> CompoundSelect[Any]:
+    """The newest `most` of each word, as the index of the figures has them in order; of each reason of an error, those
+    among the newest `look`. spans: in one of which they arrived, where given. Of errors they are asked last: few are
+    of check parts, and to hold each against a hundred shifts takes longer than to read it.
     """
     parts = []
     for outcome, word in _WORDS:
         here = select(*_COLUMNS).where(frames.c.outcome == outcome, frames.c.word == word, *wanted)
         here = here.order_by(frames.c.received_at.desc())
-        if outcome == "error" and look is not None:
-            read = here.limit(look).subquery()
-            parts.append(select(read).where(read.c.document.contains(_SAID_BY_ERROR)))
-            continue
+        moment: ColumnElement[datetime] = frames.c.received_at
         if outcome == "error":
-            here = here.where(frames.c.document.contains(_SAID_BY_ERROR))
+            read = here.limit(look).subquery()
+            moment = read.c.received_at
+            here = select(read).where(read.c.document.contains(_SAID_BY_ERROR)).order_by(moment.desc())
+        if spans:
+            here = here.where(within(spans, moment))
         parts.append(select(here.limit(most).subquery()))
     return union_all(*parts)
 
 
+def _older_errors(*wanted: ColumnElement[bool], look: int) -> CompoundSelect[Any]:
+    """One row for each reason of which there are more errors than `look`."""
+    return union_all(
+        *(
+            select(
+                select(frames.c.received_at)
+                .where(frames.c.outcome == outcome, frames.c.word == word, *wanted)
+                .order_by(frames.c.received_at.desc())
+                .offset(look)
+                .limit(1)
+                .subquery()
+            )
+            for outcome, word in _WORDS
+            if outcome == "error"
+        )
+    )
+
+
 _LATELY = _newest(
-    frames.c.station == bindparam("here"),
+    _HERE,
     frames.c.received_at >= bindparam("since"),
     most=_IN_A_RUN,
     look=_LOOKED_AT,

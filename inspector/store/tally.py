@@ -267,7 +267,7 @@ def _in(stations: Sequence[str]) -> ColumnElement[bool]:
     return frames.c.station.in_(list(filter(legible, stations)))
 
 
-def within(spans: Sequence[Span]) -> ColumnElement[bool]:
+def within(spans: Sequence[Span], moment: ColumnElement[datetime] = frames.c.received_at) -> ColumnElement[bool]:
     """Whether a frame arrived in one of the spans, one at least, in the order of time; neighbours are taken together.
 
     SQLite looks up no range for alternatives: without the bounds around them all it would read all of the station.
@@ -278,8 +278,5 @@ def within(spans: Sequence[Span]) -> ColumnElement[bool]:
             merged[-1] = (merged[-1][0], span.end)
         else:
             merged.append((span.begin, span.end))
-    return and_(_between(merged[0][0], merged[-1][1]), or_(*(_between(begin, end) for begin, end in merged)))
-
-
-def _between(begin: datetime, end: datetime) -> ColumnElement[bool]:
-    return and_(frames.c.received_at >= begin, frames.c.received_at < end)
+    inside = (and_(moment >= begin, moment < end) for begin, end in merged)
+    return and_(moment >= merged[0][0], moment < merged[-1][1], or_(*inside))

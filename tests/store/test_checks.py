@@ -1,5 +1,6 @@
 """Check parts out of the ledger, on SQLite and on PostgreSQL."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import Engine
 
 from inspector.contract import error_json, unpack
 from inspector.errors import FrameEmptyError
-from inspector.review.checks import newest_run
+from inspector.review.checks import Check, newest_run
 from inspector.review.shifts import Span, spans
 from inspector.store import Checks
 
@@ -18,6 +19,10 @@ DAY = spans(NOON - timedelta(hours=6), NOON + timedelta(hours=18), {"early": "06
 @pytest.fixture
 def checks(database: Engine) -> Checks:
     return Checks(database)
+
+
+def of(checks: Checks, stations: list[str], spans: Sequence[Span] = DAY, *, most: int = 10) -> list[Check]:
+    return checks.of(stations, spans, most=most, look=10).checks
 
 
 def empty(**said: str) -> bytes:
@@ -41,21 +46,33 @@ def test_they_are_found_newest_first_and_production_is_not(database: Engine, che
         verdict(7, "superseded", outcome="drop", document=None, topic=None, queued=False),
         check(8, "ok", "ng", part_id=None, station=CAM2),
     )
-    found = checks.of([CAM1, CAM2], DAY, most=10)
+    found = of(checks, [CAM1, CAM2])
     assert [(one.part, one.expected, one.decision, one.passed) for one in found] == [
         ("f8", "ok", "ng", False),
         ("part3", "ok", "error", False),
         ("part2", "ng", "uncertain", True),
     ]
     assert [(one.reason, one.score, one.ng) for one in found[1:]] == [("empty", None, None), (None, 12.0, 10.0)]
-    assert [one.station for one in checks.of([CAM1, CAM2], DAY, most=1)] == [CAM2]
-    assert checks.of([CAM1], DAY[1:], most=10) == checks.of([CAM1], [], most=10) == []
+    assert [one.station for one in of(checks, [CAM1, CAM2], most=1)] == [CAM2]
+    assert of(checks, [CAM1], DAY[1:]) == of(checks, [CAM1], []) == []
+
+
+def test_of_very_many_errors_the_newest_are_looked_through_and_that_is_told(database: Engine, checks: Checks) -> None:
+    early = check(0, "ok", "empty", document=empty(expected="ok"))
+    late = check(9, "ok", "empty", document=empty(expected="ok"))
+    others = [verdict(n, "empty", document=empty(), outcome="error", queued=False) for n in range(1, 9)]
+    filled(database, early, *others, late, check(5, "ok", "ok", frame_id="other", part_id="inspected"))
+    for look, parts, passed_over in ((10, ["part9", "inspected", "part0"], False), (9, ["part9", "inspected"], True)):
+        found = checks.of([CAM1, CAM2], DAY, most=10, look=look)
+        assert [one.part for one in found.checks] == parts
+        assert (found.more, found.passed_over) == (False, passed_over)
+    assert checks.of([CAM1], DAY, most=2, look=10).more
 
 
 def test_a_time_ends_before_its_end(database: Engine, checks: Checks) -> None:
     filled(database, *(check(number, "ok", "ok") for number in range(4)))
     span = Span("", NOON.date(), NOON + timedelta(minutes=1), NOON + timedelta(minutes=3))
-    assert [one.part for one in checks.of([CAM1], [span], most=10)] == ["part2", "part1"]
+    assert [one.part for one in of(checks, [CAM1], [span])] == ["part2", "part1"]
 
 
 def test_a_run_is_what_came_within_ten_minutes_before_the_newest(database: Engine, checks: Checks) -> None:

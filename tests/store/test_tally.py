@@ -222,7 +222,7 @@ def test_of_one_shift_only_the_asked_time_is_read(database: Engine, tally: Tally
     for ask in (
         lambda: tally.delays([CAM1, CAM2], nights),
         lambda: tally.opinions([CAM1, CAM2], nights),
-        lambda: Checks(database).of([CAM1, CAM2], nights, most=10),
+        lambda: Checks(database).of([CAM1, CAM2], nights, most=10, look=10),
     ):
         steps = planned(database, ask)
         assert steps

@@ -114,6 +114,21 @@ def test_only_so_many_are_shown_and_that_is_told(
     assert client.get("/api/v1/checks", params=DAY).json()["more"] is True
 
 
+def test_where_not_all_errors_were_looked_through_that_is_told(
+    client: httpx.Client, site: ReviewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = NOON + timedelta(days=60)
+    for minutes in range(3):
+        shown(site, "ok", "damaged", at=later + timedelta(minutes=minutes))
+    day = {"since": "2026-05-01T06:00", "until": "2026-05-02T06:00"}
+    assert "were looked through" not in Parsed(client.get("/checks", params=day).text).text
+    monkeypatch.setattr(checks, "LOOKED_THROUGH", 2)
+    page = Parsed(client.get("/checks", params=day).text).text
+    assert "only the newest 2 of each reason at each station were looked through" in page
+    assert "0 of 2 as expected" in page
+    assert client.get("/api/v1/checks", params=day).json()["more"] is True
+
+
 def card(page: Page, station: StationId) -> Any:
     return page.locator(".station", has=page.locator(f'h2[title="{station}"]'))
 

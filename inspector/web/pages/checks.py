@@ -21,16 +21,22 @@ NAV = NavEntry("/checks", Message("Checks"), Role.VIEWER)
 router = APIRouter()
 
 SHOWN = 2000
+LOOKED_THROUGH = 20_000
+"""Errors of each reason at each station, for the page; for a file, as many as it may hold."""
+
 _IN_A_FILE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What was asked for, newest first. more: whether there were more than `checks` holds."""
+    """What was asked for, newest first. more: whether there were more than `checks` holds. passed_over: whether there
+    were so many errors that not all were looked through.
+    """
 
     period: Period
     checks: list[Check]
     more: bool
+    passed_over: bool
     stations: list[str]
 
     @property
@@ -48,7 +54,8 @@ def show_checks(request: Request, desk: DeskDep, _user: Viewer, query: Annotated
         request,
         "checks.html",
         query=query,
-        found=_find(desk, query, SHOWN),
+        found=_find(desk, query, SHOWN, LOOKED_THROUGH),
+        looked_through=LOOKED_THROUGH,
         shifts=list(desk.settings.review.shifts),
         ranges=RANGES,
     )
@@ -56,8 +63,10 @@ def show_checks(request: Request, desk: DeskDep, _user: Viewer, query: Annotated
 
 @router.get("/api/v1/checks", tags=["figures"], summary="Check parts, and whether they were told for what they are")
 def checks_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> dict[str, Any]:
-    """Newest first. `more`: there are further ones in this time, so ask for a shorter one."""
-    found = _find(desk, query, SHOWN)
+    """Newest first. `more`: there are further ones in this time, or so many frames that could not be inspected that
+    not all were looked through; so ask for a shorter one.
+    """
+    found = _find(desk, query, SHOWN, LOOKED_THROUGH)
     return {
         "since": found.period.since,
         "until": found.period.until,
@@ -69,7 +78,7 @@ def checks_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQue
              "passed": one.passed}
             for one in found.checks
         ],
-        "more": found.more,
+        "more": found.more or found.passed_over,
     }  # fmt: skip
 
 
@@ -82,13 +91,13 @@ def checks_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQue
 )
 def checks_as_csv(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> StreamingResponse:
     """Newest first, a hundred thousand at most."""
-    found = _find(desk, query, _IN_A_FILE)
+    found = _find(desk, query, _IN_A_FILE, _IN_A_FILE)
     return download(check_table(found.checks), "checks.csv", CSV)
 
 
-def _find(desk: Desk, query: PeriodQuery, most: int) -> _Found:
+def _find(desk: Desk, query: PeriodQuery, most: int, look: int) -> _Found:
     period = query.period(desk.settings.review, datetime.now(UTC))
     stations = desk.stations(Tally(desk.engine).stations())
     asked = stations if query.station is None else [query.station]
-    checks = Checks(desk.engine).of(asked, period.spans, most=most + 1)
-    return _Found(period, checks[:most], len(checks) > most, stations)
+    found = Checks(desk.engine).of(asked, period.spans, most=most, look=look)
+    return _Found(period, found.checks, found.more, found.passed_over, stations)
