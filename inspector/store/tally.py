@@ -94,17 +94,22 @@ _REVIEWS = select(*_REVIEW_COLUMNS, func.count()).where(queued, _HERE, _THEN).gr
 class Recorded:
     """Image scores of one station's frames under one memory bank, float64 (n,), in no order.
 
-    begin: when the first of them arrived, None without any. The arrays by what is known of the frame: passed and nobody
-    objected; flagged and found good; flagged and not decided; found to be a defect. Defects are all that are known,
-    the others those since `begin`. elsewhere: known defects of the station that other banks scored.
+    The arrays by what is known of the frame: passed and nobody objected; flagged and found good; flagged and not
+    decided; found to be a defect. Defects are all that are known, the others those of one stretch of time. arrived:
+    when the frames of that time did, in order. elsewhere: known defects of the station that other banks scored.
     """
 
-    begin: datetime | None
+    arrived: Sequence[datetime]
     ok: NDArray[np.float64]
     false_alarm: NDArray[np.float64]
     waiting: NDArray[np.float64]
     defect: NDArray[np.float64]
     elsewhere: int
+
+    @property
+    def begin(self) -> datetime | None:
+        """When the first of them arrived; None without any."""
+        return self.arrived[0] if self.arrived else None
 
 
 class Tally:
@@ -212,9 +217,8 @@ class Tally:
             ).all()
         same = [row for row in asked if row.bank_id in banks]
         now = [row for row in same if row.received_at >= begin]
-        arrived = [row.received_at for row in now] + ([passed[-1][0]] if passed else [])
         return Recorded(
-            min(arrived, default=None),
+            sorted(row.received_at for row in (*passed, *now)),
             _scores([*passed, *(row for row in now if row.word == "ok" and row.disposition != "defect")]),
             _scores(row for row in now if row.word != "ok" and row.disposition == "false_alarm"),
             _scores(row for row in now if row.word != "ok" and row.disposition in (None, "unsure")),

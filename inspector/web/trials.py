@@ -4,6 +4,7 @@ drag over the chart asks the database once.
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from inspector.errors import BankError
 from inspector.manifest import Promise
 from inspector.review.preview import Evidence, Scores, ascending
 from inspector.review.shifts import spans
-from inspector.settings import Settings, StationSettings
+from inspector.settings import ReviewSettings, Settings, StationSettings
 from inspector.store import Tally
 from inspector.store.tally import Recorded
 from inspector.types import BankRef, Thresholds
@@ -98,20 +99,20 @@ class Trials:
             _together(one.false_alarm for one in seen),
             _together(one.waiting for one in seen),
             _together(one.defect for one in seen),
-            sum(self._shifts(name, one, now) for name, one in zip(sharing, seen, strict=True)),
+            sum(_shifts(one, now, self._settings.review) for one in seen),
         )
         begin = min((one.begin for one in seen if one.begin is not None), default=None)
         return Trial(station, len(sharing), bank, evidence, begin, sum(one.elsewhere for one in seen))
 
-    def _shifts(self, station: str, seen: Recorded, now: datetime) -> float:
-        """How many shifts there were in which the station had frames; one that is not over counts in part."""
-        if seen.begin is None:
-            return 0.0
-        review = self._settings.review
-        between = spans(seen.begin, max(now, seen.begin + timedelta(seconds=1)), review.shifts, review.zone)
-        outcomes, _ = self._tally.counts([station], between)
-        worked = {one.span for one in outcomes}
-        return sum(span.whole for number, span in enumerate(between) if number in worked)
+
+def _shifts(seen: Recorded, now: datetime, review: ReviewSettings) -> float:
+    """How many shifts there were in which such frames arrived; one that is not over counts in part."""
+    if seen.begin is None:
+        return 0.0
+    between = spans(seen.begin, max(now, seen.begin + timedelta(seconds=1)), review.shifts, review.zone)
+    return sum(
+        one.whole for one in between if bisect_left(seen.arrived, one.begin) < bisect_left(seen.arrived, one.end)
+    )
 
 
 def _together(scores: Iterable[Scores]) -> Scores:

@@ -156,6 +156,8 @@ def test_recorded_scores_by_what_is_known(database: Engine, tally: Tally) -> Non
     assert sorted(found.waiting) == [9.5, 22.0, 23.0]
     assert sorted(found.defect) == [0.0, 20.0]
     assert (found.elsewhere, found.begin) == (1, NOON)
+    assert len(found.arrived) == 12, "those of the other bank are not among them"
+    assert list(found.arrived) == sorted(found.arrived)
 
 
 def test_the_newest_frames_are_taken_and_all_known_defects(database: Engine, tally: Tally) -> None:
@@ -182,7 +184,7 @@ def test_other_thresholds_leave_scores_comparable(database: Engine, tally: Tally
 
 def test_nothing_recorded(tally: Tally) -> None:
     found = tally.recorded(CAM1, "bank1", since=NOON, most=9)
-    assert (found.begin, len(found.ok), found.elsewhere) == (None, 0, 0)
+    assert (found.begin, len(found.arrived), len(found.ok), found.elsewhere) == (None, 0, 0, 0)
     assert tally.counts([CAM1], DAY) == ([], [])
     assert isinstance(found.ok, np.ndarray)
 

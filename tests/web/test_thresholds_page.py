@@ -211,6 +211,17 @@ def test_what_is_known_of_a_bank_is_the_same_at_every_station_that_shares_it(own
             assert "3 confirmed defects, of all stations with this bank; 1 more without a picture" in banks.text
 
 
+def test_shifts_under_another_bank_do_not_count(tmp_path: Path, bank: Path) -> None:
+    """A frame in each of five shifts, of those in the middle by a bank that was rolled back."""
+    with running_site(tmp_path, copy_of(bank, tmp_path), stations=[CAM1]) as alone, alone.client("emil") as client:
+        first, *_, last = [alone.add(minutes=SOON - n * 8 * 60) for n in (4, 3, 2, 1, 0)]
+        with alone.engine.begin() as connection:
+            between = f"id > {first} AND id < {last}"
+            connection.exec_driver_sql(f"UPDATE frames SET bank_id = 'rolled back' WHERE {between}")
+        shifts = client.get("/api/v1/thresholds").json()["shifts"]
+    assert 1 < shifts <= 2, "the first from its frame on, the last as a whole"
+
+
 def test_a_bank_of_its_own_is_judged_by_its_own_frames(tmp_path: Path, bank: Path) -> None:
     with running_site(tmp_path, copy_of(bank, tmp_path), stations=[CAM1]) as alone, alone.client("emil") as client:
         alone.reviews.dispose(alone.add(minutes=SOON), to="defect", reviewer="olga", version=0)
