@@ -4,11 +4,15 @@ Three things are counted and never mixed: what the line decided, what people fou
 People choose what to review first, and the worst comes first; so frames that wait are not like those that were
 decided, and no rate here is carried over from the one to the other. Instead each interval holds whatever they may
 turn out to be.
+
+Retention keeps frames by what is known of them: defects stay longest, ok frames go first. So what is left of a shift
+that lost some of its frames is no sample of it, and rates are of the shifts alone that have all of theirs.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from typing import TypeVar
 
@@ -122,7 +126,11 @@ class StationFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All of one time and choice of stations."""
+    """All of one time and choice of stations.
+
+    complete_since: when the first shift began that has all of its frames still; the rates, with what they rest on, are
+    of the shifts from then on. Where none has, the end of the last. None: all have.
+    """
 
     outcomes: Counter[str]
     asked: int
@@ -134,29 +142,38 @@ class Figures:
     escapes: Escapes
     spans: tuple[SpanCounts, ...]
     stations: tuple[StationFigures, ...]
+    complete_since: datetime | None = None
 
 
-def figures(outcomes: Sequence[OutcomeCount], reviews: Sequence[ReviewCount], spans: Sequence[Span]) -> Figures:
-    """From counts to figures. Stations are those that occur."""
-    totals = _totals(outcomes)
+def figures(
+    outcomes: Sequence[OutcomeCount],
+    reviews: Sequence[ReviewCount],
+    spans: Sequence[Span],
+    removed: datetime | None = None,
+) -> Figures:
+    """From counts to figures. Stations are those that occur. removed: when the newest frame came that is not there any
+    more, None where all are.
+    """
+    lost = 0 if removed is None else sum(span.begin <= removed for span in spans)
+    whole, said = [one for one in outcomes if one.span >= lost], [one for one in reviews if one.span >= lost]
+    totals = _totals(whole)
     verdicts = totals["ok"] + totals["ng"] + totals["uncertain"]
-    alarms = _number(reviews, lambda review: review.word in _FLAGGED and review.disposition == "false_alarm")
-    decided = _number(
-        reviews, lambda review: review.word in _FLAGGED and review.disposition in ("false_alarm", "defect")
-    )
+    alarms = _number(said, lambda review: review.word in _FLAGGED and review.disposition == "false_alarm")
+    decided = _number(said, lambda review: review.word in _FLAGGED and review.disposition in ("false_alarm", "defect"))
     seen, asked = _grouped(outcomes, attrgetter("span")), _grouped(reviews, attrgetter("span"))
     seen_at, asked_at = _grouped(outcomes, attrgetter("station")), _grouped(reviews, attrgetter("station"))
     return Figures(
-        outcomes=totals,
+        outcomes=_totals(outcomes),
         asked=_number(reviews),
         waiting=_number(reviews, _waits),
         pareto=pareto(reviews),
-        false_rejects=false_rejects(outcomes, reviews),
+        false_rejects=false_rejects(whole, said),
         false_alarms=rate(alarms, decided),
         uncertain=rate(totals["uncertain"], verdicts),
-        escapes=escapes(outcomes, reviews),
+        escapes=escapes(whole, said),
         spans=tuple(_span(span, seen[number], asked[number]) for number, span in enumerate(spans)),
-        stations=tuple(_station(name, seen_at[name], asked_at[name]) for name in sorted({*seen_at, *asked_at})),
+        stations=tuple(_station(name, seen_at[name], asked_at[name], lost) for name in sorted({*seen_at, *asked_at})),
+        complete_since=None if lost == 0 else spans[lost].begin if lost < len(spans) else spans[-1].end,
     )
 
 
@@ -237,9 +254,10 @@ def _span(span: Span, seen: Iterable[OutcomeCount], asked: Sequence[ReviewCount]
     return SpanCounts(span, _totals(seen), _number(asked), _number(asked, _waits))
 
 
-def _station(name: str, seen: Sequence[OutcomeCount], asked: Sequence[ReviewCount]) -> StationFigures:
+def _station(name: str, seen: Sequence[OutcomeCount], asked: Sequence[ReviewCount], lost: int) -> StationFigures:
+    whole, said = [one for one in seen if one.span >= lost], [one for one in asked if one.span >= lost]
     return StationFigures(
-        name, _totals(seen), _number(asked), _number(asked, _waits), false_rejects(seen, asked), escapes(seen, asked)
+        name, _totals(seen), _number(asked), _number(asked, _waits), false_rejects(whole, said), escapes(whole, said)
     )
 
 

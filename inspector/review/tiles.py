@@ -8,6 +8,8 @@ from inspector.review.figures import Figures
 from inspector.review.waiting import Waiting
 from inspector.review.wording import between, duration, share
 
+_LOST = "No frames in shifts that still have all of theirs."
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -22,19 +24,20 @@ def tiles(found: Figures, agreed: Agreement, waited: Waiting) -> list[Tile]:
     """The figures that one looks for first."""
     rejects, passed = found.false_rejects, found.escapes
     verdicts = sum(found.outcomes[word] for word in ("ok", "ng", "uncertain"))
+    lost = _LOST if verdicts and not found.uncertain.of else None
     return [
         Tile("Inspected", f"{verdicts:,}", _inspected(found)),
         Tile("To review", f"{found.waiting:,}", f"of {count(found.asked, 'frame')} that people were asked for"),
         Tile(
             "False rejects",
-            share(rejects.rate.value if verdicts else None),
-            _false_rejects(found) if verdicts else "No frames were inspected.",
+            share(rejects.rate.value),
+            lost or (_false_rejects(found) if verdicts else "No frames were inspected."),
         ),
-        Tile("Escapes", share(passed.rate.value if passed.rate else None), _escapes(found)),
+        Tile("Escapes", share(passed.rate.value if passed.rate else None), lost or _escapes(found)),
         Tile(
             "Uncertain",
             share(found.uncertain.value),
-            f"{count(found.outcomes['uncertain'], 'frame')} that the bank leaves to people",
+            f"{count(int(found.uncertain.count), 'frame')} that the bank leaves to people",
         ),
         Tile("Time to review", duration(waited.median_s), _waited(waited)),
         Tile("Agreement", share(agreed.same.value), _agreed(agreed)),

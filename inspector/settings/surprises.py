@@ -39,6 +39,7 @@ def surprises(settings: Settings) -> list[Surprise]:
         *_ports(settings),
         *_memory(settings),
         *_disk(settings),
+        *_retention(settings),
         *_banks(settings),
         *_cameras(settings),
     ]
@@ -154,6 +155,17 @@ def _disk(settings: Settings) -> Iterator[Surprise]:
         )
     if _file_system(here) in ("tmpfs", "ramfs"):
         yield Surprise("data_dir", f"{settings.data_dir} is in memory: ledger and outbox are gone after a restart")
+
+
+def _retention(settings: Settings) -> Iterator[Surprise]:
+    keep = settings.retention
+    if keep.reviewed_days < keep.records_days:
+        yield Surprise(
+            "retention.reviewed_days",
+            f"decided frames go after {keep.reviewed_days:g} days, before the ok ones (records_days, "
+            f"{keep.records_days:g}): false-reject and escape rates reach back no further; set at least "
+            f"{keep.records_days:g}",
+        )
 
 
 def _file_system(folder: Path) -> str | None:

@@ -2,7 +2,8 @@
 
 Each kind of frame has a time of its own, for its row and its picture alike. Above their bounds, or on a disk that is
 nearly full, pictures of decided frames are removed before their time, and rows that nobody was asked about above
-theirs; nothing else is. What operators said stays in the audit.
+theirs; nothing else is. What operators said stays in the audit. Up to when verdicts of a station were removed is noted
+with it: what is left of that time is a selection, of which no rate can be told.
 """
 
 import time
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Delete, Engine, Update, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 
 from inspector.errors import StoreError
 from inspector.store.archive import SHARDS, Archive
 from inspector.store.database import store_errors, writing
 from inspector.store.ledger import OF_ATTEMPT
-from inspector.store.tables import attempts, frames
+from inspector.store.tables import attempts, frames, removed
 
 _ROWS = 100
 """Rows that are looked at in one step, and deleted in one transaction."""
@@ -76,6 +77,8 @@ _OLDEST = (
     select(
         frames.c.id,
         frames.c.version,
+        frames.c.station,
+        frames.c.outcome,
         frames.c.received_at,
         frames.c.reviewed_at,
         frames.c.queued,
@@ -108,6 +111,13 @@ _NOW = select(frames.c.id, frames.c.version).where(_BY_ID).order_by(frames.c.id)
 _DELETE = delete(frames).where(_BY_ID)
 _ATTEMPTS = select(attempts.c.station, attempts.c.frame_id, attempts.c.sha256, attempts.c.count)
 _FORGET_ATTEMPT = delete(attempts).where(*OF_ATTEMPT, attempts.c.count == bindparam("of_count"))
+_REMOVED = select(removed.c.station, removed.c.received_at).where(
+    removed.c.station.in_(bindparam("stations", expanding=True))
+)
+_REMOVED_FIRST = insert(removed)
+_REMOVED_LATER = (
+    update(removed).where(removed.c.station == bindparam("of_station")).values(received_at=bindparam("moment"))
+)
 _FORGET_PICTURE = update(frames).where(_BY_ID).values(image=None, image_freed_at=bindparam("freed_at"))
 
 
@@ -151,7 +161,7 @@ class Retention:
                 if (unasked and len(going) < surplus) or self._is_past_its_time(row, now):
                     going.append(row)
             surplus -= len(going)
-            yield self._remove(going)
+            yield self._remove(going, now)
             after = rows[-1].id
             if surplus <= 0 and newest < rows[-1].received_at <= now:  # later ones are of a clock that was wrong
                 return
@@ -230,30 +240,30 @@ class Retention:
                 rows = int(connection.execute(select(func.count()).select_from(frames)).scalar_one())
         return rows - self._policy.max_records
 
-    def _remove(self, rows: Sequence[Any]) -> Freed:
-        records = self._change(_DELETE, [row for row in rows if row.image is None])
+    def _remove(self, rows: Sequence[Any], now: datetime) -> Freed:
+        records = self._delete([row for row in rows if row.image is None], now)
         pictures = 0
         for part in _parts([row for row in rows if row.image is not None], _PICTURES):
             with self._archive.held():
-                records += self._change(_DELETE, part)
+                records += self._delete(part, now)
                 pictures += self._remove_unreferenced([(row.sha256, row.image) for row in part])
         return Freed(records, pictures)
 
-    def _remove_pictures(self, rows: Sequence[Any]) -> Freed:
-        with self._archive.held():
-            self._change(_FORGET_PICTURE, rows, freed_at=datetime.now(UTC))
-            return Freed(pictures=self._remove_unreferenced([(row.sha256, row.image) for row in rows]))
-
-    def _change(self, statement: Delete | Update, rows: Sequence[Any], **said: Any) -> int:
-        """Only rows about which nobody has said anything since they were read; returns how many those were."""
+    def _delete(self, rows: Sequence[Any], now: datetime) -> int:
         if not rows:
             return 0
-        seen = {row.id: row.version for row in rows}
         with store_errors("retention"), writing(self._engine) as connection:
-            now = connection.execute(_NOW, {"ids": list(seen)})
-            same = [row.id for row in now if row.version == seen[row.id]]
-            connection.execute(statement, {"ids": same, **said})
+            same = _unchanged(connection, rows)
+            connection.execute(_DELETE, {"ids": [row.id for row in same]})
+            _note(connection, same, now)
         return len(same)
+
+    def _remove_pictures(self, rows: Sequence[Any]) -> Freed:
+        with self._archive.held():
+            with store_errors("retention"), writing(self._engine) as connection:
+                same = [row.id for row in _unchanged(connection, rows)]
+                connection.execute(_FORGET_PICTURE, {"ids": same, "freed_at": datetime.now(UTC)})
+            return Freed(pictures=self._remove_unreferenced([(row.sha256, row.image) for row in rows]))
 
     def _remove_unreferenced(self, pictures: Iterable[tuple[str, str]]) -> int:
         """Removes those of the pictures that no frame refers to; returns how many that were."""
@@ -267,6 +277,28 @@ class Retention:
         with store_errors("retention"), self._engine.connect() as connection:
             kept = connection.execute(_KEPT, {"digests": sorted({digest for digest, _ in asked})}).all()
         return asked - {(row.sha256, row.image) for row in kept}
+
+
+def _unchanged(connection: Connection, rows: Sequence[Any]) -> list[Any]:
+    """Those about which nobody has said anything since they were read; locked until the transaction ends."""
+    now = {row.id: row.version for row in connection.execute(_NOW, {"ids": [row.id for row in rows]})}
+    return [row for row in rows if now.get(row.id) == row.version]
+
+
+def _note(connection: Connection, rows: Sequence[Any], now: datetime) -> None:
+    """Up to when verdicts are removed. Those of a clock that was ahead do not count: they would void all until then."""
+    newest: dict[str, datetime] = {}
+    for row in rows:
+        if row.outcome == "verdict" and row.received_at <= now:
+            newest[row.station] = max(row.received_at, newest.get(row.station, row.received_at))
+    if not newest:
+        return
+    before = {row.station: row.received_at for row in connection.execute(_REMOVED, {"stations": list(newest)})}
+    for station, moment in newest.items():
+        if station not in before:
+            connection.execute(_REMOVED_FIRST, {"station": station, "received_at": moment})
+        elif before[station] < moment:
+            connection.execute(_REMOVED_LATER, {"of_station": station, "moment": moment})
 
 
 def _parts(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

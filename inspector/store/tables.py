@@ -10,6 +10,8 @@ reviews   what operators said, one row for each disposition, undo or escape. The
 accounts, sessions, tokens   who may review; of passwords, cookies and tokens only hashes.
 promotions                   which bank or thresholds a station was given, by whom and why; append-only like reviews.
 candidates                   banks that were built from dispositions, and what became of them.
+removed   of each station, when the newest verdict came that retention has removed: all that came later are there. The
+          rows that are left cannot tell: a station that flags all it sees looks like one whose ok frames are gone.
 
 In frames, image is the suffix of the archived picture, None where it is not kept; image_freed_at: when it had to make
 room for others, None where it never did. queued: an operator is asked for it (ng, uncertain, a sampled ok, an escape).
@@ -42,7 +44,7 @@ from sqlalchemy import (
     true,
 )
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration."""
 
 
@@ -159,6 +161,13 @@ attempts = Table(
     Column("frame_id", String(128), primary_key=True),
     Column("sha256", String(64), primary_key=True),
     Column("count", Integer, nullable=False),
+)
+
+removed = Table(
+    "removed",
+    metadata,
+    Column("station", String(260), primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False),
 )
 
 reviews = Table(

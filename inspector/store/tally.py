@@ -7,7 +7,7 @@ microsecond each. No row of the ledger is read.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,15 @@ from inspector.review.agreement import Opinion
 from inspector.review.figures import OutcomeCount, ReviewCount
 from inspector.review.shifts import Span
 from inspector.store.database import store_errors
-from inspector.store.tables import frames, promotions, queued, reviews
+from inspector.store.tables import frames, promotions, queued, removed, reviews
 
 MOST_DELAYS = 100_000
 """Of so many decided frames at most, the newest, it is told how long they waited."""
 
 MOST_OPINIONS = 100_000
+
+_TICK = timedelta(microseconds=1)
+"""Moments in the ledger are no nearer to each other."""
 
 
 class _Seconds(FunctionElement[float]):
@@ -152,6 +155,13 @@ class Tally:
                     reviewed += [ReviewCount(station, number, *row) for row in connection.execute(_REVIEWS, asked)]
         return outcomes, reviewed
 
+    def removed(self, stations: Sequence[str]) -> datetime | None:
+        """When the newest verdict of these stations came that retention has removed; None where it removed none. To be
+        asked after what is counted, so that nothing is removed between the two unnoticed.
+        """
+        with store_errors("figures"), self._engine.connect() as connection:
+            return _removed(connection, stations)
+
     def delays(self, stations: Sequence[str], spans: Sequence[Span]) -> list[float]:
         """Seconds from verdict to disposition of the decided frames that arrived in these spans."""
         if not spans:
@@ -188,7 +198,8 @@ class Tally:
 
     def recorded(self, station: str, bank_id: str, *, since: datetime, most: int) -> Recorded:
         """Scores of the newest `most` ok frames since a moment, of the flagged ones of the same time, and of all
-        known defects; all under this bank or one that differs from it in its thresholds alone.
+        known defects; all under this bank or one that differs from it in its thresholds alone. Of a time that lost
+        some of its frames to retention there are only defects.
         """
         with store_errors("thresholds"), self._engine.connect() as connection:
             banks = _same_memory(connection, station, bank_id)
@@ -215,6 +226,9 @@ class Tally:
                     frames.c.score.is_not(None),
                 )
             ).all()
+            gone = _removed(connection, [station])
+        if gone is not None:
+            passed, begin = [row for row in passed if row.received_at > gone], max(begin, gone + _TICK)
         same = [row for row in asked if row.bank_id in banks]
         now = [row for row in same if row.received_at >= begin]
         return Recorded(
@@ -260,6 +274,11 @@ def _same_memory(connection: Connection, station: str, bank_id: str) -> set[str]
         grown = not linked <= known
         known |= linked
     return known
+
+
+def _removed(connection: Connection, stations: Sequence[str]) -> datetime | None:
+    newest = select(func.max(removed.c.received_at)).where(removed.c.station.in_(list(filter(legible, stations))))
+    return connection.execute(newest).scalar()
 
 
 def _scores(rows: Any) -> NDArray[np.float64]:

@@ -66,6 +66,7 @@ def test_every_mistake_has_its_line_and_the_exit_code_is_that_of_bad_usage(tmp_p
         ("metrics: {token_file: token}\n", "metrics.token_file", "every user of this machine can read"),
         ("database: postgresql://u:hunter2@db/x\n", "database", "holds a password"),
         ("retention: {max_gb: 1000000000}\n", "retention.max_gb", "the disk of"),
+        ("retention: {reviewed_days: 30}\n", "retention.reviewed_days", "rates reach back no further"),
         ("review: {enabled: true, port: 9108}\n", "review.port", "the port of metrics too"),
     ],
 )

@@ -182,3 +182,25 @@ def test_figures_of_nothing() -> None:
 def test_a_span_is_frozen_with_its_day() -> None:
     (night,) = spans(MONDAY + timedelta(hours=16), MONDAY + timedelta(hours=24), EIGHT, UTC)
     assert night == Span("night", MONDAY.date(), MONDAY + timedelta(hours=16), MONDAY + timedelta(hours=24), 1.0)
+
+
+def test_rates_are_of_the_shifts_that_have_all_of_their_frames() -> None:
+    day = spans(MONDAY, MONDAY + timedelta(days=1), EIGHT, UTC)
+    seen = [outcome(word, frames, span=n) for n in range(3) for word, frames in (("ok", 90), ("uncertain", 5))]
+    seen += [outcome("ng", 5, span=n) for n in range(3)]
+    said = [judged("ng", "false_alarm", 2, span=n) for n in range(3)]
+    said += [judged("ng", "defect", 3, span=n, defect_type="dent") for n in range(3)]
+    said += [judged("uncertain", None, 5, span=n) for n in range(3)]
+
+    def found(removed: datetime | None) -> tuple[datetime | None, float, float, float]:
+        one = figures(seen, said, day, removed)
+        assert (one.outcomes["ok"], one.asked, one.waiting, one.pareto[0].frames) == (270, 30, 15, 9)
+        assert one.stations[0].false_rejects == one.false_rejects
+        assert one.stations[0].outcomes == one.outcomes
+        return one.complete_since, one.false_rejects.rate.of, one.false_alarms.of, one.uncertain.of
+
+    assert found(None) == found(MONDAY - timedelta(seconds=1)) == (None, 3 * 97, 15, 300)
+    assert found(MONDAY) == (day[1].begin, 2 * 97, 10, 200)
+    assert found(day[1].begin + timedelta(hours=1)) == (day[2].begin, 97, 5, 100)
+    assert found(day[2].begin) == (day[2].end, 0, 0, 0)
+    assert figures([], [], [], MONDAY).complete_since is None

@@ -11,7 +11,7 @@ from reviewing import CAM1, NOON, filled, verdict
 from sqlalchemy import Engine, event, func, select, update
 
 from inspector.errors import StoreError
-from inspector.store import Archive, Entry, Ledger, Policy, Retention, Reviews
+from inspector.store import Archive, Entry, Ledger, Policy, Retention, Reviews, Tally
 from inspector.store.tables import frames
 from inspector.store.tables import reviews as audit
 
@@ -111,14 +111,15 @@ def test_what_is_decided_while_it_is_swept_stays(database: Engine, archive: Arch
     retention = Retention(database, archive, POLICY)
     removing = retention._remove
 
-    def decided_meanwhile(rows: object) -> object:
+    def decided_meanwhile(rows: object, now: datetime) -> object:
         Reviews(database).dispose(frame, to="defect", reviewer="ann", version=0)
-        return removing(rows)  # type: ignore[arg-type]
+        return removing(rows, now)  # type: ignore[arg-type]
 
     retention._remove = decided_meanwhile  # type: ignore[method-assign,assignment]
     assert run(retention, NOON + timedelta(days=25)) == (0, 0)
     assert left(database) == ["f1"]
     assert pictures(archive) == 1
+    assert Tally(database).removed([CAM1]) is None
 
 
 def test_frames_of_a_clock_that_was_ahead_keep_none_that_follow(database: Engine, archive: Archive) -> None:

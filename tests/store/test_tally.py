@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from reviewing import CAM1, CAM2, NOON, filled, verdict
 from sqlalchemy import Engine, event, insert
 
 from inspector.review.agreement import agreement
-from inspector.review.figures import OutcomeCount, ReviewCount, figures
+from inspector.review.figures import Figures, OutcomeCount, ReviewCount, figures
 from inspector.review.shifts import Span, spans
-from inspector.store import Checks, Ledger, Reviews, Tally
+from inspector.store import Archive, Checks, Ledger, Policy, Retention, Reviews, Tally
 from inspector.store.tables import promotions
 
 EIGHT = {"early": "06:00", "late": "14:00", "night": "22:00"}
@@ -127,9 +128,68 @@ def test_two_opinions_on_one_frame(database: Engine, tally: Tally) -> None:
     assert tally.opinions([CAM1], [later]) == tally.opinions([CAM2], [noon]) == tally.opinions([CAM1], []) == []
 
 
+def swept(database: Engine, folder: Path, now: datetime, **policy: Any) -> int:
+    """Has retention remove what is past its time, or above its bound; returns how many records it removed."""
+    keep = {"records": 90, "unreviewed": 180, "reviewed": 365, "defects": None, "max_bytes": 10**9} | policy
+    retention = Retention(database, Archive(folder / "frames"), Policy(**({"max_records": 10**6} | keep)))
+    return sum(freed.records for freed in retention.sweep(now))
+
+
+def test_where_ok_frames_are_removed_rates_begin_after_them_and_say_so(
+    database: Engine, tally: Tally, tmp_path: Path
+) -> None:
+    """One false reject in a hundred: those decided stay, the ok frames of the same time do not."""
+    ids = filled(database, *(verdict(n, "ng" if n % 100 == 0 else "ok") for n in range(1000)))
+    for frame in ids[::100]:
+        Reviews(database).dispose(frame, to="false_alarm", reviewer="ann", version=0)
+
+    def found() -> Figures:
+        return figures(*tally.counts([CAM1], DAY), DAY, tally.removed([CAM1]))
+
+    before = found()
+    assert (before.false_rejects.rate.value, before.complete_since) == (0.01, None)
+    assert swept(database, tmp_path, NOON + timedelta(days=1), max_records=550) == 450
+    after = found()
+    assert after.complete_since == DAY[2].begin
+    assert after.outcomes["ok"] + after.outcomes["ng"] == 550
+    assert (after.false_rejects.rate.count, after.false_rejects.rate.of) == (4, 400)
+    scores = tally.recorded(CAM1, "bank1", since=NOON - timedelta(days=1), most=10_000)
+    assert scores.begin == NOON + timedelta(minutes=455), "455 frames came before: 450 ok that are gone, 5 flagged"
+    assert (len(scores.ok), len(scores.false_alarm)) == (540, 5)
+
+
+def test_where_no_verdict_was_removed_rates_are_of_all(database: Engine, tally: Tally, tmp_path: Path) -> None:
+    """Nor where all frames are flagged, so that there never was an ok one."""
+    dropped = verdict(0, "superseded", outcome="drop", queued=False, document=None, topic=None)
+    filled(database, dropped, *(verdict(n) for n in range(1, 5)), verdict(5, "ok", station=CAM2))
+    assert swept(database, tmp_path, NOON + timedelta(days=1), max_records=5) == 1
+    assert tally.removed([CAM1, CAM2]) is None
+    assert swept(database, tmp_path, NOON + timedelta(days=100)) == 1
+    assert (tally.removed([CAM1]), tally.removed([CAM2])) == (None, NOON + timedelta(minutes=5))
+    assert tally.removed([CAM1, CAM2]) == NOON + timedelta(minutes=5)
+    assert tally.removed([]) is None
+
+
+def test_decided_frames_that_are_removed_before_the_ok_ones_end_the_rates_too(
+    database: Engine, tally: Tally, tmp_path: Path
+) -> None:
+    first, _ = filled(database, verdict(1), verdict(2, "ok"))
+    Reviews(database).dispose(first, to="false_alarm", reviewer="ann", version=0)
+    assert swept(database, tmp_path, datetime.now(UTC) + timedelta(days=2), reviewed=1, records=10**4) == 1
+    assert tally.removed([CAM1]) == NOON + timedelta(minutes=1)
+
+
+def test_what_a_clock_that_was_ahead_left_voids_no_rates(database: Engine, tally: Tally, tmp_path: Path) -> None:
+    later = NOON + timedelta(days=3650)
+    filled(database, verdict(1, "ok"), verdict(2, "ok", received_at=later), *(verdict(n, "ok") for n in range(3, 6)))
+    assert swept(database, tmp_path, NOON + timedelta(days=1), max_records=3) == 2
+    assert tally.removed([CAM1]) == NOON + timedelta(minutes=1)
+
+
 @pytest.mark.parametrize("name", ["a\x00b", "a\ud800b"])
 def test_a_station_that_no_database_can_hold_has_no_frames(name: str, tally: Tally) -> None:
     assert tally.counts([name], DAY) == ([], [])
+    assert tally.removed([name]) is None
     assert tally.delays([name], DAY) == tally.opinions([name], DAY) == tally.opinions([], DAY) == []
 
 

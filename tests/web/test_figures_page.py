@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from line import CAM2, drawn_part
+from line import CAM1, CAM2, drawn_part
 from pages import HOSTILE, Page
-from review_site import ReviewSite
+from review_site import NOON, ReviewSite
+from sqlalchemy import insert
+
+from inspector.store.tables import removed
 
 DAY = {"since": "2026-03-02T06:00", "until": "2026-03-03T06:00"}
 
@@ -132,3 +136,21 @@ def test_hostile_words_are_shown_as_words(client: httpx.Client, site: ReviewSite
     for words in HOSTILE:
         assert re.sub(r"\s+", " ", words) in page.text
     assert "49" not in [word.strip() for word in page.words]
+
+
+def test_where_frames_were_removed_it_says_since_when_rates_are_whole(client: httpx.Client, site: ReviewSite) -> None:
+    earlier = {"since": "2026-02-01T06:00", "until": "2026-02-02T06:00"}
+    assert client.get("/api/v1/figures", params=earlier).json()["complete_since"] is None
+    assert "are removed already" not in Page(client.get("/figures", params=earlier).text).text
+    at = datetime(2026, 2, 1, 7, tzinfo=UTC)
+    site.add(minutes=int((at - NOON) / timedelta(minutes=1)))
+    with site.engine.begin() as connection:
+        connection.execute(insert(removed).values(station=str(CAM2), received_at=at))
+    said = client.get("/api/v1/figures", params=earlier).json()
+    assert said["complete_since"] == "2026-02-01T14:00:00Z"
+    assert (said["outcomes"]["ng"], said["false_rejects"]["rate"], said["false_rejects"]["not_decided"]) == (1, None, 0)
+    page = Page(client.get("/figures", params=earlier).text)
+    assert "rates are of the shifts from 2026-02-01 14:00:00 on" in page.text
+    assert "False rejects – No frames in shifts that still have all of theirs." in page.text
+    assert client.get("/api/v1/figures", params=earlier | {"station": str(CAM1)}).json()["complete_since"] is None
+    assert client.get("/api/v1/figures", params=DAY).json()["complete_since"] is None

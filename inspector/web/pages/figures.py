@@ -45,6 +45,7 @@ def show_figures(request: Request, desk: DeskDep, _user: Viewer, query: Annotate
         "figures.html",
         query=query,
         period=counted.period,
+        complete_since=counted.figures.complete_since,
         tiles=tiles(*shown),
         panels=panels(*shown),
         stations=counted.stations,
@@ -55,7 +56,9 @@ def show_figures(request: Request, desk: DeskDep, _user: Viewer, query: Annotate
 
 @router.get("/api/v1/figures", tags=["figures"], summary="Rates with intervals, throughput, backlog, agreement")
 def figures_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> dict[str, Any]:
-    """Rates are 0..1 with an exact 95 % interval, times in seconds."""
+    """Rates are 0..1 with an exact 95 % interval, times in seconds. `complete_since`: null, or where retention has
+    removed frames of this time, the moment from which on it has all of its shifts; rates are of those alone.
+    """
     counted = _count(desk, query)
     found, agreed, waited = counted.figures, counted.agreement, counted.waiting
     kappa = None if agreed.kappa is None else dict(zip(("value", "low", "high"), agreed.kappa, strict=True))
@@ -63,6 +66,7 @@ def figures_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQu
     return {
         "since": counted.period.since,
         "until": counted.period.until,
+        "complete_since": found.complete_since,
         "outcomes": found.outcomes,
         "asked": found.asked,
         "waiting": found.waiting,
@@ -101,7 +105,7 @@ def _count(desk: Desk, query: PeriodQuery) -> _Counted:
     outcomes, reviews = tally.counts(asked, period.spans)
     return _Counted(
         period,
-        figures(outcomes, reviews, period.spans),
+        figures(outcomes, reviews, period.spans, tally.removed(asked)),
         agreement(tally.opinions(asked, period.spans)),
         waiting(tally.delays(asked, period.spans)),
         stations,
