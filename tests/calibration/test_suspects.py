@@ -26,6 +26,8 @@ from inspector.manifest import read_manifest
 from inspector.recipe import Recipe
 from inspector.types import UInt8Image
 
+pytestmark = pytest.mark.usefixtures("short_heads")
+
 RECIPE = Recipe(name="disc", size_wh=(64, 64), vectors=64)
 
 

@@ -25,6 +25,8 @@ from inspector.errors import BankError, SamplesError
 from inspector.manifest import read_manifest
 from inspector.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("short_heads")
+
 RECIPE = Recipe(size_wh=(64, 64), vectors=64, whitening=0)
 
 

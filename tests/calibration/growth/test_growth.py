@@ -207,6 +207,7 @@ def test_what_went_is_gone_and_can_be_made_up_for(bank: Path, tmp_path: Path) ->
     assert not any("--good" in caution for caution in filled.cautions)
 
 
+@pytest.mark.usefixtures("short_heads")
 def test_patches_that_were_left_out_as_doubtful_stay_out(tmp_path: Path) -> None:
     """A sample with a scratch stays, without the scratch; where another goes, it is covered as before."""
     good = write_good(tmp_path / "good", 40)
