@@ -125,7 +125,7 @@ def making(
                 shutil.rmtree(folder / str(row.id), ignore_errors=True)
                 raise StoppedError(f"candidate {row.id}: stopped by {stopped_by}") from error
             raise
-        _clear(folder)
+        _clear(folder, made=folder / str(row.id))
 
 
 @contextmanager
@@ -157,10 +157,13 @@ def _why(error: BaseException) -> str:
     return str(error) if isinstance(error, InspectorError) else f"{type(error).__name__}: {error}"
 
 
-def _clear(folder: Path) -> None:
-    """Older candidates make room, and what a process that ended left behind."""
-    numbered = sorted((int(entry.name), entry) for entry in folder.iterdir() if entry.name.isdecimal())
-    for _, entry in numbered[:-KEEP]:
+def _clear(folder: Path, made: Path | None = None) -> None:
+    """Older candidates make room, and what a process that ended left behind. Not those of lower numbers: a restored
+    ledger, or another one, counts from lower again. made: stays, whatever the clock says.
+    """
+    numbered = [entry for entry in folder.iterdir() if entry.name.isdecimal()]
+    numbered.sort(key=lambda entry: (entry == made, entry.stat().st_mtime))
+    for entry in numbered[:-KEEP]:
         shutil.rmtree(entry, ignore_errors=True)
     for entry in folder.glob(".*"):
         if entry.is_dir():

@@ -1,5 +1,6 @@
 """A candidate that is calibrated from the station's samples: with a bank in use, as the first one, and stopped."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -17,11 +18,13 @@ from review_site import ReviewSite
 from services import DEADLINE_S, files_no_larger_than, holder_of, wait_until
 
 from calibration.candidates.anew import calibrate_anew
+from calibration.candidates.making import making
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import candidates_folder, is_running, start_calibration, stop
 from inspector.charts.wording import told_apart
 from inspector.errors import BankError, SamplesError
+from inspector.progress import silent
 from inspector.samples.asked import Asked
 from inspector.samples.folder import SampleFolder
 from inspector.store import Candidates
@@ -140,6 +143,28 @@ def test_it_is_stopped_and_leaves_nothing(site: ReviewSite) -> None:
     made = Candidates(site.engine).get(number)
     assert (made.state, made.document["fault"]) == ("failed", "stopped by ada")
     assert [entry.name for entry in candidates_folder(site.settings, STATION).iterdir()] == ["lock"]
+
+
+def test_after_a_restore_whose_numbers_begin_lower_a_new_candidate_stays_and_the_oldest_makes_room(
+    site: ReviewSite,
+) -> None:
+    folder = candidates_folder(site.settings, STATION)
+    for number, at in zip((7, 8, 9, 5, 6), (100, 200, 300, 400, 2e10), strict=True):  # the last by a clock far ahead
+        (folder / str(number)).mkdir(parents=True)
+        os.utime(folder / str(number), (at, at))
+
+    def made() -> str:
+        begun = making(site.settings, site.engine, STATION, by="emil", base=None, track=silent, on_begun=lambda: None)
+        with begun as made:
+            made.out.mkdir()
+        return made.out.name
+
+    def there() -> set[str]:
+        return {entry.name for entry in folder.iterdir()} - {"lock"}
+
+    assert (made(), there()) == ("1", {"1", "8", "9", "5", "6"})
+    os.utime(folder / "1", (50, 50))  # and by one that was behind
+    assert (made(), there()) == ("2", {"2", "8", "9", "5", "6"})
 
 
 @pytest.mark.parametrize("more", ["", "shift: 0.05\ncrop: {x: 8, y: 8, width: 48, height: 48}\n"])
