@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from inspector.review.wording import grouped, share
 
@@ -11,6 +11,11 @@ SHOWN = 60
 
 SILENT_S = 60.0
 """A station without a frame for so long is said to be silent."""
+
+AHEAD = timedelta(minutes=1)
+"""What says that it arrived later than so from now was recorded by a clock that was wrong then, and is not the newest;
+the clocks of two machines may differ by less.
+"""
 
 WORDS = ("ok", "uncertain", "ng", "error", "drop")
 """Every word, the harmless ones first."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Engine, bindparam, select, union_all
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Engine, bindparam, select,
 from inspector.errors import frame_error_reasons
 from inspector.legible import legible
 from inspector.review.checks import Check, Run, newest_run
+from inspector.review.lately import AHEAD
 from inspector.review.shifts import Span
 from inspector.store.database import store_errors
 from inspector.store.tables import frames
@@ -79,11 +80,12 @@ class Checks:
         return FoundChecks(found[:most], len(found) > most, passed_over)
 
     def runs(self, stations: Sequence[str], since: datetime) -> dict[str, Run]:
-        """The newest run of each station that had a check since then."""
+        """The newest run of each station that had a check since then; without those that a clock dated ahead of now."""
         found: dict[str, Run] = {}
+        until = datetime.now(UTC) + AHEAD
         with store_errors("checks"), self._engine.connect() as connection:
             for station in filter(legible, stations):
-                rows = connection.execute(_LATELY, {"here": station, "since": since})
+                rows = connection.execute(_LATELY, {"here": station, "since": since, "until": until})
                 checks = sorted(map(_check, rows), key=lambda one: one.at, reverse=True)
                 if (run := newest_run(checks)) is not None:
                     found[station] = run
@@ -131,6 +133,7 @@ def _older_errors(*wanted: ColumnElement[bool], look: int) -> CompoundSelect[Any
 _LATELY = _newest(
     _HERE,
     frames.c.received_at >= bindparam("since"),
+    frames.c.received_at <= bindparam("until"),
     most=_IN_A_RUN,
     look=_LOOKED_AT,
 )

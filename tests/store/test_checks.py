@@ -93,3 +93,11 @@ def test_a_run_is_what_came_within_ten_minutes_before_the_newest(database: Engin
     assert checks.runs([CAM1, CAM2], NOON + timedelta(minutes=2)).keys() == {CAM1}
     assert checks.runs([CAM1], datetime.now(UTC)) == {}
     assert newest_run([]) is None
+
+
+def test_a_run_of_a_clock_that_was_ahead_is_not_the_newest(database: Engine, checks: Checks) -> None:
+    ahead = [check(n, "ng", "ng", received_at=NOON + timedelta(days=3650, seconds=n)) for n in range(60)]
+    errors = [check(n, "ng", "damaged", received_at=NOON + timedelta(days=3650, seconds=n)) for n in range(60, 120)]
+    filled(database, *ahead, *errors, check(200, "ng", "ok"), check(201, "ok", "damaged"))
+    run = checks.runs([CAM1], NOON)[CAM1]
+    assert (run.at, run.passed, len(run.checks)) == (NOON + timedelta(minutes=201), 0, 2)

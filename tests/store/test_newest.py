@@ -1,6 +1,6 @@
 """The newest frames of each station, on SQLite and on PostgreSQL: found without reading the others."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from reviewing import CAM1, CAM2, NOON, filled, verdict
@@ -36,6 +36,19 @@ def test_the_newest_of_every_word_in_order(database: Engine) -> None:
     assert found["plant/none"] == ()
     flagged = newest.flagged([CAM1, CAM2, "plant/none"])
     assert {name: row.id for name, row in flagged.items()} == {CAM1: ids[103], CAM2: ids[105]}
+
+
+def test_frames_of_a_clock_that_was_ahead_are_not_the_newest(database: Engine) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=30)  # a clock beside another one
+    *_, last = filled(
+        database,
+        *(verdict(n, "ng", received_at=NOON + timedelta(days=3650, seconds=n)) for n in range(SHOWN)),
+        verdict(100, "ok"),
+        verdict(101, "ng", received_at=soon),
+    )
+    newest = Newest(database)
+    assert newest.outcomes([CAM1])[CAM1] == (Outcome(NOON + timedelta(minutes=100), "ok"), Outcome(soon, "ng"))
+    assert newest.flagged([CAM1])[CAM1].id == last
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
