@@ -148,6 +148,17 @@ def equals(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
 
 
 @contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction of several questions, all of which see one moment's state: on SQLite each does, on PostgreSQL it
+    asks for that.
+    """
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")  # of the connection until it is given back
+        yield connection
+
+
+@contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that may read before it writes: SQLite gives it the right to write from the start, so that what
     it read still holds; on PostgreSQL it locks what it reads by `with_for_update`.

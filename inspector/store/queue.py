@@ -9,7 +9,7 @@ from typing import Any, Self
 from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, func, select, tuple_
 
 from inspector.errors import UsageError
-from inspector.store.database import equals, store_errors
+from inspector.store.database import equals, reading, store_errors
 from inspector.store.frame_row import COLUMNS, MAX_ID, FrameRow
 from inspector.store.queue_filter import Order, QueueFilter, conditions
 from inspector.store.tables import frames, queued, reviews, unreviewed
@@ -170,7 +170,7 @@ class ReviewQueue:
         Raises:
             StoreError: the database cannot be read.
         """
-        with store_errors("queue"), self._engine.connect() as connection:
+        with store_errors("queue"), reading(self._engine) as connection:
             matching = sum(_count(connection, terms) for terms in conditions(filters))
             return Counts(min(matching, MAX_COUNT), _open_counts(connection))
 
@@ -203,13 +203,12 @@ class ReviewQueue:
             here = (place.key, place.id)
             beyond = [tuple_(*by) > here if back else tuple_(*by) < here]
         places = select(*by).order_by(*(c.asc() if back else c.desc() for c in by)).limit(limit)
-        with store_errors("queue"), self._engine.connect() as connection:
+        with store_errors("queue"), reading(self._engine) as connection:
             found = [row for terms in conditions(filters) for row in connection.execute(places.where(*terms, *beyond))]
             found.sort(key=tuple, reverse=not back)
             ids = [row[1] for row in found[:limit]]
             rows = {row.id: row for row in map(FrameRow.of, connection.execute(_BY_ID, {"ids": ids}))}
-        # A frame that retention took between the two questions is left out.
-        return [rows[frame] for frame in ids if frame in rows]
+        return [rows[frame] for frame in ids]
 
     def _read(self, query: Select[Any]) -> list[FrameRow]:
         with store_errors("queue"), self._engine.connect() as connection:

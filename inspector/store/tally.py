@@ -36,7 +36,7 @@ from inspector.legible import legible
 from inspector.review.agreement import Opinion
 from inspector.review.figures import OutcomeCount, ReviewCount
 from inspector.review.shifts import Span
-from inspector.store.database import store_errors
+from inspector.store.database import reading, store_errors
 from inspector.store.tables import frames, promotions, queued, removed, reviews
 
 MOST_DELAYS = 100_000
@@ -142,7 +142,7 @@ class Tally:
             return [], []
         outcomes: list[OutcomeCount] = []
         reviewed: list[ReviewCount] = []
-        with store_errors("figures"), self._engine.connect() as connection:
+        with store_errors("figures"), reading(self._engine) as connection:
             for station in filter(legible, stations):
                 whole = {"here": station, "begin": spans[0].begin, "end": spans[-1].end}
                 occurring = connection.execute(_OCCURRING, whole).all()

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from reviewing import CAM1, CAM2, NOON, filled, verdict
-from sqlalchemy import Engine
+from reviewing import CAM1, CAM2, NOON, after_first_read, filled, verdict
+from sqlalchemy import Engine, delete
 
 from inspector.errors import UsageError
 from inspector.review.shifts import spans
-from inspector.store import Cursor, FrameRow, QueueFilter, ReviewQueue, Reviews, ShiftHours
+from inspector.store import Cursor, FrameRow, QueueFilter, ReviewQueue, Reviews, ShiftHours, open_database
+from inspector.store.tables import frames
 
 
 @pytest.fixture
@@ -103,6 +104,57 @@ def test_counts_are_of_what_waits(database: Engine, queue: ReviewQueue) -> None:
     assert queue.pulse() == now
     filled(database, verdict(12))
     assert queue.pulse() != now
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_frame_that_is_decided_or_taken_back_while_the_queue_is_read_is_there_once(
+    done: bool, url: str, database: Engine, queue: ReviewQueue
+) -> None:
+    _, frame, *_ = filled(database, *(verdict(i) for i in range(4)))
+    reviews, filters = Reviews(database), QueueFilter(state="all")
+    if done:
+        reviews.dispose(frame, to="defect", reviewer="ann", version=0)
+    with open_database(url) as elsewhere:
+        others = Reviews(elsewhere)
+
+        def decide() -> None:
+            if done:
+                others.undo(frame, reviewer="ann", version=1)
+            else:
+                others.dispose(frame, to="defect", reviewer="ann", version=0)
+
+        after_first_read(database, decide)
+        assert names(list(queue.walk(filters))) == ["f3", "f2", "f1", "f0"]
+        changed = queue.frame(frame)
+    assert changed is not None
+    assert changed.disposition == (None if done else "defect")
+    with database.connect() as connection:
+        assert connection.get_isolation_level() == connection.default_isolation_level
+
+
+def test_counts_are_of_one_moment(url: str, database: Engine, queue: ReviewQueue) -> None:
+    filled(database, *(verdict(i) for i in range(4)))
+    with open_database(url) as elsewhere:
+        after_first_read(database, lambda: filled(elsewhere, verdict(5)))
+        counts = queue.counts(QueueFilter())
+    assert (counts.matching, counts.open) == (4, {CAM1: 4})
+
+
+def test_a_frame_that_retention_takes_while_a_page_is_read_is_on_it(
+    url: str, database: Engine, queue: ReviewQueue
+) -> None:
+    filled(database, *(verdict(i) for i in range(4)))
+
+    def take() -> None:
+        with elsewhere.begin() as connection:
+            connection.execute(delete(frames).where(frames.c.frame_id == "f1"))
+
+    with open_database(url) as elsewhere:
+        after_first_read(database, take)
+        assert [names(queue.page(QueueFilter()).rows) for _ in range(2)] == [
+            ["f3", "f2", "f1", "f0"],
+            ["f3", "f2", "f0"],
+        ]
 
 
 def test_an_empty_queue(queue: ReviewQueue) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reviewing import CAM1, CAM2, NOON, filled, verdict
-from sqlalchemy import Engine, event, insert
+from reviewing import CAM1, CAM2, NOON, after_first_read, filled, verdict
+from sqlalchemy import Engine, event, insert, text
 
 from inspector.review.agreement import agreement
 from inspector.review.figures import Figures, OutcomeCount, ReviewCount, figures
 from inspector.review.shifts import Span, spans
-from inspector.store import Archive, Checks, Ledger, Policy, Retention, Reviews, Tally
+from inspector.store import Archive, Checks, Ledger, Policy, Retention, Reviews, Tally, open_database
 from inspector.store.tables import promotions
 
 EIGHT = {"early": "06:00", "late": "14:00", "night": "22:00"}
@@ -58,6 +58,15 @@ def test_counts_by_station_shift_and_outcome(database: Engine, tally: Tally) -> 
         key=repr,
     )
     assert tally.counts([CAM2], DAY)[0] == [OutcomeCount(CAM2, 0, "ok", 1)]
+
+
+def test_counts_are_of_one_moment(url: str, database: Engine, tally: Tally) -> None:
+    filled(database, verdict(1), verdict(2, station=CAM2))
+    with open_database(url) as elsewhere:
+        new = verdict(3), verdict(4, station=CAM2)
+        after_first_read(database, lambda: filled(elsewhere, *new))
+        outcomes, judged = tally.counts([CAM1, CAM2], DAY)
+    assert [one.frames for one in outcomes] == [one.frames for one in judged] == [1, 1]
 
 
 def test_a_frame_is_in_the_shift_that_begins_at_its_moment(database: Engine, tally: Tally) -> None:

@@ -1,11 +1,12 @@
 """Frames as the ledger has them when they wait for an operator."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, event, func, select
 
 from inspector.store import Entry, Ledger
 from inspector.store.tables import frames
@@ -66,6 +67,17 @@ def filled(database: Engine, *entries: Entry) -> list[int]:
     with database.connect() as connection:
         ids = dict(tuple(row) for row in connection.execute(select(frames.c.frame_id, frames.c.id)))
     return [ids[name] for name in names]
+
+
+def after_first_read(database: Engine, do: Callable[[], object]) -> None:
+    """What happens once this database has answered one question."""
+    left = [do]
+
+    def then(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if left and statement.startswith("SELECT"):
+            left.pop()()
+
+    event.listen(database, "after_cursor_execute", then)
 
 
 def delivered(database: Engine) -> dict[tuple[str, str], int]:
