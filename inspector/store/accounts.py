@@ -14,8 +14,8 @@ from inspector.store.tables import accounts, sessions, tokens
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-_FIRST_LOCK = 0x61636373
-""" "accs": the advisory lock under which PostgreSQL makes the first account."""
+_LOCK = 0x61636373
+""" "accs": the advisory lock under which PostgreSQL makes accounts, as each looks first at those there are."""
 
 
 class Accounts:
@@ -46,6 +46,7 @@ class Accounts:
         hashed = self._hashes.hash(password)
         alike = select(accounts.c.name).where(func.lower(accounts.c.name) == name.lower()).limit(1)
         with store_errors(f"account {name}"), writing(self._engine) as connection:
+            in_turn(connection, _LOCK)
             if (other := connection.execute(alike).scalar()) is not None:
                 raise ConflictError(f"account {name}: the name is taken by {other}")
             return _insert(connection, name, hashed, role)
@@ -60,19 +61,21 @@ class Accounts:
         _check(name, password)
         hashed = self._hashes.hash(password)
         with store_errors("accounts"), writing(self._engine) as connection:
-            in_turn(connection, _FIRST_LOCK)
+            in_turn(connection, _LOCK)
             if _count(connection):
                 raise AccountError("setup: there is an account already; log in with it")
             return _insert(connection, name, hashed, Role.ADMIN)
 
     def verify(self, name: str, password: str) -> Account | None:
         """The account of this name, in whatever capitals, where the password is its own. Takes the same time for a name
-        that is not there.
+        that is not there. Of several that differ by capitals alone, as could once be made, that of exactly this name,
+        else the oldest.
         """
         asked = name.lower() if is_name(name) else ""
         query = select(*COLUMNS, accounts.c.password_hash).where(func.lower(accounts.c.name) == asked)
         with store_errors("accounts"), self._engine.connect() as connection:
-            row = connection.execute(query).one_or_none()
+            alike = connection.execute(query).all()
+        row = min(alike, key=lambda one: (one.name != name, one.id), default=None)
         right = self._hashes.matches(None if row is None else row.password_hash, password)
         if row is None or not right or row.disabled_at is not None:
             return None

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, event, select, text, update
 
 from inspector.errors import UsageError
 from inspector.store import AccountError, Accounts, ConflictError, Role, Sessions, Setup, Tokens
+from inspector.store.tables import accounts as account_table
 from inspector.store.tables import metadata
 
 PASSWORD = "correct horse"
@@ -119,6 +120,42 @@ def test_a_name_is_taken_once(accounts: Accounts, ann: str) -> None:
         with pytest.raises(ConflictError):
             accounts.create(name, PASSWORD, Role.ADMIN)
     assert [account.role for account in accounts.all()] == [Role.OPERATOR]
+
+
+def test_of_two_names_that_differ_by_capitals_made_together_one_is(database: Engine) -> None:
+    def hesitate(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "lower(" in statement:
+            time.sleep(0.3)  # between the look at the others and the own name
+
+    def make(name: str) -> str | None:
+        try:
+            return Accounts(database, QUICK).create(name, PASSWORD, Role.OPERATOR).name
+        except ConflictError:
+            return None
+
+    event.listen(database, "after_cursor_execute", hesitate)
+    with ThreadPoolExecutor(2) as pool:
+        made = [name for name in pool.map(make, ("olga", "Olga")) if name]
+    assert [account.name for account in Accounts(database, QUICK).all()] == made
+    assert len(made) == 1
+
+
+def test_accounts_that_differ_by_capitals_each_log_in_by_their_exact_name(
+    database: Engine, accounts: Accounts, ann: str
+) -> None:
+    accounts.create("other", "another horse", Role.VIEWER)
+    with database.begin() as connection:  # as two pages could make them together once
+        connection.execute(update(account_table).where(account_table.c.name == "other").values(name="Ann"))
+    by_name = {
+        (name, word): accounts.verify(name, word) for name in (ann, "Ann") for word in (PASSWORD, "another horse")
+    }
+    assert {asked: one.name for asked, one in by_name.items() if one is not None} == {
+        ("ann", PASSWORD): "ann",
+        ("Ann", "another horse"): "Ann",
+    }
+    oldest = accounts.verify("ANN", PASSWORD)
+    assert oldest is not None
+    assert oldest.name == "ann"
 
 
 def test_roles_cover_those_below() -> None:
