@@ -166,9 +166,22 @@ def test_annotations_are_read_by_the_reference_reader(database: Engine, archive:
     assert coco.getAnnIds(imgIds=[ids[1]]) == []
     assert coco.loadImgs([ids[0]])[0]["width"] == 96
     assert {one["note"] for one in coco.loadImgs(coco.getImgIds())} == {"deep 😀", None}
-    assert json.loads(path.read_text())["info"]["left_out"] == {"not_decided": 1, "no_picture": 1}
+    assert json.loads(path.read_text())["info"]["left_out"] == {"not_decided": 1, "no_regions": 0, "no_picture": 1}
     numbers = [one["id"] for one in coco.dataset["annotations"]]
     assert len(set(numbers)) == len(numbers) == 4
+
+
+@SQLITE
+def test_a_defect_without_a_region_is_no_negative(database: Engine, archive: Archive) -> None:
+    sampled = {"document": document(), "sampled": True, "queued": True}
+    defect, good = filled(database, kept(archive, 1, word="ok", **sampled), kept(archive, 2, word="ok", **sampled))
+    said = Reviews(database)
+    said.dispose(defect, to="defect", reviewer="ann", version=0)
+    said.dispose(good, to="false_alarm", reviewer="ann", version=0)
+    told = json.loads("".join(annotations(rows_of(database), size_of(archive.path), TYPES)))
+    assert [one["id"] for one in told["images"]] == [good]
+    assert told["annotations"] == []
+    assert told["info"]["left_out"] == {"not_decided": 0, "no_regions": 1, "no_picture": 0}
 
 
 @SQLITE
@@ -179,7 +192,7 @@ def test_a_picture_larger_than_pillow_opens_has_a_size_too(database: Engine, arc
     digest = hashlib.sha256(picture).hexdigest()
     archive.keep(digest, picture, "png")
     (frame,) = filled(database, verdict(1, sha256=digest, image="png"))
-    Reviews(database).dispose(frame, to="defect", reviewer="ann", version=0)
+    Reviews(database).dispose(frame, to="false_alarm", reviewer="ann", version=0)
     said = json.loads("".join(annotations(rows_of(database), size_of(archive.path), TYPES)))
     assert [(one["width"], one["height"]) for one in said["images"]] == [wh]
 

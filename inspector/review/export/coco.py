@@ -1,8 +1,9 @@
 """Frames as COCO annotations: the regions of confirmed defects, each with its defect type as category.
 
 A false alarm is an image without annotations. Frames that nobody has decided, or of which somebody was unsure, are
-left out, and so are those whose picture is no longer kept, because COCO needs its size; `info` counts both. A region
-is known by its box and its area, so segmentations are empty. What COCO has no word for is in further keys.
+left out, and so are defects without a region, as what the line passed has none: they would read as false alarms; and
+those whose picture is no longer kept, because COCO needs its size. `info` counts each. A region is known by its box and
+its area, so segmentations are empty. What COCO has no word for is in further keys.
 """
 
 import json
@@ -53,7 +54,7 @@ class Annotations:
     def __init__(self, size: SizeOf, defect_types: Sequence[str]) -> None:
         self._size = size
         self._categories = {name: number for number, name in enumerate(dict.fromkeys((*defect_types, UNTYPED)), 1)}
-        self._left_out = Counter({"not_decided": 0, "no_picture": 0})
+        self._left_out = Counter({"not_decided": 0, "no_regions": 0, "no_picture": 0})
         self._images = self._annotations = 0
         self._spool = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8")  # noqa: SIM115 (closed by exit)
 
@@ -68,6 +69,10 @@ class Annotations:
         if row.disposition not in ("defect", "false_alarm"):
             self._left_out["not_decided"] += 1
             return ""
+        regions = row.verdict.get("regions", ())
+        if row.disposition == "defect" and not regions:
+            self._left_out["no_regions"] += 1
+            return ""
         size_wh = self._size(row)
         if size_wh is None:
             self._left_out["no_picture"] += 1
@@ -75,7 +80,7 @@ class Annotations:
         self._images += 1
         if row.disposition == "defect":
             category = self._categories.setdefault(row.defect_type or UNTYPED, len(self._categories) + 1)
-            for region in row.verdict.get("regions", ()):
+            for region in regions:
                 self._annotations += 1
                 said = _json(_annotation(self._annotations, row, category, region))
                 self._spool.write(("," if self._annotations > 1 else "") + said)
