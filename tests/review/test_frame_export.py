@@ -7,6 +7,7 @@ import json
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from pictures import grey_png
 from PIL import Image
 from pycocotools.coco import COCO
 from reviewing import CAM1, NOON, filled, verdict
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from inspector.review.export import annotations, bundle, table
 from inspector.review.export.coco import size_of
 from inspector.review.export.table import COLUMNS, safe
-from inspector.store import Archive, FrameRow, QueueFilter, ReviewQueue, Reviews
+from inspector.store import Archive, Entry, FrameRow, QueueFilter, ReviewQueue, Reviews
+from inspector.store.tables import frames
 
 SQLITE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 ALL = QueueFilter(state="all", order="newest")
@@ -62,7 +64,7 @@ def archive(tmp_path: Path) -> Archive:
     return Archive(tmp_path / "frames")
 
 
-def kept(archive: Archive, number: int, **changes: object) -> object:
+def kept(archive: Archive, number: int, **changes: object) -> Entry:
     picture = drawn_part(number)
     digest = hashlib.sha256(picture).hexdigest()
     archive.keep(digest, picture, "png")
@@ -235,6 +237,27 @@ def test_what_is_damaged_or_gone_is_told_and_left_out(database: Engine, archive:
         assert sum(name.startswith("images/") for name in opened.namelist()) == 1
     assert manifest["missing"] == 2
     assert [one["missing"] for one in manifest["files"] if "missing" in one] == ["damaged", "not kept"]
+
+
+@SQLITE
+def test_a_picture_that_had_to_make_room_is_told_once_unless_another_frame_has_it(
+    database: Engine, archive: Archive
+) -> None:
+    pictured = [kept(archive, number) for number in (1, 2)]
+    again = [replace(one, result_id=f"again{one.result_id}", frame_id=f"again{one.frame_id}") for one in pictured]
+    *_, shown = filled(database, pictured[0], again[0], pictured[1], again[1])
+    with database.begin() as connection:  # as retention says it
+        freed = update(frames).where(frames.c.id != shown)
+        connection.execute(freed.values(image=None, image_freed_at=NOON))
+    rows = rows_of(database)
+    for ordered in (rows, rows[::-1]):
+        data = b"".join(bundle(ordered, archive.read, size_of(archive.path), TYPES, NOON))
+        with zipfile.ZipFile(io.BytesIO(data)) as opened:
+            manifest = json.loads(opened.read("manifest.json"))
+            assert sum(name.startswith("images/") for name in opened.namelist()) == 1
+        assert manifest["missing"] == 1
+        (lost,) = [one for one in manifest["files"] if "missing" in one]
+        assert lost == {"name": f"images/{pictured[0].sha256}", "missing": "not kept"}
 
 
 def test_a_bundle_of_nothing(tmp_path: Path) -> None:

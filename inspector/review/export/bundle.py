@@ -3,7 +3,8 @@
     images/<sha256>.<suffix>    each picture once, however many frames show it; its bytes as the camera sent them
     frames.csv                  one line a frame
     annotations.json            COCO; its file names are those below images/
-    manifest.json               name, bytes and sha256 of each file above, and what is missing and why
+    manifest.json               name, bytes and sha256 of each file above, and what is missing and why; a picture that
+                                had to make room is named without its suffix, which nobody knows any more
 
 It is written from the front to the back, while the frames are read. What stays in memory is the ZIP's own directory,
 less than a kilobyte a picture.
@@ -69,12 +70,15 @@ class _Pack:
         self._at = at
         self._said = _spool()
         self._seen: set[bytes] = set()
+        self._freed: set[bytes] = set()
         self._missing = 0
 
     def picture(self, row: FrameRow, read: Read) -> None:
         """The frame's picture, as it is: it is compressed already. What is damaged is left out, and told."""
-        name = file_name(row)
-        if name is None or row.image is None or (key := bytes.fromhex(row.sha256)) in self._seen:
+        name, key = file_name(row), bytes.fromhex(row.sha256)
+        if row.image_freed_at is not None:
+            self._freed.add(key)
+        if name is None or row.image is None or key in self._seen:
             return
         self._seen.add(key)
         try:
@@ -102,7 +106,9 @@ class _Pack:
         self._say({"name": name, "bytes": size, "sha256": digest.hexdigest()})
 
     def manifest(self) -> Iterator[None]:
-        """The last file."""
+        """The last file. A picture that had to make room may be there all the same, by another frame that shows it."""
+        for key in sorted(self._freed - self._seen):
+            self._lack(key.hex(), "not kept")
         with self._said as said:
             said.seek(0)
             with self._archive.open(self._entry("manifest.json", self._at), "w", force_zip64=True) as entry:
