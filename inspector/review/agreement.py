@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from math import sqrt
 
 from inspector.review.intervals import Rate, rate
 
@@ -17,8 +16,6 @@ LABELS = ("defect", "false_alarm", "unsure")
 
 ENOUGH = 20
 """Frames with two opinions below which kappa is not told: its interval would span most of what is possible."""
-
-_Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,9 @@ class Opinion:
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """table: frames by (first, second opinion). same: those with equal ones. kappa, with a 95 % interval: None where
-    there are too few frames, or where everybody always says one and the same and chance would agree as well.
+    there are too few frames, or where everybody always says one and the same and chance would agree as well. The
+    interval is the exact one of `same` with the same chance taken off: conditional on the margins, how often the first
+    and the second opinions say what, which is taken for known.
     """
 
     table: Mapping[tuple[str, str], int]
@@ -56,8 +55,8 @@ def agreement(opinions: Iterable[Opinion]) -> Agreement:
         if (pair := _first_two(said)) is not None:
             table[pair] += 1
     frames = table.total()
-    same = sum(number for (first, second), number in table.items() if first == second)
-    return Agreement(dict(table), rate(same, frames), _kappa(table) if frames >= ENOUGH else None)
+    same = rate(sum(number for (first, second), number in table.items() if first == second), frames)
+    return Agreement(dict(table), same, _kappa(table, same) if frames >= ENOUGH else None)
 
 
 def _first_two(said: Iterable[Opinion]) -> tuple[str, str] | None:
@@ -80,16 +79,13 @@ def _first_two(said: Iterable[Opinion]) -> tuple[str, str] | None:
     return str(standing[second - 1].disposition), str(standing[last].disposition)
 
 
-def _kappa(table: Mapping[tuple[str, str], int]) -> tuple[float, float, float] | None:
-    total = sum(table.values())
-    observed = sum(table.get((label, label), 0) for label in LABELS) / total
+def _kappa(table: Mapping[tuple[str, str], int], same: Rate) -> tuple[float, float, float] | None:
     firsts, seconds = Counter[str](), Counter[str]()
     for (first, second), number in table.items():
         firsts[first] += number
         seconds[second] += number
-    expected = sum(firsts[label] * seconds[label] for label in LABELS) / total**2
+    expected = sum(firsts[label] * seconds[label] for label in LABELS) / same.of**2
     if expected >= 1:
         return None
-    kappa = (observed - expected) / (1 - expected)
-    spread = _Z * sqrt(observed * (1 - observed) / total) / (1 - expected)
-    return kappa, max(-1.0, kappa - spread), min(1.0, kappa + spread)
+    kappa, low, high = ((share - expected) / (1 - expected) for share in (same.count / same.of, same.low, same.high))
+    return kappa, max(-1.0, low), high

@@ -24,6 +24,14 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     assert sum(found.table.values()) == 200
 
 
+def test_kappa_of_people_who_always_agreed_has_an_interval_too() -> None:
+    always = agreement([o for n in range(20) for o in pair(n, LABELS[n % 2], LABELS[n % 2])])
+    assert always.kappa == pytest.approx((1.0, 1 - 2 * (1 - 0.025 ** (1 / 20)), 1.0))  # of 20 of 20, and half is chance
+    seldom = agreement([o for n in range(100) for o in pair(n, LABELS[n == 0], LABELS[n == 0])])
+    assert seldom.kappa is not None
+    assert seldom.kappa == pytest.approx((1.0, 1 - (1 - 0.025 ** (1 / 100)) / 0.0198, 1.0))
+
+
 def test_too_few_frames_have_no_kappa_but_are_counted() -> None:
     found = agreement([o for n in range(ENOUGH - 1) for o in pair(n, LABELS[n % 2], LABELS[n % 2])])
     assert (found.frames, found.kappa) == (ENOUGH - 1, None)
