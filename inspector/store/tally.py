@@ -201,7 +201,7 @@ class Tally:
         known defects; all under this bank or one that differs from it in its thresholds alone. Of a time that lost
         some of its frames to retention there are only defects.
         """
-        with store_errors("thresholds"), self._engine.connect() as connection:
+        with store_errors("thresholds"), reading(self._engine) as connection:
             banks = _same_memory(connection, station, bank_id)
             passed = connection.execute(
                 select(frames.c.received_at, frames.c.score)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reviewing import CAM1, CAM2, NOON, after_first_read, filled, verdict
-from sqlalchemy import Engine, event, insert, text
+from sqlalchemy import Engine, event, insert
 
 from inspector.review.agreement import agreement
 from inspector.review.figures import Figures, OutcomeCount, ReviewCount, figures
