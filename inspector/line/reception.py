@@ -52,7 +52,7 @@ class Reception:
         *,
         beside: Iterable[str] = (),
         numbers: Iterable[tuple[int, bool]] = (),
-        record: Callable[[Outcome], None],
+        record: Callable[[Outcome], object],
     ) -> None:
         self.station = station
         self.name = str(station.id)

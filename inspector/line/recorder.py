@@ -63,7 +63,7 @@ class Recorder:
         self._waiting: deque[Outcome] = deque()
         self._confirmed: list[int] = []
         self._unanswered: tuple[list[Settled], list[Entry]] | None = None
-        self._busy = False
+        self._handed_over = self._written = 0
         self._closing = False
         self._give_up = math.inf
         self._since: float | None = None
@@ -92,22 +92,27 @@ class Recorder:
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
-    def record(self, outcome: Outcome) -> None:
-        """Hands over an outcome; blocks while many wait, or much, which holds back the worker."""
+    def record(self, outcome: Outcome) -> int:
+        """Hands over an outcome; blocks while many wait, or much, which holds back the worker. Returns its number."""
         with self._changed:
             while self._is_full() and not self._closing:
                 self._changed.wait()
             self._waiting.append(outcome)
+            self._handed_over += 1
             self._changed.notify_all()
+            return self._handed_over
 
     def _is_full(self) -> bool:
         size = sum(len(outcome.delivery.raw.image) for outcome in self._waiting)
         return len(self._waiting) >= _MAX_WAITING or size >= _MAX_WAITING_BYTES
 
-    def flush(self, timeout_s: float) -> bool:
-        """Waits until all that was handed over is written, at most so long; returns whether it is."""
+    def flush(self, timeout_s: float, number: int | None = None) -> bool:
+        """Waits until what was handed over up to that number, or before now, is written, at most so long; returns
+        whether it is. What is handed over meanwhile is not waited for: it might never end.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
+            last = self._handed_over if number is None else number
+            return self._changed.wait_for(lambda: self._written >= last, timeout_s)
 
     def confirm(self, ids: Sequence[int]) -> None:
         """The broker has these messages of the outbox: removed once there are many, or little else to write."""
@@ -137,12 +142,11 @@ class Recorder:
             if not batch or len(self._confirmed) >= _CONFIRM_TOGETHER:
                 confirmed, self._confirmed = self._confirmed, []
             last = self._closing and not self._waiting and not self._confirmed
-            self._busy = bool(batch)
             self._changed.notify_all()
         if batch or confirmed:
             self._write(batch, confirmed)
         with self._changed:
-            self._busy = False
+            self._written += len(batch)
             self._changed.notify_all()
         return not last
 

@@ -87,7 +87,8 @@ class Worker:
     """Inspects what the intake holds until that is closed. A frame of a station without a post is an error.
 
     on_seen: looks at each frame that was inspected, and at the payloads of stations without a post. hand_on: takes each
-    outcome. all_durable: waits, at most so many seconds, until what was handed on is durable, and says whether it is.
+    outcome and returns its number. all_durable: waits, at most so many seconds, until the outcomes up to a number are
+    durable, and says whether they are.
     """
 
     def __init__(
@@ -97,8 +98,8 @@ class Worker:
         ledger: Attempts,
         *,
         on_seen: Callable[[StationId, Frame | bytes], None],
-        hand_on: Callable[[Outcome], None],
-        all_durable: Callable[[float], bool],
+        hand_on: Callable[[Outcome], int],
+        all_durable: Callable[[float, int], bool],
         on_fault: Callable[[BaseException], None],
     ) -> None:
         self._intake = intake
@@ -108,6 +109,7 @@ class Worker:
         self._hand_on = hand_on
         self._all_durable = all_durable
         self._on_fault = on_fault
+        self._handed_on = 0
         self._closing = threading.Event()
         self._in_hand: tuple[Delivery, float] | None = None
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
@@ -141,7 +143,7 @@ class Worker:
             while (delivery := self._intake.take()) is not None:
                 outcome = self._outcome(delivery)
                 if outcome is not None:
-                    self._hand_on(outcome)
+                    self._handed_on = self._hand_on(outcome)
         except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
             self._on_fault(error)
 
@@ -186,7 +188,7 @@ class Worker:
         frame = (str(delivery.station), delivery.raw.frame_id, delivery.raw.sha256)
         told = ""
         while not self._closing.is_set():
-            if not self._all_durable(_STORE_RETRY_S):
+            if not self._all_durable(_STORE_RETRY_S, self._handed_on):
                 continue
             try:
                 if frame[2] in self._ledger.known([frame[:2]]).values():

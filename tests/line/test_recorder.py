@@ -1,8 +1,10 @@
 """The recorder on a real ledger and quarantine; and with a ledger that has a bug, which no real one shows."""
 
 import hashlib
+import itertools
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -107,6 +109,34 @@ def test_what_is_handed_over_is_written_before_it_is_told(ledger: Ledger, url: s
         assert delivered(engine) == {("verdict", "uncertain"): 200, ("error", "damaged"): 1, ("drop", "duplicate"): 1}
         assert Outbox(engine).depth() == 0
     assert len(list((tmp_path / "quarantine").iterdir())) == 1
+
+
+def test_what_was_handed_over_is_waited_for_and_not_what_comes_meanwhile(ledger: Ledger, tmp_path: Path) -> None:
+    class Slow:
+        def commit(self, *entries: Any, **more: Any) -> list[OutboxMessage]:
+            time.sleep(0.05)
+            return ledger.commit(*entries, **more)
+
+    told, stop = Told(), threading.Event()
+
+    def drop_frames() -> None:
+        for number in itertools.count():
+            if stop.wait(0.01):
+                return
+            writer.record(Outcome.drop(outcome(f"d{number}").delivery, "superseded"))
+
+    with recorder(Slow(), tmp_path, told, Health()) as writer:
+        dropping = threading.Thread(target=drop_frames)
+        dropping.start()
+        try:
+            wait_until(lambda: told.settled, "a commit")
+            assert writer.flush(5)
+            number = writer.record(outcome("f0"))
+            wait_until(lambda: writer.flush(0.01, number), "it is written")
+            assert "f0" in {one.outcome.delivery.raw.frame_id for one in told.settled}
+        finally:
+            stop.set()
+            dropping.join()
 
 
 def test_a_quarantine_that_cannot_be_written_is_waited_for(ledger: Ledger, tmp_path: Path) -> None:
