@@ -73,18 +73,27 @@ class Aside:
         if tries >= _TRIES:
             self._seldom_from = now + _SELDOM_S
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is the turn of one to be tried alone."""
+        return bool(self._ready(now))
+
     def due(self, now: float) -> int | None:
         """One whose turn it is to be tried alone; it waits no longer."""
-        held = self.held
-        ready = {row: one.size for row, one in self._waiting.items() if row not in held and now >= self._again_from}
-        if not ready and now >= self._seldom_from:
-            ready = {row: one.size for row, one in self._waiting.items() if row in held}
+        ready = self._ready(now)
         if not ready:
             return None
         row = min(ready, key=lambda row: (ready[row], row))
         del self._waiting[row]
         self._doubted.add(row)
         return row
+
+    def _ready(self, now: float) -> dict[int, int]:
+        """Those that may be tried, and their sizes."""
+        held = self.held
+        ready = {row: one.size for row, one in self._waiting.items() if row not in held and now >= self._again_from}
+        if not ready and now >= self._seldom_from:
+            ready = {row: one.size for row, one in self._waiting.items() if row in held}
+        return ready
 
     def settled(self, row: int) -> bool:
         """The broker answered to it, or it is in the outbox no longer. Returns whether others may go that were held, as

@@ -178,8 +178,13 @@ class Publisher:
         self._after, self._keeps_up = 0, False
 
     def _send(self, now: float) -> bool:
-        """Returns whether all that waits was handed to the network thread."""
-        if not self._in_flight and (row := self._aside.due(now)) is not None:
+        """Returns whether all that waits was handed to the network thread.
+
+        Where one is due to be tried alone, no other goes before it: on a busy line one would always be on its way.
+        """
+        if self._in_flight and self._aside.is_due(now):
+            return False
+        if (row := self._aside.due(now)) is not None:
             self._try_alone(row)
         if self._fell_behind:
             self._fell_behind = False

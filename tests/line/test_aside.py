@@ -37,8 +37,12 @@ def test_the_one_that_ends_the_connection_waits_and_is_tried_seldom() -> None:
     assert (aside.rows, aside.held) == ({2}, set())
     aside.settled(3)
     assert not aside.one_by_one
+    assert not aside.is_due(now=10)
     assert aside.due(now=10) is None
+    assert aside.is_due(now=17)
+    assert aside.rows == {2}
     assert aside.due(now=17) == 2
+    assert not aside.is_due(now=17)
     assert aside.rows == set()
     ended_on(aside, 2, 5000, now=17)
     assert (aside.rows, aside.held) == ({2}, {2})
