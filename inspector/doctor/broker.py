@@ -75,7 +75,12 @@ def _limits(visitor: Visitor) -> Iterator[Finding]:
     if limits.get("MaximumQoS", 2) < 1:
         yield fail("delivery", "QoS 0 alone", expected="QoS 1", do="allow it in the broker's configuration")
     if not limits.get("RetainAvailable", 1):
-        yield warn("retain", "not allowed", expected="status and drift that stay", do="allow retained messages")
+        yield fail(
+            "retain",
+            "retained messages are not allowed, so the daemon's connection for its verdicts is refused",
+            expected="them to be allowed: the last will of that connection is retained",
+            do="allow them in the broker's configuration (mosquitto: retain_available true)",
+        )
     size = limits.get("MaximumPacketSize")
     if size is not None and size < _MAX_PACKET:
         yield warn(

@@ -129,6 +129,19 @@ def test_a_queue_that_loses_in_silence_is_found(
     assert "max_queued_messages" in finding["do"]
 
 
+def test_a_broker_without_retained_messages_fails_as_it_takes_no_verdict_of_the_daemon(
+    tmp_path: Path, bank: Path, broker_with: Callable[..., Mosquitto], write: Callable[..., Path]
+) -> None:
+    broker = broker_with("retain_available false")
+    (finding,) = doctor(write(broker.port), code=1)["retain"]
+    assert finding["mark"] == "fail"
+    assert "verdicts" in finding["got"]
+    assert "retain_available true" in finding["do"]
+    with Daemon(tmp_path, port=broker.port, bank=bank) as daemon:
+        daemon.start(ready=False)
+        wait_until(lambda: "Retain not supported" in daemon.get("/readyz")[1], "the daemon is refused")
+
+
 def test_a_broker_that_is_away_fails_and_the_rest_is_still_looked_at(write: Callable[..., Path]) -> None:
     found = doctor(write(free_port()), code=1)
     assert marks(found)["broker"] == {"fail"}
