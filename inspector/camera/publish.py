@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ from inspector.camera.source import Identity, Shot, Source, open_source, printab
 from inspector.camera.uplink import Tally, Uplink
 from inspector.camera.watch import WatchedFolder
 from inspector.contract import instance_topic
-from inspector.errors import BrokerError, UsageError
+from inspector.errors import BrokerError, InspectorError, UsageError
 from inspector.mqtt.credentials import passing_id
 from inspector.settings import BrokerSettings
 from inspector.types import Expected, FrameMessage, StationId
@@ -105,7 +106,7 @@ def publish(
     on_notice: Callable[[str], None] = lambda _: None,
     on_tally: Callable[[Tally], None] = lambda _: None,
 ) -> CameraSummary:
-    """Publishes until the source ends, `count` is reached or `stop` is set; then waits for every answer.
+    """Publishes until the source ends or fails, `count` is reached or `stop` is set; then waits for every answer.
 
     on_frame: called before each frame is sent. on_notice: a line worth telling a person. on_tally: after each frame and
     each answer. The last two from any thread.
@@ -131,19 +132,20 @@ def publish(
         shots = _repeated(source, loop=options.loop)
         started = time.monotonic()
         sent = missed = 0
-        while (options.count is None or sent < options.count) and pace.wait(sent, stop):
-            shot = next(shots, None)
-            if shot is None:
-                break
-            missed += shot.lost
-            if (passed := _passed(shot, rate, uplink.waited_s)) > 0:
-                missed += passed
-                on_notice(f"{passed} pictures of the source passed unsent while the broker was away or slow")
-            message = _message(options, shot, run, sent + missed)
-            on_frame(message, shot)
-            if not uplink.send(message, shot.content_type, stop, shot.on_answer):
-                break
-            sent += shot.identity is None or not shot.identity.again
+        with _drained_on_error(uplink, options, on_notice):
+            while (options.count is None or sent < options.count) and pace.wait(sent, stop):
+                shot = next(shots, None)
+                if shot is None:
+                    break
+                missed += shot.lost
+                if (passed := _passed(shot, rate, uplink.waited_s)) > 0:
+                    missed += passed
+                    on_notice(f"{passed} pictures of the source passed unsent while the broker was away or slow")
+                message = _message(options, shot, run, sent + missed)
+                on_frame(message, shot)
+                if not uplink.send(message, shot.content_type, stop, shot.on_answer):
+                    break
+                sent += shot.identity is None or not shot.identity.again
         tally = _drained(uplink, options)
         seconds = time.monotonic() - started
     return CameraSummary(
@@ -181,6 +183,19 @@ def _drained(uplink: Uplink, options: CameraOptions) -> Tally:
         raise BrokerError(
             f"{error}, and their files stay in {printable(options.source)}: they are published at the next start"
         ) from error
+
+
+@contextmanager
+def _drained_on_error(uplink: Uplink, options: CameraOptions, on_notice: Callable[[str], None]) -> Iterator[None]:
+    """Frames that are on their way when the source fails arrive all the same, or are told."""
+    try:
+        yield
+    except InspectorError:
+        try:
+            _drained(uplink, options)
+        except BrokerError as error:
+            on_notice(str(error))
+        raise
 
 
 def _passed(shot: Shot, rate: float, waited_s: float) -> int:

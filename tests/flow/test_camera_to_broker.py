@@ -19,11 +19,12 @@ from listening import STATION, listening_line, options, refusing_broker, slow_wa
 from paho.mqtt.enums import CallbackAPIVersion
 from services import DEADLINE_S, Mosquitto, wait_until
 
-from inspector.camera import CameraOptions, CameraSummary, Tally, publish
+from inspector.camera import CameraOptions, CameraSummary, Shot, SourceLostError, Tally, publish
 from inspector.cli.camera import camera
 from inspector.demo.broker import running_broker
 from inspector.errors import BrokerError, StationNameError, UsageError
 from inspector.settings import BrokerSettings
+from inspector.types import FrameMessage
 
 
 def test_a_folder_arrives_whole_in_order_and_keeps_the_contract(mosquitto: Mosquitto, folder: Path) -> None:
@@ -200,6 +201,32 @@ def test_a_broker_is_verified_against_the_given_ca(
         gc.collect()
     assert "cannot be reached" in message
     assert "certificate verify failed" in message
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("away_s", [0.2, 2.5])
+def test_frames_on_their_way_when_the_source_fails_arrive_or_are_told(
+    mosquitto: Mosquitto, folder: Path, away_s: float
+) -> None:
+    back = threading.Timer(away_s, mosquitto.go_on)
+    notices: list[str] = []
+    told: list[Tally] = []
+
+    def take_away(message: FrameMessage, _shot: Shot) -> None:
+        if message.seq == 3:
+            wait_until(lambda: told[-1].acknowledged == 3, "three are acknowledged")
+            mosquitto.pause()
+            back.start()
+        if message.seq == 5:
+            shutil.rmtree(folder / "good")
+
+    asked = options(folder, mosquitto.port, fps=0, loop=True, ack_timeout_s=1.0)
+    with listening_line(mosquitto.port), pytest.raises(SourceLostError, match="can be read any more"):
+        publish(asked, on_frame=take_away, on_notice=notices.append, on_tally=told.append)
+    back.join()
+    lost = "3 of 6 frames were not acknowledged within 1 s; the line may not have got them"
+    assert told[-1] == Tally(sent=6, acknowledged=6 if away_s < 1 else 3)
+    assert sum(lost in notice for notice in notices) == (away_s > 1)
 
 
 def test_the_command_prints_one_object(mosquitto: Mosquitto, folder: Path) -> None:
