@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -15,10 +15,9 @@ from inspector.camera.flight import STRIKES
 from inspector.contract import frame_envelope, frame_properties, station_topic
 from inspector.errors import BrokerError
 from inspector.mqtt.credentials import show_credentials, when_silent
+from inspector.mqtt.protocol import Version
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
-
-Protocol = Literal["5", "3.1.1"]
 
 _CONNECT_S = 10.0
 _MOST_AHEAD: Final = 65_535  # of a broker that says nothing else
@@ -38,11 +37,14 @@ class UnreachableError(BrokerError):
 
 
 class RefusedError(BrokerError):
-    """The broker refuses the connection. other_version: it may take one over another version of MQTT."""
+    """The broker refuses the connection. wrong_version: it says that it does not speak this version of MQTT. silent: it
+    took the connection, and said nothing.
+    """
 
-    def __init__(self, message: str, *, other_version: bool) -> None:
+    def __init__(self, message: str, *, wrong_version: bool, silent: bool) -> None:
         super().__init__(message)
-        self.other_version = other_version
+        self.wrong_version = wrong_version
+        self.silent = silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Session:
     def __init__(
         self,
         broker: BrokerSettings,
-        protocol: Protocol,
+        protocol: Version,
         *,
         client_id: str,
         window: int,
@@ -151,7 +153,8 @@ class Session:
             why = f"{gone or 'no answer to the connection request'}{when_silent(self._broker)}"
         raise RefusedError(
             f"{self._where}: refused the connection over MQTT {self._protocol}: {why}",
-            other_version=answer is None or answer.value in _UNSUPPORTED_VERSION,
+            wrong_version=answer is not None and answer.value in _UNSUPPORTED_VERSION,
+            silent=answer is None,
         )
 
     def close(self) -> None:

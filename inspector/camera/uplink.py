@@ -16,9 +16,10 @@ import paho.mqtt.client as paho
 
 from inspector.camera.flight import Sending
 from inspector.camera.sender import Sender
-from inspector.camera.session import Events, Protocol, RefusedError, Session, UnreachableError
+from inspector.camera.session import Events, RefusedError, Session, UnreachableError
 from inspector.camera.source import Answer
 from inspector.errors import BrokerError
+from inspector.mqtt.protocol import ProtocolChoice, Version
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
 
@@ -73,13 +74,11 @@ class Uplink:
         self._events: Events = SimpleQueue()
         self._session: Session | None = None
         self._sender: Sender | None = None
-        self.protocol: Protocol = "5"
+        self._choice = ProtocolChoice(broker.protocol)
         self.waited_s = 0.0
         """How long the last frame had to wait until there was room for it."""
 
     def __enter__(self) -> Self:
-        if self._broker.protocol != "auto":
-            self.protocol = self._broker.protocol
         try:
             self._session = self._first()
         except UnreachableError as error:
@@ -99,6 +98,11 @@ class Uplink:
     def __exit__(self, *exc: object) -> None:
         if self._sender is not None:
             self._sender.close()
+
+    @property
+    def protocol(self) -> Version:
+        """What is spoken, from the first connection to the last."""
+        return self._choice.now
 
     @property
     def tally(self) -> Tally:
@@ -183,13 +187,24 @@ class Uplink:
             raise self._fault
 
     def _first(self) -> Session:
-        try:
-            return self._opened()
-        except RefusedError as error:
-            if self._broker.protocol != "auto" or not error.other_version:
-                raise
-        self.protocol = "3.1.1"
-        return self._opened()
+        """A session over MQTT 5; over 3.1.1 where the broker refuses that, or is silent to it a second time."""
+        while True:
+            try:
+                session = self._opened()
+            except RefusedError as error:
+                if not self._choice.ended(accepted=False, wrong_version=error.wrong_version, silent=error.silent):
+                    raise
+                continue
+            if not self._choice.in_doubt:
+                break
+            session.close()
+            self._choice.ended(accepted=True, wrong_version=False, silent=False)
+        if self.protocol != "5" and self._broker.protocol == "auto":
+            self._on_notice(
+                f"{self._where}: takes no MQTT 5, so MQTT 3.1.1 is spoken; over that it does not tell where nobody "
+                "listens to a frame"
+            )
+        return session
 
     def _opened(self) -> Session:
         session = Session(

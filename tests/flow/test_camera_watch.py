@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from line import Daemon, agrees, drawn_part
-from listening import STATION, listening_line, refusing_broker
+from listening import STATION, closing_way, listening_line, refusing_broker
 from services import DEADLINE_S, Mosquitto, wait_until
 
 
@@ -48,15 +48,15 @@ class Station:
         self.process.kill()
         self.process.communicate()
 
-    def finish(self) -> "dict[str, int]":
+    def finish(self) -> "dict[str, Any]":
         """SIGTERM, and its summary."""
         self.process.terminate()
         return self.summary()
 
-    def summary(self) -> "dict[str, int]":
+    def summary(self) -> "dict[str, Any]":
         output, _ = self.process.communicate(timeout=DEADLINE_S)
         assert self.process.returncode == 0, self.log.read_text()
-        told: dict[str, int] = json.loads(output)
+        told: dict[str, Any] = json.loads(output)
         return told
 
     def told(self, part: str) -> int:
@@ -174,6 +174,31 @@ def test_with_a_broker_that_passes_frames_on_by_rules_nobody_need_listen(mosquit
         wait_until(lambda: station.sent == ["0.png", "1.png", "2.png"], "all have left")
         summary = station.finish()
     assert (summary["acknowledged"], summary["unheard"]) == (3, 3)
+
+
+def test_one_connection_that_is_closed_unanswered_does_not_settle_the_protocol(
+    mosquitto: Mosquitto, inbox: Path
+) -> None:
+    """MQTT 3.1.1 does not tell that nobody listens: over it the pictures would leave."""
+    drop(inbox, 0, 1, 2)
+    with closing_way(mosquitto.port, 1) as port, Station(inbox, port) as station:
+        wait_until(lambda: station.told("nobody listens to this station"), "it is told")
+        summary = station.finish()
+    assert summary["protocol"] == "5"
+    assert station.waiting == ["0.png", "1.png", "2.png"]
+
+
+def test_where_mqtt_5_stays_unanswered_and_3_1_1_does_not_this_is_spoken_and_told(
+    mosquitto: Mosquitto, inbox: Path
+) -> None:
+    drop(inbox, 0)
+    with closing_way(mosquitto.port, 1, 3) as port, Station(inbox, port) as station:
+        wait_until(lambda: station.sent == ["0.png"], "it has left")
+        summary = station.finish()
+    assert summary["protocol"] == "3.1.1"
+    assert (
+        station.told("takes no MQTT 5, so MQTT 3.1.1 is spoken; over that it does not tell where nobody listens") == 1
+    )
 
 
 def test_what_the_broker_refuses_waits_until_it_does_not(

@@ -1,10 +1,12 @@
 """A subscriber in the daemon's place, which checks every frame against the contract; what a camera station is told."""
 
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -72,6 +74,29 @@ def _carry(server: socket.socket, port: int, answers_after_s: float) -> None:
         there.start()
         pass_on(broker, client, answers_after_s)
         there.join(DEADLINE_S)
+
+
+@contextmanager
+def closing_way(port: int, *closed: int) -> Iterator[int]:
+    """The port of a way to the broker at `port`, which closes the connections of these numbers; the first is 1."""
+    numbers = count(1)
+
+    class Way(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            if next(numbers) in closed:
+                return
+            with socket.create_connection(("127.0.0.1", port)) as broker:
+                there = threading.Thread(target=pass_on, args=(self.request, broker))
+                there.start()
+                pass_on(broker, self.request)
+                there.join(DEADLINE_S)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way) as server:
+        threading.Thread(target=server.serve_forever, args=(0.1,)).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
 
 
 def pass_on(source: socket.socket, target: socket.socket, after_s: float = 0.0) -> None:
