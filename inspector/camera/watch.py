@@ -228,7 +228,7 @@ class WatchedFolder:
         )
 
     def _read(self, arrival: Arrival) -> bytes | None:
-        """The bytes, unless they change meanwhile or cannot be read now."""
+        """The bytes, unless they changed since the look or cannot be read now."""
         if arrival.state.size > _LARGEST:
             arrival.stage = Stage.GIVEN_UP
             self._numbered += 1
@@ -254,7 +254,7 @@ class WatchedFolder:
                     f"cannot read {self._shown(arrival.place)} ({error.strerror}); it waits until that is possible",
                 )
             return None
-        return image if before == after and len(image) == arrival.state.size else None
+        return image if before == after == arrival.state else None  # what changed is new to the next look
 
     def _worth_sending(self, arrival: Arrival, image: bytes) -> bool:
         """Whether it has not changed for as long as its end asks for."""

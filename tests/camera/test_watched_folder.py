@@ -92,6 +92,26 @@ def test_a_file_that_is_written_anew_before_the_broker_answers_is_another_pictur
     assert names(tmp_path) == ["current.jpg"]
 
 
+def test_a_file_that_is_written_anew_between_look_and_reading_is_one_picture_once_it_has_settled(
+    tmp_path: Path,
+) -> None:
+    drop(tmp_path, "a.jpg", age_s=9)
+    drop(tmp_path, "b.jpg", JPEG + b"old", age_s=8)
+    drop(tmp_path, "c.jpg", age_s=7)
+    with watched(tmp_path) as it:
+        shots = [it.next()]
+        moment = drop(tmp_path, "b.jpg", JPEG + b"new").stat().st_mtime
+        shots += [it.next(), it.next()]
+        drop(tmp_path, "d.jpg")
+        shots.append(it.next())
+    assert [shot.part_id for shot in shots] == ["a.jpg", "c.jpg", "b.jpg", "d.jpg"]
+    assert shots[2].image == JPEG + b"new"
+    identity = shots[2].identity
+    assert identity is not None
+    assert identity.captured_at is not None
+    assert identity.captured_at.timestamp() == pytest.approx(moment, abs=1e-5)
+
+
 @pytest.mark.parametrize("answer", [Answer.UNHEARD, Answer.REFUSED])
 def test_what_the_broker_did_not_take_stays_and_comes_again_in_order(tmp_path: Path, answer: Answer) -> None:
     for number in range(3):
