@@ -10,6 +10,7 @@ synthetic[:PRODUCT] the drawn product, without end
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from inspector.errors import InspectorError, UsageError
 from inspector.folder import CONTENT_TYPES, FOREIGN, Contents, contents_of, foreign
 
 _MAX_PART_ID = 128
+_WHO_ASKS = re.compile("(?<=://)[^/]*@")
 
 
 class SourceError(UsageError):
@@ -202,6 +204,11 @@ def _frames(folder: Path, contents: Contents) -> tuple[list[Path], list[Path]]:
     from calibration.evaluation.cases import without_masks
 
     return without_masks(folder, contents.pictures)
+
+
+def without_password(name: str) -> str:
+    """A source's name as messages show it, which end up in logs: of an address, what tells who asks is left out."""
+    return _WHO_ASKS.sub("***@", name, count=1)
 
 
 def part_id_of(place: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from inspector.camera.source import Shot, SourceError, SourceLostError
+from inspector.camera.source import Shot, SourceError, SourceLostError, without_password
 from inspector.types import UInt8Image
 
 _JPEG_QUALITY = 95
@@ -90,7 +90,7 @@ class LiveSource:
                 overtaken, self._overtaken = self._overtaken, 0
             if picture is None:
                 raise SourceLostError(
-                    f"source {self._name!r}: "
+                    f"source {without_password(self._name)!r}: "
                     + ("the stream ended" if self._ended else f"no picture for {_NEWEST_WITHIN_S:.0f} s")
                     + "; check the camera and its network, then start again"
                 )
@@ -126,12 +126,15 @@ def _opened(name: str) -> cv2.VideoCapture:
     try:
         name.encode()
     except UnicodeEncodeError as error:  # given such a name, OpenCV crashes
-        raise SourceError(f"source {name!r}: its name is no UTF-8, expected a video of another name") from error
+        raise SourceError(
+            f"source {without_password(name)!r}: its name is no UTF-8, expected a video of another name"
+        ) from error
     capture = cv2.VideoCapture(int(name)) if name.isdigit() else cv2.VideoCapture(name)
     if not capture.isOpened():
         capture.release()
         raise SourceError(
-            f"source {name!r}: cannot be opened as video; expected a file, stream or device that OpenCV reads"
+            f"source {without_password(name)!r}: cannot be opened as video; expected a file, stream or device that "
+            "OpenCV reads"
         )
     return capture
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from inspector.camera.arrivals import SETTLED_S, Arrival, Arrivals, Stage
 from inspector.camera.look import Look, State, look
 from inspector.camera.sent import Sent
-from inspector.camera.source import Answer, Shot, SourceError, part_id_of, printable
+from inspector.camera.source import Answer, Shot, SourceError, part_id_of, printable, without_password
 from inspector.camera.whole import End, end_of
 from inspector.errors import UsageError
 from inspector.folder import CONTENT_TYPES
@@ -84,7 +84,9 @@ class WatchedFolder:
     def __enter__(self) -> "WatchedFolder":
         other = "://" in self._name or self._name.isdigit() or self._name.partition(":")[0] == "synthetic"
         if other or (self._folder.exists() and not self._folder.is_dir()):
-            raise SourceError(f"source {self._name!r}: --watch expects a folder that a camera writes into")
+            raise SourceError(
+                f"source {without_password(self._name)!r}: --watch expects a folder that a camera writes into"
+            )
         if self._folder.is_dir():
             self._check()
         where, kept = printable(str(self._sent.place)), self._sent.keep

@@ -1,19 +1,23 @@
 """Sources of frames, and what a camera station refuses before it connects."""
 
 import os
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 import pytest
-from listening import STATION
+from listening import STATION, options
 from pictures import with_opencv
-from services import as_nobody
+from services import Mosquitto, as_nobody
 
 from inspector.camera import CameraOptions, SourceError, SourceLostError, open_source, publish
 from inspector.camera.video import LiveSource
-from inspector.errors import BrokerError, SamplesError, UsageError
+from inspector.errors import BrokerError, InspectorError, SamplesError, UsageError
 from inspector.folder import image_files
 from inspector.frame import decode
 from inspector.settings import BrokerSettings
@@ -203,6 +207,42 @@ def test_a_live_source_tells_when_it_ends(tmp_path: Path) -> None:
     source = LiveSource(str(video(tmp_path / "clip.avi")))
     with source, pytest.raises(SourceLostError, match="the stream ended"):
         list(source.shots())
+
+
+@pytest.fixture
+def clip_at(tmp_path: Path) -> Iterator[str]:
+    """Host and port of a network camera, whose stream `clip.avi` ends."""
+    video(tmp_path / "clip.avi")
+
+    class Files(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=tmp_path)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.1,)).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("address", "watch", "message"),
+    [
+        ("http://cam:S3cret@{at}/clip.avi", False, "the stream ended"),
+        ("http://cam:p@S3cret@{at}/absent.avi?to=a@b", False, "cannot be opened as video"),
+        ("http://cam:S3cret@{at}/\udcfc.avi", False, "its name is no UTF-8"),
+        ("http://cam:S3cret@{at}/clip.avi", True, "--watch expects a folder"),
+    ],
+)
+def test_the_password_in_an_address_is_in_no_message(
+    clip_at: str, mosquitto: Mosquitto, capfd: pytest.CaptureFixture[str], address: str, watch: bool, message: str
+) -> None:
+    asked = options(address.format(at=clip_at), mosquitto.port, watch=watch)
+    with pytest.raises(InspectorError, match=message) as caught:
+        publish(asked, on_notice=print)
+    assert f"http://***@{clip_at}/" in str(caught.value)
+    assert "S3cret" not in str(caught.value) + "".join(capfd.readouterr())
 
 
 def test_drawn_parts_know_their_truth_and_repeat_with_a_seed() -> None:
