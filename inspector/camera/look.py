@@ -39,7 +39,8 @@ class Look:
 
 
 def look(folder: Path) -> Look:
-    """All regular files below the folder. Hidden ones, masks in `ground_truth`, links and `sent` are left out.
+    """All regular files below the folder. Hidden ones, links, `sent`, and folders of masks, named `ground_truth` or
+    `masks` in any case, are left out.
 
     Raises:
         OSError: the folder itself cannot be read.
