@@ -85,10 +85,14 @@ def contents_of(folder: Path) -> Contents:
     """All that counts below `folder`, at any depth. Links are followed; hidden files and folders are left out.
 
     Raises:
-        SamplesError: no such folder, or one that cannot be read: what lies there would be left out silently.
+        SamplesError: no such folder, or one that is a bank or lies in one; or one that cannot be read: what lies there
+            would be left out silently.
     """
     if not folder.is_dir():
         raise SamplesError(f"{folder}: no such folder; expected a folder of pictures")
+    if bank := _bank_around(folder):
+        what = "is a bank" if bank == folder.resolve() else f"lies in the bank {bank}"
+        raise SamplesError(f"{folder}: {what}, whose small pictures are no samples; name the folder they came from")
     pictures: list[Path] = []
     foreign: list[Path] = []
     banks: list[Path] = []
@@ -111,10 +115,15 @@ def _is_bank(folder: Path) -> bool:
         return False  # whoever walks on meets it again, and tells
 
 
+def _bank_around(folder: Path) -> Path | None:
+    """The bank that a folder is or lies in, links followed; None: there is none."""
+    place = folder.resolve()
+    return next((each for each in (place, *place.parents) if _is_bank(each)), None)
+
+
 def refuse_bank(folder: Path, what: str) -> None:
     """Raises UsageError: the folder is a bank or lies in one, which would be refused with another file in it."""
-    place = folder.resolve()
-    if bank := next((each for each in (place, *place.parents) if _is_bank(each)), None):
+    if bank := _bank_around(folder):
         raise UsageError(
             f"{what} {folder}: lies in the bank {bank}, which nobody could use then; choose another folder"
         )

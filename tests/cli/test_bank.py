@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from banks import change_manifest, copy_of, write_good
 from calling import Cli
 
@@ -99,3 +100,22 @@ def test_bank_promote_rollback_and_diff(cli: Cli, bank: Path, tmp_path: Path) ->
     assert "rollback" in cli("bank", "rollback", place, "--by", "ben").out
     assert "the same: every frame gets the same verdict" in cli("bank", "diff", bank, place).out
     assert "nothing to roll back to" in cli.fails("bank", "rollback", place)
+
+
+@pytest.mark.parametrize("inside", ["", "samples"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "calibrate {good} -o {made}",
+        "bank add {bank} {good} -o {made}",
+        "inspect {bank} {good}",
+        "evaluate {bank} {good}",
+    ],
+)
+def test_the_small_pictures_of_a_bank_are_no_samples(
+    cli: Cli, bank: Path, tmp_path: Path, words: str, inside: str
+) -> None:
+    named = {"bank": bank, "good": bank / inside, "made": tmp_path / "made"}
+    told = cli.fails(*(word.format(**named) for word in words.split()))
+    assert "whose small pictures are no samples; name the folder they came from" in told
+    assert list(tmp_path.iterdir()) == []
