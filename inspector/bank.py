@@ -33,6 +33,7 @@ from inspector.drift import ARRAYS, Baseline
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
+from inspector.folder import refuse_bank
 from inspector.manifest import MANIFEST_FILE, Calibration, Manifest, check_plain, read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.recipe import Recipe
@@ -185,8 +186,10 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises:
         BankError: `path` exists and replace is not set, or what is there is no bank, or one with a shelf, which is
             exchanged by promotion alone; or it cannot be written.
+        UsageError: `path` lies in a bank.
     """
     path = path.resolve() if path.is_symlink() else path
+    refuse_bank(path.parent, "a new bank in")
     if path.exists() and not replace:
         raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
     if path.exists() and not is_bank_or_empty(path):

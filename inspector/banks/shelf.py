@@ -27,6 +27,7 @@ from inspector.draft import clear_abandoned
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
 from inspector.exchange import exchange
+from inspector.folder import refuse_bank
 from inspector.legible import legible
 from inspector.manifest import read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
@@ -113,8 +114,10 @@ class Shelf:
             ChangedError: the candidate, or the bank in use, is another one by now.
             BankError: the candidate is refused, is in use already, or the exchange is not possible here; or a word of
                 the journal is none.
+            UsageError: the place lies in another bank.
         """
         _check_words(by, reason)
+        refuse_bank(self.bank.parent, "a bank in")
         self._check_place()
         ref = Pipeline.open(candidate).bank.ref
         after = BankName(id=ref.id, digest=ref.digest)

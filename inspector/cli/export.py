@@ -76,7 +76,9 @@ def _written(output: Path) -> Iterator[IO[bytes]]:
         return
     from inspector.draft import draft_folder
     from inspector.errors import StoreError
+    from inspector.folder import refuse_bank
 
+    refuse_bank(output, "export to")
     if output.is_dir():
         raise StoreError(f"export to {output}: is a folder, expected a file")
     try:

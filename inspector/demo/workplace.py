@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inspector.demo.machine import DemoError
+from inspector.folder import refuse_bank
 
 _MARK = ".inspector-demo"
 
@@ -19,6 +20,7 @@ def workplace(folder: Path | None, *, keep: bool) -> Iterator[Path]:
 
     Raises:
         DemoError: it cannot be made or written, or holds something that is not a demo's.
+        UsageError: it lies in a bank.
     """
     try:
         chosen, existed = _made(folder)
@@ -41,6 +43,7 @@ def _made(folder: Path | None) -> tuple[Path, bool]:
     """The folder, empty, and whether it was there before."""
     if folder is None:
         return Path(tempfile.mkdtemp(prefix="inspector-demo-")), False
+    refuse_bank(folder, "demo folder")
     folder = folder.absolute()
     if not folder.exists():
         folder.mkdir(parents=True)

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from inspector.durable import HALF, sync_dir
 from inspector.errors import StoreError
+from inspector.folder import refuse_bank
 from inspector.owner import hand_over, owner_beside
 from inspector.store.database import open_database, schemas, sqlite_file, with_driver
 from inspector.store.lock import file_lock, lock_beside
@@ -44,7 +45,9 @@ def backup(url: str, target: Path, *, progress: Callable[[float], None] = lambda
     Raises:
         StoreError: the database is none of SQLite's, cannot be read, or is damaged; the target is there already, or
             cannot be written.
+        UsageError: the target lies in a bank.
     """
+    refuse_bank(target, "backup to")
     source = _file_of(url, "backup", "its own program copies it, as in pg_dump --format=custom")
     if not source.is_file():
         raise StoreError(f"backup: {source}: no such file, expected the ledger; has the daemon been run?")

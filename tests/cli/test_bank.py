@@ -119,3 +119,27 @@ def test_the_small_pictures_of_a_bank_are_no_samples(
     told = cli.fails(*(word.format(**named) for word in words.split()))
     assert "whose small pictures are no samples; name the folder they came from" in told
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "calibrate {good} -o {inside}",
+        "finetune {bank} {good} -o {inside}",
+        "compare {good} -o {bank}",
+        "bank add {bank} {good} -o {inside}",
+        "bank remove {bank} 0.png -o {inside}",
+        "bank promote {other} {inside}",
+        "export -c {config} --format csv -o {inside}",
+        "db backup {inside} -c {config}",
+        "demo --folder {inside}",
+    ],
+)
+def test_what_a_command_makes_does_not_go_into_a_bank(cli: Cli, bank: Path, tmp_path: Path, words: str) -> None:
+    own, config = copy_of(bank, tmp_path), tmp_path / "inspector.yaml"
+    config.write_text("{data_dir: data, broker: {host: localhost}, stations: [{id: a/b/c/d, bank: copied}]}")
+    good = write_good(tmp_path / "good", 4, first_seed=3000)
+    named = {"bank": own, "inside": own / "x", "good": good, "config": config, "other": bank}
+    told = cli.fails(*(word.format(**named) for word in words.split()), code=2)
+    assert f"lies in the bank {own}, which nobody could use then; choose another folder" in told
+    assert cli("bank", "verify", own).code == 0
