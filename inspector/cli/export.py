@@ -70,7 +70,7 @@ def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
 
 @contextmanager
 def _written(output: Path) -> Iterator[IO[bytes]]:
-    """A file that is there whole or not at all; or the standard output."""
+    """A file, there whole or not at all, also by a link; or the pipe or device that is there; or standard output."""
     if str(output) == "-":
         yield sys.stdout.buffer
         return
@@ -82,11 +82,16 @@ def _written(output: Path) -> Iterator[IO[bytes]]:
     if output.is_dir():
         raise StoreError(f"export to {output}: is a folder, expected a file")
     try:
-        with draft_folder(output.parent, f".{output.name[:100]}.part.") as folder:
+        if output.exists() and not output.is_file():
+            with output.open("wb") as file:
+                yield file
+            return
+        place = output.resolve()
+        with draft_folder(place.parent, f".{place.name[:100]}.part.") as folder:
             draft = folder / "export"
             with draft.open("wb") as file:
                 yield file
-            draft.replace(output)
+            draft.replace(place)
     except OSError as error:
         raise StoreError(f"export to {output}: cannot be written ({error.strerror}), expected a file") from error
 

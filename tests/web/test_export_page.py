@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,34 @@ def test_to_the_standard_output(
 ) -> None:
     exported(site, "--format", "csv", "-o", "-", "--state", "open", "--lot", HOSTILE[1])
     assert len(rows(capfdbinary.readouterr().out.decode())) == 1
+
+
+def test_a_pipe_gets_the_bytes_and_stays(client: httpx.Client, site: ReviewSite, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        exported(site, "--format", "csv", "-o", pipe, "--state", "open", "--lot", HOSTILE[1])
+        assert len(rows(os.read(reader, 100_000).decode())) == 1
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_the_file_that_it_names_is_written(
+    client: httpx.Client, site: ReviewSite, tmp_path: Path, there: bool
+) -> None:
+    (tmp_path / "share").mkdir()
+    file, link = tmp_path / "share" / "frames.csv", tmp_path / "link.csv"
+    if there:
+        file.write_text("those of yesterday")
+    link.symlink_to(file)
+    exported(site, "--format", "csv", "-o", link, "--state", "open", "--lot", HOSTILE[1])
+    assert link.readlink() == file
+    assert len(rows(file.read_text())) == 1
+    assert [path.name for path in (tmp_path / "share").iterdir()] == ["frames.csv"]
 
 
 @pytest.mark.parametrize(
