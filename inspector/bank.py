@@ -184,7 +184,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     that was killed left of an earlier one is removed first.
 
     Raises:
-        BankError: `path` exists and replace is not set, or what is there is no bank, or one with a shelf, which is
+        BankError: `path` exists and replace is not set, or what is there is no bank, or one with a journal, which is
             exchanged by promotion alone; or it cannot be written.
         UsageError: `path` lies in a bank.
     """
@@ -194,7 +194,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
     if path.exists() and not is_bank_or_empty(path):
         raise BankError(f"bank {path}: is no bank, so it is not replaced; choose another name, or move it away")
-    if path.exists() and shelf_folder(path.resolve()).is_dir():
+    if path.exists() and shelf_journal(path.resolve()).is_file():
         raise BankError(
             f"bank {path}: was taken into use by promotion, so it is not replaced; make the new one beside it, "
             f"then: inspector bank promote NEW {path}"
@@ -225,6 +225,11 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 def shelf_folder(path: Path) -> Path:
     """Where the banks lie that were in use at this place, with the journal of who exchanged them; see banks.shelf."""
     return path.parent / f".{path.name}.shelf"
+
+
+def shelf_journal(path: Path) -> Path:
+    """Who exchanged which bank at this place; not there before the first exchange, also where one was refused."""
+    return shelf_folder(path) / "journal.jsonl"
 
 
 def draft_prefix(path: Path) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inspector.bank import draft_prefix, is_bank_or_empty, manifest_digest, shelf_folder, verify_files
+from inspector.bank import draft_prefix, is_bank_or_empty, manifest_digest, shelf_folder, shelf_journal, verify_files
 from inspector.draft import clear_abandoned
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
@@ -90,7 +90,7 @@ class Shelf:
     def __init__(self, bank: Path) -> None:
         self.bank = bank.resolve()
         self.folder = shelf_folder(self.bank)
-        self._journal = self.folder / "journal.jsonl"
+        self._journal = shelf_journal(self.bank)
 
     def promote(
         self,
@@ -148,6 +148,8 @@ class Shelf:
             BankError: nothing was replaced, or it is no longer on the shelf; or a word of the journal is none.
         """
         _check_words(by, reason)
+        if not self.folder.exists():
+            self._previous()  # there is none, and no shelf is made for that
         with self._exchanging():
             self._check_seen(seen)
             after, folder = self._previous()

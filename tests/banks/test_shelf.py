@@ -137,6 +137,20 @@ def test_the_bank_in_use_is_not_promoted_again(in_use: Path) -> None:
         Shelf(in_use).promote(in_use, by="anna")
 
 
+def test_a_rollback_that_is_refused_leaves_nothing_behind(in_use: Path) -> None:
+    with pytest.raises(BankError, match="replaced no other bank, so there is nothing to roll back to"):
+        Shelf(in_use).rollback(by="anna")
+    assert list(in_use.parent.iterdir()) == [in_use]
+
+
+def test_a_promotion_that_was_refused_keeps_no_bank_from_being_replaced(in_use: Path, bank: Path) -> None:
+    with pytest.raises(BankError, match="is in use at"):
+        Shelf(in_use).promote(in_use, by="anna")
+    with new_folder(in_use, replace=True) as draft:
+        shutil.copytree(bank, draft, dirs_exist_ok=True)
+    assert digest(in_use) == digest(bank)
+
+
 def test_an_earlier_bank_that_is_damaged_is_not_rolled_back_to(in_use: Path, bank: Path, tmp_path: Path) -> None:
     Shelf(in_use).promote(variant(bank, tmp_path / "candidate", 2.0), by="anna")
     for folder in Shelf(in_use).kept().values():
