@@ -188,13 +188,13 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             exchanged by promotion alone; or it cannot be written.
         UsageError: `path` lies in a bank.
     """
-    path = path.resolve() if path.is_symlink() else path
+    path = path.resolve()
     refuse_bank(path.parent, "a new bank in")
     if path.exists() and not replace:
         raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
     if path.exists() and not is_bank_or_empty(path):
         raise BankError(f"bank {path}: is no bank, so it is not replaced; choose another name, or move it away")
-    if path.exists() and shelf_journal(path.resolve()).is_file():
+    if path.exists() and shelf_journal(path).is_file():
         raise BankError(
             f"bank {path}: was taken into use by promotion, so it is not replaced; make the new one beside it, "
             f"then: inspector bank promote NEW {path}"

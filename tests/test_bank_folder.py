@@ -85,6 +85,16 @@ def test_a_replacement_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch
     assert names(tmp_path) == ["bank"]
 
 
+def test_the_folder_in_which_one_stands_may_be_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "bank"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    with new_folder(Path(), replace=True) as draft:
+        (draft / "file").write_text("x")
+    assert names(place) == ["file"]
+    assert names(tmp_path) == ["bank"]
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(BankError, match="cannot be written"), new_folder(tmp_path / "file" / "bank"):

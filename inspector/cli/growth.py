@@ -28,7 +28,7 @@ def add(bank: Path, good: tuple[Path, ...], output: Path | None, replace: bool, 
     """
     from calibration.growth.grow import grow
 
-    place = output or bank.with_name(f"{bank.name}.new")
+    place = output or _beside(bank)
     _tell(grow(bank, _pictures(good), place, replace=replace, track=track), bank, as_json)
 
 
@@ -49,9 +49,15 @@ def remove(
     """
     from calibration.growth.shrink import shrink
 
-    place = output or bank.with_name(f"{bank.name}.new")
+    place = output or _beside(bank)
     pictures = _pictures((good,)) if good else []
     _tell(shrink(bank, images, place, good=pictures, replace=replace, track=track), bank, as_json)
+
+
+def _beside(bank: Path) -> Path:
+    """BANK.new, also where . or .. stands for BANK."""
+    named = bank if bank.name not in ("", "..") else bank.resolve()
+    return Path(f"{named}.new")
 
 
 def _pictures(paths: tuple[Path, ...]) -> "list[Newcomer]":

@@ -143,3 +143,15 @@ def test_what_a_command_makes_does_not_go_into_a_bank(cli: Cli, bank: Path, tmp_
     told = cli.fails(*(word.format(**named) for word in words.split()), code=2)
     assert f"lies in the bank {own}, which nobody could use then; choose another folder" in told
     assert cli("bank", "verify", own).code == 0
+
+
+@pytest.mark.parametrize(("words", "named"), [("add . {new}", "."), ("remove .. 0.png", "..")])
+def test_the_folder_in_which_one_stands_may_be_the_bank(
+    cli: Cli, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, named: str
+) -> None:
+    own, new = copy_of(bank, tmp_path), write_good(tmp_path / "new", 1, first_seed=3000)
+    monkeypatch.chdir(own if named == "." else own / "samples")
+    done = cli("bank", *(word.format(new=new) for word in words.split()))
+    assert (done.code, done.err) == (0, "")
+    assert f"inspector bank promote {tmp_path / 'copied.new'} {named}\n" in done.out
+    assert cli("bank", "verify", tmp_path / "copied.new").code == 0
