@@ -1,9 +1,12 @@
 """Good samples out of a running line: pictures of one station as files, spread evenly over a time."""
 
+import fcntl
+import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +21,7 @@ from inspector.mqtt.connection import Connection
 from inspector.mqtt.credentials import passing_id
 from inspector.mqtt.identity import Identity
 from inspector.samples.folder import SampleFolder
-from inspector.samples.naming import DIGEST, name_of, named_digest
+from inspector.samples.naming import DIGEST, digest_of, name_of, named_digest
 from inspector.settings import BrokerSettings
 from inspector.told import Told
 from inspector.types import FrameMessage, StationId
@@ -267,9 +270,23 @@ class _PlainFolder:
             return set()
         return {digest for path in image_files(self._folder) if (digest := named_digest(path.name)) is not None}
 
-    def add(self, payload: bytes, at: datetime) -> str:
-        """Writes a picture; its name. Raises OSError."""
+    def add(self, payload: bytes, at: datetime) -> str | None:
+        """Writes a picture; its name. None: another that collects here has written it. Raises OSError."""
         name = name_of(payload, at)
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_file(self._folder / name, payload)
+        with self._adding():
+            if digest_of(payload) in self.digests():
+                return None
+            write_file(self._folder / name, payload)
         return name
+
+    @contextmanager
+    def _adding(self) -> Iterator[None]:
+        """One process at a time, where the file system has locks for folders (NFS has none)."""
+        held = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(OSError):
+                fcntl.flock(held, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(held)

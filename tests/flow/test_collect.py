@@ -60,6 +60,11 @@ class Collecting:
         """What it collected, once it has ended."""
         return self._running.result()
 
+    @property
+    def seen(self) -> int:
+        """How many pictures it has met, taken or not."""
+        return self.tallies[-1].taken + self.tallies[-1].repeated
+
     def wait_for(self, samples: int) -> None:
         """Until so many were taken."""
         wait_until(lambda: self.tallies[-1].taken == samples, f"{samples} samples are there")
@@ -123,6 +128,18 @@ def test_a_picture_that_is_there_already_is_not_taken_again(mosquitto: Mosquitto
     assert {decode(file.read_bytes()).pixels.tobytes() for file in pictures(tmp_path)} == {
         decode(drawn_part(seed)).pixels.tobytes() for seed in range(5)
     }
+
+
+def test_two_that_collect_into_one_folder_take_each_picture_once(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    with (
+        Collecting(mosquitto, tmp_path) as one,
+        Collecting(mosquitto, tmp_path) as other,
+        Camera(mosquitto.port) as camera,
+    ):
+        camera.send(*(frame(seed) for seed in range(30)))
+        for running in (one, other):
+            wait_until(lambda running=running: running.seen == 30, "both have met every frame")
+    assert one.result().taken + other.result().taken == len(pictures(tmp_path)) == 30
 
 
 def test_what_cannot_be_read_is_counted_and_the_first_is_told(mosquitto: Mosquitto, tmp_path: Path) -> None:
