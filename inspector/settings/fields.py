@@ -61,11 +61,24 @@ def _with_file(url: str, info: ValidationInfo) -> str:
     if rest.partition("/")[0].count("@") > 1:  # all behind the first would be the host's name, and be told as such
         raise ValueError("got an @ in the name or the password, expected %40 in its place")
     if scheme.partition("+")[0] != "sqlite" or rest.startswith("/file:"):
-        return url
+        return _with_port(url)
     name, mark, options = rest.removeprefix("/").partition("?")
     if name in ("", ":memory:"):
         raise ValueError(f"got {url}, which is lost when the daemon ends, expected sqlite:///FILE")
     return f"{scheme}:///{_below_file(Path(name), info)}{mark}{options}"
+
+
+def _with_port(url: str) -> str:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(url)
+    except ArgumentError:
+        return url  # told by whoever opens it
+    except ValueError:  # where the host was forgotten, it would be the password that is told
+        raise ValueError("port: got no number, expected one, as in postgresql://USER@HOST:5432/NAME") from None
+    return url
 
 
 def _time_of_day(value: object) -> object:

@@ -49,11 +49,12 @@ def test_sound_settings_are_called_so(tmp_path: Path, bank: Path) -> None:
 
 
 def test_every_mistake_has_its_line_and_the_exit_code_is_that_of_bad_usage(tmp_path: Path) -> None:
-    path = written(tmp_path, "b", "brocker: {}\nengine: 7\n")
+    path = written(tmp_path, "b", "brocker: {}\nengine: 7\ndatabase: postgresql://u@db:54e/x\n")
     said = inspector("config", "check", "-c", path, code=2).splitlines()
     assert sorted(said) == [
         f"mistake  {path}:6: brocker: unknown key, did you mean broker?",
         f"mistake  {path}:7: engine: got 7, expected a valid string",
+        f"mistake  {path}:8: database: port: got no number, expected one, as in postgresql://USER@HOST:5432/NAME",
     ]
 
 

@@ -143,6 +143,8 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
         (SMALLEST + f"broker: {{tls: {{ca_file: {'x' * 300}}}}}\n", ":6: broker.tls.ca_file: got "),
         (SMALLEST + "broker: {password_file: inspector.yaml}\n", ":6: broker: got password_file without username"),
         (SMALLEST + "database: 'postgresql://u:a@b@db/x'\n", ":6: database: got an @ in the name or the password, exp"),
+        (SMALLEST + "database: 'postgresql://u@db:54e/x'\n", ":6: database: port: got no number, expected one, as in"),
+        (SMALLEST + "database: 'postgresql://u:secret/x'\n", ":6: database: port: got no number, expected one, as in"),
         (SMALLEST + "database: 'sqlite://'\n", ":6: database: got sqlite://, which is lost when the daemon ends"),
         (SMALLEST + "database: 'sqlite:///:memory:'\n", ":6: database: got sqlite:///:memory:, which is lost"),
         (SMALLEST + "retention: {unreviewed_days: 1000000}\n", ":6: retention.unreviewed_days: got 1000000, expected"),
