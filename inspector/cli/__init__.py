@@ -1,10 +1,11 @@
 """The command line. Each command lives in its own module and is imported only when it is called or listed."""
 
 import io
+import os
 import resource
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -79,6 +80,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; exit with 0 done, 1 failed, 2 bad usage. A foreseen error is one line, without a trace."""
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be no text, and a terminal not know all
@@ -116,6 +118,11 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _nowhere() -> TextIO:
+    """In place of a stream that was closed when the process began, as by `2>&-`: Python has None for it."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
 
 
 def _line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from services import no_threads_left
 
 from inspector import __version__
 from inspector.pipeline import Pipeline
+from inspector.store import open_database
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,16 @@ def test_as_a_process(bank: Path, parts: Path, tmp_path: Path) -> None:
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.startswith(f"error: bank {tmp_path}: no manifest.json there")
     assert failed.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_a_command_does_its_work_where_nobody_listens(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "inspector.yaml").write_text("{data_dir: data, stations: [{id: a/b/c/d, bank: b}]}")
+    with open_database(f"sqlite:///{tmp_path}/data/ledger.sqlite3"):
+        pass
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "inspector", "db", "backup", "copy"]
+    assert subprocess.run(command, cwd=tmp_path, timeout=60).returncode == 0
+    assert (tmp_path / "copy").is_file()
 
 
 def test_a_library_that_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
