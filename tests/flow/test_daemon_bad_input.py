@@ -80,15 +80,22 @@ def test_a_byte_order_mark_does_not_stop_the_station(daemon: Daemon, plc: Plc, c
     agrees(daemon)
 
 
-def test_a_frame_whose_properties_cannot_be_read_is_an_error(daemon: Daemon, plc: Plc, camera: Camera) -> None:
+@pytest.mark.parametrize(
+    ("properties", "payload_format", "fault"),
+    [([("frame_id", "f-1")], 2, "PayloadFormatIndicator"), ([("a", "")] * 20_000, None, "120000 bytes of properties")],
+    ids=["unknown", "too many"],
+)
+def test_a_frame_whose_properties_cannot_be_read_is_an_error(
+    properties: list[tuple[str, str]], payload_format: int | None, fault: str, daemon: Daemon, plc: Plc, camera: Camera
+) -> None:
     daemon.start()
-    camera.send_raw(FRAMES, GOOD, [("frame_id", "f-1")], payload_format=2)
+    camera.send_raw(FRAMES, GOOD, properties, payload_format=payload_format)
     camera.send(frame(2))
     wait_until(lambda: plc.answered().get("f-2"), "the verdict of the next frame")
     (error,) = plc.documents("error")
     assert (error["reason"], error["frame_id"]) == ("bad_message", f"sha256:{error['sha256']}")
     assert (daemon.folder / "data/quarantine" / error["quarantine_id"]).read_bytes() == GOOD
-    assert "PayloadFormatIndicator" in daemon.logged("properties unreadable")[0]["fault"]
+    assert fault in daemon.logged("properties unreadable")[0]["fault"]
     assert daemon.logged("broker away") == []
     agrees(daemon)
 
