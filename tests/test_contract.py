@@ -1,6 +1,8 @@
 """The MQTT contract, tested with bytes alone."""
 
 import json
+import tracemalloc
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal
@@ -150,7 +152,7 @@ def test_properties_of_others_are_left_alone() -> None:
     ("payload", "hint"),
     [
         (b"{", "not valid JSON"),
-        (b"{" * 100_000, "not valid JSON"),
+        (b"{" * 10_000, "not valid JSON"),
         (b'{"frame_id": "a"}', "image: got NoneType"),
         (b'{"frame_id": "a", "image": 3}', "image: got int"),
         (b'{"frame_id": "a", "image": "a"}', "not valid base64"),
@@ -173,6 +175,28 @@ def test_a_broken_envelope_is_told(payload: bytes, hint: str) -> None:
 def test_an_envelope_that_is_no_object_is_told() -> None:
     with pytest.raises(FrameMessageError, match="got list"):
         contract.check(STATION, contract.unpack(b"[]", content_type="application/json"))
+
+
+@pytest.mark.parametrize("values", [b"{},", b"[],", b"1,", b'"a":1,'], ids=["objects", "lists", "numbers", "fields"])
+def test_an_envelope_of_very_many_values_is_told_before_they_fill_the_memory(values: bytes) -> None:
+    begin, end = (b"{", b"}") if b":" in values else (b'{"a": [', b"]}")
+    payload = begin + values * 500_000 + values[:-1] + end
+    tracemalloc.start()
+    unpacked = contract.unpack(payload)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert unpacked.fault is not None
+    assert unpacked.fault.startswith("envelope: more than 10000 values, expected an object")
+    assert peak < 100_000
+
+
+def test_an_envelope_may_say_more_than_the_contract_asks_for() -> None:
+    said = {
+        "frame_id": "f",
+        "image": b64encode(b"image").decode(),
+        "positions": [{"x": at, "y": at} for at in range(2000)],
+    }
+    assert contract.unpack(json.dumps(said).encode()).fault is None
 
 
 def test_a_wrong_checksum_is_told_with_both() -> None:

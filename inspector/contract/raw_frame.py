@@ -18,6 +18,9 @@ MAX_TEXT = 128
 MAX_SEQ = 2**63 - 1
 """The largest number that every database holds."""
 
+_MOST_VALUES = 10_000
+"""Of an envelope, which needs a dozen. Each of two bytes takes seventy once it is parsed."""
+
 _LEAD = 64
 _BEFORE_ENVELOPE = b"\xef\xbb\xbf \t\r\n"
 """A byte order mark and white space, which no image begins with."""
@@ -81,6 +84,8 @@ def _open_envelope(payload: bytes) -> RawFrame:
         return RawFrame(payload, _sha256(payload), said, f"envelope: {fault}")
 
     expected = "expected an object with frame_id and image (base64)"
+    if sum(payload.count(sign) for sign in b"{[,") > _MOST_VALUES:  # none of which is in base64
+        return faulty({}, f"more than {_MOST_VALUES} values, {expected}")
     try:
         envelope = json.loads(payload)
     except (ValueError, RecursionError):
