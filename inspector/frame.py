@@ -14,8 +14,9 @@ from typing import IO
 
 import cv2
 import numpy as np
-from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin
 
+from inspector import strips
 from inspector.errors import FrameDamagedError, FrameEmptyError, FrameFormatError, FrameTooLargeError
 from inspector.folder import CONVERT
 from inspector.types import Frame, UInt8Image
@@ -28,8 +29,8 @@ _Reader = Callable[[IO[bytes]], ImageFile.ImageFile]
 _HEADERS: dict[bytes, tuple[str, _Reader]] = {
     b"\xff\xd8\xff": ("JPEG", JpegImagePlugin.JpegImageFile),
     b"\x89PNG\r\n\x1a\n": ("PNG", PngImagePlugin.PngImageFile),
-    b"II*\x00": ("TIFF", TiffImagePlugin.TiffImageFile),
-    b"MM\x00*": ("TIFF", TiffImagePlugin.TiffImageFile),
+    b"II*\x00": ("TIFF", strips.TiffFile),
+    b"MM\x00*": ("TIFF", strips.TiffFile),
     b"BM": ("BMP", BmpImagePlugin.BmpImageFile),
 }
 """Name and header reader of each format, by its first bytes."""
@@ -111,8 +112,8 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
             compression that is not read.
         FrameTooLargeError: the header announces more than max_pixels, a JPEG has more than _MOST_SCANS, or a TIFF a
             field of more than _MOST_NUMBERS.
-        FrameDamagedError: it begins like an image and does not decode, or a JPEG has no end marker. One that is cut in
-            its middle and has the marker all the same decodes with grey below.
+        FrameDamagedError: it begins like an image and does not decode, a strip of a TIFF is not whole, or a JPEG has no
+            end marker. One that is cut in its middle and has the marker all the same decodes with grey below.
     """
     if not payload:
         raise FrameEmptyError("frame: got 0 bytes, expected a JPEG, PNG, TIFF or BMP image")
@@ -171,7 +172,7 @@ def upright_size_wh(stream: IO[bytes]) -> tuple[int, int]:
     """
     with open_header(stream) as header:
         width, height = header.size
-        if isinstance(header, TiffImagePlugin.TiffImageFile):  # whose size newer Pillows tell upright
+        if isinstance(header, strips.TiffFile):  # whose size newer Pillows tell upright
             width, height = header.tag_v2[_TIFF_WIDTH], header.tag_v2[_TIFF_HEIGHT]
         return (height, width) if orientation_of(header) >= 5 else (width, height)
 
@@ -205,6 +206,8 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
         raise FrameFormatError(
             f"frame: TIFF is compressed by {header.info['compression']}, expected none, LZW, deflate, PackBits or JPEG"
         )
+    if isinstance(header, strips.TiffFile):
+        strips.check(header, payload)
     # libjpeg pads a truncated scan with grey and only warns: look for the end marker behind the headers.
     if kind == "JPEG" and payload.rfind(b"\xff\xd9", stream.tell()) < 0:
         raise FrameDamagedError(f"frame: JPEG of {len(payload)} bytes ends before its end marker: truncated")

@@ -41,6 +41,7 @@ INTACT = {
     "tiff": with_pillow(RGB, "TIFF"),
     "tiff lzw": with_opencv(PICTURE, ".tiff"),
     "tiff deflate": with_pillow(RGB, "TIFF", compression="tiff_adobe_deflate"),
+    "tiff packbits": with_pillow(RGB, "TIFF", compression="packbits"),
     "bmp": with_pillow(RGB, "BMP"),
     "bmp grey": with_pillow(RGB.convert("L"), "BMP"),
 }
@@ -201,11 +202,69 @@ def test_a_truncated_frame_is_damaged_wherever_it_ends(name: str) -> None:
             frame.decode(payload[:end])
 
 
-def test_a_frame_with_a_wrong_byte_inside_is_damaged_where_the_format_can_tell() -> None:
-    payload = bytearray(INTACT["png"])
-    payload[len(payload) // 2] ^= 0xFF
-    with pytest.raises(FrameDamagedError):
+@pytest.mark.parametrize("name", ["png", "tiff deflate"])
+def test_a_frame_with_a_wrong_byte_inside_is_damaged_where_the_format_can_tell(name: str) -> None:
+    for share in (0.3, 0.5, 0.7):
+        payload = bytearray(INTACT[name])
+        payload[int(share * len(payload))] ^= 0xFF
+        with pytest.raises(FrameDamagedError):
+            frame.decode(bytes(payload))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "tiff_lzw", "packbits"])
+def test_a_tiff_with_a_strip_that_is_zero_from_somewhere_on_is_damaged(compression: str, share: float) -> None:
+    payload = bytearray(with_pillow(RGB, "TIFF", compression=compression))
+    tags = Image.open(io.BytesIO(payload)).tag_v2  # type: ignore[attr-defined]
+    ((begin,), (length,)) = tags[273], tags[279]
+    start = int(begin + share * length)
+    payload[start : begin + length] = bytes(begin + length - start)
+    with pytest.raises(FrameDamagedError, match="damaged strip"):
         frame.decode(bytes(payload))
+
+
+def in_pieces(layout: str) -> tuple[dict[int, list[int]], list[np.ndarray]]:
+    """The tags and the pieces of PICTURE as a TIFF has them; the last tiles and strips are filled up."""
+    if layout == "tiles":
+        padded = np.pad(PICTURE, ((0, 8), (0, 4), (0, 0)))
+        pieces = [padded[y : y + 16, x : x + 32] for y in range(0, 48, 16) for x in range(0, 64, 32)]
+        return {322: [32], 323: [16]}, pieces
+    rows = np.pad(PICTURE, ((0, 2), (0, 0), (0, 0)))
+    strips = [rows[y : y + 7] for y in range(0, 42, 7)]
+    if layout == "strips":
+        return {278: [7]}, strips
+    return {278: [7], 284: [2]}, [strip[..., plane] for plane in range(3) for strip in strips]
+
+
+def tiff_of(layout: str, *, pieces: int | None = None) -> bytes:
+    """PICTURE, compressed by deflate; the first so many of its pieces, or all of them."""
+    tags, arrays = in_pieces(layout)
+    packed = [zlib.compress(array.tobytes()) for array in arrays][:pieces]
+    ends = np.cumsum([8, *map(len, packed)]).tolist()
+    places, lengths = (324, 325) if layout == "tiles" else (273, 279)
+    tags |= {256: [60], 257: [40], 258: [8, 8, 8], 259: [8], 262: [2], 277: [3]}
+    tags |= {places: ends[:-1], lengths: [len(piece) for piece in packed]}
+    directory, beyond = struct.pack("<H", len(tags)), b""
+    for tag, values in sorted(tags.items()):
+        data = struct.pack(f"<{len(values)}I", *values)
+        if len(data) > 4:
+            at = ends[-1] + 2 + 12 * len(tags) + 4 + len(beyond)
+            beyond, data = beyond + data, struct.pack("<I", at)
+        directory += struct.pack("<HHI", tag, 4, len(values)) + data
+    return struct.pack("<4sI", b"II*\0", ends[-1]) + b"".join(packed) + directory + bytes(4) + beyond
+
+
+@pytest.mark.parametrize("layout", ["strips", "tiles", "planes"])
+def test_a_tiff_in_pieces_arrives_as_it_was_or_is_damaged_where_one_is(layout: str) -> None:
+    payload = tiff_of(layout)
+    np.testing.assert_array_equal(frame.decode(payload).pixels, PICTURE)
+    for start in range(20, payload.index(struct.pack("<HHII", 256, 4, 1, 60)), 97):
+        damaged = bytearray(payload)
+        damaged[start] ^= 0x10
+        with pytest.raises(FrameDamagedError, match="damaged strip"):
+            frame.decode(bytes(damaged))
+    with pytest.raises(FrameDamagedError, match="fewer strips or tiles"):
+        frame.decode(tiff_of(layout, pieces=5))
 
 
 def test_a_bomb_is_refused_by_its_header_alone() -> None:

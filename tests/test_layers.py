@@ -10,7 +10,18 @@ INSPECTOR = Path(__file__).parent.parent / "inspector"
 
 CORE = {
     *("bank", "chart", "charts", "contract", "drift", "explain", "frame", "grid", "heatmap", "manifest", "patches"),
-    *("mqtt.protocol", "planes", "proportions", "recipe", "roi", "scoring", "synthetic", "thumbnail", "window"),
+    *(
+        "mqtt.protocol",
+        "planes",
+        "proportions",
+        "recipe",
+        "roi",
+        "scoring",
+        "strips",
+        "synthetic",
+        "thumbnail",
+        "window",
+    ),
     *(
         "review.agreement",
         "review.checks",
