@@ -207,6 +207,8 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
             f"frame: TIFF is compressed by {header.info['compression']}, expected none, LZW, deflate, PackBits or JPEG"
         )
     if isinstance(header, strips.TiffFile):
+        if strips.is_deep_in_planes(header):
+            raise FrameFormatError("frame: TIFF has 16-bit colours in planes, expected them together for each pixel")
         strips.check(header, payload)
     # libjpeg pads a truncated scan with grey and only warns: look for the end marker behind the headers.
     if kind == "JPEG" and payload.rfind(b"\xff\xd9", stream.tell()) < 0:

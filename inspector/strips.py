@@ -33,6 +33,12 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         """Leaves them as they lie in the file."""
 
 
+def is_deep_in_planes(header: TiffFile) -> bool:
+    """Whether colours of 16 bits lie each in strips of its own: OpenCV gives arbitrary values for two of them."""
+    tags = header.tag_v2
+    return tags.get(_PLANAR) == 2 and tags.get(_SAMPLES, 1) != 1 and max(tags.get(_BITS, (1,))) > 8
+
+
 def check(header: TiffFile, payload: bytes) -> None:
     """Passes a TIFF whose strips or tiles are whole, or that is not compressed by deflate, LZW or PackBits.
 

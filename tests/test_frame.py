@@ -223,26 +223,26 @@ def test_a_tiff_with_a_strip_that_is_zero_from_somewhere_on_is_damaged(compressi
         frame.decode(bytes(payload))
 
 
-def in_pieces(layout: str) -> tuple[dict[int, list[int]], list[np.ndarray]]:
-    """The tags and the pieces of PICTURE as a TIFF has them; the last tiles and strips are filled up."""
+def in_pieces(layout: str, picture: np.ndarray = PICTURE) -> tuple[dict[int, list[int]], list[np.ndarray]]:
+    """The tags and the pieces of a picture as a TIFF has them; the last tiles and strips are filled up."""
     if layout == "tiles":
-        padded = np.pad(PICTURE, ((0, 8), (0, 4), (0, 0)))
+        padded = np.pad(picture, ((0, 8), (0, 4), (0, 0)))
         pieces = [padded[y : y + 16, x : x + 32] for y in range(0, 48, 16) for x in range(0, 64, 32)]
         return {322: [32], 323: [16]}, pieces
-    rows = np.pad(PICTURE, ((0, 2), (0, 0), (0, 0)))
+    rows = np.pad(picture, ((0, 2), (0, 0), (0, 0)))
     strips = [rows[y : y + 7] for y in range(0, 42, 7)]
     if layout == "strips":
         return {278: [7]}, strips
     return {278: [7], 284: [2]}, [strip[..., plane] for plane in range(3) for strip in strips]
 
 
-def tiff_of(layout: str, *, pieces: int | None = None) -> bytes:
-    """PICTURE, compressed by deflate; the first so many of its pieces, or all of them."""
-    tags, arrays = in_pieces(layout)
+def tiff_of(layout: str, *, pieces: int | None = None, picture: np.ndarray = PICTURE) -> bytes:
+    """A picture of 60x40 pixels, compressed by deflate; the first so many of its pieces, or all of them."""
+    tags, arrays = in_pieces(layout, picture)
     packed = [zlib.compress(array.tobytes()) for array in arrays][:pieces]
     ends = np.cumsum([8, *map(len, packed)]).tolist()
     places, lengths = (324, 325) if layout == "tiles" else (273, 279)
-    tags |= {256: [60], 257: [40], 258: [8, 8, 8], 259: [8], 262: [2], 277: [3]}
+    tags |= {256: [60], 257: [40], 258: [8 * picture.itemsize] * 3, 259: [8], 262: [2], 277: [3]}
     tags |= {places: ends[:-1], lengths: [len(piece) for piece in packed]}
     directory, beyond = struct.pack("<H", len(tags)), b""
     for tag, values in sorted(tags.items()):
@@ -265,6 +265,14 @@ def test_a_tiff_in_pieces_arrives_as_it_was_or_is_damaged_where_one_is(layout: s
             frame.decode(bytes(damaged))
     with pytest.raises(FrameDamagedError, match="fewer strips or tiles"):
         frame.decode(tiff_of(layout, pieces=5))
+
+
+@pytest.mark.parametrize("layout", ["strips", "tiles"])
+def test_sixteen_bits_in_pieces_arrive_as_they_were_but_for_planes_which_are_refused(layout: str) -> None:
+    deep = PICTURE.astype(np.uint16) * 257
+    np.testing.assert_array_equal(frame.decode(tiff_of(layout, picture=deep)).pixels, PICTURE)
+    with pytest.raises(FrameFormatError, match="16-bit colours in planes"):
+        frame.decode(tiff_of("planes", picture=deep))
 
 
 def test_a_bomb_is_refused_by_its_header_alone() -> None:
