@@ -14,7 +14,7 @@ from typing import IO
 
 import cv2
 import numpy as np
-from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
 from inspector import strips
 from inspector.errors import FrameDamagedError, FrameEmptyError, FrameFormatError, FrameTooLargeError
@@ -26,9 +26,11 @@ MAX_PIXELS = 64_000_000
 
 _Reader = Callable[[IO[bytes]], ImageFile.ImageFile]
 
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+
 _HEADERS: dict[bytes, tuple[str, _Reader]] = {
     b"\xff\xd8\xff": ("JPEG", JpegImagePlugin.JpegImageFile),
-    b"\x89PNG\r\n\x1a\n": ("PNG", PngImagePlugin.PngImageFile),
+    _PNG_MAGIC: ("PNG", PngImagePlugin.PngImageFile),
     b"II*\x00": ("TIFF", strips.TiffFile),
     b"MM\x00*": ("TIFF", strips.TiffFile),
     b"BM": ("BMP", BmpImagePlugin.BmpImageFile),
@@ -73,6 +75,15 @@ _OTHERS = {
 
 _LONGEST_MAGIC = 12
 _ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 
 _FLAGS = {
@@ -153,15 +164,22 @@ def open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
 
 
 def orientation_of(header: ImageFile.ImageFile) -> int:
-    """The EXIF orientation: 1 is upright, from 5 on width and height are exchanged.
+    """The EXIF orientation, 1 to 8: 1 is upright, from 5 on width and height are exchanged.
 
-    Raises:
-        FrameDamagedError: it cannot be read.
+    It is the one that `decode` applies. Pillow would also take one out of XMP, or out of text that ImageMagick writes.
     """
-    try:
-        return int(header.getexif().get(_ORIENTATION, 1))
-    except Exception as error:  # as in `_check_header`
-        raise FrameDamagedError(f"frame: has damaged EXIF data ({error})") from error
+    if isinstance(header, strips.TiffFile):
+        found = header.tag_v2.get(_ORIENTATION)
+    elif isinstance(header, PngImagePlugin.PngImageFile):
+        found = _orientation_in(_png_exif(header))
+    else:
+        found = _orientation_in(header.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def turned(picture: Image.Image, orientation: int) -> Image.Image:
+    """The picture upright, by its EXIF orientation, 1 to 8."""
+    return picture.transpose(_TURNS[orientation]) if orientation > 1 else picture
 
 
 def upright_size_wh(stream: IO[bytes]) -> tuple[int, int]:
@@ -221,20 +239,44 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
     return kind
 
 
-def _fields(payload: bytes) -> Iterator[tuple[int, int, int]]:
-    """Kind, count and place of each field of a TIFF's first page; raises struct.error where they are cut off."""
+def _orientation_in(exif: bytes) -> int | None:
+    """As OpenCV reads it: the first field of that name, two bytes of it, of whatever kind."""
+    if exif[:4] not in (b"II*\0", b"MM\0*"):
+        return None
+    try:
+        place = next((place for tag, _, _, place in _fields(exif) if tag == _ORIENTATION), None)
+    except struct.error:
+        return None
+    return None if place is None else place & 0xFFFF if exif.startswith(b"II") else place >> 16
+
+
+def _png_exif(header: ImageFile.ImageFile) -> bytes:
+    """The first eXIf chunk, which may follow the pixels; empty where there is none."""
+    stream = header.fp
+    if stream is None:
+        return b""
+    stream.seek(len(_PNG_MAGIC))
+    while len(head := stream.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name == b"eXIf":
+            return stream.read(length)
+        stream.seek(length + 4, io.SEEK_CUR)
+    return b""
+
+
+def _fields(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Name, kind, count and place of each field of a TIFF's first page; raises struct.error where they are cut off."""
     order = "<" if payload.startswith(b"II") else ">"
     (begin,) = struct.unpack_from(f"{order}I", payload, 4)
     (number,) = struct.unpack_from(f"{order}H", payload, begin)
     for at in range(begin + 2, begin + 2 + 12 * number, 12):
-        _, kind, count, place = struct.unpack_from(f"{order}HHII", payload, at)
-        yield kind, count, place
+        yield struct.unpack_from(f"{order}HHII", payload, at)
 
 
 def _has_whole_directory(payload: bytes) -> bool:
     """Whether the tags of a TIFF's first page, and what they point to, lie within the payload."""
     try:
-        for kind, count, place in _fields(payload):
+        for _, kind, count, place in _fields(payload):
             size = count * _TIFF_TYPE_BYTES.get(kind, 0)
             if size > 4 and place + size > len(payload):
                 return False
@@ -261,7 +303,7 @@ def _has_too_many_scans(payload: bytes, at: int) -> bool:
 def _has_an_endless_field(payload: bytes) -> bool:
     """Of a TIFF: whether its first page says so many numbers about itself that reading them takes very long."""
     try:
-        return any(kind not in _BYTE_FIELDS and count > _MOST_NUMBERS for kind, count, _ in _fields(payload))
+        return any(kind not in _BYTE_FIELDS and count > _MOST_NUMBERS for _, kind, count, _ in _fields(payload))
     except struct.error:
         return False  # cut off: its reader says so
 

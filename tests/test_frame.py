@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import bomb, png, smooth_picture, with_opencv, with_pillow
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from inspector import errors, frame
 from inspector.errors import (
@@ -133,6 +133,73 @@ def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     assert decoded.shape == expected.shape
     assert frame.upright_size_wh(io.BytesIO(payload)) == expected.shape[1::-1]
     assert np.abs(decoded.astype(int) - expected).mean() < 4
+    opened = Image.open(io.BytesIO(payload))
+    if kind != "TIFF":  # which Pillow turns itself
+        by_pillow = np.asarray(frame.turned(opened, frame.orientation_of(opened)), int)
+        assert np.abs(by_pillow - expected).mean() < 4
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+def exif_of(orientation: int, *, order: str = "<", kind: int = 3) -> bytes:
+    value = struct.pack(order + ("I" if kind == 4 else "H"), orientation).ljust(4, b"\0")
+    head = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, 1)
+    return head + struct.pack(order + "HHI", 0x0112, kind, 1) + value + bytes(4)
+
+
+def png_with_xmp() -> bytes:
+    said = PngImagePlugin.PngInfo()
+    said.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    return with_pillow(RGB, "PNG", pnginfo=said)
+
+
+def png_by_imagemagick() -> bytes:
+    said = PngImagePlugin.PngInfo()
+    exif = b"Exif\0\0" + exif_of(6)
+    said.add_text("Raw profile type exif", f"\nexif\n{len(exif):8}\n{exif.hex()}\n")
+    return with_pillow(RGB, "PNG", pnginfo=said)
+
+
+def png_with_exif(exif: bytes, *, before: bytes) -> bytes:
+    at = INTACT["png"].index(before) - 4
+    return INTACT["png"][:at] + png_chunk(b"eXIf", exif) + INTACT["png"][at:]
+
+
+def jpeg_with_exif(exif: bytes) -> bytes:
+    segment = b"Exif\0\0" + exif
+    return b"\xff\xd8\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + INTACT["jpeg"][2:]
+
+
+@pytest.mark.parametrize(
+    ("payload", "size_wh"),
+    [
+        (with_pillow(RGB, "JPEG", xmp=XMP), (60, 40)),
+        (png_with_xmp(), (60, 40)),
+        (png_by_imagemagick(), (60, 40)),
+        (with_pillow(RGB, "TIFF", tiffinfo={700: XMP}), (60, 40)),
+        (with_pillow(RGB, "TIFF", tiffinfo={274: 9}), (60, 40)),
+        (jpeg_with_exif(exif_of(9)), (60, 40)),
+        (jpeg_with_exif(exif_of(6, kind=1)), (40, 60)),
+        (jpeg_with_exif(exif_of(6, order=">", kind=4)), (60, 40)),
+        (jpeg_with_exif(b"garbage"), (60, 40)),
+        (png_with_exif(b"garbage", before=b"IDAT"), (60, 40)),
+        (png_with_exif(exif_of(6), before=b"IDAT"), (40, 60)),
+        (png_with_exif(exif_of(8, order=">"), before=b"IEND"), (40, 60)),
+    ],
+)
+def test_a_frame_is_as_large_as_it_decodes_wherever_it_says_how_it_was_held(
+    payload: bytes, size_wh: tuple[int, int]
+) -> None:
+    assert frame.decode(payload).size_wh == size_wh
+    assert frame.upright_size_wh(io.BytesIO(payload)) == size_wh
 
 
 def test_only_the_first_page_of_a_tiff_is_read() -> None:
@@ -391,10 +458,6 @@ def test_each_refusal_has_a_word_of_its_own() -> None:
     kinds = (FrameEmptyError, FrameFormatError, FrameDamagedError, FrameTooLargeError)
     assert len({kind.reason for kind in kinds}) == 4
     assert {kind.reason for kind in kinds} < set(errors.frame_error_reasons())
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
 
 def many_scans(scans: int) -> bytes:

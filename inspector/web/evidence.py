@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ImageOps
 
 from inspector import frame as decoder
 from inspector.errors import BankError, EngineError, FrameError, FrameTooLargeError, InspectorError, StoreError
@@ -228,7 +227,7 @@ def shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float
             if width * height > max_pixels:
                 raise FrameTooLargeError(f"frame: JPEG header announces {width}x{height}; nothing was decoded")
             picture.draft("RGB", THUMBNAIL_WH)
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
+            upright = decoder.turned(picture, decoder.orientation_of(picture)).convert("RGB")
         whole = max(width, height) / max(upright.size)
         pixels: UInt8Image = np.asarray(upright, np.uint8)
     else:

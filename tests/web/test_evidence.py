@@ -65,6 +65,15 @@ def test_a_picture_that_says_it_lies_on_its_side_stands_upright(site: ReviewSite
         assert 'viewBox="0 0 56 96"' in olga.get(f"/frame/{frame}").text
 
 
+def test_a_thumbnail_lies_as_the_frame_was_inspected(site: ReviewSite, part: UInt8Image) -> None:
+    """Pillow would turn it by XMP; the decoder does not."""
+    payload = io.BytesIO()
+    xmp = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    Image.fromarray(part[20:76, :, ::-1]).save(payload, "JPEG", xmp=xmp)
+    frame = site.add(payload.getvalue(), suffix="jpg")
+    assert seen(site, frame, "picture").size == seen(site, frame, "thumbnail").size == (96, 56)
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_a_thumbnail_is_small_and_shows_the_regions(site: ReviewSite, part: UInt8Image, suffix: str) -> None:
     large = cv2.resize(part, (1800, 1200))
