@@ -7,6 +7,7 @@ the frames it was drawn on: a frame of another size is refused rather than looke
 import binascii
 import hashlib
 from base64 import b64decode, b64encode
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -90,23 +91,16 @@ class Area(BaseModel):
         """Width and height of a mask picture, pixels; None for a polygon."""
         if self.png is None:
             return None
-        height, width = self._white().shape
+        height, width = _white(self.png).shape
         return width, height
 
     def inside(self, frame_wh: tuple[int, int]) -> NDArray[np.bool_]:
         """Which pixels of a frame of this size lie inside: bool (height, width)."""
         if self.polygon is None:
-            return self._white()
+            return _white(self.png or "")
         drawn = np.zeros(frame_wh[::-1], np.uint8)
         cv2.fillPoly(drawn, [np.rint(self.polygon).astype(np.int32)], 1)
         return drawn.astype(bool)
-
-    def _white(self) -> NDArray[np.bool_]:
-        try:
-            pixels = decoder.decode(b64decode(self.png or "", validate=True)).pixels
-        except (binascii.Error, FrameError) as error:
-            raise ValueError(f"its mask does not decode ({error})") from error
-        return np.asarray(pixels[..., 0] > _WHITE)
 
 
 class Roi(BaseModel):
@@ -188,6 +182,22 @@ def read_files(written: dict[str, Any], folder: Path) -> dict[str, Any]:
             if sizes:
                 read.setdefault("frame_wh", sizes[0])
     return read
+
+
+@lru_cache(maxsize=4)  # a byte for each pixel of a frame
+def _white(png: str) -> NDArray[np.bool_]:
+    """Where a mask picture is white: bool (height, width), not to be written to. To read a recipe asks a dozen times.
+
+    Raises:
+        ValueError: it does not decode.
+    """
+    try:
+        pixels = decoder.decode(b64decode(png, validate=True)).pixels
+    except (binascii.Error, FrameError) as error:
+        raise ValueError(f"its mask does not decode ({error})") from error
+    white = np.asarray(pixels[..., 0] > _WHITE)
+    white.flags.writeable = False
+    return white
 
 
 def _check_fits(name: str, area: Area, frame_wh: tuple[int, int]) -> None:

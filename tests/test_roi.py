@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from inspector import frame
 from inspector.errors import RecipeError
 from inspector.recipe import Recipe, load
 from inspector.roi import CORNERS, Area, Roi
@@ -162,6 +163,21 @@ def test_a_mask_with_soft_edges_is_no_photo(tmp_path: Path, quality: int) -> Non
     cv2.imwrite(str(file), mask, [cv2.IMWRITE_JPEG_QUALITY, quality])
     inside = Roi.read_mask(file).inside()
     assert (inside != (mask > 127)).mean() < 0.02
+
+
+def test_a_mask_is_decoded_once_however_often_its_recipe_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded, decode = [], frame.decode
+    monkeypatch.setattr(frame, "decode", lambda payload: decoded.append(payload) or decode(payload))
+    dumped = Recipe(roi=Roi.read_mask(white(tmp_path, "m.png", (3, 4, 71, 53)))).model_dump(mode="json")
+    for _ in range(3):
+        region = Recipe.model_validate(dumped).roi
+        assert region is not None
+        assert str(region).startswith("55.5% of 100x60 pixels")
+    assert len(decoded) == 2, "the file, and the mask that was made of it"
+    with pytest.raises(ValueError, match="read-only"):
+        region.include[0].inside(FRAME)[0, 0] = True
 
 
 def test_a_black_mask(tmp_path: Path) -> None:
