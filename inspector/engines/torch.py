@@ -64,9 +64,14 @@ def _inside(recipe: Recipe, grid: tuple[int, int]) -> Tensor | None:
 
 
 class TorchEngine:
-    """Runs a PatchEmbedder on a device; batches of pictures at a time."""
+    """Runs a PatchEmbedder on a device; batches of pictures at a time.
 
-    def __init__(self, embedder: PatchEmbedder, device: str) -> None:
+    From the first one on, the process convolves in single precision. On CUDA, cuDNN would take TF32 unasked, which has
+    10 bits of a mantissa's 23. The setting is the process's: threads that set it and put it back would undo each other.
+    """
+
+    def __init__(self, embedder: nn.Module, device: str) -> None:
+        torch.backends.cudnn.allow_tf32 = False
         self._device = torch.device(device)
         self._embedder = embedder.eval().to(self._device)
 

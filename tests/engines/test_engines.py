@@ -118,6 +118,22 @@ def test_torch_embeds_a_picture_the_same_in_any_company(either_bank: Path) -> No
         )
 
 
+def test_torch_embeds_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    from inspector.engines.torch import TorchEngine
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # as it is where nobody sets it
+
+    class Told(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, _images: object) -> object:
+            self.tf32 = torch.backends.cudnn.allow_tf32
+            return torch.zeros((1, 1, 1, 1))
+
+    told = Told()
+    TorchEngine(told, "cpu").embed(np.zeros((1, 8, 8, 3), np.uint8))
+    assert told.tf32 is False
+
+
 def test_an_embedding_is_the_callers_to_keep(bank: Path) -> None:
     images = pictures(bank)
     engine = open_engine("auto", bank)
