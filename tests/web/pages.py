@@ -50,8 +50,8 @@ class Page(HTMLParser):
 
 
 def shows(page: BrowserPage, frame: int) -> None:
-    """Waits until the browser shows this frame."""
-    page.wait_for_function("frame => document.querySelector('.panel')?.dataset.frame === String(frame)", arg=frame)
+    """Waits until the browser shows this frame and takes what is said of it."""
+    page.wait_for_selector(f".panel[data-frame='{frame}']:not([data-busy])")
 
 
 def ahead(page: BrowserPage, *frames: int) -> None:

@@ -487,6 +487,78 @@ def test_of_a_double_tap_the_first_counts_also_where_the_page_is_slow(site: Revi
     assert decided(site, frames[1]) == (None, None, None)
 
 
+def waits_for(page: Page) -> None:
+    """It is seen that the page waits for another frame."""
+    after = "getComputedStyle(document.querySelector('.says'), '::after')"
+    page.wait_for_function(f"() => {after}.visibility === 'visible' && {after}.content.includes('One moment')")
+
+
+@pytest.mark.parametrize(("key", "slow"), [("z", "undo"), ("ArrowLeft", "panel?*")])
+def test_no_key_decides_the_frame_that_is_left_for_one_on_its_way(
+    site: ReviewSite, visit: Visit, key: str, slow: str
+) -> None:
+    page, frames = on_frame(site, visit)
+    slow = f"**/{frames[0]}/{slow}"
+    page.keyboard.press("d")
+    shows(page, frames[1])
+    said(site, frames[0], ("dispose", "defect"))
+    held: list[Route] = []
+    page.route(slow, lambda route: held.append(route))
+    page.keyboard.press(key)
+    page.keyboard.press("f")
+    waits_for(page)
+    page.keyboard.press("f")
+    held[0].continue_()
+    page.unroute(slow)
+    shows(page, frames[0])
+    page.keyboard.press("u")
+    wait_until(lambda: decided(site, frames[0])[0] == "unsure", "what is said of the frame that came is recorded")
+    assert decided(site, frames[1]) == (None, None, None)
+
+
+AT_ONCE = """() => new MutationObserver((_, observer) => {
+  observer.disconnect();
+  setTimeout(() => dispatchEvent(new KeyboardEvent("keydown", { key: "f" })));
+}).observe(document.getElementById("frame"), { childList: true })"""
+"""A key in the moment in which another frame comes."""
+
+
+def test_a_key_that_was_meant_for_the_frame_before_does_not_decide_one_that_came_late(
+    site: ReviewSite, visit: Visit
+) -> None:
+    page, frames = on_frame(site, visit)
+    held: list[Route] = []
+    page.route(f"**/frame/{frames[1]}/panel*", lambda route: held.append(route))
+    page.reload()
+    page.wait_for_selector(".near")
+    page.evaluate(AT_ONCE)
+    page.keyboard.press("d")
+    waits_for(page)
+    held[0].continue_()
+    shows(page, frames[1])
+    said(site, frames[0], ("dispose", "defect"))
+    all_sent(page)
+    assert decided(site, frames[1]) == (None, None, None)
+    page.keyboard.press("u")
+    said(site, frames[1], ("dispose", "unsure"))
+
+
+def test_a_decision_is_taken_back_while_the_next_frame_is_on_its_way(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    held: list[Route] = []
+    page.route(f"**/frame/{frames[1]}/panel*", lambda route: held.append(route))
+    page.reload()
+    page.wait_for_selector(".near")
+    page.keyboard.press("d")
+    page.keyboard.press("z")
+    said(site, frames[0], ("dispose", "defect"), ("undo", None))
+    page.wait_for_selector(".panel:not([data-busy]) .history")
+    with page.expect_response(re.compile(f"/frame/{frames[1]}/panel")):
+        held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    shows(page, frames[0])
+
+
 def test_what_was_refused_of_the_last_frame_is_told_on_the_queue(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit, 1)
     page.route(ONE, lambda route: route.fulfill(status=400, json={"error": "No."}))

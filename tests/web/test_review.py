@@ -32,11 +32,18 @@ def shown(page: Page) -> int:
     return int(page.locator(".panel").get_attribute("data-frame") or 0)
 
 
+OTHER = """before => {
+  const { frame, busy } = document.querySelector(".panel")?.dataset ?? {};
+  return frame !== String(before) && !busy;
+}"""
+"""Another frame is there, and takes what is said of it; or none."""
+
+
 def press(page: Page, key: str) -> None:
     """A key that leads to another frame, or out of the queue."""
     before = shown(page)
     page.keyboard.press(key)
-    page.wait_for_function("before => document.querySelector('.panel')?.dataset.frame !== String(before)", arg=before)
+    page.wait_for_function(OTHER, arg=before)
 
 
 def log_all_out(site: ReviewSite) -> None:

@@ -7,12 +7,13 @@ import { condition, conflicts, outbox, put, settle, versionOf } from "./outbox.j
 import { drained, takenBack, unsent } from "./patience.js";
 import { request, user } from "./request.js";
 import * as steps from "./steps.js";
-import { frameChanged, unmeant } from "./taps.js";
+import { frameChanged, unmeant, UNSEEN_MS } from "./taps.js";
 import { Viewer } from "./viewer.js";
 import { answer, n, plantWord, t } from "./words.js";
 
 const AHEAD = 4;
 const MOST_VISITED = 500;
+const LATE_MS = 300; // from then on it is seen that the page waits: style.css has the same
 
 const place = document.getElementById("frame");
 const dialogs = { conflict: document.getElementById("conflict"), keys: document.getElementById("keys") };
@@ -70,10 +71,9 @@ async function explain(turn) {
 }
 
 /** To the queue; false while the server cannot be reached or takes long, as no page would come from it. */
-async function end() {
-  const from = panel;
+async function end(holds) {
   await drained();
-  if (panel !== from) return true;
+  if (!holds()) return false;
   if (unsent() && ["offline", "sending"].includes(condition())) return false;
   shown += 1; // what is still on its way has no place any more
   panel = null;
@@ -104,11 +104,38 @@ async function fetchAhead() {
   }
 }
 
-async function go(frame, { remember = true, fresh = false } = {}) {
-  if (!frame) return false;
+let moves = 0;
+
+/**
+ * To another frame, or out of the page. Until it is there no key and no tap decides the one that is still on the screen,
+ * nor one that came late and that nobody can have seen. What is asked for meanwhile comes instead; `holds` tells whether
+ * nothing was. False where nothing came: the frame stays.
+ */
+async function move(lead) {
+  const from = panel;
+  const mine = (moves += 1);
+  const holds = () => mine === moves;
+  const began = performance.now();
+  let moved = false;
+  from.dataset.busy = "yes";
+  try {
+    moved = await lead(holds);
+  } finally {
+    if (holds() && !moved) delete from.dataset.busy;
+  }
+  if (moved && panel && performance.now() - began > LATE_MS) {
+    panel.dataset.busy = "yes";
+    setTimeout(() => holds() && delete panel.dataset.busy, UNSEEN_MS);
+  }
+  return moved || !holds();
+}
+
+async function go(frame, holds, { remember = true, fresh = false } = {}) {
+  if (!frame || !holds()) return false;
   const query = panel.dataset.query;
   if (fresh) forget(frame, query);
   const made = await panelOf(frame, query);
+  if (!holds()) return false;
   if (!made) {
     if (navigator.onLine) say(t("That frame cannot be shown now. Try again in a moment."));
     return false;
@@ -124,7 +151,6 @@ function decide(to, type = null) {
   if (!panel || panel.dataset.busy || !note.keep()) return undefined;
   const { frame, result, name, next } = panel.dataset;
   const passed = Boolean(panel.dataset.passed);
-  panel.dataset.busy = "yes";
   const escape = panel.dataset.escape && to === "defect";
   const version = versionOf(result, panel.dataset.version);
   if (!note.text && steps.carries(frame, version, to, type)) return leave(next); // said twice it counts once
@@ -140,10 +166,7 @@ function decide(to, type = null) {
 }
 
 async function leave(next) {
-  const from = panel;
-  if ((await (next ? go(next) : end())) || panel !== from) return;
-  delete panel.dataset.busy;
-  mark(panel);
+  if (!(await move((holds) => (next ? go(next, holds) : end(holds))))) mark(panel);
 }
 
 /** What was decided stays on the screen, as the next frame cannot be had; once all is recorded, it is asked for again. */
@@ -156,10 +179,11 @@ async function undo() {
   const last = steps.takeBack();
   if (!last) return say(t("There is nothing to take back."));
   if (last.batch) return undefined; // told when it is done
-  if (panel?.dataset.frame === String(last.frame)) panel.classList.remove("decided");
-  await takenBack();
-  if (panel) await go(last.frame, { remember: false, fresh: true });
-  return undefined;
+  if (panel.dataset.frame === String(last.frame)) panel.classList.remove("decided");
+  return move(async (holds) => {
+    await takenBack();
+    return go(last.frame, holds, { remember: false, fresh: true });
+  });
 }
 
 outbox.addEventListener("sent", ({ detail: { entry, said, elsewhere } }) => {
@@ -174,16 +198,24 @@ outbox.addEventListener("refused", ({ detail: { entry, elsewhere } }) => {
 outbox.addEventListener("change", () => {
   if (!panel?.classList.contains("decided") || note.isOpen || condition() !== "idle") return;
   panel.classList.remove("decided");
-  panel.dataset.busy = "yes";
   leave(panel.dataset.next);
 });
 
+function goOn() {
+  const { busy, next } = panel.dataset;
+  return !busy && next && move((holds) => go(next, holds));
+}
+
 /** To the frame before; what was just said of it is recorded first, or it would come back as if nobody had decided. */
-async function goBack() {
-  if (!visited.length) return go(panel.dataset.previous, { remember: false });
+function goBack() {
+  const { busy, previous } = panel.dataset;
+  if (busy) return undefined;
+  if (!visited.length) return previous && move((holds) => go(previous, holds, { remember: false }));
   const frame = visited.pop();
-  await drained();
-  return panel && go(frame, { remember: false, fresh: true });
+  return move(async (holds) => {
+    await drained();
+    return go(frame, holds, { remember: false, fresh: true });
+  });
 }
 
 // ---- somebody else was quicker
@@ -228,7 +260,7 @@ async function settled() {
   const frame = String(conflict.frame);
   const again = dialogs.conflict.returnValue === "again";
   if (again && entry.body.note) draft(frame, entry.body.note);
-  const done = !again || (panel && (await go(frame, { fresh: true })));
+  const done = !again || (panel && (await move((holds) => go(frame, holds, { fresh: true }))));
   facing = null; // not before: the frame that comes would show it once more
   if (!done) return; // the strip tells of it
   settle(key);
@@ -245,11 +277,11 @@ const actions = {
   in: () => viewer.zoom(1.25),
   out: () => viewer.zoom(0.8),
   whole: () => viewer.whole(),
-  next: () => go(panel.dataset.next),
+  next: goOn,
   previous: goBack,
   undo,
   help: () => dialogs.keys.showModal(),
-  note: () => note.open(),
+  note: () => panel.dataset.busy || note.open(), // else the frame would change under who writes
   "note-keep": () => note.keep(),
   "note-leave": () => note.leave(),
   near: () => {

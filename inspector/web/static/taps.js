@@ -1,6 +1,6 @@
 // Taps that nobody meant: on a frame that has only just come, and the second half of a double tap.
 
-const UNSEEN_MS = 150; // nobody has seen a frame that has been there for less
+export const UNSEEN_MS = 150; // nobody has seen a frame that has been there for less
 const DOUBLE_MS = 500;
 
 let changed = -Infinity; // when one frame gave way to another
