@@ -51,7 +51,7 @@ class Page(HTMLParser):
 
 def shows(page: BrowserPage, frame: int) -> None:
     """Waits until the browser shows this frame and takes what is said of it."""
-    page.wait_for_selector(f".panel[data-frame='{frame}']:not([data-busy])")
+    page.wait_for_selector(f".panel[data-frame='{frame}']:not([data-busy], :has(.coming))")
 
 
 def ahead(page: BrowserPage, *frames: int) -> None:

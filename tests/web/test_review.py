@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from line import drawn_part
 from pages import ahead, on_frame, shows
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from review_site import PASSWORD, ReviewSite, decided, recorded
 from services import wait_until
 from sqlalchemy import select, update
@@ -33,8 +33,8 @@ def shown(page: Page) -> int:
 
 
 OTHER = """before => {
-  const { frame, busy } = document.querySelector(".panel")?.dataset ?? {};
-  return frame !== String(before) && !busy;
+  const panel = document.querySelector(".panel");
+  return panel?.dataset.frame !== String(before) && !panel?.matches("[data-busy], :has(.coming)");
 }"""
 """Another frame is there, and takes what is said of it; or none."""
 
@@ -484,6 +484,43 @@ def test_a_picture_or_a_bank_that_is_gone_is_told(site: ReviewSite, visit: Visit
     page.goto(f"/frame/{without_bank}")
     expect(page.locator(".nearest")).to_contain_text("The bank of that time is no longer here.")
     expect(page.locator(".photo")).to_be_visible()
+
+
+def test_a_picture_that_does_not_come_is_told_and_no_map_looks_like_it(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 2)
+    page.goto("/help")
+    page.route("**/picture?*", lambda route: route.abort())
+    page.goto(f"/frame/{frames[0]}?order=newest")
+    words, again = page.get_by_text("The picture could not be loaded."), page.get_by_role("button", name="Try again")
+    expect(words).to_be_visible()
+    page.wait_for_selector(".near")
+    expect(page.locator(".map")).to_be_hidden()
+    page.unroute_all()
+    again.click()
+    expect(words).to_be_hidden()
+    expect(page.locator(".map")).to_be_visible()
+    press(page, "d")
+    recorded(site, frames[0], ("defect", None, "olga"))
+
+
+def test_nobody_decides_a_frame_whose_picture_has_not_come(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(2)]
+    page = visit("olga", "/help")
+    held: list[Route] = []
+    page.route(f"**/frame/{frames[1]}/picture?*", lambda route: held.append(route))
+    page.goto(f"/frame/{frames[1]}?order=newest", wait_until="commit")
+    page.wait_for_selector(".near")
+    expect(page.locator(".map")).to_be_hidden()
+    page.keyboard.press("f")
+    page.keyboard.press("1")
+    expect(page.locator(".map")).to_be_hidden()
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.locator(".map")).to_be_visible()
+    assert shown(page) == frames[1]
+    press(page, "u")
+    recorded(site, frames[1], ("unsure", None, "olga"))
+    assert [said.to_disposition for said in site.reviews.history(frames[1])] == ["unsure"]
 
 
 MEASURE = """

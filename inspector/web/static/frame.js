@@ -148,7 +148,7 @@ async function go(frame, holds, { remember = true, fresh = false } = {}) {
 // ---- what the operator says
 
 function decide(to, type = null) {
-  if (!panel || panel.dataset.busy || !note.keep()) return undefined;
+  if (!panel || panel.dataset.busy || viewer.coming || !note.keep()) return undefined;
   const { frame, result, name, next } = panel.dataset;
   const passed = Boolean(panel.dataset.passed);
   const escape = panel.dataset.escape && to === "defect";
@@ -289,6 +289,7 @@ const actions = {
     document.body.classList.toggle("near-large", nearLarge);
   },
   queue,
+  fetch: () => viewer.fetch(),
 };
 
 const keys = {

@@ -4,6 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const STEP = 1.25;
 const MOST = 40;
 const OPACITY = "inspector.opacity";
+const LOST_MS = 15000; // a browser itself may wait for minutes
 
 export class Viewer {
   constructor(panel) {
@@ -14,6 +15,8 @@ export class Viewer {
     this.width = Number(this.stage.dataset.width);
     this.height = Number(this.stage.dataset.height);
     this.box = { x: 0, y: 0, width: this.width, height: this.height };
+    this.photo = this.stage.querySelector(".photo");
+    this.fetch();
     this.aim = this.flagged();
     this.pointers = new Map();
     this.slider = panel.querySelector(".map-slider input");
@@ -28,6 +31,23 @@ export class Viewer {
     this.stage.addEventListener("pointermove", (event) => this.move(event));
     for (const type of ["pointerup", "pointercancel"]) this.stage.addEventListener(type, (event) => this.up(event));
     this.stage.addEventListener("dblclick", (event) => this.zoom(2, event));
+  }
+
+  /** Fetches the picture, again where it did not come; while it is coming or lost, nothing is shown over its place. */
+  fetch() {
+    const photo = this.photo.cloneNode(); // another one: what became of the first may have been told before anybody listened
+    const become = (state) => photo === this.photo && (this.stage.parentElement.className = `viewer ${state}`);
+    photo.addEventListener("load", () => become(""));
+    photo.addEventListener("error", () => become("lost"));
+    setTimeout(() => this.coming && become("lost"), LOST_MS);
+    this.photo.replaceWith(photo);
+    this.photo = photo;
+    become("coming");
+  }
+
+  /** Whether nobody can have seen the picture yet, nor that it does not come. */
+  get coming() {
+    return Boolean(this.stage?.closest(".coming"));
   }
 
   /** Lays the anomaly map and the numbered patches of `near` over the picture. */
