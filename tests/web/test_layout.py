@@ -118,6 +118,28 @@ def test_a_card_shows_how_station_and_part_end(width: int, tmp_path: Path, bank:
     }
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_names_that_begin_alike_are_told_apart_and_numbers_are_whole(
+    width: int, tmp_path: Path, bank: Path, chromium: Browser
+) -> None:
+    types = ["Oberflächenkratzer", "Oberflächendelle", "Oberflächenrauheit"]
+    with (
+        running_site(tmp_path, bank, stations=[LONG], defect_types=types) as here,
+        chromium.new_context(viewport={"width": width, "height": 800}) as context,
+    ):
+        frame = [here.add(station=LONG) for _ in range(12)][-1]
+        page = context.new_page()
+        page.goto(f"{here.url}/enter?code={here.sessions.begin_link('olga', 1)}")
+        counts = page.locator("#tally .chip b")
+        assert counts.all_inner_texts() == ["12", "12"]
+        assert counts.evaluate_all("all => all.every((one) => one.getClientRects()[0].height < 30)")
+        page.goto(f"{here.url}/frame/{frame}")
+        shown = page.locator(".type span")
+        assert shown.all_inner_texts() == types
+        assert shown.evaluate_all("all => all.every((one) => one.scrollWidth <= one.clientWidth)")
+        assert page.locator(".type").evaluate_all("all => all.map((one) => one.title)") == types
+
+
 def test_on_a_tablet_every_account_has_its_buttons_in_sight(show: Show) -> None:
     table = show("/accounts", 820).locator(".scroll").first
     expect(table.get_by_role("row").filter(has_text=NAME)).to_be_visible()
