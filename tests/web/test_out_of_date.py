@@ -161,3 +161,29 @@ def test_a_server_that_hangs_is_told(path: str, act: object, site: ReviewSite, v
     act(page)
     expect(page.locator("#notice")).to_be_hidden()
     assert held
+
+
+HASTE = """
+    window.pauses = [];
+    const later = setTimeout;
+    setTimeout = (act, ms, ...more) => { pauses.push(ms); return later(act, ms / 10, ...more); };
+"""
+"""Time runs ten times as fast."""
+
+
+def test_one_lost_answer_is_told_while_it_is_due_and_stops_no_page(
+    site: ReviewSite, visit: Callable[..., Page]
+) -> None:
+    page = visit("emil", "/line")
+    page.add_init_script(HASTE)
+    page.reload()
+    held: list[Route] = []
+    page.route(re.compile(r"/line$"), lambda route: held.append(route))
+    strip = page.locator("#notice")
+    expect(strip).to_have_text("The server cannot be reached. What is shown may be old.", timeout=30000)
+    page.evaluate("pauses.length = 0")
+    held[0].abort()
+    page.unroute_all()
+    expect(strip).to_be_hidden()
+    assert 4000 in page.evaluate("pauses")
+    assert max(page.evaluate("pauses")) <= 30000

@@ -3,12 +3,17 @@
 // which it was opened.
 
 import { ask } from "./ask.js";
+import { stale } from "./notice.js";
 
-const AT_MOST_MS = 300_000;
 const PICTURES_MS = 2000;
+const FAILED_MS = 4000;
+const DUE_MS = 10_000; // an answer that comes so much later than the one before is told to be missing
 const SHARE = 20; // it waits so many times as long as the answer took: the line's machine has other work
+const MOST = 15; // and at most so many times as long as it waits at least
 const shown = document.querySelector("[data-fresh]");
 const atLeastMs = 1000 * shown?.dataset.fresh;
+const [opened] = performance.getEntriesByType("navigation");
+let tookMs = opened ? opened.responseEnd - opened.requestStart : 0;
 
 function openTables(root) {
   return [...root.querySelectorAll("section")].filter((part) => part.querySelector("details[open]")).map((part) => part.id);
@@ -37,15 +42,26 @@ function keepPictures(fresh) {
   for (const [src, picture] of pictures(fresh)) if (old.has(src)) picture.replaceWith(old.get(src));
 }
 
+/** What the page's address says now; null where no answer came. */
+async function asked() {
+  const begin = performance.now();
+  const due = setTimeout(() => stale("offline"), tookMs + DUE_MS);
+  const text = await ask(location.href, "text/html");
+  clearTimeout(due);
+  if (text !== null) tookMs = performance.now() - begin;
+  return text;
+}
+
+/** False where no answer came. */
 async function refresh() {
   const held = document.activeElement;
   const at = [...shown.querySelectorAll("a")].indexOf(held);
-  if (document.hidden || (at < 0 && shown.contains(held))) return; // whoever is in a table keeps it
-  const text = await ask(location.href, "text/html");
-  if (text === null) return;
+  if (document.hidden || (at < 0 && shown.contains(held))) return true; // whoever is in a table keeps it
+  const text = await asked();
+  if (text === null) return false;
   const page = new DOMParser().parseFromString(text, "text/html");
   const fresh = page.querySelector("[data-fresh]");
-  if (!fresh || fresh.innerHTML === shown.innerHTML) return;
+  if (!fresh || fresh.innerHTML === shown.innerHTML) return true;
   for (const id of openTables(shown)) {
     fresh.querySelector(`#${CSS.escape(id)} details`)?.setAttribute("open", "");
   }
@@ -56,16 +72,16 @@ async function refresh() {
   shown.replaceChildren(...fresh.childNodes);
   for (const [id, left] of places) shown.querySelector(`#${CSS.escape(id)} > .scores-scroll`)?.scrollTo(left, 0);
   if (there && at >= 0) shown.querySelectorAll("a")[at]?.focus({ preventScroll: true });
+  return true;
 }
 
 async function turn() {
-  const begin = performance.now();
+  let pause = FAILED_MS;
   try {
-    await refresh();
+    if (await refresh()) pause = Math.min(MOST * atLeastMs, SHARE * tookMs);
   } finally {
-    const took = performance.now() - begin;
     clearTimeout(waiting);
-    waiting = setTimeout(turn, Math.min(AT_MOST_MS, Math.max(atLeastMs, SHARE * took)));
+    waiting = setTimeout(turn, Math.max(atLeastMs, pause));
   }
 }
 
@@ -73,4 +89,5 @@ let waiting;
 if (shown) {
   waiting = setTimeout(turn, atLeastMs);
   document.addEventListener("visibilitychange", turn);
+  addEventListener("online", turn);
 }
