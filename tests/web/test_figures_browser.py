@@ -39,6 +39,25 @@ def test_known_numbers_that_follow_what_is_decided(site: ReviewSite, frames: lis
     expect(page.locator("#pareto details")).to_have_attribute("open", "")
 
 
+def test_figures_that_somebody_has_clicked_on_follow_again_after_a_minute(
+    site: ReviewSite, frames: list[int], visit: Visit
+) -> None:
+    page = visit("olga", "/figures?days=1")
+    page.clock.install()
+    page.reload()
+    tile = page.locator(".tile", has_text="people were asked for").locator(".value")
+    before = tile.inner_text()
+    chart = page.locator("#throughput .scores-scroll")
+    chart.click()
+    expect(chart).to_be_focused()
+    site.reviews.dispose(frames[3], to="unsure", reviewer="emil", version=0)
+    page.clock.fast_forward("00:30")
+    assert tile.inner_text() == before, "who reads a chart keeps it"
+    page.clock.fast_forward("00:40")
+    expect(tile).not_to_have_text(before)
+    expect(chart).to_be_focused()
+
+
 @pytest.mark.parametrize("width", [1280, 820])
 @pytest.mark.parametrize("path", ["/figures", "/thresholds", "/audit"])
 def test_nothing_is_cut_off_at_the_side(frames: list[int], visit: Visit, path: str, width: int) -> None:

@@ -7,6 +7,7 @@ import { stale } from "./notice.js";
 
 const PICTURES_MS = 2000;
 const FAILED_MS = 4000;
+const READING_MS = 60_000; // who is in a table or a chart and has done nothing for longer does not read it any more
 const DUE_MS = 10_000; // an answer that comes so much later than the one before is told to be missing
 const SHARE = 20; // it waits so many times as long as the answer took: the line's machine has other work
 const MOST = 15; // and at most so many times as long as it waits at least
@@ -19,9 +20,31 @@ function openTables(root) {
   return [...root.querySelectorAll("section")].filter((part) => part.querySelector("details[open]")).map((part) => part.id);
 }
 
-/** What somebody has moved sideways stays where it is: [the part's id, how far]. */
+const SCROLLED = ".scores-scroll, .scroll";
+
+/** What somebody has moved sideways stays where it is: [the part's id, its place in there, how far]. */
 function moved() {
-  return [...shown.querySelectorAll("section[id] > .scores-scroll")].map((one) => [one.parentElement.id, one.scrollLeft]);
+  return [...shown.querySelectorAll("section[id]")].flatMap((part) => [...part.querySelectorAll(SCROLLED)].map((one, at) => [part.id, at, one.scrollLeft]));
+}
+
+const FOCUSABLE = "a, summary, [tabindex]";
+
+/** What gives the focus back: to what stands at the same place in the part of the page that has it. */
+function focused() {
+  const held = document.activeElement;
+  if (!shown.contains(held)) return () => {};
+  const part = held.closest("[id]");
+  const at = [...part.querySelectorAll(FOCUSABLE)].indexOf(held);
+  return () => document.getElementById(part.id)?.querySelectorAll(FOCUSABLE)[at]?.focus({ preventScroll: true });
+}
+
+let acted = -Infinity;
+for (const type of ["keydown", "pointerdown"]) addEventListener(type, () => (acted = performance.now()), true);
+
+/** Whoever is in a table or a chart keeps it. */
+function isRead() {
+  const held = document.activeElement;
+  return shown.contains(held) && !held.matches("a") && performance.now() - acted < READING_MS;
 }
 
 function pictures(root) {
@@ -54,9 +77,7 @@ async function asked() {
 
 /** False where no answer came. */
 async function refresh() {
-  const held = document.activeElement;
-  const at = [...shown.querySelectorAll("a")].indexOf(held);
-  if (document.hidden || (at < 0 && shown.contains(held))) return true; // whoever is in a table keeps it
+  if (document.hidden || isRead()) return true;
   const text = await asked();
   if (text === null) return false;
   const page = new DOMParser().parseFromString(text, "text/html");
@@ -66,12 +87,12 @@ async function refresh() {
     fresh.querySelector(`#${CSS.escape(id)} details`)?.setAttribute("open", "");
   }
   await fetchPictures(fresh);
-  const there = document.activeElement === held;
-  const places = moved();
+  if (isRead()) return true; // since a moment ago
+  const [places, giveBack] = [moved(), focused()];
   keepPictures(fresh);
   shown.replaceChildren(...fresh.childNodes);
-  for (const [id, left] of places) shown.querySelector(`#${CSS.escape(id)} > .scores-scroll`)?.scrollTo(left, 0);
-  if (there && at >= 0) shown.querySelectorAll("a")[at]?.focus({ preventScroll: true });
+  for (const [id, at, left] of places) document.getElementById(id)?.querySelectorAll(SCROLLED)[at]?.scrollTo(left, 0);
+  giveBack();
   return true;
 }
 
