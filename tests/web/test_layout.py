@@ -85,6 +85,25 @@ def test_no_page_scrolls_sideways(path: str, width: int, show: Show) -> None:
     assert pages["width"] >= 90
 
 
+OUT_OF_SIGHT = """() => {
+  const bar = document.querySelector(".bar").getBoundingClientRect();
+  return [...document.querySelectorAll(".bar nav a, .bar button")].filter((one) => {
+    const { left, right, bottom } = one.getBoundingClientRect();
+    const seen = document.elementFromPoint((left + right) / 2, bottom - 10);
+    return left < 0 || right > innerWidth || bottom > bar.bottom || seen !== one;
+  }).map((one) => one.textContent);
+}"""
+
+
+@pytest.mark.parametrize("width", [768, 1024, 1280])
+@pytest.mark.parametrize("locale", ["en-US", "de-DE", "fr-FR"])
+def test_on_a_shop_floor_screen_every_page_is_in_sight(width: int, locale: str, show: Show) -> None:
+    page = show("/frame/1", width, locale=locale)
+    assert page.evaluate(OUT_OF_SIGHT) == []
+    if width > 1000:
+        page.wait_for_function("() => document.documentElement.scrollHeight <= innerHeight")  # the bar is measured
+
+
 ENDS = """() => [...document.querySelectorAll(".caption bdi")].map((one) => {
     const text = document.createRange(), line = one.parentElement, box = line.getBoundingClientRect();
     text.setStart(one.firstChild, one.textContent.length - 8);

@@ -118,6 +118,8 @@ function keep(wanted) {
 outbox.addEventListener("change", show);
 since = Date.now();
 setInterval(show, 1000);
-new ResizeObserver(() => document.documentElement.style.setProperty("--notice", `${strip.getBoundingClientRect().height}px`)).observe(strip);
+for (const [name, part] of [["--notice", strip], ["--bar", document.querySelector(".bar")]]) {
+  new ResizeObserver(() => document.documentElement.style.setProperty(name, `${part.getBoundingClientRect().height}px`)).observe(part);
+}
 show();
 send();
