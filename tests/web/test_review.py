@@ -254,6 +254,44 @@ def test_a_conflict_stays_until_its_frame_can_be_had(site: ReviewSite, visit: Vi
     recorded(site, frames[0], ("defect", None, "olga"))
 
 
+def remove(site: ReviewSite, *frames: int) -> None:
+    """As retention does."""
+    with site.engine.begin() as connection:
+        for frame in frames:
+            connection.exec_driver_sql(f"DELETE FROM frames WHERE id = {frame}")
+
+
+@pytest.mark.parametrize("gone", [1, 2])
+def test_a_frame_that_was_removed_is_passed_over(site: ReviewSite, visit: Visit, gone: int) -> None:
+    page, frames = on_frame(site, visit, 7)
+    remove(site, *frames[5 : 5 + gone])
+    for frame in frames[:5]:  # these are there
+        shows(page, frame)
+        page.keyboard.press("d")
+    if gone == 1:
+        shows(page, frames[6])
+    else:
+        expect(page.locator("#cards")).to_be_attached()
+    recorded(site, frames[4], ("defect", None, "olga"))
+
+
+def test_a_conflict_about_a_frame_that_was_removed_is_over(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 4)
+    for frame in frames[:2]:
+        site.reviews.dispose(frame, to="unsure", reviewer="emil", version=0)
+    press(page, "d")
+    expect(page.locator("#conflict")).to_be_visible()
+    remove(site, frames[0])
+    page.get_by_role("button", name="Decide again").click()
+    expect(page.locator("#notice")).to_have_text("That frame is no longer there.")
+    press(page, "d")
+    expect(page.locator("#conflict")).to_be_visible()
+    page.goto("/")
+    remove(site, frames[1])
+    page.get_by_role("link", name="1 decision of yours met somebody else's").click()
+    expect(page.locator("#notice")).to_have_text("That frame is no longer there.")
+
+
 def test_a_session_that_ends_in_the_middle_loses_nothing(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(4)]
     page = visit("olga", f"/frame/{frames[3]}?order=newest")

@@ -10,7 +10,10 @@ function fragment(text) {
   return holder.content;
 }
 
-/** A panel that is here or on its way; null where it cannot be had. */
+/** What stands for the panel of a frame that is no longer there. */
+export const GONE = "gone";
+
+/** A panel that is here or on its way, or GONE; null where it cannot be had. */
 export function panelOf(frame, query) {
   const key = `${frame}?${query}`;
   if (!fetched.has(key)) fetched.set(key, fetchPanel(frame, query, key));
@@ -23,6 +26,7 @@ export function forget(frame, query) {
 }
 
 async function fetchPanel(frame, query, key) {
+  let gone = false;
   try {
     const answer = await get(`/frame/${frame}/panel?${query}`, { accept: "application/json" });
     if (answer.ok) {
@@ -30,11 +34,12 @@ async function fetchPanel(frame, query, key) {
       warm(made);
       return made;
     }
+    gone = answer.status === 404 && Boolean((await answer.json()).error); // a proxy's answer is none
   } catch {
     // Told by the outbox, which meets the same trouble; asked again when the frame is wanted.
   }
   fetched.delete(key);
-  return null;
+  return gone ? GONE : null;
 }
 
 /** The picture and the reasons are in the browser's cache before they are shown. */

@@ -1,6 +1,6 @@
 // One frame after the other: the next ones are here before they are asked for, and what is decided leaves by the outbox.
 
-import { forget, nearest, panelOf } from "./ahead.js";
+import { forget, GONE, nearest, panelOf } from "./ahead.js";
 import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
 import { condition, conflicts, outbox, put, settle, versionOf } from "./outbox.js";
@@ -99,7 +99,7 @@ async function fetchAhead() {
   const query = panel.dataset.query;
   for (let depth = 0; depth < AHEAD && frame; depth++) {
     const made = await panelOf(frame, query);
-    if (!made || turn !== shown) return;
+    if (!made || made === GONE || turn !== shown) return;
     frame = made.dataset.next;
   }
 }
@@ -130,12 +130,18 @@ async function move(lead) {
   return moved || !holds();
 }
 
-async function go(frame, holds, { remember = true, fresh = false } = {}) {
+/** along: next or previous, where any frame on that side will do, should this one be gone. */
+async function go(frame, holds, { remember = true, fresh = false, along = null } = {}) {
   if (!frame || !holds()) return false;
   const query = panel.dataset.query;
   if (fresh) forget(frame, query);
   const made = await panelOf(frame, query);
   if (!holds()) return false;
+  if (made === GONE) {
+    if (along) return (await lookAgain(along)) && holds() && go(panel.dataset[along], holds, { remember, along });
+    say(t("That frame is no longer there."));
+    return false;
+  }
   if (!made) {
     if (navigator.onLine) say(t("That frame cannot be shown now. Try again in a moment."));
     return false;
@@ -145,15 +151,27 @@ async function go(frame, holds, { remember = true, fresh = false } = {}) {
   return true;
 }
 
+/** Which frame is beside the one on the screen by now: none, where that is gone itself. False where nobody can say. */
+async function lookAgain(along) {
+  const { frame, query } = panel.dataset;
+  forget(frame, query);
+  const from = panel;
+  const made = await panelOf(frame, query);
+  if (!made) return false;
+  from.dataset[along] = made === GONE ? "" : made.dataset[along];
+  from.querySelector(`[data-do="${along}"]`).disabled = !from.dataset[along];
+  return true;
+}
+
 // ---- what the operator says
 
 function decide(to, type = null) {
   if (!panel || panel.dataset.busy || viewer.coming || !note.keep()) return undefined;
-  const { frame, result, name, next } = panel.dataset;
+  const { frame, result, name } = panel.dataset;
   const passed = Boolean(panel.dataset.passed);
   const escape = panel.dataset.escape && to === "defect";
   const version = versionOf(result, panel.dataset.version);
-  if (!note.text && steps.carries(frame, version, to, type)) return leave(next); // said twice it counts once
+  if (!note.text && steps.carries(frame, version, to, type)) return leave(); // said twice it counts once
   const body = { version, result_id: result };
   if (!escape) body.to = to;
   if (type) body.defect_type = type;
@@ -162,11 +180,13 @@ function decide(to, type = null) {
   put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, passed, name, label: `${name}: ${type ? plantWord(type) : answer(to, passed)}` });
   steps.push({ frame, name, to, type, after, note: body.note });
   draft(frame, "");
-  return leave(next);
+  return leave();
 }
 
-async function leave(next) {
-  if (!(await move((holds) => (next ? go(next, holds) : end(holds))))) mark(panel);
+async function leave() {
+  const from = panel;
+  const onward = async (holds) => (await go(from.dataset.next, holds, { along: "next" })) || (!from.dataset.next && end(holds));
+  if (!(await move(onward))) mark(panel);
 }
 
 /** What was decided stays on the screen, as the next frame cannot be had; once all is recorded, it is asked for again. */
@@ -198,19 +218,19 @@ outbox.addEventListener("refused", ({ detail: { entry, elsewhere } }) => {
 outbox.addEventListener("change", () => {
   if (!panel?.classList.contains("decided") || note.isOpen || condition() !== "idle") return;
   panel.classList.remove("decided");
-  leave(panel.dataset.next);
+  leave();
 });
 
 function goOn() {
   const { busy, next } = panel.dataset;
-  return !busy && next && move((holds) => go(next, holds));
+  return !busy && next && move((holds) => go(next, holds, { along: "next" }));
 }
 
 /** To the frame before; what was just said of it is recorded first, or it would come back as if nobody had decided. */
 function goBack() {
   const { busy, previous } = panel.dataset;
   if (busy) return undefined;
-  if (!visited.length) return previous && move((holds) => go(previous, holds, { remember: false }));
+  if (!visited.length) return previous && move((holds) => go(previous, holds, { remember: false, along: "previous" }));
   const frame = visited.pop();
   return move(async (holds) => {
     await drained();
@@ -260,7 +280,8 @@ async function settled() {
   const frame = String(conflict.frame);
   const again = dialogs.conflict.returnValue === "again";
   if (again && entry.body.note) draft(frame, entry.body.note);
-  const done = !again || (panel && (await move((holds) => go(frame, holds, { fresh: true }))));
+  const there = () => move((holds) => go(frame, holds, { fresh: true }));
+  const done = !again || (panel && ((await there()) || (await panelOf(frame, panel.dataset.query)) === GONE));
   facing = null; // not before: the frame that comes would show it once more
   if (!done) return; // the strip tells of it
   settle(key);

@@ -2,7 +2,7 @@
 // recorded, until somebody has read it.
 
 import { condition, conflicts, outbox, refusals, send, settle, waiting } from "./outbox.js";
-import { user } from "./request.js";
+import { request, user } from "./request.js";
 import "./steps.js"; // what is sent from here may meet somebody else's word
 import { n, t } from "./words.js";
 
@@ -61,6 +61,7 @@ function show() {
     link.href = `/frame/${conflicts()[0].conflict.frame}`;
     link.className = "button";
     link.dataset.conflicts = open;
+    link.addEventListener("click", face);
     strip.append(link);
   }
   if (refused.length) showRefused(refused);
@@ -70,6 +71,19 @@ function show() {
   strip.classList.toggle("calm", !open && !refused.length && !old && (condition() === "idle" || condition() === "sending"));
   strip.classList.toggle("brief", !said && !open && !refused.length); // goes by itself
   strip.hidden = !strip.childNodes.length;
+}
+
+/** To the frame of a conflict; where that is no longer there, there is nothing to decide. */
+async function face(event) {
+  event.preventDefault();
+  const { href } = event.currentTarget;
+  const [{ key, conflict }] = conflicts();
+  const answer = await request(`/api/v1/frames/${conflict.frame}`).catch(() => null);
+  const said = answer?.status === 404 ? await answer.json().catch(() => null) : null;
+  if (!answer) return say(t("The server cannot be reached. Try again in a moment."));
+  if (!said?.error) return location.assign(href);
+  settle(key);
+  return say(t("That frame is no longer there."));
 }
 
 function showRefused(refused) {
