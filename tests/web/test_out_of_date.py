@@ -1,6 +1,7 @@
 """A page that is not kept up to date says so, and that it is over: the real server stops and starts again, or hangs."""
 
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from review_site import ReviewSite, running_site
 
 from inspector.demo.port import free_port
+from inspector.web import app, environment
+from inspector.web.assets import ASSETS, FOLDER, Assets
 
 
 def look_only(page: Page) -> None:
@@ -141,6 +144,31 @@ def test_frames_that_could_not_be_fetched_are_fetched_later(site: ReviewSite, ch
             site.add()
         page.unroute(re.compile(r"/$"))
         expect(page.locator("#cards > li")).to_have_count(shown + 1)
+
+
+@pytest.mark.parametrize("path", ["/line", "/"])
+def test_a_page_that_stays_open_takes_over_an_upgrade(
+    path: str, tmp_path: Path, bank: Path, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "static"
+    shutil.copytree(FOLDER, folder)
+    (folder / "style.css").write_text("a {}")
+    before = Assets(folder)
+    port = free_port()
+    style = "() => document.querySelector('link[rel=stylesheet]').getAttribute('href')"
+    with chromium.new_context() as context:
+        page = context.new_page()
+        for module in (app, environment):
+            monkeypatch.setattr(module, "ASSETS", before)
+        with running_site(tmp_path, bank, port=port) as site:
+            page.goto(f"{site.url}/enter?code={site.sessions.begin_link('emil', 1)}")
+            page.goto(site.url + path)
+            assert page.evaluate(style) == f"{before.address}/style.css"
+        monkeypatch.undo()
+        with running_site(tmp_path, bank, port=port) as site:
+            site.add()
+            page.wait_for_function(f"address => ({style})() === address", arg=f"{ASSETS.address}/style.css")
+            page.close()
 
 
 SOONER = "const limit = AbortSignal.timeout; AbortSignal.timeout = (ms) => limit.call(AbortSignal, ms / 20);"

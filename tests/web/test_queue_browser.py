@@ -146,6 +146,33 @@ def test_the_strip_that_tells_what_was_done_moves_no_card(site: ReviewSite, visi
     expect(page.get_by_role("link", name="Review")).to_be_visible()
 
 
+LISTENED = """
+    window.listened = 0;
+    const add = EventTarget.prototype.addEventListener;
+    EventTarget.prototype.addEventListener = function (...all) {
+      if (this instanceof HTMLImageElement) window.listened += 1;
+      return add.apply(this, all);
+    };
+"""
+
+
+def test_a_picture_that_does_not_come_is_told_on_its_card_however_often_cards_are_renewed(
+    site: ReviewSite, visit: Visit
+) -> None:
+    site.add()
+    page = visit("olga", "/help")
+    page.add_init_script(LISTENED)
+    page.route("**/thumbnail?*", lambda route: route.abort())
+    page.goto("/?order=newest")
+    missing = page.locator("#cards").get_by_text("The picture could not be loaded.")
+    expect(missing.first).to_be_visible()
+    cards = page.locator(".frame-card").count()
+    site.add()
+    expect(page.locator(".frame-card")).to_have_count(cards + 1)
+    expect(missing.first).to_be_visible()
+    assert page.evaluate("window.listened") == 0
+
+
 def test_a_note_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(3)]
     page = visit("olga", "/")

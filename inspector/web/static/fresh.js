@@ -4,6 +4,7 @@
 
 import { ask } from "./ask.js";
 import { stale } from "./notice.js";
+import { upgraded } from "./upgrade.js";
 
 const PICTURES_MS = 2000;
 const FAILED_MS = 4000;
@@ -82,6 +83,7 @@ async function refresh() {
   if (text === null) return false;
   const page = new DOMParser().parseFromString(text, "text/html");
   const fresh = page.querySelector("[data-fresh]");
+  if (fresh && upgraded(page)) location.reload();
   if (!fresh || fresh.innerHTML === shown.innerHTML) return true;
   for (const id of openTables(shown)) {
     fresh.querySelector(`#${CSS.escape(id)} details`)?.setAttribute("open", "");

@@ -6,6 +6,7 @@ import { outbox, put, versionOf } from "./outbox.js";
 import { BY_ITSELF, get } from "./request.js";
 import * as steps from "./steps.js";
 import { follow } from "./stream.js";
+import { upgraded } from "./upgrade.js";
 import { answer, n, t } from "./words.js";
 
 const cards = document.getElementById("cards");
@@ -60,6 +61,7 @@ async function refresh(why = {}, welcome = () => true) {
   if (!text) return false;
   const page = new DOMParser().parseFromString(text, "text/html");
   if (!welcome()) return true;
+  if (why === BY_ITSELF && idle() && !note.value && upgraded(page)) return location.reload();
   const known = new Map([...cards.children].map((card) => [card.dataset.frame, card]));
   const now = [...page.querySelectorAll("#cards > li")].map((card) => {
     const here = known.get(card.dataset.frame);
@@ -80,7 +82,6 @@ async function refresh(why = {}, welcome = () => true) {
   else if (first) document.querySelector(".queue-head").append(first);
   else begin?.remove();
   fresh.hidden = true;
-  watchPictures();
   count();
   return true;
 }
@@ -100,15 +101,7 @@ function focusedCard() {
 
 fresh.addEventListener("click", () => refresh());
 
-// ---- pictures that do not come
-
-function watchPictures() {
-  for (const image of cards.querySelectorAll("img")) {
-    const lost = () => image.closest(".picture").classList.add("lost");
-    if (image.complete && !image.naturalWidth && image.loading !== "lazy") lost();
-    image.addEventListener("error", lost, { once: true });
-  }
-}
+cards.addEventListener("error", ({ target }) => target.closest(".picture").classList.add("lost"), true); // a picture does not come
 
 // ---- selection
 
@@ -299,6 +292,5 @@ function step(key, event) {
   links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))].focus();
 }
 
-watchPictures();
 count();
 follow(told, selecting);
