@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from calibration.calibrate import calibrate
+from calibration.comparison.accuracy import Accuracy, Common, Said, noted, scores, share
 from calibration.comparison.bootstrap import interval, resampled
 from calibration.comparison.candidate import Candidate
 from calibration.comparison.latency import BURST, ROUNDS, take_turns
@@ -49,28 +50,6 @@ class _Built:
     def recipe(self) -> Recipe:
         """The bank's, which leaves nothing open."""
         return self.pipeline.bank.recipe
-
-
-@dataclass(frozen=True, slots=True)
-class _Accuracy:
-    """What a candidate finds, before it is timed and held against the others; None where it cannot be told.
-
-    good, defect: image scores by the frame's path, at least one of both together.
-    """
-
-    image_auroc: float | None
-    pixel_auroc: float | None
-    aupro: float | None
-    false_reject_rate: float | None
-    escape_rate: float | None
-    uncertain_rate: float | None
-    good: Mapping[str, float]
-    defect: Mapping[str, float]
-    notes: tuple[str, ...] = ()
-
-    def frames(self) -> list[Path]:
-        """Frames to be timed with: of those that were scored, evenly spaced."""
-        return [Path(name) for name in evenly(list({**self.good, **self.defect}), ROUNDS * BURST)]
 
 
 @half_of_the_cores()
@@ -118,25 +97,22 @@ def compare(
         found = _each(built, lambda _, each: _by_separation(each, paths, beside, options.seed), errors)
     if not found:
         raise errors[min(errors)]
+    timed = take_turns([(built[number].pipeline, _timed_by(accuracy)) for number, accuracy in found.items()], track)
     accuracies = list(found.values())
-    timed = take_turns([(built[number].pipeline, accuracy.frames()) for number, accuracy in found.items()], track)
+    common = Common.of(accuracies)
     judged = [
-        _judged(built[number], accuracy, taken) for (number, accuracy), taken in zip(found.items(), timed, strict=True)
+        _judged(built[number], accuracy, common, taken)
+        for (number, accuracy), taken in zip(found.items(), timed, strict=True)
     ]
-    good, defect, lost = _common(accuracies)
-    if good and defect:
-        judged = _held_against(judged, accuracies, good, defect)
-    notes += [note for accuracy in accuracies for note in accuracy.notes]
-    if lost:
-        both = len(good) + len(defect)
-        notes.append(f"intervals rest on the {both} frames that all could inspect; {lost} are left out")
+    if common.good and common.defect:
+        judged = _held_against(judged, accuracies, common)
     return Comparison(
         judged=tuple(sorted(judged, key=lambda item: (-(item.image_auroc or 0), item.ms_p50))),
         failed=tuple((listed[number], str(errors[number])) for number in sorted(errors)),
         synthetic=test_dir is None,
-        n_good=max(len(accuracy.good) for accuracy in accuracies),
-        n_defect=max(len(accuracy.defect) for accuracy in accuracies),
-        notes=tuple(dict.fromkeys(notes)),
+        n_good=len(common.good),
+        n_defect=len(common.defect),
+        notes=(*notes, *noted(accuracies), *common.notes),
     )
 
 
@@ -182,31 +158,28 @@ def _shared(good_dir: Path, built: Sequence[_Built]) -> tuple[list[Path], list[s
     return evenly(paths, fit), [f"judged by {fit} of {len(paths)} samples: the largest candidate has room for no more"]
 
 
-def _by_frames(built: _Built, test_dir: Path) -> _Accuracy:
+def _by_frames(built: _Built, test_dir: Path) -> Accuracy:
     """Judged by labelled frames.
 
     Raises:
         SamplesError: none of them could be inspected.
     """
-    evaluation = evaluate(built.pipeline, test_dir, track=built.track)
-    figures = evaluation.to_json()
+    evaluation = evaluate(built.pipeline, test_dir, everywhere=True, track=built.track)
     read = [o for o in evaluation.outcomes if o.decision is not Decision.ERROR]
     if not read:
         raise SamplesError(f"{built.candidate.name}: no frame could be inspected; {' '.join(evaluation.notes[:1])}")
-    return _Accuracy(
-        image_auroc=figures["image_auroc"],
-        pixel_auroc=figures["pixel_auroc"],
-        aupro=figures["aupro"],
-        false_reject_rate=figures["false_reject_rate"],
-        escape_rate=figures["escape_rate"],
-        uncertain_rate=figures["uncertain_rate"],
-        good={str(o.case.path): o.score for o in read if o.case.label == GOOD},
-        defect={str(o.case.path): o.score for o in read if o.case.label != GOOD},
+    return Accuracy(
+        name=built.candidate.name,
+        good={str(o.case.path): Said(o.score, o.decision) for o in read if o.case.label == GOOD},
+        defect={str(o.case.path): Said(o.score, o.decision) for o in read if o.case.label != GOOD},
+        pixel_auroc=evaluation.pixel_auroc,
+        aupro=evaluation.aupro,
+        blind=frozenset(str(o.case.path) for o in read if o.outside),
         notes=evaluation.notes,
     )
 
 
-def _by_separation(built: _Built, paths: Sequence[Path], beside: Sequence[Recipe], seed: int) -> _Accuracy:
+def _by_separation(built: _Built, paths: Sequence[Path], beside: Sequence[Recipe], seed: int) -> Accuracy:
     """Judged by how well held-back samples separate from themselves with a synthetic defect, where all candidates look
     at it.
 
@@ -222,29 +195,32 @@ def _by_separation(built: _Built, paths: Sequence[Path], beside: Sequence[Recipe
             f"{built.candidate.name}: got {len(seen)} synthetic defects, none where all candidates look; compare crops "
             "and regions that overlap and show most of the part, or give a TEST_DIR of labelled frames"
         )
-    defect = separation.defect[0, seen]
-    decided = [built.pipeline.bank.thresholds.decide(float(score)) for score in defect]
-    return _Accuracy(
-        image_auroc=image_auroc(separation.normal, defect),
+    decide = built.pipeline.bank.thresholds.decide
+    defect = [float(score) for score in separation.defect[0, seen]]
+    return Accuracy(
+        name=built.candidate.name,
+        good={name: Said(float(score), None) for name, score in zip(names, separation.normal, strict=True)},
+        defect={name: Said(score, decide(score)) for name, score in zip(compress(names, seen), defect, strict=True)},
         pixel_auroc=pixels.auroc,
         aupro=pixels.aupro,
-        false_reject_rate=None,
-        escape_rate=decided.count(Decision.OK) / len(decided),
-        uncertain_rate=decided.count(Decision.UNCERTAIN) / len(decided),
-        good=dict(zip(names, map(float, separation.normal), strict=True)),
-        defect=dict(zip(compress(names, seen), map(float, defect), strict=True)),
     )
 
 
-def _judged(built: _Built, accuracy: _Accuracy, taken_ms: Sequence[float]) -> Judged:
+def _timed_by(accuracy: Accuracy) -> list[Path]:
+    """Frames that the candidate is timed with: of those that it could inspect, evenly spaced."""
+    return [Path(name) for name in evenly(list({**accuracy.good, **accuracy.defect}), ROUNDS * BURST)]
+
+
+def _judged(built: _Built, accuracy: Accuracy, common: Common, taken_ms: Sequence[float]) -> Judged:
+    good, defect = _said(accuracy, common)
     return Judged(
         candidate=built.candidate,
-        image_auroc=accuracy.image_auroc,
+        image_auroc=image_auroc(scores(good), scores(defect)),
         pixel_auroc=accuracy.pixel_auroc,
         aupro=accuracy.aupro,
-        false_reject_rate=accuracy.false_reject_rate,
-        escape_rate=accuracy.escape_rate,
-        uncertain_rate=accuracy.uncertain_rate,
+        false_reject_rate=share(Decision.NG, good),
+        escape_rate=share(Decision.OK, defect),
+        uncertain_rate=share(Decision.UNCERTAIN, [*good, *defect]),
         ms_p50=float(np.quantile(taken_ms, 0.5)),
         ms_p95=float(np.quantile(taken_ms, 0.95)),
         bank=built.pipeline.bank.summary(),
@@ -252,22 +228,14 @@ def _judged(built: _Built, accuracy: _Accuracy, taken_ms: Sequence[float]) -> Ju
     )
 
 
-def _common(accuracies: Sequence[_Accuracy]) -> tuple[list[str], list[str], int]:
-    """Frames that every candidate could score, good and defective; how many frames some could not."""
-    good = [name for name in accuracies[0].good if all(name in accuracy.good for accuracy in accuracies)]
-    defect = [name for name in accuracies[0].defect if all(name in accuracy.defect for accuracy in accuracies)]
-    every = {name for accuracy in accuracies for name in (*accuracy.good, *accuracy.defect)}
-    return good, defect, len(every - {*good, *defect})
+def _said(accuracy: Accuracy, common: Common) -> tuple[list[Said], list[Said]]:
+    return [accuracy.good[name] for name in common.good], [accuracy.defect[name] for name in common.defect]
 
 
-def _held_against(
-    judged: Sequence[Judged], accuracies: Sequence[_Accuracy], good: Sequence[str], defect: Sequence[str]
-) -> list[Judged]:
-    """With intervals, differences to the best, and the front. good, defect: frames that all could score."""
-    draws = resampled(
-        [np.array([accuracy.good[name] for name in good], np.float32) for accuracy in accuracies],
-        [np.array([accuracy.defect[name] for name in defect], np.float32) for accuracy in accuracies],
-    )
+def _held_against(judged: Sequence[Judged], accuracies: Sequence[Accuracy], common: Common) -> list[Judged]:
+    """With intervals, differences to the best, and the front."""
+    said = [_said(accuracy, common) for accuracy in accuracies]
+    draws = resampled([scores(good) for good, _ in said], [scores(defect) for _, defect in said])
     best = max(range(len(judged)), key=lambda index: judged[index].image_auroc or 0)
     return [
         replace(

@@ -29,6 +29,7 @@ from inspector.window import window_of
 class Outcome:
     """What the pipeline said about a case. error: why it could not be inspected. sample: it is a sample of the bank.
     above_ng: its score is above the threshold, whatever the drift of the whole picture makes of that.
+    outside: its whole defect lies outside the crop or the region of interest.
     """
 
     case: Case
@@ -38,6 +39,7 @@ class Outcome:
     error: str | None = None
     sample: bool = False
     above_ng: bool = False
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,12 @@ class Evaluation:
         }
 
 
-def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Evaluation:
+def evaluate(pipeline: Pipeline, test_dir: Path, *, everywhere: bool = False, track: Track = silent) -> Evaluation:
     """Inspect every case and compare with its label and mask.
 
     Under a crop or a region of interest only what lies inside counts: pixels outside are in no pixel figure, and a
-    frame whose mask lies outside altogether is neither good nor defective and left out.
+    frame whose mask lies outside altogether is neither good nor defective and left out; unless `everywhere`, where a
+    defect that the bank does not look at is one that it has to find.
 
     Raises:
         SamplesError: no labelled picture below test_dir, or none that can be inspected.
@@ -127,7 +130,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
     contents = contents_of(test_dir)
     cases = cases_in(test_dir, contents)
     figures = PixelFigures()
-    outcomes, notes, outside = [], [], 0
+    outcomes, notes = [], []
     recipe = pipeline.bank.recipe
     window = window_of(recipe)
     counts = window.counts if window else None
@@ -145,17 +148,19 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         areas, note = areas_of(case, inspection, recipe)
         if note:
             notes.append(note)
-        if areas is not None:
-            if case.label != GOOD and not areas.any_in(counts):
-                outside += 1
-                continue
+        unseen = areas is not None and case.label != GOOD and not areas.any_in(counts)
+        if areas is not None and not unseen:
             figures.add(inspection.anomaly_map, areas, counts)
         known = hashlib.sha256(payload).hexdigest() in bytes_known
         if pixels_known and not known:  # it may have been stored anew
             known = pixels_digest(frame) in pixels_known
         took_ms = sum(inspection.stage_ms.values())
         above = inspection.score > pipeline.bank.thresholds.ng
-        outcomes.append(Outcome(case, inspection.decision, inspection.score, took_ms, sample=known, above_ng=above))
+        outcomes.append(
+            Outcome(case, inspection.decision, inspection.score, took_ms, sample=known, above_ng=above, outside=unseen)
+        )
+    outside = 0 if everywhere else sum(outcome.outside for outcome in outcomes)
+    outcomes = [outcome for outcome in outcomes if everywhere or not outcome.outside]
     if outcomes and all(outcome.error is not None for outcome in outcomes):
         raise SamplesError(
             f"test folder {test_dir}: none of {len(outcomes)} frames can be inspected, so nothing can be told: "
@@ -175,7 +180,7 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, track: Track = silent) -> Ev
         )
     if by_mask := sum(c.label == GOOD != label_of(c.path.relative_to(test_dir).parts[0]) for c in cases):
         notes.insert(0, f"no folder of good frames: frames whose mask is black count as good: {by_mask}")
-    if outside or (recipe.roi and any(case.masks for case in cases)):
+    if not everywhere and (outside or (recipe.roi and any(case.masks for case in cases))):
         notes.insert(0, f"only what lies inside {_looked_at(recipe)} counts ({_outside(outside)})")
     return Evaluation(
         outcomes=tuple(outcomes),

@@ -42,7 +42,8 @@ def write_comparison(comparison: Comparison, good_dir: Path, test_dir: Path | No
 def _judged_by(comparison: Comparison) -> str:
     return (
         f"Judged by {count(comparison.n_good, 'good frame')} and {count(comparison.n_defect, 'defective frame')}, at "
-        "the thresholds that each calibration set from the good samples alone."
+        "the thresholds that each calibration set from the good samples alone. The same frames judge all: a defect "
+        "where a candidate does not look counts for it too, as on the line it would pass."
     )
 
 
@@ -68,8 +69,9 @@ def _table(comparison: Comparison) -> Markup:
     told = [column for column in range(len(head)) if any(row[column] != NOT_TOLD for row in rows)]
     said = (
         f"Below image AUROC its {CONFIDENCE:.0%} interval, below milliseconds what 95% of frames take at most. Rates "
-        "are those at the bank's own thresholds. Milliseconds are medians from encoded frame to decision, measured in "
-        "turns on this machine; calibration seconds are not, so take them as a hint."
+        "are those at the bank's own thresholds, pixel figures those of what each looks at. Milliseconds are medians "
+        "from encoded frame to decision, measured in turns on this machine; calibration seconds are not, so take them "
+        "as a hint."
     )
     shown = table([head[column] for column in told], [[row[column] for column in told] for row in rows],
                   figures=tuple(range(1, len(told))))  # fmt: skip

@@ -1,6 +1,7 @@
 """Backbones and recipes side by side: figures as `evaluate` has them, intervals, the front, and what cannot be told."""
 
 import json
+import shutil
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +168,52 @@ def test_a_test_folder_without_defects_says_what_cannot_be_told(parts: Path, tmp
     assert told["conclusion"] == ["Accuracy cannot be told from these frames; time and size can."]
     page = write_comparison(done, parts / "train", tmp_path / "test", tmp_path).read_text("utf-8")
     assert "Accuracy against time" not in page
+
+
+def test_a_candidate_does_not_win_by_looking_away_from_defects(parts: Path, tmp_path: Path) -> None:
+    """Half of the masks lie in a corner that one candidate does not look at, one where neither looks."""
+    for folder in ("test", "ground_truth"):
+        shutil.copytree(parts / folder, tmp_path / folder)
+    for seed, (left, right) in {7: (4, 16), 8: (4, 16), 9: (4, 16), 10: (4, 16), 11: (80, 92)}.items():
+        part, mask = cv2.imdecode(np.frombuffer(drawn_part(600 + seed), np.uint8), 1), np.zeros((96, 96), np.uint8)
+        for pixels, colour in ((part, (0, 0, 0)), (mask, 255)):
+            cv2.line(pixels, (left, 80), (right, 92), colour, 3)
+        cv2.imwrite(str(tmp_path / "test/scratch" / f"{seed}.png"), part)
+        cv2.imwrite(str(tmp_path / "ground_truth/scratch" / f"{seed}_mask.png"), mask)
+    (tmp_path / "test/scratch/broken.png").write_bytes(b"x")
+    middle, most = (
+        SMALL.model_copy(update={"roi": Roi(frame_wh=(96, 96), include=([[x, x], [74, x], [74, y], [x, y]],))})
+        for x, y in ((20, 76), (0, 96))
+    )
+    listed = candidates(["builtin"], {"middle": middle, "most": most})
+    done = compare(parts / "train", tmp_path / "test", listed, tmp_path / "banks", Options(folds=2))
+    best, other = done.judged
+    assert (best.candidate.name, other.candidate.name, done.n_defect) == ("most", "middle", 8)
+    assert (best.escape_rate, other.escape_rate) == (0, 0.5)
+    assert best.image_auroc == 1
+    assert other.image_auroc is not None
+    assert other.interval is not None
+    assert other.interval[0] < other.image_auroc < 0.9
+    *_, broken, blind, left_out = done.notes
+    assert broken.startswith("scratch/broken.png: frame: ")
+    assert blind.startswith("middle: does not look where 4 defects can be seen: counted all the same")
+    assert left_out == "left out: 1 frame with a defect where no candidate looks"
+
+
+def test_all_are_judged_by_the_frames_that_all_could_inspect(parts: Path, tmp_path: Path) -> None:
+    shutil.copytree(parts / "test", tmp_path / "test")
+    for label in ("good", "scratch"):
+        path = tmp_path / "test" / label / "0.png"
+        cv2.imwrite(str(path), cv2.imread(str(path))[:80, :80])
+    cropped = Recipe.model_validate({**SMALL.model_dump(), "crop": {"x": 0, "y": 0, "width": 90, "height": 90}})
+    listed = candidates(["builtin"], {"whole": SMALL, "cropped": cropped})
+    done = compare(parts / "train", tmp_path / "test", listed, tmp_path / "banks", Options(folds=2))
+    assert (done.n_good, done.n_defect) == (3, 3)
+    assert done.notes[-1] == "judged by the 6 frames that all could inspect; 2 are left out"
+    assert [note.split(": ")[:2] for note in done.notes[:-1] if "crops" in note] == [
+        ["cropped", "good/0.png"], ["cropped", "scratch/0.png"]
+    ]  # fmt: skip
+    assert {(item.false_reject_rate or 0) * 3 % 1 for item in done.judged} == {0}
 
 
 def test_frames_that_candidates_are_timed_with_are_not_all_held_at_once(parts: Path, tmp_path: Path) -> None:
