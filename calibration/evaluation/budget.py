@@ -1,15 +1,16 @@
 """Was the false-reject budget kept on good frames that calibration never saw?
 
 Given n normal samples, the rate that a threshold at one of them really rejects is Beta distributed (see `thresholds`),
-so the number rejected of m new frames is beta-binomial. Where more are rejected than that explains, the new frames are
-not like the samples: drift, another batch, samples that were too much alike.
+so the number rejected of m new frames is beta-binomial. A threshold that is estimated, beyond all samples, rejects no
+more than one at the highest of them. Where more are rejected than that explains, the new frames are not like the
+samples: drift, another batch, samples that were too much alike.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from scipy.stats import betabinom, binom
+from scipy.stats import betabinom
 
 from inspector.manifest import Promise
 
@@ -58,11 +59,9 @@ def held_against(promise: Promise, rejected: int, among: int) -> Kept:
     n, budget = promise.samples, promise.max_false_reject
     if not among:
         return Kept(budget, rejected, among, None, "unknown")
-    if promise.estimated:
-        chance = float(binom.sf(rejected - 1, among, budget))
-    else:
-        above = round(promise.expected_false_reject * (n + 1)) - 1  # samples; more than the budget's where set by hand
-        chance = float(betabinom.sf(rejected - 1, among, above + 1, n - above)) if above < n else 1.0
+    # Of the samples; an estimate lies above all of them, where the thresholds were set by hand there may be many.
+    above = 0 if promise.estimated else round(promise.expected_false_reject * (n + 1)) - 1
+    chance = float(betabinom.sf(rejected - 1, among, above + 1, n - above)) if above < n else 1.0
     if rejected <= budget * among:
         return Kept(budget, rejected, among, chance, "kept")
     return Kept(budget, rejected, among, chance, "by chance" if chance >= UNLIKELY else "broken")
