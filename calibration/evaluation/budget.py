@@ -33,15 +33,16 @@ class Kept:
 
     max_false_reject: the budget. rejected: of `among` frames. chance: of so many rejects or more if the promise holds,
     0..1; None without frames.
-    word: `kept` where no more were rejected than the budget allows, `by chance` where more were and chance explains it,
-    `broken` where it does not, `unknown` without frames.
+    word: `kept` where no more were rejected than the budget allows; where more were, `by chance` if that explains it,
+    `exceeded` if the promise itself is of more, as where somebody chose the thresholds, and `broken` if neither does;
+    `unknown` without frames.
     """
 
     max_false_reject: float
     rejected: int
     among: int
     chance: float | None
-    word: Literal["kept", "by chance", "broken", "unknown"]
+    word: Literal["kept", "by chance", "exceeded", "broken", "unknown"]
 
     @property
     def takes(self) -> int | None:
@@ -64,4 +65,6 @@ def held_against(promise: Promise, rejected: int, among: int) -> Kept:
     chance = float(betabinom.sf(rejected - 1, among, above + 1, n - above)) if above < n else 1.0
     if rejected <= budget * among:
         return Kept(budget, rejected, among, chance, "kept")
-    return Kept(budget, rejected, among, chance, "by chance" if chance >= UNLIKELY else "broken")
+    if chance < UNLIKELY:
+        return Kept(budget, rejected, among, chance, "broken")
+    return Kept(budget, rejected, among, chance, "exceeded" if promise.exceeded else "by chance")

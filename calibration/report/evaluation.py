@@ -112,6 +112,8 @@ def _budget(evaluation: Evaluation) -> Markup:
     meaning = {
         "kept": f"No more good frames were rejected than the budget allows.{few}",
         "by chance": "More were rejected than the budget allows, but chance explains that many.",
+        "exceeded": "More were rejected than the budget allows, as its thresholds foresee: they stand for "
+        f"{promise.expected_false_reject:.2%}, since somebody chose them, or the bank has grown under them.",
         "broken": "Far more were rejected than chance explains: these frames are not like the samples. Has light, "
         "fixture or batch changed, or were the samples taken in one go? Add samples of this kind and calibrate again.",
     }[kept.word]

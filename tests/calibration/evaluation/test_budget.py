@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -75,6 +76,7 @@ def test_of_too_few_samples_is_believed_what_they_vouch_for() -> None:
 
 
 def test_thresholds_that_were_set_by_hand_are_held_against_what_they_promise() -> None:
+    """That is more than the budget: chance does not explain it, nor are the frames unlike the samples."""
     rng = np.random.default_rng(0)
     words = []
     for _ in range(300):
@@ -82,6 +84,19 @@ def test_thresholds_that_were_set_by_hand_are_held_against_what_they_promise() -
         ng = float(np.quantile(scores, 0.9))  # 10 % instead of a budget of 1 %
         words.append(held_against(promise_of(scores, ng, 0.01), int((rng.normal(size=100) > ng).sum()), 100).word)
     assert words.count("broken") / len(words) < 0.1
+    assert words.count("exceeded") / len(words) > 0.9
+
+
+def test_the_page_says_where_the_thresholds_themselves_exceed_the_budget(bank: Path, tmp_path: Path) -> None:
+    pipeline = Pipeline.open(bank)
+    test = write_good(tmp_path / "test" / "good", 3).parent
+    (test / "good" / "scratched.png").write_bytes(drawn_part(9, scratched=True))
+    by_hand = promise_of(pipeline.bank.normal_scores, float(np.median(pipeline.bank.normal_scores)), 0.005)
+    evaluation = replace(evaluate(pipeline, test), promise=by_hand)
+    assert evaluation.to_json()["promise"]["word"] == "exceeded"
+    told = page(evaluation, pipeline, test, tmp_path)
+    assert f"as its thresholds foresee: they stand for {by_hand.expected_false_reject:.2%}" in told
+    assert "Exceeded" in told
 
 
 def test_the_page_and_the_object_say_whether_it_was_kept(bank: Path, tmp_path: Path) -> None:
