@@ -108,9 +108,11 @@ def _budget(evaluation: Evaluation) -> Markup:
         if promise.estimated
         else f"From {promise.samples:,} samples: truly {low:.2%} to {high:.2%} ({CONFIDENCE:.0%} confidence)."
     )
-    few = f" So few frames cannot tell: that takes about {kept.takes:,}." if kept.takes else ""
+    takes = f"{kept.takes:,}" + " without another reject" * (kept.rejected > 0) if kept.takes else ""
     meaning = {
-        "kept": f"No more good frames were rejected than the budget allows.{few}",
+        "kept": "So few good frames were rejected of so many that the rate is within the budget (95% confidence).",
+        "too few": "No more good frames were rejected than the budget allows. So few frames cannot tell: that takes "
+        f"about {takes}.",
         "by chance": "More were rejected than the budget allows, but chance explains that many.",
         "exceeded": "More were rejected than the budget allows, as its thresholds foresee: they stand for "
         f"{promise.expected_false_reject:.2%}, since somebody chose them, or the bank has grown under them.",

@@ -77,7 +77,8 @@ def _promise(promise: dict[str, Any] | None) -> list[str]:
         return []
     kept = Kept(**promise)
     of = f"{kept.rejected} of {kept.among} above ng, {kept.max_false_reject:.2%} allowed"
-    few = f" (telling takes about {kept.takes:,} good frames)" if kept.takes else ""
+    more = " without another reject" if kept.rejected else ""
+    few = f" (telling takes about {kept.takes:,} good frames{more})" if kept.takes else ""
     return [f"promise            {kept.verdict}: {of}; as many or more by chance: {kept.chance:.1%}{few}"]
 
 
