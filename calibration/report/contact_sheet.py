@@ -7,13 +7,24 @@ import numpy as np
 
 from calibration.calibrate import Calibrated, Highest
 from calibration.report import charts
-from calibration.report.page import card, cards, document, map_scale, notes, section, tiles, write
+from calibration.report.page import (
+    card,
+    card_without_picture,
+    cards,
+    document,
+    map_scale,
+    notes,
+    section,
+    tiles,
+    write,
+)
 from calibration.report.pictures import small_view, stretch, with_map
 from calibration.report.region import region
 from calibration.suspects import FALSE_FLAGS, FEWEST, Kind, Suspect
 from inspector.bank import Bank
 from inspector.charts.markup import Markup, el
 from inspector.charts.wording import count, score, told_apart
+from inspector.errors import FrameError
 from inspector.recipe import Recipe
 
 NAME = "calibration.html"
@@ -43,7 +54,7 @@ def write_contact_sheet(calibrated: Calibrated, good_dir: Path, folder: Path) ->
         _headline(calibrated),
         _caveats(calibrated),
         *_contact_sheet(calibrated, good_dir, bank),
-        region(bank.manifest, (good_dir / bank.manifest.samples[0].path).read_bytes()),
+        region(bank.manifest, good_dir / bank.manifest.samples[0].path),
         section("Thresholds", "Set from scores of the good samples, none of them held against itself.",
                 tiles(_figures(calibrated))),
         _scores(bank),
@@ -110,9 +121,12 @@ def _figures_of(suspect: Suspect, scores: Mapping[str, float]) -> str:
 
 
 def _card(sample: Suspect | Highest, figures: str, good_dir: Path, recipe: Recipe, *said: Markup | str) -> Markup:
-    before = small_view((good_dir / sample.name).read_bytes(), recipe)
-    after = with_map(before, *stretch(sample.heat))
-    return card(before, after, sample.name, el("b", sample.name), el("br"), *said, figures)
+    told = (el("b", sample.name), el("br"), *said, figures)
+    try:
+        before = small_view((good_dir / sample.name).read_bytes(), recipe)
+    except (OSError, FrameError) as error:
+        return card_without_picture(error, *told)
+    return card(before, with_map(before, *stretch(sample.heat)), sample.name, *told)
 
 
 def _reasons(suspect: Suspect) -> str:

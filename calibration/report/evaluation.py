@@ -221,7 +221,7 @@ def _scores(evaluation: Evaluation, pipeline: Pipeline) -> Markup:
 
 def _region(evaluation: Evaluation, pipeline: Pipeline) -> Markup:
     shown = next((o.case.path for o in evaluation.outcomes if o.decision is not Decision.ERROR), None)
-    return region(pipeline.bank.manifest, shown.read_bytes()) if shown else Markup("")
+    return region(pipeline.bank.manifest, shown) if shown else Markup("")
 
 
 def _facts(pipeline: Pipeline) -> Markup:

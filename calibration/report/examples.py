@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from calibration.evaluation.cases import GOOD
 from calibration.evaluation.evaluate import Evaluation, Outcome, areas_of
-from calibration.report.page import card, cards, map_scale, section
+from calibration.report.page import card, card_without_picture, cards, map_scale, section
 from calibration.report.pictures import small_view, stretch, with_map
 from inspector.charts.markup import Markup, el
 from inspector.charts.wording import score, told_apart
+from inspector.errors import FrameError
 from inspector.pipeline import Pipeline
 from inspector.types import Decision
 
@@ -98,13 +99,15 @@ def _section(kind: Kind, pipeline: Pipeline) -> Markup:
 
 def _card(outcome: Outcome, pipeline: Pipeline, stretched: bool) -> Markup:
     case, recipe, threshold = outcome.case, pipeline.bank.recipe, pipeline.bank.thresholds.pixel
-    payload = case.path.read_bytes()
-    inspection = pipeline.inspect(payload)
+    told = (el("b", case.label), f" {case.path.name}", el("br"), f"score {score(outcome.score)} · {outcome.decision}")
+    try:
+        payload = case.path.read_bytes()
+        inspection, before = pipeline.inspect(payload), small_view(payload, recipe)
+    except (OSError, FrameError) as error:
+        return card_without_picture(error, *told)
     areas, _ = areas_of(case, inspection, recipe)
     mask = areas.defective > 0 if areas else None
     heat = inspection.anomaly_map
-    before = small_view(payload, recipe)
     after = with_map(before, *(stretch(heat) if stretched else (heat, threshold)), mask)
     outlined = " · white outline: the mask" if mask is not None and mask.any() else ""
-    said = f"score {score(outcome.score)} · {outcome.decision}{outlined}"
-    return card(before, after, case.path.name, el("b", case.label), f" {case.path.name}", el("br"), said)
+    return card(before, after, case.path.name, *told, outlined)

@@ -7,7 +7,7 @@ from pathlib import Path
 from calibration.report.pictures import data_uri
 from inspector.charts.markup import Child, Markup, el, join
 from inspector.charts.wording import count
-from inspector.errors import UsageError
+from inspector.errors import UsageError, in_words
 from inspector.folder import refuse_bank
 from inspector.types import UInt8Image
 
@@ -115,6 +115,12 @@ def card(before: UInt8Image, after: UInt8Image, name: str, *said: Child) -> Mark
         el("figcaption", *said),
         class_="card",
     )
+
+
+def card_without_picture(error: Exception, *said: Child) -> Markup:
+    """A card for a picture that was moved away or changed meanwhile: why there is none, and what is said of it."""
+    why = f"The picture cannot be shown: {in_words(error)}"
+    return el("figure", el("div", el("p", why), class_="pair gone"), el("figcaption", *said), class_="card")
 
 
 def cards(figures: Sequence[Markup]) -> Markup:

@@ -64,11 +64,15 @@ def calibrate(
     start = perf_counter()
     done = build(good_dir, bank_dir, Options(recipe=_recipe(recipe, mask), **told), track=track)
     seconds = perf_counter() - start
-    page = _report(done, good_dir, report) if report else None
+    page = _page(report) if report else None
     if as_json:
         click.echo(json.dumps(as_object(done, seconds) | ({"report": str(page)} if page else {})))
     else:
-        click.echo(as_text(done, seconds, page) + (f"\nreport     {page}" if page else ""))
+        click.echo(as_text(done, seconds, page))
+    if report:
+        page = options.written(lambda: _report(done, good_dir, report), f"the bank is at {done.path}")
+        if not as_json:
+            click.echo(f"report     {page}")
 
 
 def _name(good_dir: Path) -> str:
@@ -86,6 +90,12 @@ def _recipe(file: Path | None, mask: Path | None) -> "Recipe":
     if file is not None and file != Path("auto"):
         return recipes.load(file, mask=mask)
     return recipes.Recipe(auto=file is not None, roi=Roi.read_mask(mask) if mask else None)
+
+
+def _page(folder: Path) -> Path:
+    from calibration.report.contact_sheet import NAME
+
+    return folder / NAME
 
 
 def _report(done: "Calibrated", good_dir: Path, folder: Path) -> Path:

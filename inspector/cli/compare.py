@@ -55,11 +55,14 @@ def compare(
     with tempfile.TemporaryDirectory(prefix="inspector-compare-") as scratch:
         folder = output or Path(scratch)
         comparison = hold_against(good_dir, test_dir, listed, folder, Options(**told), track=track)
-    page = _report(comparison, good_dir, test_dir, report) if report else None
     if as_json:
-        click.echo(json.dumps(comparison.to_json() | ({"report": str(page)} if page else {})))
+        click.echo(json.dumps(comparison.to_json() | ({"report": str(_page(report))} if report else {})))
     else:
-        click.echo(_text(comparison) + (f"\nreport: {page}" if page else ""))
+        click.echo(_text(comparison))
+    if report:
+        page = options.written(lambda: _report(comparison, good_dir, test_dir, report), "the comparison is above")
+        if not as_json:
+            click.echo(f"report: {page}")
     if comparison.failed:
         raise click.exceptions.Exit(1)
 
@@ -74,6 +77,12 @@ def _recipes(files: tuple[Path, ...]) -> dict[str, "Recipe"]:
     if len(set(names)) < len(names):
         raise UsageError(f"recipes: got {', '.join(names)}; expected each file once")
     return {name: recipe.load(file) for name, file in zip(names, files, strict=True)}
+
+
+def _page(folder: Path) -> Path:
+    from calibration.report.comparison import NAME
+
+    return folder / NAME
 
 
 def _report(comparison: "Comparison", good_dir: Path, test_dir: Path | None, folder: Path) -> Path:

@@ -27,7 +27,7 @@ def evaluate(bank: Path, test_dir: Path, as_json: bool, report: Path | None, eng
     or beside their frames (FRAME_mask.png, FRAME_GT.png).
     """
     from calibration.evaluation.evaluate import evaluate as measure
-    from calibration.report import write_evaluation
+    from calibration.report.evaluation import NAME, write_evaluation
     from calibration.report.page import check_writable
     from inspector.pipeline import Pipeline
 
@@ -36,11 +36,16 @@ def evaluate(bank: Path, test_dir: Path, as_json: bool, report: Path | None, eng
     pipeline = Pipeline.open(bank, engine=engine)
     evaluation = measure(pipeline, test_dir, track=track)
     figures = evaluation.to_json()
-    page = write_evaluation(evaluation, pipeline, test_dir, report) if report else None
     if as_json:
-        click.echo(json.dumps(figures | ({"report": str(page)} if page else {})))
+        click.echo(json.dumps(figures | ({"report": str(report / NAME)} if report else {})))
     else:
-        click.echo(_text(figures) + (f"\nreport             {page}" if page else ""))
+        click.echo(_text(figures))
+    if report:
+        page = options.written(
+            lambda: write_evaluation(evaluation, pipeline, test_dir, report), "the figures are above"
+        )
+        if not as_json:
+            click.echo(f"report             {page}")
 
 
 def _text(figures: dict[str, Any]) -> str:

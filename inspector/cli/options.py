@@ -1,5 +1,6 @@
 """Options and argument types that several commands have in common."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -30,6 +31,20 @@ by = click.option("--by", help="Who, for the records  [the user]")
 reason = click.option("--reason", help="Why, for the journal")
 
 station = click.option("--station", help="site/area/line/station  [the only one]")
+
+
+def written(write: Callable[[], Path], there: str) -> Path:
+    """The page that --report asked for, which is made after the result was printed. there: what there is without it.
+
+    Raises:
+        InspectorError: it cannot be made, as pictures or the folder changed meanwhile.
+    """
+    from inspector.errors import InspectorError
+
+    try:
+        return write()
+    except (OSError, InspectorError) as error:
+        raise InspectorError(f"{there}, but the report could not be written: {error}") from error
 
 
 def one_of(station: str | None, known: list[str]) -> str:

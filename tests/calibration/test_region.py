@@ -1,6 +1,7 @@
 """Banks with a region of interest: what lies outside counts for nothing, what lies inside is found as ever."""
 
 import json
+import shutil
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,21 @@ def test_the_contact_sheet_shows_the_region(good: Path, tmp_path: Path) -> None:
     done = calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=3))
     page = write_contact_sheet(done, good, tmp_path).read_text("utf-8")
     assert "32 of 64 patches are compared" in page
+
+
+def test_the_contact_sheet_is_written_also_where_samples_were_moved_away(good: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(good, tmp_path / "good"))
+    done = calibrate(moved, tmp_path / "bank", Options(recipe=RECIPE, folds=3))
+    first, second, *others = sorted(moved.iterdir())
+    second.write_bytes(b"no picture")
+    for path in (first, *others):
+        path.unlink()
+    page = write_contact_sheet(done, moved, tmp_path).read_text("utf-8")
+    assert "<img" not in page
+    assert "32 of 64 patches are compared" in page
+    assert all(item.name in page for item in done.highest)
+    assert page.count("The picture cannot be shown: ") == page.count("<figcaption") > len(done.highest)
+    assert "The picture cannot be shown: cannot be read (No such file or directory)" in page
 
 
 def test_a_mask_is_the_region_that_a_recipe_of_its_own_lacks(

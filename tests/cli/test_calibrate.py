@@ -38,6 +38,31 @@ def test_calibrate_json(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(cli(*arguments, "--json", "--replace", "--seed", "1").out)["samples"] == 6
 
 
+@pytest.mark.parametrize("form", ["text", "--json"])
+def test_a_report_that_fails_after_the_work_leaves_the_bank_and_what_is_said_of_it(
+    cli: Cli, tmp_path: Path, form: str
+) -> None:
+    good = write_good(tmp_path / "good", 6)
+    (tmp_path / "r.yaml").write_text(RECIPE)
+    (tmp_path / "seen" / "calibration.html").mkdir(parents=True)
+    arguments = [
+        "calibrate",
+        good,
+        "-o",
+        tmp_path / "b",
+        "--recipe",
+        tmp_path / "r.yaml",
+        "--report",
+        tmp_path / "seen",
+    ]
+    done = cli(*arguments, *["--json"] * (form == "--json"))
+    assert json.loads(done.out)["samples"] == 6 if form == "--json" else "6 samples are too few" in done.out
+    told = f"error: the bank is at {tmp_path / 'b'}, but the report could not be written: report {tmp_path / 'seen'}: "
+    assert (done.code, done.err.startswith(told), done.err.count("\n")) == (1, True, 1)
+    assert "report     " not in done.out
+    assert cli("bank", "verify", tmp_path / "b").code == 0
+
+
 @pytest.mark.parametrize(
     ("folder", "expected"),
     [("tiles", "tiles"), ("tiles/good", "tiles"), ("tiles/train/good", "tiles"), ("tiles/train/OK", "tiles")],

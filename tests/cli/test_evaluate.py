@@ -56,6 +56,16 @@ def test_evaluate_fails_in_one_line(cli: Cli, bank: Path, tmp_path: Path) -> Non
     assert "no manifest.json" in cli.fails("evaluate", tmp_path / "none", tmp_path)
 
 
+def test_a_report_that_fails_after_the_work_leaves_the_figures(
+    cli: Cli, bank: Path, parts: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "seen" / "evaluation.html").mkdir(parents=True)
+    done = cli("evaluate", bank, parts, "--json", "--report", tmp_path / "seen")
+    assert json.loads(done.out)["image_auroc"] == 1
+    told = "error: the figures are above, but the report could not be written: report "
+    assert (done.code, done.err.startswith(told), done.err.count("\n")) == (1, True, 1)
+
+
 def test_a_report_that_cannot_be_written_is_told_before_the_frames_are_inspected(
     cli: Cli, bank: Path, tmp_path: Path
 ) -> None:

@@ -312,6 +312,14 @@ def test_the_command_line(parts: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "ms/frame" in out
     assert "Judged by 4 good and 4 defective frames." in out
     assert (tmp_path / "comparison.html").is_file()
+    (tmp_path / "full" / "comparison.html").mkdir(parents=True)
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in [*arguments, "--report", tmp_path / "full", "--json"]])
+    assert left.value.code == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["n_good"] == 4
+    assert captured.err.endswith("; choose another folder\n")
+    assert "error: the comparison is above, but the report could not be written: report " in captured.err
     with pytest.raises(SystemExit) as left:
         main([str(argument) for argument in [*arguments, "--backbone", "nosuch", "--json"]])
     assert left.value.code == 1

@@ -187,6 +187,20 @@ def test_what_cannot_be_told_is_said(pipeline: Pipeline, tmp_path: Path, label: 
     write_evaluation(replace(evaluation, outcomes=(broken,)), pipeline, tmp_path, tmp_path)
 
 
+def test_a_frame_that_is_gone_has_a_card_without_a_picture(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"x")
+    outcomes = [
+        Outcome(Case(tmp_path / f"{name}.png", "dent", ()), Decision.OK, 1.0, 5.0) for name in ("gone", "broken")
+    ]
+    page = Page(
+        write_evaluation(Evaluation(tuple(outcomes), None, None, {}, ()), pipeline, tmp_path, tmp_path).read_text()
+    )
+    assert "img" not in page.tags
+    assert "The picture cannot be shown: cannot be read (No such file or directory)" in page.text
+    assert "The picture cannot be shown: frame: " in page.text
+    assert {" gone.png", " broken.png"} <= set(page.words)
+
+
 def test_a_folder_that_cannot_be_written_is_one_clear_error(pipeline: Pipeline, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "part.png").write_bytes(drawn_part(1000))
