@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.ours import SAMPLES, command, data_sets, good_files, pixel_figures, save_pictures, weights_file
-from benchmarks.report import machine, number, ratio, table, write
+from benchmarks.report import continued, machine, number, ratio, table, write
 from benchmarks.rival import ARCH, Rival, running_rival
 from benchmarks.turns import HEAD, cells, latency, with_openvino
 from calibration.evaluation.cases import GOOD, find_cases
@@ -62,11 +62,7 @@ def main() -> None:
         "recipe": {"size": 256, "samples": arguments.samples, "vectors": arguments.vectors},
         "sets": {},
     }
-    if arguments.json and arguments.json.exists():
-        earlier = json.loads(arguments.json.read_text(encoding="utf-8"))
-        if earlier["recipe"] != document["recipe"]:
-            raise SystemExit(f"{arguments.json}: holds figures of {earlier['recipe']}, asked: {document['recipe']}")
-        document = earlier
+    document = continued(arguments.json, document, "recipe")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
         for seed in arguments.seeds:
             for data in data_sets(arguments.data, arguments.only):

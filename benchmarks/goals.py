@@ -19,7 +19,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from benchmarks.ours import SAMPLES, command, data_sets
-from benchmarks.report import machine, number, table, write
+from benchmarks.report import continued, machine, number, table, write
 from calibration.evaluation.budget import held_against
 from calibration.evaluation.cases import GOOD
 from calibration.thresholds import limits
@@ -47,9 +47,8 @@ def main() -> None:
     parser.add_argument("--backbone", default="builtin")
     parser.add_argument("--json", type=Path, help="written after each figure, and continued where it exists")
     arguments = parser.parse_args()
-    document: dict[str, Any] = {"machine": machine(), "sets": {}}
-    if arguments.json and arguments.json.exists():
-        document = json.loads(arguments.json.read_text(encoding="utf-8"))
+    document = {"machine": machine(), "backbone": arguments.backbone, "sets": {}}
+    document = continued(arguments.json, document, "backbone")
     for how in arguments.how or HOW:
         for data in data_sets(arguments.data, arguments.only):
             figures = document["sets"].setdefault(data.name, {})

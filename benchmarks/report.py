@@ -52,6 +52,19 @@ def machine() -> dict[str, Any]:
     }
 
 
+def continued(path: Path | None, document: dict[str, Any], *same: str) -> dict[str, Any]:
+    """What an earlier run left in the file, or the document where there is none. same: keys whose values must be equal,
+    or figures of two kinds would stand in one table.
+    """
+    if path is None or not path.exists():
+        return document
+    earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for key in same:
+        if earlier.get(key) != document[key]:
+            raise SystemExit(f"{path}: holds figures of {key} {earlier.get(key)}, asked: {document[key]}")
+    return earlier
+
+
 def write(document: dict[str, Any], path: Path | None) -> None:
     """As JSON, where a path is given."""
     if path is not None:

@@ -9,14 +9,13 @@ figure that --json holds already is not measured again.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from benchmarks.ours import data_sets
-from benchmarks.report import machine, number, table, write
+from benchmarks.report import continued, machine, number, table, write
 from calibration.evaluation.cases import GOOD
 from calibration.evaluation.metrics import PixelFigures, image_auroc
 from calibration.separation import Trial, trial_samples
@@ -54,9 +53,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="written after each figure, and continued where it exists")
     arguments = parser.parse_args()
-    document: dict[str, Any] = {"machine": machine(), "backbone": arguments.backbone, "variants": {}}
-    if arguments.json and arguments.json.exists():
-        document = json.loads(arguments.json.read_text(encoding="utf-8"))
+    document = {"machine": machine(), "backbone": arguments.backbone, "seed": arguments.seed, "variants": {}}
+    document = continued(arguments.json, document, "backbone", "seed")
     sets = data_sets(arguments.data, arguments.only)
     for name in arguments.variant or VARIANTS:
         measured = document["variants"].setdefault(name, {})

@@ -8,6 +8,7 @@ import pytest
 from banks import change_arrays, write_good
 
 from benchmarks import goals, study
+from benchmarks.report import continued, write
 from calibration.calibrate import Options, calibrate
 from inspector.recipe import Recipe
 
@@ -49,3 +50,12 @@ def test_a_budget_is_kept_where_rejects_are_as_rare_as_it_says(tmp_path: Path, t
     figures |= {"recipe": {"whitening": 0.0}, "budgets": json.loads(json.dumps(rates))}
     sets = {"plate": {"all": figures}}
     assert f"{3 if kept else 0} of 3 budgets kept." in goals.markdown(sets)
+
+
+def test_figures_of_another_backbone_are_not_continued(tmp_path: Path) -> None:
+    ours = {"backbone": "builtin", "seed": 0, "sets": {}}
+    assert continued(tmp_path / "none.json", ours, "backbone") is ours
+    write({"backbone": "builtin", "seed": 1, "sets": {"tile": 1}}, tmp_path / "old.json")
+    assert continued(tmp_path / "old.json", ours, "backbone")["sets"] == {"tile": 1}
+    with pytest.raises(SystemExit, match=r"old\.json: holds figures of seed 1, asked: 0"):
+        continued(tmp_path / "old.json", ours, "backbone", "seed")
