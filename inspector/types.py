@@ -28,6 +28,14 @@ Float32Array = NDArray[np.float32]
 _STATION_LEVEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
+class Drop(StrEnum):
+    """Why a frame got no answer."""
+
+    DUPLICATE = "duplicate"
+    RETAINED = "retained"
+    SUPERSEDED = "superseded"
+
+
 class Decision(StrEnum):
     """What the line is told about one frame. An error is never `ok`."""
 

@@ -149,13 +149,15 @@ def _counted(raw: RawFrame) -> int | None:
 
 
 def _drop(outcome: Outcome) -> Entry:
+    if outcome.dropped is None:
+        raise AssertionError("neither an inspection, nor an error, nor a drop")
     delivery, raw = outcome.delivery, outcome.delivery.raw
     return Entry(
         result_id=outcome.result_id,
         station=str(delivery.station),
         frame_id=raw.frame_id,
         outcome="drop",
-        word=outcome.dropped or "superseded",
+        word=outcome.dropped,
         sha256=raw.sha256,
         received_at=delivery.received_at,
         decided_at=outcome.decided_at,

@@ -16,14 +16,12 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from inspector import __version__
-from inspector.contract import UnknownStationError
-from inspector.errors import frame_error_reasons
+from inspector.errors import UnknownStationError, frame_error_reasons
 from inspector.line.settlement import Settled
 from inspector.line.worker import Outcome
-from inspector.types import BankRef, Decision, Expected, Inspection
+from inspector.types import BankRef, Decision, Drop, Expected, Inspection
 
 UNKNOWN_STATION = "_unknown"
-DROP_REASONS = ("duplicate", "retained", "superseded")
 _REJECT_REASONS = tuple(reason for reason in frame_error_reasons() if reason != UnknownStationError.reason)
 REVIEW_OUTCOMES = ("defect", "escape", "false_alarm", "undone", "unsure")
 DECISIONS = (Decision.OK, Decision.NG, Decision.UNCERTAIN)
@@ -49,7 +47,7 @@ class Metrics:
 
         everywhere = (*stations, UNKNOWN_STATION)
         self.received = self._counter("frames_received", "Frames that arrived.", everywhere)
-        self.dropped = self._counter("frames_dropped", "Frames left undecided.", stations, reason=DROP_REASONS)
+        self.dropped = self._counter("frames_dropped", "Frames left undecided.", stations, reason=tuple(Drop))
         self.rejected = self._counter(
             "frames_rejected", "Frames that could not be inspected.", stations, reason=_REJECT_REASONS
         )
@@ -173,7 +171,7 @@ class Metrics:
         outcome = settled.outcome
         station = str(outcome.delivery.station)
         if settled.duplicate:
-            self.dropped.labels(station, "duplicate").inc()
+            self.dropped.labels(station, Drop.DUPLICATE).inc()
         elif settled.error is not None:
             self.rejected.labels(station, settled.error.reason).inc()
             self._check(station, Decision.ERROR, outcome)

@@ -12,7 +12,7 @@ from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.connection import Connection
 from inspector.mqtt.identity import Identity
 from inspector.settings import StationSettings
-from inspector.types import FrameMessage
+from inspector.types import Drop, FrameMessage
 
 FUTURE_TOLERANCE_S = 2.0
 """How far a capture time may lie ahead of our clock before it is counted."""
@@ -93,7 +93,7 @@ class Reception:
         if arrival.mid:
             self._acks.arrived(arrival.link, arrival.mid)
         for displaced in self._intake.put(delivery) or ():
-            self._record(Outcome.drop(displaced, "superseded"))
+            self._record(Outcome.drop(displaced, Drop.SUPERSEDED))
 
     def settled(self, delivery: Delivery) -> None:
         """The outcome of a frame is durable."""

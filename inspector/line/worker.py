@@ -13,7 +13,7 @@ from inspector.drift import Baseline
 from inspector.errors import FrameError, FramePoisonError, NoBankError, RecipeMismatchError, StoreError
 from inspector.heatmap import DRAWN, render_png
 from inspector.line.station import Delivery, Intake
-from inspector.types import BankRef, Frame, FrameMessage, Inspection, StationId, Thresholds
+from inspector.types import BankRef, Drop, Frame, FrameMessage, Inspection, StationId, Thresholds
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +61,12 @@ class Outcome:
     inspection: Inspection | None = None
     post: Post | None = None
     error: FrameError | None = None
-    dropped: str | None = None
+    dropped: Drop | None = None
     heatmap: bytes | None = None
     queue_ms: float = 0.0
 
     @classmethod
-    def drop(cls, delivery: Delivery, reason: str) -> "Outcome":
+    def drop(cls, delivery: Delivery, reason: Drop) -> "Outcome":
         """A delivery that is left undecided."""
         return cls(delivery, datetime.now(UTC), str(uuid.uuid4()), dropped=reason)
 
@@ -150,7 +150,7 @@ class Worker:
     def _outcome(self, delivery: Delivery) -> Outcome | None:
         queue_ms = (time.perf_counter() - delivery.clock) * 1e3
         if delivery.retain:
-            return Outcome.drop(delivery, "retained")
+            return Outcome.drop(delivery, Drop.RETAINED)
         post = self._posts.get(delivery.station)
         inspection, error, heatmap = None, delivery.fault, None
         if delivery.message is not None:
@@ -159,7 +159,7 @@ class Worker:
                 if seen is None:
                     return None
                 if seen == "decided":
-                    return Outcome.drop(delivery, "duplicate")
+                    return Outcome.drop(delivery, Drop.DUPLICATE)
                 error = FramePoisonError(f"{delivery.station}: {_POISON}") if seen == "poison" else None
             if error is None:
                 self._in_hand = delivery, time.monotonic()

@@ -38,6 +38,7 @@ from inspector.review.figures import OutcomeCount, ReviewCount
 from inspector.review.shifts import Span
 from inspector.store.database import reading, store_errors
 from inspector.store.tables import frames, promotions, queued, removed, reviews
+from inspector.types import Drop
 
 MOST_DELAYS = 100_000
 """Of so many decided frames at most, the newest, it is told how long they waited."""
@@ -74,7 +75,7 @@ _THEN = and_(frames.c.received_at >= bindparam("begin"), frames.c.received_at < 
 WORDS = (
     *(("verdict", word) for word in ("ok", "ng", "uncertain")),
     *(("error", reason) for reason in frame_error_reasons()),
-    *(("drop", reason) for reason in ("superseded", "duplicate", "retained")),
+    *(("drop", reason) for reason in Drop),
 )
 """Every outcome and word that a frame can have."""
 

@@ -13,9 +13,9 @@ from pages import HOSTILE, Page
 from review_site import PASSWORD, ReviewSite
 
 from inspector.errors import frame_error_reasons
-from inspector.line.metrics import DROP_REASONS
 from inspector.settings.sections import ReviewSettings
 from inspector.store import Role
+from inspector.types import Drop
 from inspector.web.absence import placeholder
 from inspector.web.glossary import PLANT_WORDS, REASONS, plant_word
 from inspector.web.languages import NAMES, Language, chosen, open_languages
@@ -240,7 +240,7 @@ def test_each_default_defect_type_and_shift_has_a_word_in_every_language() -> No
 
 
 def test_every_reason_of_the_contract_is_said_in_words() -> None:
-    assert set(REASONS) == {*frame_error_reasons(), *DROP_REASONS}
+    assert set(REASONS) == {*frame_error_reasons(), *Drop}
     for language in open_languages().values():
         said = [language.text(reason) for reason in REASONS.values()]
         assert "" not in said
