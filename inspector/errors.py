@@ -154,6 +154,12 @@ class NoBankError(FrameError):
     reason: ClassVar[str] = "no_bank"
 
 
+class UnknownStationError(FrameError):
+    """A frame came from a station that is not in the configuration."""
+
+    reason: ClassVar[str] = "unknown_station"
+
+
 class InferenceError(FrameError):
     """The engine failed on this frame."""
 
@@ -161,7 +167,7 @@ class InferenceError(FrameError):
 
 
 def frame_error_reasons() -> tuple[str, ...]:
-    """Every reason that a frame error can carry, sorted: the bounded label set of the metrics."""
+    """Every reason that a frame error can carry, sorted: the bounded label set of the metrics. All are in this file."""
 
     def walk(cls: type[FrameError]) -> set[str]:
         return {cls.reason}.union(*(walk(sub) for sub in cls.__subclasses__()))

@@ -39,3 +39,10 @@ def test_each_frame_error_has_a_reason_of_its_own_that_a_label_can_carry() -> No
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: error.__name__)
 def test_every_error_says_what_it_is_for(error: type[errors.InspectorError]) -> None:
     assert error.__doc__
+
+
+def test_no_error_of_a_frame_lies_elsewhere_so_that_its_reason_does_not_depend_on_what_was_imported() -> None:
+    def below(kind: type[errors.FrameError]) -> set[type[errors.FrameError]]:
+        return {kind}.union(*(below(each) for each in kind.__subclasses__()))
+
+    assert {kind.__module__ for kind in below(errors.FrameError)} == {errors.__name__}

@@ -17,14 +17,13 @@
 from inspector.contract.documents import drift_json, error_json, schema, timestamp, verdict_json
 from inspector.contract.frame_message import check, frame_envelope, frame_properties
 from inspector.contract.raw_frame import FRAME_PROPERTIES, RawFrame, unpack
-from inspector.contract.topics import ALL_FRAMES, ROOT, UnknownStationError, instance_topic, station_topic
+from inspector.contract.topics import ALL_FRAMES, ROOT, instance_topic, station_topic
 
 __all__ = [
     "ALL_FRAMES",
     "FRAME_PROPERTIES",
     "ROOT",
     "RawFrame",
-    "UnknownStationError",
     "check",
     "drift_json",
     "error_json",

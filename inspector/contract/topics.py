@@ -1,18 +1,11 @@
 """Where each message goes."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from inspector.errors import FrameError
 from inspector.types import StationId
 
 ROOT = "inspector/v1"
 ALL_FRAMES = f"{ROOT}/+/+/+/+/frame"
-
-
-class UnknownStationError(FrameError):
-    """A frame came from a station that is not in the configuration."""
-
-    reason: ClassVar[str] = "unknown_station"
 
 
 def station_topic(station: StationId, kind: Literal["frame", "verdict", "error", "heatmap", "drift"]) -> str:

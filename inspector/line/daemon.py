@@ -12,8 +12,7 @@ from sqlalchemy import Engine
 
 from inspector import __version__, logs
 from inspector.banks.posts import Posts
-from inspector.contract import UnknownStationError
-from inspector.errors import InspectorError, StoreError
+from inspector.errors import InspectorError, StoreError, UnknownStationError
 from inspector.line.companion import Warn
 from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch

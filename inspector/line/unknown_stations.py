@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 
 from inspector import contract
-from inspector.contract import UnknownStationError
+from inspector.errors import UnknownStationError
 from inspector.line.allowance import Allowance
 from inspector.line.control import client_id
 from inspector.logs import RateLimited
