@@ -1,7 +1,7 @@
 """Imports go one way: types, errors <- core <- engines <- shell <- command line. Read from the source."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -99,9 +99,11 @@ def names_in(node: ast.AST) -> Iterator[str]:
 
 def own_imports(module: str, *, deferred: bool) -> set[str]:
     """The modules of inspector among them."""
-    below = {
-        name.removeprefix("inspector.") for name in imports(module, deferred=deferred) if name[:10] == "inspector."
-    }
+    return own(imports(module, deferred=deferred))
+
+
+def own(names: Iterable[str]) -> set[str]:
+    below = {name.removeprefix("inspector.") for name in names if belongs(name, "inspector")}
     return {name if name in MODULES else name.rpartition(".")[0] for name in below} - {""}
 
 
@@ -144,8 +146,8 @@ def test_calibration_knows_nothing_of_the_shell_but_where_candidates_are_made() 
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("inspector.")
-        if layer((node.module or "").removeprefix("inspector.")) >= SHELL
+        for name in own(names_in(node))
+        if layer(name) >= SHELL
     }
     assert {name for name in users if not name.startswith("candidates/")} == set()
 
