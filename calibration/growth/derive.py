@@ -139,8 +139,8 @@ def write_derived(
     return manifest
 
 
-def with_thresholds(bank_dir: Path, out_dir: Path, *, ok: float, ng: float, pixel: float | None = None) -> Manifest:
-    """The same bank under other thresholds. pixel: None keeps it.
+def with_thresholds(bank_dir: Path, out_dir: Path, *, ok: float, ng: float) -> Manifest:
+    """The same bank under other thresholds of the image score; that of patches stays.
 
     Raises:
         UsageError: the thresholds cannot be. BankError: the bank is damaged, or `out_dir` cannot be written.
@@ -148,7 +148,7 @@ def with_thresholds(bank_dir: Path, out_dir: Path, *, ok: float, ng: float, pixe
     bank = Bank.load(bank_dir)
     before = bank.thresholds
     try:
-        thresholds = Thresholds(ok, ng, before.pixel if pixel is None else pixel)
+        thresholds = Thresholds(ok, ng, before.pixel)
     except ValueError as error:
         raise UsageError(str(error)) from error
     ok_before, ok_now, ng_before, ng_now = told_apart(before.ok, ok, before.ng, ng)

@@ -13,6 +13,13 @@ SHOWN_AS_THEY_ARE = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpe
 """Media types of the formats that every browser shows, by suffix."""
 
 
+UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
+"""Headers of a picture whose address names its content."""
+
+ASKED_AGAIN = {"cache-control": "private, no-cache"}
+"""Headers of one whose address may lead to another one later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """Bytes for a browser."""

@@ -14,14 +14,12 @@ from inspector.web.desk import BY_LANGUAGE, Desk, DeskDep
 from inspector.web.evidence import GoneError, PictureGoneError, Why
 from inspector.web.filters import QueueQuery
 from inspector.web.message import Message, said
-from inspector.web.picture import Picture
+from inspector.web.picture import ASKED_AGAIN, UNCHANGING, Picture
 from inspector.web.sight import Sight, marks
 
 router = APIRouter(include_in_schema=False)
 
 _Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
-_UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
-_ASKED_AGAIN = {"cache-control": "private, no-cache"}
 _OTHER = Message("Another frame has this number now: the ledger was restored from a backup. Go back to the queue.")
 
 _Of = Annotated[str | None, Query(max_length=64, description="the result_id of the frame that is meant")]
@@ -165,4 +163,4 @@ def _picture(request: Request, desk: Desk, frame: int, of: str | None, read: Cal
 
 def _answer(picture: Picture, of: str | None) -> Response:
     """Browsers keep a picture whose address says what it is of; a number alone may be another frame's tomorrow."""
-    return Response(picture.data, media_type=picture.media_type, headers=_UNCHANGING if of else _ASKED_AGAIN)
+    return Response(picture.data, media_type=picture.media_type, headers=UNCHANGING if of else ASKED_AGAIN)

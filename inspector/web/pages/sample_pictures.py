@@ -14,7 +14,7 @@ from inspector.samples.naming import named_digest
 from inspector.web.access import Engineer
 from inspector.web.body import RAW
 from inspector.web.desk import Desk, DeskDep
-from inspector.web.picture import Picture
+from inspector.web.picture import ASKED_AGAIN, UNCHANGING, Picture
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,6 @@ router = APIRouter(prefix="/samples", include_in_schema=False)
 
 _Station = Annotated[str, Query(max_length=260)]
 _Name = Annotated[str, Query(max_length=LONGEST)]
-
-_UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
-_ASKED_AGAIN = {"cache-control": "private, no-cache"}
 
 
 def sample_folder(desk: Desk, station: str) -> SampleFolder:
@@ -77,5 +74,5 @@ def _answer(desk: Desk, station: str, name: str, read: Callable[[Path], Picture]
         raise HTTPException(404, str(error)) from error
     except OSError as error:
         raise HTTPException(404, f"sample {name}: cannot be read ({error.strerror})") from error
-    headers = _ASKED_AGAIN if named_digest(name) is None else _UNCHANGING
+    headers = ASKED_AGAIN if named_digest(name) is None else UNCHANGING
     return Response(shown.data, media_type=shown.media_type, headers=headers)
