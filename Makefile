@@ -72,4 +72,4 @@ bench: setup  ## what README claims, measured: make bench DATA=... WEIGHTS=... [
 	$(BIN)/python -m benchmarks.backbones --data $(DATA) --weights $(WEIGHTS)
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache
