@@ -64,7 +64,7 @@ SHELL = 3
 OUTSIDE = {"logging", "paho", "prometheus_client", "socket", "sqlalchemy", "subprocess", "threading", "urllib"}
 """The network, the database, other processes and threads."""
 
-ENDS = ("camera", "doctor", "line.daemon", "web")
+ENDS = ("camera", "doctor", "line", "web")
 """Only commands import them. `line.daemon` joins the rooms of the shell."""
 
 

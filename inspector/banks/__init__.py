@@ -1,1 +1,1 @@
-"""What is done with banks that exist: run at stations, exchanged, compared, tried on recorded frames, promoted."""
+"""What is done with banks that exist: exchanged, compared, tried on recorded frames, promoted."""

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Engine
 
 from inspector import __version__, logs
-from inspector.banks.posts import Posts
 from inspector.errors import InspectorError, StoreError, UnknownStationError
 from inspector.line.companion import Warn
 from inspector.line.control import Control, control_identity
@@ -21,6 +20,7 @@ from inspector.line.health import Health, serve
 from inspector.line.heatmaps import Heatmaps
 from inspector.line.housekeeper import Housekeeper, policy_of
 from inspector.line.metrics import UNKNOWN_STATION, Metrics
+from inspector.line.posts import Posts
 from inspector.line.publisher import CONDITION as OUTBOX
 from inspector.line.publisher import Publisher
 from inspector.line.reception import Reception, station_identity

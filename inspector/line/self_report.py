@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inspector import __version__, contract
-from inspector.banks.posts import Posts
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.health import Health
+from inspector.line.posts import Posts
 
 
 class SelfReport:

@@ -12,10 +12,8 @@ from inspector.contract import RawFrame
 from inspector.errors import FrameError
 from inspector.mqtt.arrival import Arrival
 from inspector.settings import QueueSettings
+from inspector.settings.sections import QUEUE_BYTES
 from inspector.types import FrameMessage, StationId
-
-QUEUE_BYTES = 128 * 1024 * 1024
-"""What may wait for one station, whatever the capacity in frames."""
 
 
 @dataclass(frozen=True, slots=True)

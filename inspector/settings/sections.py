@@ -150,6 +150,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+QUEUE_BYTES = 128 * 1024 * 1024
+"""What may wait for one station, whatever the capacity in frames."""
+
+
 class QueueSettings(Section):
     """What happens when frames come faster than they are inspected."""
 

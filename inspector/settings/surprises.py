@@ -12,9 +12,9 @@ from sqlalchemy.exc import ArgumentError
 
 from inspector.bank import DRIFT_FILE, MEMORY_FILE
 from inspector.errors import BankError, StoreError
-from inspector.line.station import QUEUE_BYTES
 from inspector.manifest import Manifest, is_bank_there, read_manifest
 from inspector.settings import Settings, is_loopback
+from inspector.settings.sections import QUEUE_BYTES
 from inspector.store.database import make_engine
 
 _PROCESS_BYTES = 400_000_000

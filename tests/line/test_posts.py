@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from line import CAM1, CAM2
 
-from inspector.banks.posts import Posts
 from inspector.line.daemon import STAGE_LABELS
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.health import Health
 from inspector.line.metrics import Metrics
+from inspector.line.posts import Posts
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from inspector.banks.watch import UNUSABLE, BankWatch, why_unusable
+from inspector.line.bank_watch import UNUSABLE, BankWatch, why_unusable
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.health import Health
 from inspector.line.metrics import Metrics

@@ -10,9 +10,9 @@ import pytest
 from banks import change_manifest, copy_of
 from services import DEADLINE_S, wait_until
 
-from inspector.banks.watch import BankWatch
 from inspector.errors import BankError
 from inspector.exchange import exchange
+from inspector.line.bank_watch import BankWatch
 from inspector.pipeline import Pipeline
 
 
