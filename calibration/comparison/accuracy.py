@@ -1,12 +1,13 @@
 """What candidates said of each frame, and which frames they are all judged by."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.comparison.intervals import Scores
 from inspector.charts.wording import count
-from inspector.types import Decision, Float32Array
+from inspector.types import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ class Common:
     defect: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def said_by(self, accuracy: Accuracy) -> tuple[list[Said], list[Said]]:
+        """What a candidate said of the good ones, and of the defective ones."""
+        return [accuracy.good[name] for name in self.good], [accuracy.defect[name] for name in self.defect]
+
+    def scores_by(self, accuracy: Accuracy) -> Scores:
+        """Its scores of them."""
+        good, defect = (np.array([each.score for each in said], np.float32) for said in self.said_by(accuracy))
+        return Scores(good, defect)
+
     @classmethod
     def of(cls, accuracies: Sequence[Accuracy]) -> "Common":
         """Frames that each candidate could inspect, without defects that none looks at. accuracies: at least one.
@@ -76,11 +86,6 @@ def noted(accuracies: Sequence[Accuracy]) -> list[str]:
         for note in each.notes
     ]
     return list(dict.fromkeys(said))
-
-
-def scores(said: Iterable[Said]) -> Float32Array:
-    """Of so many frames, float32 (n,)."""
-    return np.array([each.score for each in said], np.float32)
 
 
 def share(decision: Decision, said: Sequence[Said]) -> float | None:

@@ -14,9 +14,9 @@ from typing import TypeVar
 import numpy as np
 
 from calibration.calibrate import calibrate
-from calibration.comparison.accuracy import Accuracy, Common, Said, noted, scores, share
-from calibration.comparison.bootstrap import interval, resampled
+from calibration.comparison.accuracy import Accuracy, Common, Said, noted, share
 from calibration.comparison.candidate import Candidate
+from calibration.comparison.intervals import behind, interval
 from calibration.comparison.latency import BURST, ROUNDS, take_turns
 from calibration.comparison.outcome import Comparison, Judged
 from calibration.evaluation.cases import GOOD, find_cases
@@ -107,7 +107,7 @@ def compare(
     if common.good and common.defect:
         judged = _held_against(judged, accuracies, common)
     return Comparison(
-        judged=tuple(sorted(judged, key=lambda item: (-(item.image_auroc or 0), item.ms_p50))),
+        judged=tuple(sorted(judged, key=lambda item: item.rank)),
         failed=tuple((listed[number], str(errors[number])) for number in sorted(errors)),
         synthetic=test_dir is None,
         n_good=len(common.good),
@@ -212,10 +212,10 @@ def _timed_by(accuracy: Accuracy) -> list[Path]:
 
 
 def _judged(built: _Built, accuracy: Accuracy, common: Common, taken_ms: Sequence[float]) -> Judged:
-    good, defect = _said(accuracy, common)
+    good, defect = common.said_by(accuracy)
     return Judged(
         candidate=built.candidate,
-        image_auroc=image_auroc(scores(good), scores(defect)),
+        image_auroc=image_auroc(*common.scores_by(accuracy)),
         pixel_auroc=accuracy.pixel_auroc,
         aupro=accuracy.aupro,
         false_reject_rate=share(Decision.NG, good),
@@ -228,21 +228,16 @@ def _judged(built: _Built, accuracy: Accuracy, common: Common, taken_ms: Sequenc
     )
 
 
-def _said(accuracy: Accuracy, common: Common) -> tuple[list[Said], list[Said]]:
-    return [accuracy.good[name] for name in common.good], [accuracy.defect[name] for name in common.defect]
-
-
 def _held_against(judged: Sequence[Judged], accuracies: Sequence[Accuracy], common: Common) -> list[Judged]:
-    """With intervals, differences to the best, and the front."""
-    said = [_said(accuracy, common) for accuracy in accuracies]
-    draws = resampled([scores(good) for good, _ in said], [scores(defect) for _, defect in said])
-    best = max(range(len(judged)), key=lambda index: judged[index].image_auroc or 0)
+    """With intervals, differences to the best, and the front. judged: of the accuracies, in their order."""
+    best = min(range(len(judged)), key=lambda index: judged[index].rank)
+    scored = [common.scores_by(accuracy) for accuracy in accuracies]
     return [
         replace(
             item,
-            interval=interval(draws[index]),
-            behind=interval(draws[best] - draws[index]),
+            interval=interval(item.image_auroc or 0, len(common.good), len(common.defect)),
+            behind=behind(scored[best], own, len(judged) - 1) if item is not judged[best] else (0.0, 0.0),
             front=not any(other.beats(item) for other in judged),
         )
-        for index, item in enumerate(judged)
+        for item, own in zip(judged, scored, strict=True)
     ]

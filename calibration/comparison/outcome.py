@@ -12,8 +12,8 @@ class Judged:
 
     Rates are shares of frames at the bank's own thresholds. ms_p50, ms_p95: milliseconds a frame. bank: its summary.
     seconds: how long it took to calibrate.
-    interval: where the image AUROC lies with 90 % confidence, by resampling frames. behind: how far it is behind the
-    best, likewise, over the same draws; (0, 0) for the best.
+    interval: where the image AUROC lies with 90 % confidence. behind: how far it is behind the best, likewise, by the
+    same frames; (0, 0) for the best.
     front: no other candidate is as good and faster, or as fast and better.
     """
 
@@ -31,6 +31,11 @@ class Judged:
     interval: tuple[float, float] | None = None
     behind: tuple[float, float] | None = None
     front: bool = False
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Sorts the best first: the highest image AUROC, the faster of equals."""
+        return -(self.image_auroc or 0), self.ms_p50
 
     @property
     def told_apart(self) -> bool:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from calibration.comparison.bootstrap import CONFIDENCE
+from calibration.comparison.intervals import CONFIDENCE
 from calibration.comparison.outcome import Comparison, Judged, conclusion
 from calibration.report.front import front
 from calibration.report.page import document, legend, notes, section, table, write

@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 from banks import write_good
 from line import changed, drawn_part
-from sklearn.metrics import roc_auc_score
 
 from calibration import separation as separating
 from calibration.calibrate import Options, calibrate
-from calibration.comparison.bootstrap import resampled
 from calibration.comparison.candidate import Candidate, candidates
 from calibration.comparison.compare import compare
 from calibration.comparison.outcome import Comparison, Judged, conclusion
@@ -99,18 +97,6 @@ def test_the_best_comes_first_and_the_object_is_complete(compared: Comparison) -
         "worse_than_best", "pixel_auroc", "aupro", "false_reject_rate", "escape_rate", "uncertain_rate", "latency_ms",
         "bank", "calibration_seconds", "pareto_front",
     }  # fmt: skip
-
-
-def test_resampling_frames_gives_the_auroc_of_each_draw() -> None:
-    rng = np.random.default_rng(0)
-    good, defect = rng.normal(0, 1, 40).astype(np.float32), rng.normal(1, 1, 30).astype(np.float32)
-    drawn = resampled([good, good], [defect, defect + np.float32(0.0)])
-    np.testing.assert_array_equal(drawn[0], drawn[1])
-    whole = roc_auc_score(np.repeat([0, 1], [40, 30]), np.concatenate([good, defect]))
-    assert drawn[0].mean() == pytest.approx(whole, abs=0.01)
-    assert 0.02 < drawn[0].std() < 0.1
-    tied = resampled([np.ones(5, np.float32)], [np.ones(4, np.float32)])
-    np.testing.assert_allclose(tied, 0.5, rtol=1e-5)
 
 
 def judged(name: str, auroc: float | None, ms: float, behind: tuple[float, float] | None = None) -> Judged:

@@ -1,0 +1,54 @@
+"""How sure figures are, given so many frames: where an AUROC lies, and how far a candidate is behind the best."""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from inspector.types import Float32Array
+
+CONFIDENCE: Final = 0.90
+
+
+class Scores(NamedTuple):
+    """A candidate's image scores of good and of defective frames, float32 (n,) and (m,)."""
+
+    good: Float32Array
+    defect: Float32Array
+
+
+def interval(auroc: float, good: int, defect: int) -> tuple[float, float]:
+    """Where the true image AUROC lies with CONFIDENCE, by so many frames of each kind, at least one.
+
+    Wilson's interval (1927), with the most that an AUROC can vary: A (1 - A) over the smaller of the two numbers
+    (Bamber, 1975). So it holds however much wider the scores of defects spread than those of good frames, and where
+    few frames are all in order it does not shrink to that.
+    """
+    fewer, z = min(good, defect), float(norm.ppf((1 + CONFIDENCE) / 2))
+    middle = auroc + z * z / (2 * fewer)
+    half = z * math.sqrt(auroc * (1 - auroc) / fewer + z * z / (4 * fewer * fewer))
+    shrunk = 1 + z * z / fewer
+    return max(0.0, (middle - half) / shrunk), min(1.0, (middle + half) / shrunk)
+
+
+def behind(best: Scores, other: Scores, others: int) -> tuple[float, float]:
+    """How far the image AUROC of a candidate is behind that of the best, by the same frames in the same order.
+
+    The paired difference of DeLong et al. (1988). others: how many are held against the best; as it was picked by
+    these frames, the tails are divided by that (Bonferroni). A single frame of a kind tells nothing.
+    """
+    ahead = _above(best) - _above(other)
+    if min(ahead.shape) < 2:
+        return -1.0, 1.0
+    error = math.sqrt(sum(ahead.mean(axis).var(ddof=1) / ahead.shape[1 - axis] for axis in (0, 1)))
+    reach = float(norm.isf((1 - CONFIDENCE) / 2 / others)) * error
+    middle = float(ahead.mean())
+    return middle - reach, middle + reach
+
+
+def _above(scores: Scores) -> NDArray[np.float64]:
+    """Whether each defective frame scores above each good one, ties by half: float64 (m, n)."""
+    defect, good = scores.defect[:, None], scores.good
+    return np.asarray((defect > good) + 0.5 * (defect == good), np.float64)
