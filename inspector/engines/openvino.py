@@ -20,6 +20,12 @@ _CONFIG = {
     props.num_streams: 1,
 }
 
+_MOST_AT_ONCE = 2048
+"""Patches that are searched for at a time: more are no faster."""
+
+_MOST_NUMBERS = 1 << 24
+"""Intermediate values of a search at a time, 64 MB of them."""
+
 
 @cache
 def _core() -> ov.Core:
@@ -88,12 +94,15 @@ class OpenVinoEngine:
         """Exact k-NN distances by one matrix product on the threads that embed.
 
         They are awake when the search begins. Threads of another library are not: on frames 67 ms apart, faiss takes
-        twice as long as back to back.
+        twice as long as back to back. Large frames are searched for in blocks of like size, since a product takes a
+        number for each patch and vector.
 
         Raises:
             EngineError: OpenVINO cannot compile the search.
         """
-        graph = _distance_graph(vectors, min(k, len(vectors)), count, planes)
+        k = min(k, len(vectors))
+        block = _block(count, len(vectors) + (k * planes.kernel[0].size if planes is not None else 0))
+        graph = _distance_graph(vectors, k, block, planes)
         try:
             compiled = _core().compile_model(graph, "CPU", _CONFIG)
         except RuntimeError as error:
@@ -101,14 +110,24 @@ class OpenVinoEngine:
         request, output = compiled.create_infer_request(), compiled.output(0)
 
         def search(queries: Float32Array) -> Float32Array:
+            found = np.empty((len(queries), k), np.float32)
             try:
-                request.infer([queries], share_inputs=True)
-                found: Float32Array = np.array(request.get_tensor(output).data)
+                for begin in range(0, len(queries), block):
+                    part = queries[begin : begin + block]
+                    filled = part if len(part) == block else np.pad(part, ((0, block - len(part)), (0, 0)))
+                    request.infer([filled], share_inputs=True)
+                    found[begin : begin + block] = request.get_tensor(output).data[: len(part)]
             except RuntimeError as error:
                 raise InferenceError(f"openvino: search failed: {_last_line(error)}") from error
             return found
 
         return search
+
+
+def _block(count: int, numbers: int) -> int:
+    """How many of `count` patches to search for at a time, each of which takes so many intermediate numbers."""
+    most = max(1, min(_MOST_AT_ONCE, _MOST_NUMBERS // numbers))
+    return -(-count // -(-count // most))
 
 
 def _last_line(error: RuntimeError) -> str:

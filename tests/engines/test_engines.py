@@ -90,6 +90,27 @@ def test_openvino_searches_as_faiss_does(bank: Path, k: int, plane: int) -> None
         assert (np.diff(got, axis=1) >= 0).all()
 
 
+def test_a_search_for_the_patches_of_a_large_frame_takes_little_memory(bank: Path) -> None:
+    """65,536 of them, against 2,048 vectors: all distances at once would be 512 MB."""
+    program = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from inspector.engines import open_engine
+from inspector.scoring import NearestNeighbours
+rng = np.random.default_rng(0)
+vectors, queries = (rng.normal(size=(count, 16)).astype(np.float32) for count in (2048, 65_537))
+search = open_engine("openvino", Path(sys.argv[1])).distances(vectors, 1, len(queries))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = search(queries)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+np.testing.assert_allclose(found, NearestNeighbours(vectors).distances(queries), rtol=1e-4, atol=1e-4)
+"""
+    command = [sys.executable, "-c", program, str(bank)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert int(done.stdout) < 100_000  # kB
+
+
 def test_an_openvino_search_of_its_own_vectors_finds_them(bank: Path) -> None:
     vectors = Bank.load(bank).vectors
     found = open_engine("openvino", bank).distances(vectors, len(vectors) + 5, len(vectors))
