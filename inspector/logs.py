@@ -1,4 +1,7 @@
-"""JSON logs on stderr: one line for each event that matters, none for each frame."""
+"""JSON logs on stderr: one line for each event that matters, none for each frame.
+
+libjpeg and libpng write plain lines about damaged pictures there too, past Python: "libpng error: …".
+"""
 
 import logging
 import sys
