@@ -1,6 +1,10 @@
-"""A candidate that is calibrated anew from the samples of its station; its parent is the bank in use, if any."""
+"""A candidate that is calibrated anew from the samples of its station; its parent is the bank in use, if any.
+
+Backbone, folds and seed are those of the bank in use, and so is the recipe where nobody drew where to look.
+"""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -58,14 +62,14 @@ def _in_use(place: Path) -> tuple[Bank | None, str | None]:
 
 def _work(settings: Settings, engine: Engine, made: Making, asked: Asked, in_use: Bank | None) -> None:
     station = made.row.station
-    samples = SampleFolder(settings.data_dir, station)
-    options = Options(
+    samples = SampleFolder(settings.data_dir, station, in_use=lambda: in_use.recipe if in_use else None)
+    options = replace(
+        Options.again(in_use.path, finetune=asked.finetune) if in_use else Options(finetune=asked.finetune),
         recipe=_recipe(samples.recipe(), in_use, larger=asked.larger),
         max_false_reject=asked.max_false_reject,
         exclude_suspects=asked.exclude_suspects,
-        finetune=asked.finetune,
         replace=True,
-        parent=in_use.ref.digest if in_use else None,
+        only=frozenset(),
     )
     begun = perf_counter()
     samples.samples()  # what nobody could look at is refused

@@ -3,13 +3,14 @@
 data_dir/samples/SITE/AREA/LINE/STATION/
     good/           what a calibration takes
     left_out/       what somebody looked at and left out
-    recipe.yaml     where to look, as it was drawn; a recipe like any other, for `calibrate --recipe` too
+    recipe.yaml     where to look, as it was drawn; a recipe like any other, for `calibrate --recipe` too. Without it
+                    the next bank looks as the one in use
     collection.json how far a collection is, and how the last one ended: `inspector.samples.collection`
 """
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,14 +59,17 @@ class SampleFolder:
 
     A sample is what a calibration takes for one, also where somebody copied it there by hand: at any depth, whatever
     its name. Its name here is its path below `good` or `left_out`.
+
+    in_use: gives the recipe of the bank in use, which counts where nothing was drawn; None: there is no bank.
     """
 
-    def __init__(self, data_dir: Path, station: str) -> None:
+    def __init__(self, data_dir: Path, station: str, *, in_use: Callable[[], Recipe | None] = lambda: None) -> None:
         self.folder = data_dir / "samples" / station
         self.good = self.folder / "good"
         self.left_out = self.folder / "left_out"
         self.recipe_file = self.folder / "recipe.yaml"
         self.collection_file = self.folder / "collection.json"
+        self._in_use = in_use
 
     def samples(self) -> list[Sample]:
         """All of them by name, which begins with the time of the frame: in the order of the line.
@@ -149,8 +153,8 @@ class SampleFolder:
         return gone
 
     def recipe(self) -> Recipe:
-        """What was drawn, or the default recipe. Raises RecipeError: the file holds none."""
-        return recipes.load(self.recipe_file) if self.recipe_file.exists() else Recipe()
+        """What was drawn, or the recipe in use, or the default one. Raises RecipeError: the file holds none."""
+        return recipes.load(self.recipe_file) if self.recipe_file.exists() else self._in_use() or Recipe()
 
     def look_at(self, region: Roi | None) -> None:
         """Writes where to look; None: everywhere. All else that the recipe says stays.

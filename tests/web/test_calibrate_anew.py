@@ -1,5 +1,6 @@
 """A candidate that is calibrated from the station's samples: with a bank in use, as the first one, and stopped."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -14,9 +15,11 @@ import pytest
 from banks import write_good
 from line import CAM1, CAM2, drawn_part
 from pages import Page
-from review_site import ReviewSite
+from review_site import ReviewSite, posted
 from services import DEADLINE_S, files_no_larger_than, holder_of, wait_until
 
+from calibration.backbones import builtin
+from calibration.calibrate import Options, calibrate
 from calibration.candidates.anew import calibrate_anew
 from calibration.candidates.making import making
 from inspector.bank import Bank
@@ -25,6 +28,8 @@ from inspector.banks.rebuilding import candidates_folder, is_running, start_cali
 from inspector.charts.wording import told_apart
 from inspector.errors import BankError, SamplesError
 from inspector.progress import silent
+from inspector.recipe import Recipe
+from inspector.roi import Roi
 from inspector.samples.asked import Asked
 from inspector.samples.folder import SampleFolder
 from inspector.store import Candidates
@@ -40,6 +45,63 @@ def site(roomy_site: ReviewSite) -> ReviewSite:
     write_good(folder.good, 20, first_seed=1000)
     folder.recipe_file.write_text("size_wh: [64, 64]\nvectors: 500\nwhitening: 0\n")
     return roomy_site
+
+
+MIDDLE = ((30, 30), (66, 30), (66, 66), (30, 66))
+
+
+@pytest.fixture
+def own_way(site: ReviewSite) -> Bank:
+    """A bank in use that looks its own way, with a net of its own, and no recipe beside the samples."""
+    samples, place = SampleFolder(site.settings.data_dir, STATION), site.settings.stations[0].bank
+    samples.recipe_file.unlink()
+    net = site.folder / "net.safetensors"
+    payload = bytearray(builtin.default_weights_path().read_bytes())
+    payload[-1] ^= 1  # of the last weight's exponent
+    net.write_bytes(payload)
+    recipe = Recipe(
+        name="tile", size_wh=(64, 64), layers=("stride8",), vectors=64, whitening=0, light=0.1,
+        roi=Roi(frame_wh=(96, 96), include=(MIDDLE,)),
+    )  # fmt: skip
+    shutil.rmtree(place)
+    calibrate(samples.good, place, Options(recipe=recipe, backbone=f"builtin@{net}", folds=3, blocks=True))
+    return Bank.load(place)
+
+
+def test_where_nothing_was_drawn_it_is_made_as_the_bank_in_use_was(site: ReviewSite, own_way: Bank) -> None:
+    with site.client("emil") as client:
+        assert '<b id="looks-at">15% of the frame</b>' in client.get("/samples").text
+    add = drawn_part(5000)
+    (SampleFolder(site.settings.data_dir, STATION).good / "further.png").write_bytes(add)
+    made = calibrate_anew(site.settings, site.engine, STATION, Asked(max_false_reject=0.1), by="emil")
+    was, now = own_way.manifest, Bank.load(Path(made.path)).manifest
+    assert now.recipe == was.recipe
+    assert now.backbone == was.backbone
+    assert now.backbone.weights_sha256 != builtin.load_weights().digest
+    assert (now.calibration.fold_by, now.calibration.folds) == ("block", 3)
+    assert (len(now.samples), now.calibration.promise.max_false_reject) == (21, 0.1)
+    assert now.lineage.parent == own_way.ref.digest
+
+
+def test_another_region_begins_with_what_the_bank_in_use_looks_at(site: ReviewSite, own_way: Bank) -> None:
+    left = [[0, 0], [47, 0], [47, 95], [0, 95]]
+    with site.client("emil") as client:
+        [page] = [said for said in Page(client.get("/samples/region").text).all("div") if said.get("id") == "region"]
+        assert json.loads(page["data-drawing"] or "")["include"] == [{"corners": [list(at) for at in MIDDLE]}]
+        sent = {"station": STATION, "seen": "", "frame_wh": [96, 96], "include": [{"corners": left}]}
+        assert posted(client, "/samples/region", **sent).json()["share"] == 0.5
+        assert '<b id="looks-at">50% of the frame</b>' in client.get("/samples").text
+    drawn = SampleFolder(site.settings.data_dir, STATION).recipe()
+    assert drawn.roi == Roi(frame_wh=(96, 96), include=(left,))
+    assert drawn.model_copy(update={"roi": own_way.recipe.roi}) == own_way.recipe
+
+
+def test_a_damaged_bank_says_nothing_of_the_next_one(site: ReviewSite, own_way: Bank) -> None:
+    (own_way.path / "memory.safetensors").write_bytes(b"")
+    with site.client("emil") as client:
+        assert '<b id="looks-at">the whole frame</b>' in client.get("/samples").text
+    made = calibrate_anew(site.settings, site.engine, STATION, Asked(max_false_reject=0.1), by="emil")
+    assert Bank.load(Path(made.path)).recipe.roi is None
 
 
 def small_part(seed: int) -> bytes:

@@ -2,13 +2,17 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from inspector.errors import FrameError, SamplesError
+from inspector.banks.soundness import why_refused
+from inspector.errors import BankError, FrameError, SamplesError
+from inspector.manifest import read_manifest
+from inspector.recipe import Recipe
 from inspector.samples.folder import LONGEST, FullError, SampleFolder
 from inspector.samples.naming import named_digest
 from inspector.web.access import Engineer
@@ -26,7 +30,16 @@ _Name = Annotated[str, Query(max_length=LONGEST)]
 
 def sample_folder(desk: Desk, station: str) -> SampleFolder:
     """The samples of a station. Raises UsageError: it is not in the settings."""
-    return SampleFolder(desk.settings.data_dir, str(desk.settings.station(station).id))
+    found = desk.settings.station(station)
+    return SampleFolder(desk.settings.data_dir, str(found.id), in_use=partial(_recipe_in_use, found.bank))
+
+
+def _recipe_in_use(place: Path) -> Recipe | None:
+    """Of the bank at a place; None where there is none, or one that would be refused."""
+    try:
+        return None if why_refused(place) else read_manifest(place).recipe
+    except BankError:  # it is exchanged just now
+        return None
 
 
 @router.get("/picture")
