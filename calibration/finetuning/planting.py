@@ -108,13 +108,19 @@ def gather(bench: Bench) -> Material:
     return Material(np.array(numbers, np.int64), banked, planted, bench.grid.inside, bench.seed)
 
 
+def in_turn(count: int, samples: int) -> list[tuple[int, int]]:
+    """Of each of `count` defects the number of its sample and that of its kind: each sample in turn, with the next kind
+    each time.
+    """
+    return [(turn % samples, (turn % samples + turn // samples) % len(KINDS)) for turn in range(count)]
+
+
 def _plant(bench: Bench, numbers: Sequence[int], pictures: Sequence[UInt8Image], count: int) -> PlantedSet:
-    """`count` defects, each kind and each sample in turn; those that hardly cover a patch that counts are left out."""
+    """`count` defects, each sample and each kind in turn; those that hardly cover a patch that counts are left out."""
     (rows, columns, dim), inside = bench.engine.grid, bench.grid.inside
     rng, names = np.random.default_rng([bench.seed, 1]), list(KINDS)
     embedded, owner, kind, covered = [], [], [], []
-    for turn in bench.track(range(count), "planting defects"):
-        which, what = turn % len(numbers), (turn + turn // len(numbers)) % len(names)
+    for which, what in bench.track(in_turn(count, len(numbers)), "planting defects"):
         planted = plant(rng, pictures[which], [names[what]])
         share = cv2.resize(planted.mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
         if inside is not None:

@@ -15,11 +15,12 @@ from safetensors.numpy import load_file, save_file
 from calibration.backbones.backbone import open_backbone
 from calibration.bench import Bench
 from calibration.calibrate import Options, calibrate
+from calibration.defects import KINDS
 from calibration.finetuning import finetune as tuning
 from calibration.finetuning import head as heads
 from calibration.finetuning import planting
 from calibration.finetuning.head import HIDDEN, Head, Lesson, loss, train
-from calibration.finetuning.planting import gather
+from calibration.finetuning.planting import gather, in_turn
 from calibration.finetuning.trial import HeadTrial
 from calibration.metric import COMPONENTS, Metric, learn
 from calibration.pool import Patches
@@ -197,6 +198,16 @@ def test_a_bank_from_before_metric_and_centring_still_opens_and_says_so(tmp_path
         opened = Pipeline.open(tmp_path / "bank", engine=engine)
         assert (opened.bank.recipe.whitening, opened.bank.recipe.centring) == (0, 0)
         assert opened.inspect(drawn_part(7)).score == pytest.approx(before, rel=5e-3 if engine != "openvino" else 0)
+
+
+@pytest.mark.parametrize("samples", [10, 11, 14, 19, 20, 200])
+def test_each_sample_meets_each_kind_of_defect_in_turn(samples: int) -> None:
+    kinds = len(KINDS)
+    planted = in_turn(samples * kinds, samples)
+    assert len(set(planted)) == samples * kinds
+    for first in range(0, len(planted), samples):
+        assert [which for which, _ in planted[first : first + samples]] == list(range(samples))
+    assert {what for _, what in planted[:kinds]} == set(range(kinds))
 
 
 def test_fine_tuning_is_judged_told_and_repeatable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
