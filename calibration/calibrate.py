@@ -141,7 +141,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         excluded=options.exclude_suspects,
         trimmed=prepared.trimmed,
         extent=extent_of(backbone.recipe, manifest.grid_hw),
-        caveats=_caveats(new, () if options.exclude_suspects else suspects),
+        caveats=_caveats(new, () if options.exclude_suspects else suspects, choice.unseen),
         tuned=prepared.tuned,
     )
 
@@ -212,8 +212,8 @@ def _highest(new: NewBank) -> tuple[Highest, ...]:
     )
 
 
-def _caveats(new: NewBank, suspects: Collection[Suspect]) -> tuple[str, ...]:
-    """What the samples cannot tell, the suspects that are in the bank included."""
+def _caveats(new: NewBank, suspects: Collection[Suspect], unseen: str | None) -> tuple[str, ...]:
+    """What the samples cannot tell, the suspects that are in the bank included. unseen: as of the choice."""
     resting = rests_on_suspects(new.fitted.normals.scores, tuple(suspects), new.image.promise, new.image.ok)
     recipe = new.backbone.recipe
-    return caveats(new.samples, resting, region_in_doubt(recipe), pressed(new.samples, recipe))
+    return caveats(new.samples, resting, region_in_doubt(recipe), unseen, pressed(new.samples, recipe))

@@ -20,7 +20,9 @@ from inspector.progress import Track, named, silent
 from inspector.recipe import LARGEST, Recipe
 
 FEWEST: Final = 20
-"""Fewer samples than this, or fewer that fit into memory, cannot tell recipes apart: nothing is tried then."""
+"""Fewer samples than this, or fewer that fit into memory, or with a defect that all recipes look at, cannot tell
+recipes apart: nothing is tried then.
+"""
 
 VECTORS: Final = 1024
 """Size of a trial's banks at most: enough to tell recipes apart, in half the time."""
@@ -62,10 +64,13 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The recipe that was chosen, and all that were tried, in order; none where fewer than FEWEST samples fitted."""
+    """The recipe that was chosen, and all that were tried, in order; none where fewer than FEWEST samples fitted, or
+    got a defect that the recipes look at: unseen is a sentence that says so, then.
+    """
 
     recipe: Recipe
     tried: tuple[Tried, ...] = ()
+    unseen: str | None = None
 
 
 def choose(
@@ -96,6 +101,8 @@ def choose(
         told = named(track, "{}x{}".format(*look.size_wh)) if recipe.auto else track
         lesser = look.model_copy(update={"vectors": min(look.vectors, VECTORS)})
         trial = Trial(taken, lesser, backbone, turns=TURNS, beside=looks, seed=seed, track=told)
+        if (judging := int(trial.looked_at.any(0).sum())) < FEWEST:  # the same for each look
+            return Choice(plain, unseen=_unseen(judging, len(taken)))
         for power in (0.0, 1.0) if recipe.whitening == "auto" else (look.power,):
             candidate = look.model_copy(update={"whitening": power})
             found = trial.separation(power)
@@ -112,23 +119,32 @@ def _looks(recipe: Recipe) -> list[Recipe]:
     return [recipe.model_copy(update={"size_wh": size_wh}) for size_wh in listed]
 
 
+def _unseen(judging: int, count: int) -> str:
+    return (
+        f"nothing was tried for the recipe: synthetic defects in {judging} of {count} samples lie where it looks, "
+        f"expected {FEWEST} at least; look at more of the frame, or say `whitening` and `size_wh` in a recipe"
+    )
+
+
 def _held_against(recipe: Recipe, found: Separation, held: Separation | None) -> Tried:
-    ahead = _ahead(found)
-    area = float(ahead.mean())
+    ahead, seen = _ahead(found), found.looked_at.sum(0)
+    count = len(seen)
+    pairs = count * int(seen.sum())
+    area = float(ahead.sum() / pairs)
     if held is None:
         return Tried(recipe, area)
     gained = ahead - _ahead(held)
-    count = len(gained)
     draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), DRAWS)
-    error = float(np.std(((draws @ gained) * draws).sum(1) / count**2))
-    return Tried(recipe, area, float(gained.mean()), error)
+    error = float(np.std(((draws @ gained) * draws).sum(1) / (count * (draws @ seen))))
+    return Tried(recipe, area, float(gained.sum() / pairs), error)
 
 
 def _ahead(found: Separation) -> NDArray[np.float64]:
-    """How often sample j with a defect scores above sample i without one: float64 (n, n), a tie counts half.
+    """How many of the defects of sample j that are looked at score above sample i without one: float64 (n, n), a tie
+    counts half.
 
-    The mean is the area under the ROC curve.
+    Its sum, over that of all such pairs, is the area under the ROC curve.
     """
     defect, normal = found.defect[:, None, :], found.normal[None, :, None]
-    ahead: NDArray[np.float64] = ((defect > normal) + 0.5 * (defect == normal)).mean(0)
+    ahead: NDArray[np.float64] = (((defect > normal) + 0.5 * (defect == normal)) * found.looked_at[:, None, :]).sum(0)
     return ahead

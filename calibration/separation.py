@@ -49,10 +49,14 @@ TRIES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """Image scores of n samples as they are, float32 (n,), and with defects, float32 (turns, n)."""
+    """Image scores of n samples as they are, float32 (n,), and with defects, float32 (turns, n).
+
+    looked_at: bool (turns, n), as of the trial: where it is False, the score says nothing of the recipe.
+    """
 
     normal: Float32Array
     defect: Float32Array
+    looked_at: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ class Trial:
                     defect[turn, index] = image_score(scores)
                     if pixels is not None and self.looked_at[turn, index]:
                         self._count(pixels, scores, mask)
-        return Separation(normal, defect)
+        return Separation(normal, defect, self.looked_at)
 
     def _count(self, pixels: PixelFigures, scores: Float32Array, mask: NDArray[np.bool_]) -> None:
         window = self._grid.window

@@ -1,6 +1,7 @@
 """What suits the part is tried on its good samples alone, and taken only where it helps beyond doubt."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,11 +13,12 @@ from calibration import separation as separating
 from calibration.calibrate import Options, calibrate
 from calibration.choice import FEWEST, LEAST_GAIN, SIZES, TURNS, Tried, _held_against, _looks, choose
 from calibration.evaluation.metrics import image_auroc
-from calibration.separation import Separation, room
+from calibration.separation import Separation, Trial, room
 from inspector.cli import main
 from inspector.errors import RecipeError
 from inspector.manifest import read_manifest
 from inspector.recipe import Recipe, load
+from inspector.roi import Roi
 
 RECIPE = Recipe(size_wh=(64, 64), vectors=64)
 
@@ -81,7 +83,7 @@ def test_a_pattern_that_the_picture_cannot_resolve_asks_for_a_larger_one(tmp_pat
 def separation(shift: float, count: int = 60) -> Separation:
     rng = np.random.default_rng(1)
     normal, defect = rng.normal(0, 1, count), rng.normal(shift, 1, (2, count))
-    return Separation(normal.astype(np.float32), defect.astype(np.float32))
+    return Separation(normal.astype(np.float32), defect.astype(np.float32), np.ones(defect.shape, bool))
 
 
 def test_only_a_gain_beyond_doubt_is_taken() -> None:
@@ -98,6 +100,46 @@ def test_only_a_gain_beyond_doubt_is_taken() -> None:
     assert not _held_against(RECIPE, held, separation(2.0)).taken
     assert not Tried(RECIPE, 0.9, LEAST_GAIN / 2, 0.0).taken
     assert not Tried(RECIPE, 0.9, 0.05, 0.03).taken
+
+
+def test_defects_that_no_recipe_looks_at_judge_none() -> None:
+    """Wherever they score: by the others alone one recipe is as much better as without them."""
+    rng = np.random.default_rng(2)
+    seen = rng.random((2, 60)) < 0.6
+    held, better = (
+        Separation(each.normal, np.where(seen, each.defect, other).astype(np.float32), seen)
+        for each, other in ((separation(1.0), 9), (separation(2.0), -9))
+    )
+    found = _held_against(RECIPE, better, held)
+    assert found.area == pytest.approx(image_auroc(better.normal, better.defect[seen]))
+    assert found.area - (found.gain or 0) == pytest.approx(image_auroc(held.normal, held.defect[seen]))
+    assert found.taken
+    other = _held_against(RECIPE, replace(better, defect=np.where(seen, better.defect, 0).astype(np.float32)), held)
+    assert other == found
+
+
+def test_a_recipe_is_tried_by_the_defects_in_its_region(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(separating, "TRIES", 1)
+    most = Roi(frame_wh=(96, 96), include=([(0, 0), (95, 0), (95, 64), (0, 64)],))
+    recipe = RECIPE.model_copy(update={"roi": most})
+    found = choose(files(good), recipe, "builtin")
+    trial = Trial(files(good), recipe, "builtin", turns=TURNS)
+    assert np.count_nonzero(trial.looked_at.any(0)) >= FEWEST
+    assert not trial.looked_at.all()
+    for tried in found.tried:
+        parts = trial.separation(tried.recipe.power)
+        assert tried.area == pytest.approx(image_auroc(parts.normal, parts.defect[trial.looked_at]))
+    assert (len(found.tried), found.unseen) == (2, None)
+    assert Trial(files(good), RECIPE, "builtin", turns=TURNS).looked_at.all()
+
+
+def test_a_region_in_which_hardly_a_defect_lies_has_nothing_tried_and_it_is_told(good: Path, tmp_path: Path) -> None:
+    corner = Roi(frame_wh=(96, 96), include=([(0, 0), (95, 0), (95, 7), (0, 7)],))
+    done = calibrate(good, tmp_path / "bank", Options(recipe=RECIPE.model_copy(update={"roi": corner}), folds=2))
+    assert (done.choice.tried, done.choice.recipe.whitening) == ((), 0)
+    [told] = [said for said in done.caveats if "nothing was tried for the recipe" in said]
+    assert told == done.choice.unseen
+    assert f"of 24 samples lie where it looks, expected {FEWEST} at least" in told
 
 
 def bytes_for(samples: int, recipe: Recipe) -> int:
