@@ -101,7 +101,12 @@ function focusedCard() {
 
 fresh.addEventListener("click", () => refresh());
 
-cards.addEventListener("error", ({ target }) => target.closest(".picture").classList.add("lost"), true); // a picture does not come
+// ---- pictures that do not come
+
+cards.addEventListener("error", ({ target }) => target.closest(".picture").classList.add("lost"), true);
+for (const image of cards.querySelectorAll("img")) {
+  if (image.complete && !image.naturalWidth) image.src = image.getAttribute("src"); // told before anybody listened, or not yet wanted
+}
 
 // ---- selection
 
