@@ -44,5 +44,10 @@ def spans(
     return tuple(found)
 
 
+def shift_at(moment: datetime, shifts: Mapping[str, str], zone: tzinfo | None) -> str:
+    """The name of the shift at an aware moment. shifts, zone: as of `spans`."""
+    return spans(moment, moment + timedelta(microseconds=1), shifts, zone)[0].shift
+
+
 def _moment(day: date, at: time, zone: tzinfo | None) -> datetime:
     return datetime.combine(day, at, zone).astimezone(UTC)

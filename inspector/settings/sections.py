@@ -1,7 +1,7 @@
 """The groups of keys in the configuration, each frozen and checked at birth."""
 
 import ipaddress
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -119,12 +119,6 @@ class ReviewSettings(Section):
     def secure(self) -> bool:
         """Whether browsers reach the page by TLS."""
         return self.cert_file is not None or self.behind_tls_proxy
-
-    def shift_of(self, moment: datetime) -> str:
-        """The shift at an aware moment: the one that began last, by the plant's clock."""
-        clock = moment.astimezone(self.zone).strftime("%H:%M")
-        begun = [(begins, name) for name, begins in self.shifts.items() if begins <= clock]
-        return max(begun or [(begins, name) for name, begins in self.shifts.items()])[1]
 
 
 @cache

@@ -1,6 +1,5 @@
 """The configuration file: the smallest works, and every mistake is told in one line."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -77,16 +76,6 @@ def test_the_shipped_examples_are_read(name: str, tmp_path: Path) -> None:
 def test_the_review_page_is_off_and_on_loopback_until_it_is_told_otherwise(tmp_path: Path) -> None:
     review = settings.load(written(tmp_path, SMALLEST)).review
     assert (review.enabled, review.host, review.secure) == (False, "127.0.0.1", False)
-
-
-@pytest.mark.parametrize(
-    ("clock", "shift"),
-    [("05:59", "night"), ("06:00", "early"), ("13:59", "early"), ("14:00", "late"), ("23:30", "night")],
-)
-def test_a_moment_belongs_to_the_shift_that_began_last(tmp_path: Path, clock: str, shift: str) -> None:
-    shifts = "review: {time_zone: Asia/Tokyo, shifts: {early: 06:00, late: 14:00, night: 22:00}}\n"
-    review = settings.load(written(tmp_path, SMALLEST + shifts)).review
-    assert review.shift_of(datetime.fromisoformat(f"2026-03-01T{clock}:00+09:00").astimezone(UTC)) == shift
 
 
 def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
+from inspector.review.shifts import shift_at
 from inspector.store import FrameRow
 from inspector.store.frame_row import MAX_ID
 from inspector.web.absence import GONE, placeholder
@@ -134,7 +135,7 @@ def _panel(desk: Desk, row: FrameRow, query: QueueQuery) -> dict[str, Any]:
         "link": query.text(),
         "query": query,
         "history": desk.reviews.history(row.id) if row.version else (),
-        "shift": desk.settings.review.shift_of(row.received_at),
+        "shift": shift_at(row.received_at, desk.settings.review.shifts, desk.settings.review.zone),
         "offset": datetime.now(desk.settings.review.zone).utcoffset() or timedelta(),
     }
 
