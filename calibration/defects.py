@@ -14,8 +14,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from calibration.distill.defects import cut_paste, noise_blend, scratch, stain
-from calibration.distill.textures import draw_texture
+from calibration.drawing.defects import cut_paste, noise_blend, scratch, stain
+from calibration.drawing.textures import draw_texture
 from inspector.types import Float32Array, UInt8Image
 
 Draw = Callable[[Generator, UInt8Image], UInt8Image]

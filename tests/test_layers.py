@@ -140,6 +140,17 @@ def test_calibration_is_imported_within_functions_alone() -> None:
     assert {one for one in users if not belongs(one, "demo")} == set()
 
 
+def test_how_the_backbone_was_made_decides_nothing_later() -> None:
+    folder = INSPECTOR.parent / "calibration"
+    users = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if any(belongs(name, "calibration.distill") for name in names_in(node))
+    }
+    assert {name for name in users if not name.startswith("distill/")} == set()
+
+
 def test_calibration_knows_nothing_of_the_shell_but_where_candidates_are_made() -> None:
     folder = INSPECTOR.parent / "calibration"
     users = {

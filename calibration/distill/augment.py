@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from calibration.distill.defects import add_defect
 from calibration.distill.pictures import PictureFolder
-from calibration.distill.textures import draw_texture
+from calibration.drawing.defects import add_defect
+from calibration.drawing.textures import draw_texture
 from inspector.types import UInt8Image
 
 

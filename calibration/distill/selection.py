@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from calibration.distill.defects import add_defect
 from calibration.distill.pictures import HELD_BACK_EVERY, PictureFolder
+from calibration.drawing.defects import add_defect
 from inspector.errors import SamplesError
 from inspector.types import Float32Array, UInt8Image
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from calibration.distill.textures import fractal_noise
+from calibration.drawing.textures import fractal_noise
 from inspector.types import Float32Array, UInt8Image
 
 

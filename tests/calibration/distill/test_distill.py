@@ -25,15 +25,15 @@ from calibration.distill.__main__ import main
 from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
 from calibration.distill.choose import main as choose
-from calibration.distill.defects import add_defect
 from calibration.distill.export import export_weights, scaled_taps, shortened_taps
 from calibration.distill.pictures import PictureFolder, read_folder
 from calibration.distill.selection import separation
 from calibration.distill.student import mobilenet_spec, random_weights
 from calibration.distill.targets import Moments
 from calibration.distill.teachers import STRIDES, Teachers, TeacherSource, build_teacher, normalise
-from calibration.distill.textures import FIELDS, draw_texture
 from calibration.distill.training import FIT_ROUND, RoundReport, Run, TrainingPlan
+from calibration.drawing.defects import add_defect
+from calibration.drawing.textures import FIELDS, draw_texture
 from inspector.errors import BackboneError, SamplesError, UsageError
 
 TEACHER = "mobilenetv3_small_050"
