@@ -66,9 +66,9 @@ def _embed_all(embed: Embed, pictures: Sequence[UInt8Image]) -> Float32Array:
 
 
 def _pooled(maps: Float32Array) -> Float32Array:
-    """The mean of each 3x3 neighbourhood, edges repeated: float32 (n, h, w, channels)."""
+    """The mean of each 3x3 neighbourhood, zeros beyond the edges, as banks have it: float32 (n, h, w, channels)."""
     height, width = maps.shape[1:3]
-    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1), (0, 0)))
     shifted = [padded[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
     mean: Float32Array = (np.sum(shifted, axis=0) / 9).astype(np.float32)
     return mean

@@ -21,6 +21,7 @@ from calibration.backbones.builtin import (
     load_weights,
     torch_features,
 )
+from calibration.distill import selection
 from calibration.distill.__main__ import main
 from calibration.distill.augment import CropMix, draw_crop, noisy
 from calibration.distill.checkpoint import load_checkpoint, save_checkpoint
@@ -286,6 +287,12 @@ def test_defects_change_a_part_of_the_picture(folder: PictureFolder) -> None:
         rng = np.random.default_rng(seed)
         changed = (add_defect(rng, folder.training[0], folder.training[1]) != folder.training[0]).any(axis=2)
         assert changed.mean() < 0.7
+
+
+def test_patches_are_pooled_as_those_of_a_bank() -> None:
+    maps = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype(np.float32)
+    banked = torch.nn.functional.avg_pool2d(torch.from_numpy(maps).permute(0, 3, 1, 2), 3, 1, 1)
+    np.testing.assert_allclose(selection._pooled(maps), banked.permute(0, 2, 3, 1), atol=1e-6)
 
 
 def test_separation_finds_what_a_sharp_embedding_sees(folder: PictureFolder) -> None:
