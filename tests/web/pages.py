@@ -54,6 +54,12 @@ def shows(page: BrowserPage, frame: int) -> None:
     page.wait_for_selector(f".panel[data-frame='{frame}']:not([data-busy], :has(.coming))")
 
 
+def say(page: BrowserPage, key: str) -> None:
+    """Presses a key once the frame on the screen, if there is one, takes what is said of it."""
+    page.wait_for_selector(".panel:is([data-busy], :has(.coming))", state="detached")
+    page.keyboard.press(key)
+
+
 def ahead(page: BrowserPage, *frames: int) -> None:
     """Waits until the browser has these frames, before they are asked for."""
     page.wait_for_function(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from pages import on_frame, shows
+from pages import on_frame, say, shows
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, recorded
 
@@ -67,7 +67,7 @@ def test_each_frame_is_said_aloud(site: ReviewSite, visit: Visit) -> None:
     page.route("**/disposition", lambda route: (page.wait_for_timeout(300), route.continue_())[1])
     status = page.get_by_role("status").filter(has_text="part-")
     expect(status).to_contain_text(f"{part_of(site, frames[1])}, ng, score ")
-    page.keyboard.press("d")
+    say(page, "d")
     expect(status).to_contain_text(f"{part_of(site, frames[0])}, ng, score ")
     page.keyboard.press("ArrowLeft")
     expect(status).to_contain_text(f"{part_of(site, frames[1])}, ng, defect, score ")
@@ -79,13 +79,13 @@ def test_dialogs_say_what_they_ask(site: ReviewSite, visit: Visit) -> None:
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")
     site.reviews.dispose(frames[0], to="unsure", reviewer="emil", version=0)
-    page.keyboard.press("d")
+    say(page, "d")
     told = page.get_by_role("dialog", name="Somebody else was quicker")
     expect(told).to_have_accessible_description(re.compile("emil: “unsure”.*You: “defect”"))
     page.keyboard.press("Enter")
     page.goto("/")
     page.locator("input[name=pick]").first.check()
-    page.keyboard.press("f")
+    say(page, "f")
     expect(page.get_by_role("dialog", name="1 frame: false alarm?")).to_be_visible()
 
 
@@ -93,7 +93,7 @@ def test_a_conflict_waits_until_the_note_is_written(site: ReviewSite, visit: Vis
     page, frames = on_frame(site, visit)
     site.reviews.dispose(frames[0], to="false_alarm", reviewer="emil", version=0)
     page.route("**/disposition", lambda route: (page.wait_for_timeout(300), route.continue_())[1])
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[1])
     page.keyboard.press("m")
     expect(page.locator(".note-editor textarea")).to_be_focused()
@@ -150,7 +150,7 @@ def test_the_queue_gives_the_focus_back(site: ReviewSite, visit: Visit) -> None:
     page.keyboard.press("ArrowRight")
     expect(page.locator(f"[data-frame='{frames[2]}'] .picture")).to_be_focused()
     page.keyboard.press("x")
-    page.keyboard.press("u")
+    say(page, "u")
     page.keyboard.press("Enter")
     recorded(site, frames[2], ("unsure", None, "olga"))
     expect(page.locator(".frame-card")).to_have_count(3)

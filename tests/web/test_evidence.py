@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from banks import change_manifest
 from line import drawn_part
+from pages import say
 from pictures import grey_png
 from PIL import Image
 from playwright.sync_api import Page, Route
@@ -131,7 +132,7 @@ def test_reasons_that_come_when_the_page_is_being_left_are_no_fault(site: Review
     page.goto(f"/frame/{frame}")
     page.route(re.compile(r"/(\?.*)?$"), lambda route: leaving.append(route))
     wait_for(page, reasons)
-    page.keyboard.press("d")
+    say(page, "d")
     wait_for(page, leaving)
     with page.expect_response("**/nearest?*"):
         reasons[0].continue_()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from line import drawn_part
+from pages import say
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, posted
 from services import wait_until
@@ -90,7 +91,7 @@ def test_a_decision_that_was_kept_is_refused_and_told_until_it_was_read(site: Re
     page = visit("olga", f"/frame/{frame}")
     page.wait_for_selector(".near")
     page.context.route("**/api/v1/frames/*/disposition", lambda route: route.abort())
-    page.keyboard.press("d")
+    say(page, "d")
     expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
     other = give_number_to_another(site, frame)
     page.context.unroute("**/api/v1/frames/*/disposition")
@@ -119,7 +120,7 @@ def test_a_card_of_the_queue_is_exchanged_with_its_frame(site: ReviewSite, visit
     expect(page.locator(".frame-card")).to_have_count(1)
     page.locator(f"[data-frame='{frame}'] input[name=pick]").check()  # from now on the page exchanges no card by itself
     give_number_to_another(site, frame)
-    page.keyboard.press("d")
+    say(page, "d")
     page.get_by_role("button", name="Decide 1 frame").click()
     expect(page.locator("#notice")).to_contain_text("1 frame: defect: 1 of them not recorded")
     expect(page.locator(".frame-card .line").nth(1)).to_contain_text("another")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from line import drawn_part
-from pages import shows
+from pages import say, shows
 from playwright.sync_api import Browser, Page, expect
 from review_site import NOON, PASSWORD, ReviewSite, recorded
 
@@ -52,14 +52,14 @@ def test_an_operator_logs_in_and_decides_in_german(site: ReviewSite, german: Cal
     expect(keys.get_by_role("row").nth(1)).to_contain_text("Pseudofehler")
     expect(keys).to_contain_text("zurück zur Warteschlange")
     keys.get_by_role("button", name="Schließen").click()
-    page.keyboard.press("f")
+    say(page, "f")
     shows(page, first)
     recorded(site, last, ("false_alarm", None, "olga"))
     page.keyboard.press("z")
     shows(page, last)
     recorded(site, last, (None, None, None))
     expect(page.locator(".history")).to_contain_text("olga hat zurückgenommen")
-    page.keyboard.press("2")
+    say(page, "2")
     shows(page, first)
     recorded(site, last, ("defect", "dent", "olga"))
 
@@ -71,10 +71,10 @@ def test_the_strip_is_german_while_the_server_is_away(site: ReviewSite, german: 
     page.wait_for_load_state("networkidle")
     page.context.set_offline(True)
     strip = page.locator("#notice")
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[1])
     expect(strip).to_contain_text("Der Server ist nicht erreichbar. 1 Entscheidung bleibt hier erhalten und wird")
-    page.keyboard.press("u")
+    say(page, "u")
     expect(strip).to_contain_text("2 Entscheidungen bleiben hier erhalten und werden gesendet")
     page.context.set_offline(False)
     recorded(site, frames[0], ("defect", None, "olga"))
@@ -88,7 +88,7 @@ def test_a_conflict_is_told_in_german(site: ReviewSite, german: Callable[..., Pa
     page = german("olga", f"/frame/{frame}?order=newest")
     page.wait_for_load_state("networkidle")
     site.reviews.dispose(frame, to="false_alarm", reviewer="emil", version=0)
-    page.keyboard.press("d")
+    say(page, "d")
     told = page.get_by_role("dialog", name="Jemand anderes war schneller")
     expect(told).to_have_accessible_description(re.compile("emil: „Pseudofehler“, 20.*Sie: „Fehler“"))
     page.get_by_role("button", name="Die andere behalten").click()
@@ -155,7 +155,7 @@ def test_nothing_is_cut_off(code: str, site: ReviewSite, chromium: Browser) -> N
                     assert whole(page, width)
                 if path.startswith("/?"):
                     page.locator("input[name=pick]").first.check()
-                    page.keyboard.press("f")
+                    say(page, "f")
                     assert whole(page, width)
 
 

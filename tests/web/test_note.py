@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 from line import drawn_part
-from pages import HOSTILE, shows
+from pages import HOSTILE, say, shows
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, posted
 from services import wait_until
@@ -43,10 +43,10 @@ def test_keys_write_a_note_and_decide(site: ReviewSite, visit: Visit) -> None:
     assert page.evaluate("document.activeElement === document.body")
     assert page.evaluate("document.querySelector('.side').scrollTop") == 0
     assert decided(site, frames[2]) == (None, None, None)
-    page.keyboard.press("1")
+    say(page, "1")
     shows(page, frames[1])
     expect(page.locator(".note-open span")).to_have_text("Note")
-    page.keyboard.press("f")
+    say(page, "f")
     shows(page, frames[0])
     notes(site, frames[2], "dull fin, z2? 1\nsecond line")
     notes(site, frames[1], None)
@@ -67,7 +67,7 @@ def test_the_enter_that_ends_a_word_of_an_input_method_keeps_nothing_yet(site: R
     expect(field).to_be_visible()
     page.goto("/")
     page.locator("input[name=pick]").check()
-    page.keyboard.press("d")
+    say(page, "d")
     page.get_by_label("Note, if there is more to say").fill("划痕")
     page.get_by_label("Note, if there is more to say").evaluate(ends)
     expect(page.locator("#confirm")).to_be_visible()
@@ -89,7 +89,7 @@ def test_escape_leaves_the_note_as_it_was(site: ReviewSite, visit: Visit) -> Non
     page.keyboard.press("m")
     page.keyboard.type(", not this")
     page.keyboard.press("Escape")
-    page.keyboard.press("u")
+    say(page, "u")
     shows(page, frames[0])
     notes(site, frames[1], "kept")
 
@@ -108,13 +108,13 @@ def test_a_note_that_is_too_long_is_told_and_nothing_is_sent(site: ReviewSite, v
     page.get_by_role("button", name="Unsure").click()
     expect(fault).to_be_visible()
     page.reload()
-    page.keyboard.press("u")  # what was written came back, and is as long as it was
+    say(page, "u")  # what was written came back, and is as long as it was
     expect(fault).to_be_visible()
     assert site.reviews.history(frames[1]) == []
     page.keyboard.press("Backspace")
     expect(fault).to_be_hidden()
     page.keyboard.press("Enter")
-    page.keyboard.press("u")
+    say(page, "u")
     shows(page, frames[0])
     notes(site, frames[1], "😀" * MAX_NOTE)
 
@@ -130,12 +130,12 @@ def test_what_is_written_stays_with_its_frame_and_comes_back_with_undo(site: Rev
     expect(page.locator(".note-open span")).to_have_text("Note")
     page.goto(f"/frame/{frames[2]}?order=newest")
     expect(page.locator(".note-open span")).to_have_text("hairline")
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[1])
     page.keyboard.press("z")
     shows(page, frames[2])
     expect(page.locator(".note-open span")).to_have_text("hairline")
-    page.keyboard.press("f")
+    say(page, "f")
     shows(page, frames[1])
     notes(site, frames[2], "hairline", None, "hairline")
 
@@ -148,12 +148,12 @@ def test_who_decides_again_after_a_conflict_has_the_note_still(site: ReviewSite,
     page.keyboard.press("m")
     page.keyboard.type("at the rim")
     page.keyboard.press("Enter")
-    page.keyboard.press("d")
+    say(page, "d")
     page.get_by_role("button", name="Decide again").click()
     shows(page, frames[1])
     expect(page.locator(".history")).to_contain_text("cannot see it")
     expect(page.locator(".note-open span")).to_have_text("at the rim")
-    page.keyboard.press("d")
+    say(page, "d")
     notes(site, frames[1], "cannot see it", "at the rim")
 
 
@@ -180,7 +180,7 @@ def test_a_note_that_no_database_holds_is_made_one(site: ReviewSite, visit: Visi
         " field.value = 'a\\0b\\ud800c'; field.dispatchEvent(new Event('input')); }"
     )
     page.keyboard.press("Enter")
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[0])
     notes(site, frames[1], "abc")
 
@@ -193,7 +193,7 @@ def test_script_in_a_note_is_text_wherever_it_is_read(site: ReviewSite, visit: V
     page.keyboard.type(nasty)
     page.keyboard.press("Enter")
     expect(page.locator(".note-open span")).to_have_text(nasty)
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[0])
     notes(site, frames[1], nasty)
     for path, place in ((f"/frame/{frames[1]}", ".history .said"), (f"/audit?frame={frames[1]}", ".audit .said")):

@@ -6,7 +6,7 @@ from datetime import UTC
 
 import pytest
 from line import drawn_part
-from pages import on_frame, shows
+from pages import on_frame, say, shows
 from playwright.sync_api import Page, Route, expect
 from review_site import ReviewSite, decided
 from services import wait_until
@@ -31,11 +31,11 @@ def says_two_words_while_away(site: ReviewSite, visit: Visit) -> tuple[Page, lis
     """A defect, then a false alarm, about the first of some frames; neither is recorded, the next frame is shown."""
     page, frames = on_frame(site, visit)
     page.context.route(ONE, away)
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[1])
     page.keyboard.press("ArrowLeft")
     shows(page, frames[0])
-    page.keyboard.press("f")
+    say(page, "f")
     shows(page, frames[1])
     return page, frames
 
@@ -87,7 +87,7 @@ def test_whoever_comes_back_to_a_frame_before_it_is_recorded_meets_nobody(site: 
 @pytest.mark.parametrize("sent_first", [False, True])
 def test_whoever_decides_again_after_a_slow_undo_meets_nobody(site: ReviewSite, visit: Visit, sent_first: bool) -> None:
     page, frames = on_frame(site, visit)
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[1])
     said(site, frames[0], ("dispose", "defect"))
     page.context.route(ONE, away)
@@ -98,7 +98,7 @@ def test_whoever_decides_again_after_a_slow_undo_meets_nobody(site: ReviewSite, 
         page.context.unroute(ONE)
         said(site, frames[0], ("dispose", "defect"), ("undo", None))
         expect(page.locator("#notice")).to_be_hidden()
-    page.keyboard.press("f")
+    say(page, "f")
     shows(page, frames[1])
     page.context.unroute(ONE)
     said(site, frames[0], ("dispose", "defect"), ("undo", None), ("dispose", "false_alarm"))
@@ -109,7 +109,7 @@ def test_what_was_said_after_an_unseen_word_of_somebody_else_does_not_overwrite_
     site: ReviewSite, visit: Visit
 ) -> None:
     page, frames = says_two_words_while_away(site, visit)
-    page.keyboard.press("u")
+    say(page, "u")
     shows(page, frames[2])
     waits(page, 3)
     site.reviews.dispose(frames[0], to="unsure", reviewer="emil", version=0)
@@ -131,7 +131,7 @@ def test_a_selection_that_met_somebody_elses_word_is_decided_again(
     page = visit("olga", "/?order=newest")
     page.context.route("**/api/v1/dispositions", away)
     select(page, *frames[:2])
-    page.keyboard.press("f")
+    say(page, "f")
     page.locator("#confirm-yes").click()
     waits(page, 1)
     site.reviews.dispose(frames[0], to="defect", reviewer="emil", version=0)
@@ -142,7 +142,7 @@ def test_a_selection_that_met_somebody_elses_word_is_decided_again(
     page.get_by_role("button", name="Decide again").click()
     expect(page.locator("#conflict")).to_be_hidden()
     expect(page.locator(".history")).to_contain_text("emil")
-    page.keyboard.press("f")
+    say(page, "f")
     wait_until(lambda: decided(site, frames[0]) == ("false_alarm", None, "olga"), "it is a false alarm")
     assert history(site, frames[0]) == [("dispose", "defect", "emil"), ("dispose", "false_alarm", "olga")]
     assert history(site, frames[1]) == [("dispose", "false_alarm", "olga")]
@@ -153,7 +153,7 @@ def test_a_decision_of_ones_own_from_elsewhere_is_told_as_that(site: ReviewSite,
     page = visit("olga", f"/frame/{frames[1]}?order=newest", timezone_id="America/New_York")
     page.wait_for_selector(".near")
     site.reviews.dispose(frames[1], to="unsure", reviewer="olga", version=0)
-    page.keyboard.press("d")
+    say(page, "d")
     told = page.locator("#conflict")
     expect(told).to_contain_text("Your own decision was recorded meanwhile")
     at = site.reviews.history(frames[1])[0].at.astimezone(UTC)
@@ -161,7 +161,7 @@ def test_a_decision_of_ones_own_from_elsewhere_is_told_as_that(site: ReviewSite,
     expect(page.get_by_role("button", name="Decide again")).to_be_focused()
     page.keyboard.press("Enter")
     shows(page, frames[1])
-    page.keyboard.press("d")
+    say(page, "d")
     said(site, frames[1], ("dispose", "unsure"), ("dispose", "defect"))
 
 
@@ -174,7 +174,7 @@ def test_an_answer_that_is_not_the_servers_is_asked_for_again(
 ) -> None:
     page, frames = on_frame(site, visit)
     page.route(ONE, lambda route: route.fulfill(status=status, content_type="text/html", body=said_instead))
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[1])
     waits(page, 1)
     page.unroute(ONE)
@@ -189,7 +189,7 @@ def test_who_has_decided_all_that_is_loaded_goes_on_when_the_server_is_back(site
     page.context.set_offline(True)
     for frame in frames[:5]:  # the next four are there
         shows(page, frame)
-        page.keyboard.press("d")
+        say(page, "d")
     expect(page.locator(".panel.decided")).to_be_visible()
     waits(page, 5)
     page.context.set_offline(False)
@@ -201,7 +201,7 @@ def test_who_has_decided_all_that_is_loaded_goes_on_when_the_server_is_back(site
 def test_the_last_frame_stays_until_the_queue_can_be_had(site: ReviewSite, visit: Visit) -> None:
     page, [frame] = on_frame(site, visit, 1)
     page.context.set_offline(True)
-    page.keyboard.press("d")
+    say(page, "d")
     expect(page.locator(".panel.decided")).to_be_visible()
     waits(page, 1)
     page.context.set_offline(False)
@@ -254,14 +254,14 @@ def test_the_same_answer_again_about_a_frame_that_stays_counts_once(site: Review
 
 def test_the_same_answer_again_goes_on_and_is_not_recorded(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit)
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[1])
     said(site, frames[0], ("dispose", "defect"))
     page.keyboard.press("ArrowLeft")
     shows(page, frames[0])
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[1])
-    page.keyboard.press("f")
+    say(page, "f")
     shows(page, frames[2])
     said(site, frames[1], ("dispose", "false_alarm"))
     all_sent(page)
@@ -269,7 +269,7 @@ def test_the_same_answer_again_goes_on_and_is_not_recorded(site: ReviewSite, vis
     site.reviews.dispose(frames[0], to="unsure", reviewer="emil", version=1)
     page.goto(f"/frame/{frames[0]}?order=newest&state=all")
     page.wait_for_selector(".near")
-    page.keyboard.press("d")  # somebody else has spoken since
+    say(page, "d")  # somebody else has spoken since
     wait_until(lambda: decided(site, frames[0])[0] == "defect", "it is a defect again")
 
 
@@ -279,7 +279,7 @@ def test_the_same_answer_again_about_a_selection_counts_once(site: ReviewSite, v
     page.context.set_offline(True)
     for chosen, waiting in ((frames[:2], 1), (frames[:2], 1), (frames, 2)):
         select(page, *chosen)
-        page.keyboard.press("d")
+        say(page, "d")
         page.locator("#confirm-yes").click()
         expect(page.locator("#batch")).to_be_hidden()
         assert len(all_that_waits(page)) == waiting
@@ -318,7 +318,7 @@ def test_a_selection_that_is_taken_back_before_it_is_sent_does_not_offer_it(site
     page = visit("olga", "/?order=newest")
     page.context.set_offline(True)
     select(page, *frames)
-    page.keyboard.press("d")
+    say(page, "d")
     page.locator("#confirm-yes").click()
     waits(page, 1)
     page.keyboard.press("z")
@@ -343,7 +343,7 @@ def test_no_button_moves_when_something_is_told(site: ReviewSite, visit: Visit, 
     page.wait_for_selector(".near")
     before = places()
     page.context.set_offline(True)
-    page.keyboard.press("d")
+    say(page, "d")
     waits(page, 1)
     strip, picture = page.locator("#notice").bounding_box(), page.locator(".viewer").bounding_box()
     assert strip is not None
@@ -371,7 +371,7 @@ def test_a_selection_is_taken_back_by_touch(site: ReviewSite, visit: Visit) -> N
 def test_a_clock_that_is_set_back_does_not_turn_the_order(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit)
     page.context.route(ONE, away)
-    page.keyboard.press("d")
+    say(page, "d")
     shows(page, frames[1])
     page.evaluate("() => { const real = Date.now.bind(Date); Date.now = () => real() - 3600e3; }")
     page.keyboard.press("z")
@@ -383,7 +383,7 @@ def test_a_clock_that_is_set_back_does_not_turn_the_order(site: ReviewSite, visi
 def test_a_key_that_is_held_on_the_queue_takes_back_once(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit)
     for frame in (*frames[1:], None):
-        page.keyboard.press("d")
+        say(page, "d")
         if frame is not None:
             shows(page, frame)
     page.wait_for_url(re.compile(r"\d/(\?.*)?$"))  # loaded: keys are listened to
@@ -399,7 +399,7 @@ def test_a_key_that_is_held_on_the_queue_takes_back_once(site: ReviewSite, visit
 
 def test_frames_and_selections_are_taken_back_in_one_order_on_both_pages(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit, 6)
-    page.keyboard.press("f")
+    say(page, "f")
     shows(page, frames[1])
     page.keyboard.press("q")
     page.wait_for_url(re.compile(r"\d/(\?.*)?$"))
@@ -427,7 +427,7 @@ def test_frames_and_selections_are_taken_back_in_one_order_on_both_pages(site: R
 
 def test_a_selection_that_another_tab_sent_is_taken_back_where_it_was_said(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit, 4)
-    page.keyboard.press("f")
+    say(page, "f")
     shows(page, frames[1])
     said(site, frames[0], ("dispose", "false_alarm"))
     all_sent(page)
@@ -436,7 +436,7 @@ def test_a_selection_that_another_tab_sent_is_taken_back_where_it_was_said(site:
     with site.engine.begin() as connection:
         connection.execute(text("DELETE FROM sessions"))
     select(page, *frames[1:3])
-    page.keyboard.press("d")
+    say(page, "d")
     page.locator("#confirm-yes").click()
     waits(page, 1)
     other = page.context.new_page()
@@ -562,7 +562,7 @@ def test_a_decision_is_taken_back_while_the_next_frame_is_on_its_way(site: Revie
 def test_what_was_refused_of_the_last_frame_is_told_on_the_queue(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit, 1)
     page.route(ONE, lambda route: route.fulfill(status=400, json={"error": "No."}))
-    page.keyboard.press("d")
+    say(page, "d")
     expect(page.locator("#cards")).to_be_attached()
     expect(page.locator("#notice")).to_contain_text(re.compile(r"Not recorded: part-\d+: defect. No."))
     page.get_by_role("button", name="OK").click()
@@ -576,7 +576,7 @@ def test_half_a_character_in_a_note_does_not_lose_the_selection(site: ReviewSite
     frames = [site.add() for _ in range(2)]
     page = visit("olga", "/")
     select(page, *frames)
-    page.keyboard.press("d")
+    say(page, "d")
     page.evaluate("() => { document.getElementById('confirm-note').value = ' half \\ud83d here'; }")
     page.locator("#confirm-yes").click()
     for frame in frames:
@@ -590,14 +590,14 @@ def test_a_selection_that_is_refused_stays_with_its_note(site: ReviewSite, visit
     refusal = {"error": "note: no."}
     page.route("**/dispositions", lambda route: route.fulfill(status=400, json=refusal))
     select(page, *frames)
-    page.keyboard.press("d")
+    say(page, "d")
     page.locator("#confirm-note").fill("both of them")
     page.locator("#confirm-yes").click()
     expect(page.locator("#notice")).to_contain_text("Not recorded: 2 frames: defect. note: no.")
     expect(page.locator(".leaving")).to_have_count(0)
     page.unroute("**/dispositions")
     select(page, *frames)
-    page.keyboard.press("u")
+    say(page, "u")
     expect(page.locator("#confirm-note")).to_have_value("both of them")
     page.locator("#confirm-yes").click()
     said(site, frames[0], ("dispose", "unsure"))

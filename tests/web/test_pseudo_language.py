@@ -13,7 +13,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from fastapi.testclient import TestClient
 from line import CAM1, CAM2, drawn_part
-from pages import shows
+from pages import say, shows
 from playwright.sync_api import Page, Route, expect
 from review_site import NOON, ReviewSite, recorded, running_site
 from reviewing import check
@@ -147,7 +147,7 @@ def test_the_queue(site: ReviewSite, open_page: Callable[[str], Page]) -> None:
     all_marked(page)
     page.locator("input[name=pick]").nth(0).check()
     page.locator("input[name=pick]").nth(1).check()
-    page.keyboard.press("d")
+    say(page, "d")
     expect(page.locator("#confirm-title")).to_have_text("2⟦ frames: ⟧⟦defect⟧⟦ #1⟧⟦?⟧")
     all_marked(page)
     page.keyboard.press("Enter")
@@ -203,7 +203,7 @@ def test_a_frame(site: ReviewSite, open_page: Callable[[str], Page]) -> None:
     expect(page.locator(".note-open")).to_have_attribute("title", "⟦Goes with what you decide: ⟧near the rim")
     all_marked(page)
     site.reviews.dispose(first, to="unsure", reviewer="emil", version=0)
-    page.keyboard.press("f")
+    say(page, "f")
     expect(page.locator("#conflict")).to_be_visible()
     expect(page.locator("#conflict-theirs")).to_contain_text("emil⟦: ⟧⟦“⟧⟦unsure⟧⟦”⟧")
     expect(page.locator("#notice")).to_contain_text("1⟦ decision of yours met")
@@ -234,7 +234,7 @@ def test_the_strip(site: ReviewSite, open_page: Callable[[str], Page]) -> None:
     ):
         page.context.unroute(sent)
         page.context.route(sent, partial(refuse, status))
-        page.keyboard.press("u")
+        say(page, "u")
         expect(strip).to_contain_text(expected)
         all_marked(page)
     page.context.unroute(sent)
@@ -253,14 +253,14 @@ def test_what_was_refused(site: ReviewSite, open_page: Callable[[str], Page]) ->
     page = open_page(f"/frame/{frames[0]}?order=newest")
     page.wait_for_load_state("networkidle")
     page.context.route("**/disposition", lambda route: route.fulfill(status=404, json={}))
-    page.keyboard.press("1")
+    say(page, "1")
     shows(page, frames[1])
     expect(page.locator("#notice")).to_contain_text("The server refused it.")
     all_marked(page)
     page.get_by_role("button", name="OK").click()
     expect(page.locator("#notice")).to_be_hidden()
     page.context.unroute("**/disposition")
-    page.keyboard.press("2")
+    say(page, "2")
     recorded(site, frames[1], ("defect", "dent", "olga"))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from line import CAM1, CAM2, drawn_part
+from pages import say
 from playwright.sync_api import Page, Route, expect
 from review_site import ReviewSite, decided, recorded
 
@@ -111,12 +112,12 @@ def test_a_selection_is_decided_together_after_its_count_is_confirmed(site: Revi
         page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
     stolen = frames[0]
     site.reviews.dispose(stolen, to="defect", reviewer="emil", version=0)
-    page.keyboard.press("f")
+    say(page, "f")
     expect(page.locator("#confirm-title")).to_have_text("2 frames: false alarm?")
     page.get_by_label("Note, if there is more to say").fill("oil from the new\npress")
     page.keyboard.press("Escape")
     assert decided(site, frames[1]) == (None, None, None)
-    page.keyboard.press("f")
+    say(page, "f")
     page.get_by_role("button", name="Decide 2 frames").click()
     expect(page.locator("#notice")).to_contain_text("1 decided, 1 left as others decided")
     recorded(site, frames[1], ("false_alarm", None, "olga"))
@@ -137,7 +138,7 @@ def test_the_strip_that_tells_what_was_done_moves_no_card(site: ReviewSite, visi
     expect(first).to_be_visible()
     before = first.bounding_box()
     page.locator(".frame-card .pick").last.click()
-    page.keyboard.press("f")
+    say(page, "f")
     page.get_by_role("button", name="Decide 1 frame").click()
     expect(page.locator("#notice")).to_contain_text("Undo")
     assert first.bounding_box() == before
@@ -178,14 +179,14 @@ def test_a_note_goes_with_one_selection_and_not_with_the_next(site: ReviewSite, 
     page = visit("olga", "/")
     for frame in frames[:2]:
         page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
-    page.keyboard.press("d")
+    say(page, "d")
     page.get_by_label("Note, if there is more to say").fill("  two of a kind ")
     page.keyboard.press("Enter")
     for frame in frames[:2]:
         recorded(site, frame, ("defect", None, "olga"))
         assert [said.note for said in site.reviews.history(frame)] == ["two of a kind"]
     page.locator(f"[data-frame='{frames[2]}'] input[name=pick]").check()
-    page.keyboard.press("u")
+    say(page, "u")
     page.get_by_role("button", name="Decide 1 frame").click()
     recorded(site, frames[2], ("unsure", None, "olga"))
     assert [said.note for said in site.reviews.history(frames[2])] == [None]
@@ -233,7 +234,7 @@ def test_a_defect_type_goes_with_one_selection_and_not_with_the_next(site: Revie
     page = visit("olga", "/")
     for frame, chosen in zip(frames, ("dent", None), strict=True):
         page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
-        page.keyboard.press("d")
+        say(page, "d")
         if chosen:
             page.get_by_role("dialog").get_by_label("Defect type").select_option(chosen)
         page.get_by_role("button", name="Decide 1 frame").click()
@@ -244,7 +245,7 @@ def test_a_hand_that_is_quicker_than_the_browsers_events_loses_no_decision(site:
     frames = [site.add(), site.add()]
     page = visit("olga", "/")
     page.locator(f"[data-frame='{frames[0]}'] input[name=pick]").check()
-    page.keyboard.press("d")
+    say(page, "d")
     expect(page.locator("#confirm")).to_be_visible()
     # The dialog tells of its end only after the next key has come.
     page.evaluate(
@@ -266,11 +267,11 @@ def test_what_the_line_passed_is_good_and_no_false_alarm(site: ReviewSite, visit
     assert button.inner_text().split() == ["Good", "F"]
     page.locator(f"[data-frame='{flagged}'] input[name=pick]").check()
     assert button.inner_text().split() == ["False", "alarm", "F"]
-    page.keyboard.press("f")
+    say(page, "f")
     expect(page.locator("#confirm-title")).to_have_text("3 frames: false alarm?")
     page.keyboard.press("Escape")
     page.locator(f"[data-frame='{flagged}'] input[name=pick]").uncheck()
-    page.keyboard.press("f")
+    say(page, "f")
     expect(page.locator("#confirm-title")).to_have_text("2 frames: good?")
     page.get_by_role("button", name="Decide 2 frames").click()
     for frame in passed[:2]:
@@ -278,7 +279,7 @@ def test_what_the_line_passed_is_good_and_no_false_alarm(site: ReviewSite, visit
     page.goto(f"/frame/{passed[2]}?order=newest")
     page.wait_for_selector(".near")
     expect(page.locator(".says .false_alarm")).to_have_text("Good F")
-    page.keyboard.press("f")
+    say(page, "f")
     expect(page.locator("#cards")).to_be_attached()
     recorded(site, passed[2], ("false_alarm", None, "olga"))
     page.goto(f"/frame/{flagged}")
@@ -297,7 +298,7 @@ def test_a_conflict_about_a_frame_that_passed_speaks_of_good(site: ReviewSite, v
     page.wait_for_selector(".near")
     page.wait_for_load_state("networkidle")
     site.reviews.dispose(frame, to="false_alarm", reviewer="emil", version=0)
-    page.keyboard.press("d")
+    say(page, "d")
     expect(page.locator("#conflict")).to_contain_text("emil: “good”")
     page.get_by_role("button", name="Keep theirs").click()
     expect(page.locator("#conflict")).to_be_hidden()

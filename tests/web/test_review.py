@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from line import drawn_part
-from pages import ahead, on_frame, shows
+from pages import ahead, on_frame, say, shows
 from playwright.sync_api import Page, Route, expect
 from review_site import PASSWORD, ReviewSite, decided, recorded
 from services import wait_until
@@ -61,7 +61,7 @@ def test_by_keyboard_alone_from_the_queue_to_nothing_waits(site: ReviewSite, vis
     press(page, "d")
     press(page, "f")
     press(page, "u")
-    page.keyboard.press("2")
+    say(page, "2")
     expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
     recorded(site, frames[3], ("defect", None, "olga"))
     recorded(site, frames[2], ("false_alarm", None, "olga"))
@@ -210,9 +210,9 @@ def test_the_second_operator_is_told_and_nothing_is_overwritten(site: ReviewSite
     frames = [site.add(), site.add()]
     olga, emil = (visit(name, f"/frame/{frames[1]}?order=newest") for name in ("olga", "emil"))
     olga.wait_for_selector(".near")
-    emil.keyboard.press("3")
+    say(emil, "3")
     recorded(site, frames[1], ("defect", "crack", "emil"))
-    olga.keyboard.press("f")
+    say(olga, "f")
     told = olga.locator("#conflict")
     expect(told).to_be_visible()
     expect(told).to_contain_text("emil: “crack”")
@@ -267,7 +267,7 @@ def test_a_frame_that_was_removed_is_passed_over(site: ReviewSite, visit: Visit,
     remove(site, *frames[5 : 5 + gone])
     for frame in frames[:5]:  # these are there
         shows(page, frame)
-        page.keyboard.press("d")
+        say(page, "d")
     if gone == 1:
         shows(page, frames[6])
     else:
@@ -299,7 +299,7 @@ def test_a_session_that_ends_in_the_middle_loses_nothing(site: ReviewSite, visit
     ahead(page, frames[2], frames[1])
     log_all_out(site)
     press(page, "d")
-    page.keyboard.press("f")
+    say(page, "f")
     expect(page.locator("#notice")).to_contain_text("Your session has ended. 2 decisions are kept here")
     assert decided(site, frames[3]) == (None, None, None)
     page.get_by_role("link", name="Log in").click()
@@ -318,7 +318,7 @@ def test_what_one_decided_is_never_sent_under_anothers_name(site: ReviewSite, vi
     page = visit("olga", f"/frame/{frames[1]}?order=newest")
     page.wait_for_selector(".near")
     log_all_out(site)
-    page.keyboard.press("d")
+    say(page, "d")
     expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
     page.goto(f"/enter?code={site.sessions.begin_link('emil', 1)}")
     expect(page.locator("#notice")).to_contain_text("Decisions of olga wait in this browser")
@@ -337,7 +337,7 @@ def test_who_logs_in_in_another_tab_does_not_lose_what_one_decided(site: ReviewS
     expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
     other = page.context.new_page()
     other.goto(f"/enter?code={site.sessions.begin_link('emil', 1)}")
-    page.keyboard.press("f")  # under Emil's cookie, with Olga's name and token
+    say(page, "f")  # under Emil's cookie, with Olga's name and token
     expect(page.locator("#notice")).to_contain_text("2 decisions are kept here and will be sent after you log in")
     assert [decided(site, frame) for frame in frames[1:]] == [(None, None, None)] * 2
     other.goto(f"/enter?code={site.sessions.begin_link('olga', 1)}")
@@ -397,7 +397,7 @@ def test_a_browser_that_stores_nothing_still_sends(site: ReviewSite, visit: Visi
     page.add_init_script("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };")
     page.goto(f"/frame/{frames[1]}?order=newest")
     page.wait_for_selector(".near")
-    page.keyboard.press("d")
+    say(page, "d")
     recorded(site, frames[1], ("defect", None, "olga"))
 
 
@@ -405,7 +405,7 @@ def test_the_last_decision_is_taken_back_from_the_queue_that_it_led_to(site: Rev
     frame = site.add()
     page = visit("olga", f"/frame/{frame}")
     page.wait_for_selector(".near")
-    page.keyboard.press("d")
+    say(page, "d")
     page.wait_for_url(re.compile(r"\d/(\?.*)?$"))  # loaded: keys are listened to
     expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
     recorded(site, frame, ("defect", None, "olga"))
@@ -439,7 +439,7 @@ def test_who_is_selecting_when_the_session_ends_loses_neither_the_selection_nor_
     frame = site.add()
     page = visit("olga", "/")
     page.locator(f"[data-frame='{frame}'] input[name=pick]").check()
-    page.keyboard.press("u")
+    say(page, "u")
     page.get_by_label("Note, if there is more to say").fill("seen from the side")
     with page.expect_response(lambda answer: answer.url.endswith("/api/v1/me") and answer.status == 401):
         log_all_out(site)
@@ -506,7 +506,7 @@ def test_script_in_names_is_text(site: ReviewSite, visit: Visit) -> None:
     expect(page.locator(".side h1")).to_have_text(nasty)
     page.wait_for_selector(".near")
     assert page.locator("img[src=x]").count() == 0
-    page.keyboard.press("d")
+    say(page, "d")
     page.wait_for_selector("#cards", state="attached")
     recorded(site, frame, ("defect", None, "olga"))
     assert page.title() != "1"
