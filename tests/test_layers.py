@@ -1,7 +1,7 @@
 """Imports go one way: types, errors <- core <- engines <- shell <- command line. Read from the source."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -140,26 +140,24 @@ def test_calibration_is_imported_within_functions_alone() -> None:
     assert {one for one in users if not belongs(one, "demo")} == set()
 
 
-def test_how_the_backbone_was_made_decides_nothing_later() -> None:
+def users_in_calibration(uses: Callable[[str], bool]) -> set[str]:
+    """The files of calibration that import a name of this kind."""
     folder = INSPECTOR.parent / "calibration"
-    users = {
+    return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if any(belongs(name, "calibration.distill") for name in names_in(node))
+        if any(map(uses, names_in(node)))
     }
+
+
+def test_how_the_backbone_was_made_decides_nothing_later() -> None:
+    users = users_in_calibration(lambda name: belongs(name, "calibration.distill"))
     assert {name for name in users if not name.startswith("distill/")} == set()
 
 
 def test_calibration_knows_nothing_of_the_shell_but_where_candidates_are_made() -> None:
-    folder = INSPECTOR.parent / "calibration"
-    users = {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        for name in own(names_in(node))
-        if layer(name) >= SHELL
-    }
+    users = users_in_calibration(lambda name: any(layer(module) >= SHELL for module in own([name])))
     assert {name for name in users if not name.startswith("candidates/")} == set()
 
 
