@@ -17,11 +17,12 @@ from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError, in_words
 from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, foreign, is_truth
+from inspector.frame import pixels_sha256
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
 from inspector.samples.enough import MINIMUM
-from inspector.types import Frame, UInt8Image
+from inspector.types import UInt8Image
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ def read_sample(path: Path, recipe: Recipe) -> SampleFile:
     return SampleFile(
         path=path,
         sha256=hashlib.sha256(payload).hexdigest(),
-        pixels_sha256=pixels_digest(frame),
+        pixels_sha256=pixels_sha256(frame),
         size_wh=frame.size_wh,
         look=look_of(picture),
         picture=picture.copy(),  # it may be a part of the frame, which would be kept with it
@@ -120,11 +121,6 @@ def again(path: Path) -> Iterator[None]:
             f"{path}: was read, and is not what it was any more ({in_words(error)}); leave samples alone while "
             "they are calibrated, or give a copy of them"
         ) from error
-
-
-def pixels_digest(frame: Frame) -> str:
-    """Digest of a picture's size and pixels, sha256 in hex: the same in whatever format it was stored without loss."""
-    return hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).hexdigest()
 
 
 def evenly(items: Sequence[T], limit: int | None) -> list[T]:

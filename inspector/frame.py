@@ -5,6 +5,7 @@ EXIF orientation, converts CMYK, expands grey and palettes, drops alpha (from 8-
 bits, which are scaled here to 8.
 """
 
+import hashlib
 import io
 import re
 import struct
@@ -143,6 +144,11 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
         decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     pixels: UInt8Image = np.asarray(decoded, np.uint8)
     return Frame(pixels)
+
+
+def pixels_sha256(frame: Frame) -> str:
+    """Digest of a frame's size and pixels, in hex: the same in whatever format it was stored without loss."""
+    return hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).hexdigest()
 
 
 def open_header(stream: IO[bytes]) -> ImageFile.ImageFile:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import bomb, png, smooth_picture, with_opencv, with_pillow
+from pictures import bomb, png, png_chunk, smooth_picture, with_opencv, with_pillow
 from PIL import Image, PngImagePlugin
 
 from inspector import errors, frame
@@ -142,10 +142,6 @@ XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
 )
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
 
 def exif_of(orientation: int, *, order: str = "<", kind: int = 3) -> bytes:

@@ -156,6 +156,14 @@ def test_how_the_backbone_was_made_decides_nothing_later() -> None:
     assert {name for name in users if not name.startswith("distill/")} == set()
 
 
+def test_an_evaluation_stands_on_the_core_alone() -> None:
+    """What becomes of samples is nothing to it: a bank is judged as it is."""
+    users = users_in_calibration(
+        lambda name: belongs(name, "calibration") and not belongs(name, "calibration.evaluation")
+    )
+    assert {name for name in users if name.startswith("evaluation/")} == set()
+
+
 def test_calibration_knows_nothing_of_the_shell_but_where_candidates_are_made() -> None:
     users = users_in_calibration(lambda name: any(layer(module) >= SHELL for module in own([name])))
     assert {name for name in users if not name.startswith("candidates/")} == set()

@@ -10,36 +10,20 @@ import numpy as np
 
 from calibration.evaluation.areas import Areas
 from calibration.evaluation.budget import Kept, held_against
-from calibration.evaluation.cases import GOOD, Case, cases_in, label_of, truth_of
+from calibration.evaluation.cases import GOOD, Case, cases_in
 from calibration.evaluation.masks import areas_in, united
 from calibration.evaluation.metrics import PixelFigures, f1_max, image_auroc
-from calibration.samples import pixels_digest
-from inspector.charts.wording import count
+from calibration.evaluation.notes import notes_of
+from calibration.evaluation.outcome import Outcome
 from inspector.errors import FrameError, SamplesError, in_words
-from inspector.folder import Contents, contents_of, foreign
-from inspector.manifest import Promise
+from inspector.folder import contents_of
+from inspector.frame import pixels_sha256
+from inspector.manifest import Promise, Sample
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.recipe import Recipe
-from inspector.types import Decision, Float32Array, Inspection
+from inspector.types import Decision, Float32Array, Frame, Inspection
 from inspector.window import window_of
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the pipeline said about a case. error: why it could not be inspected. sample: it is a sample of the bank.
-    above_ng: its score is above the threshold, whatever the drift of the whole picture makes of that.
-    outside: its whole defect lies outside the crop or the region of interest.
-    """
-
-    case: Case
-    decision: Decision
-    score: float
-    milliseconds: float
-    error: str | None = None
-    sample: bool = False
-    above_ng: bool = False
-    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,72 +113,61 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, everywhere: bool = False, tr
     """
     contents = contents_of(test_dir)
     cases = cases_in(test_dir, contents)
-    figures = PixelFigures()
-    outcomes, notes = [], []
-    recipe = pipeline.bank.recipe
-    window = window_of(recipe)
-    counts = window.counts if window else None
-    samples = pipeline.bank.manifest.samples
-    bytes_known = {sample.sha256 for sample in samples}
-    pixels_known = {sample.pixels_sha256 for sample in samples if sample.pixels_sha256}
-    for case in track(cases, "inspecting"):
-        try:
-            payload = case.path.read_bytes()
-            inspection, frame = pipeline.inspect_decoding(payload)
-        except (FrameError, OSError) as error:
-            outcomes.append(Outcome(case, Decision.ERROR, float("nan"), 0.0, in_words(error)))
-            notes.append(f"{case.path.relative_to(test_dir)}: {in_words(error)}")
-            continue
-        areas, note = areas_of(case, inspection, recipe)
-        if note:
-            notes.append(note)
-        unseen = areas is not None and case.label != GOOD and not areas.any_in(counts)
-        if areas is not None and not unseen:
-            figures.add(inspection.anomaly_map, areas, counts)
-        known = hashlib.sha256(payload).hexdigest() in bytes_known
-        if pixels_known and not known:  # it may have been stored anew
-            known = pixels_digest(frame) in pixels_known
-        took_ms = sum(inspection.stage_ms.values())
-        above = inspection.score > pipeline.bank.thresholds.ng
-        outcomes.append(
-            Outcome(case, inspection.decision, inspection.score, took_ms, sample=known, above_ng=above, outside=unseen)
-        )
-    outside = 0 if everywhere else sum(outcome.outside for outcome in outcomes)
-    outcomes = [outcome for outcome in outcomes if everywhere or not outcome.outside]
-    if outcomes and all(outcome.error is not None for outcome in outcomes):
+    figures, own = PixelFigures(), _OwnSamples(pipeline.bank.manifest.samples)
+    outcomes = [_outcome(case, pipeline, own, figures, everywhere) for case in track(cases, "inspecting")]
+    counted = tuple(outcome for outcome in outcomes if not outcome.outside)
+    if counted and all(outcome.error is not None for outcome in counted):
         raise SamplesError(
-            f"test folder {test_dir}: none of {len(outcomes)} frames can be inspected, so nothing can be told: "
-            f"{outcomes[0].error}"
+            f"test folder {test_dir}: none of {len(counted)} frames can be inspected, so nothing can be told: "
+            f"{counted[0].error}"
         )
-    if held := sum(o.above_ng and o.decision is Decision.UNCERTAIN and o.case.label == GOOD for o in outcomes):
-        notes.insert(
-            0,
-            f"{held} good frame{'s' if held != 1 else ''} scored above ng, yet not ng but uncertain: the whole picture "
-            "differs from the samples (light, focus, place?); the promise counts them as rejected",
-        )
-    if known_frames := sum(outcome.sample for outcome in outcomes):
-        notes.insert(
-            0,
-            f"{known_frames} of these {len(outcomes)} frames are samples of this bank: how they score says nothing "
-            "about frames to come; the budget is held against the others",
-        )
-    if by_mask := sum(c.label == GOOD != label_of(c.path.relative_to(test_dir).parts[0]) for c in cases):
-        notes.insert(0, f"no folder of good frames: frames whose mask is black count as good: {by_mask}")
-    if not everywhere and (outside or (recipe.roi and any(case.masks for case in cases))):
-        notes.insert(0, f"only what lies inside {_looked_at(recipe)} counts ({_outside(outside)})")
     return Evaluation(
-        outcomes=tuple(outcomes),
+        outcomes=counted,
         pixel_auroc=figures.auroc,
         aupro=figures.aupro,
         bank=pipeline.bank.summary(),
-        notes=(
-            *_missing([outcome.case for outcome in outcomes]),
-            *_left_out(cases, contents, test_dir),
-            *_unmasked(cases, test_dir),
-            *notes,
-        ),
-        outside=outside,
+        notes=notes_of(test_dir, contents, outcomes, pipeline.bank.recipe, everywhere=everywhere),
+        outside=len(outcomes) - len(counted),
         promise=pipeline.bank.manifest.calibration.promise,
+    )
+
+
+class _OwnSamples:
+    """Tells the bank's own samples among frames, also those that were stored anew without loss."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._bytes = {sample.sha256 for sample in samples}
+        self._pixels = {sample.pixels_sha256 for sample in samples if sample.pixels_sha256}
+
+    def have(self, payload: bytes, frame: Frame) -> bool:
+        if hashlib.sha256(payload).hexdigest() in self._bytes:
+            return True
+        return bool(self._pixels) and pixels_sha256(frame) in self._pixels
+
+
+def _outcome(case: Case, pipeline: Pipeline, own: _OwnSamples, figures: PixelFigures, everywhere: bool) -> Outcome:
+    """Inspects the case, and adds its anomaly map to the figures."""
+    try:
+        payload = case.path.read_bytes()
+        inspection, frame = pipeline.inspect_decoding(payload)
+    except (FrameError, OSError) as error:
+        return Outcome(case, Decision.ERROR, float("nan"), 0.0, in_words(error))
+    recipe = pipeline.bank.recipe
+    areas, note = areas_of(case, inspection, recipe)
+    window = window_of(recipe)
+    counts = window.counts if window else None
+    unseen = areas is not None and case.label != GOOD and not areas.any_in(counts)
+    if areas is not None and not unseen:
+        figures.add(inspection.anomaly_map, areas, counts)
+    return Outcome(
+        case,
+        inspection.decision,
+        inspection.score,
+        milliseconds=sum(inspection.stage_ms.values()),
+        sample=own.have(payload, frame),
+        above_ng=inspection.score > pipeline.bank.thresholds.ng,
+        outside=unseen and not everywhere,
+        note=note,
     )
 
 
@@ -213,56 +186,6 @@ def areas_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[Areas 
     if white is None:
         return None, f"{wrong}; left out of the pixel figures"
     return areas_in(white, recipe, (width, height)), None
-
-
-def _looked_at(recipe: Recipe) -> str:
-    return "the region of interest" if recipe.roi else "the crop"
-
-
-def _outside(outside: int) -> str:
-    frames = f"{outside} frame{'s' if outside != 1 else ''}"
-    return f"{frames} left out, with a defect that lies outside altogether"
-
-
-def _missing(cases: Sequence[Case]) -> list[str]:
-    labels = {case.label for case in cases}
-    notes = []
-    if GOOD not in labels:
-        notes.append(f"no {GOOD}/ folder: AUROC and false-reject rate cannot be told")
-    if labels == {GOOD}:
-        notes.append("no defective frames: AUROC, F1 and escape rate cannot be told")
-    return notes
-
-
-def _left_out(cases: Sequence[Case], contents: Contents, test_dir: Path) -> list[str]:
-    """Frames that nobody would miss without a word."""
-    used = {path for case in cases for path in (case.path, *case.masks)}
-    loose = [path for path in contents.pictures if path.parent == test_dir and path not in used]
-    notes = []
-    if contents.foreign:
-        first, number = contents.foreign[0], count(len(contents.foreign), "picture")
-        named = f"{first.relative_to(test_dir)} ({foreign(first)})"
-        notes.append(f"left out, in formats that are not read: {number}, such as {named}")
-    if loose:
-        number = count(len(loose), "picture")
-        notes.append(f"left out, in no folder that labels them: {number}, such as {loose[0].name}")
-    return notes
-
-
-def _unmasked(cases: Sequence[Case], test_dir: Path) -> list[str]:
-    """Said where not all defective frames have a mask."""
-    defective = [case for case in cases if case.label != GOOD]
-    without = [case for case in defective if not case.masks]
-    if not without:
-        return []
-    truth, first = truth_of(test_dir), without[0]
-    expected = truth / first.label / f"{first.path.stem}_mask.png"
-    if len(without) == len(defective) and not truth.is_dir():
-        return [f"no masks: pixel AUROC and AUPRO cannot be told; for {first.path.name}, one would lie in {expected}"]
-    return [
-        f"{len(without)} of {len(defective)} defective frames have no mask, left out of the pixel figures: for "
-        f"{first.path.name}, expected {expected}"
-    ]
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

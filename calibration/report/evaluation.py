@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from calibration.evaluation.cases import GOOD
-from calibration.evaluation.evaluate import Evaluation, Outcome
+from calibration.evaluation.evaluate import Evaluation
+from calibration.evaluation.outcome import Outcome
 from calibration.report import charts
 from calibration.report.examples import examples
 from calibration.report.page import document, legend, notes, section, table, tiles, write

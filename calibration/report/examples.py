@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from calibration.evaluation.cases import GOOD
-from calibration.evaluation.evaluate import Evaluation, Outcome, areas_of
+from calibration.evaluation.evaluate import Evaluation, areas_of
+from calibration.evaluation.outcome import Outcome
 from calibration.report.page import card, card_without_picture, cards, map_scale, section
 from calibration.report.pictures import small_view, stretch, with_map
 from inspector.charts.markup import Markup, el

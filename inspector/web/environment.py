@@ -9,7 +9,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from inspector import __version__
 from inspector.charts.wording import count, short_station, told_apart
 from inspector.review.wording import grouped, measured, pace
 from inspector.settings import Settings
@@ -45,7 +44,6 @@ def _open(settings: Settings, language: Language, languages: tuple[Language, ...
     environment.globals["languages"] = languages
     environment.globals["script_words"] = script_words(language)
     environment.globals["assets"] = ASSETS.address
-    environment.globals["version"] = __version__
     environment.globals["defect_types"] = settings.review.defect_types
     environment.globals["words"] = WORDS
     environment.globals["answer"] = answer

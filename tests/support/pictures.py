@@ -35,12 +35,13 @@ def with_opencv(picture_bgr: np.ndarray, suffix: str, *options: int) -> bytes:
 
 def png(width: int, height: int, data: bytes, *, depth: int = 8, colour: int = 0) -> bytes:
     """A PNG with any header and any compressed data."""
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """With its length and checksum."""
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
 
 def bomb(side: int = 13_000) -> bytes:
@@ -55,10 +56,7 @@ def grey_png(width: int, height: int) -> bytes:
     packer = zlib.compressobj(1)
     line = bytes(width + 1)
     packed = b"".join(packer.compress(line) for _ in range(height)) + packer.flush()
-    parts = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", packed), (b"IEND", b""))
-    ended = (struct.pack(">I", zlib.crc32(name + data)) for name, data in parts)
-    said = (struct.pack(">I", len(data)) + name + data + end for (name, data), end in zip(parts, ended, strict=True))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(said)
+    return png(width, height, packed)
 
 
 def baseline_of(signals: NDArray[np.float64]) -> Baseline:

@@ -13,7 +13,8 @@ import pytest
 from line import drawn_part
 
 from calibration.evaluation.cases import Case
-from calibration.evaluation.evaluate import Evaluation, Outcome, evaluate
+from calibration.evaluation.evaluate import Evaluation, evaluate
+from calibration.evaluation.outcome import Outcome
 from calibration.growth.derive import with_thresholds
 from calibration.report import charts, write_evaluation
 from calibration.report.evaluation import headline
