@@ -19,6 +19,7 @@ from inspector.line.entries import Entries
 from inspector.line.health import Health, serve
 from inspector.line.heatmaps import Heatmaps
 from inspector.line.housekeeper import Housekeeper, policy_of
+from inspector.line.intake import Intake
 from inspector.line.metrics import UNKNOWN_STATION, Metrics
 from inspector.line.posts import Posts
 from inspector.line.publisher import CONDITION as OUTBOX
@@ -29,7 +30,6 @@ from inspector.line.recorder import Recorder
 from inspector.line.self_report import SelfReport
 from inspector.line.settlement import Settled
 from inspector.line.snapshots import Snapshots
-from inspector.line.station import Intake
 from inspector.line.stopping import Stop, stopped_by_signals
 from inspector.line.triage import Triage
 from inspector.line.unknown_stations import UnknownStations, watch_identity

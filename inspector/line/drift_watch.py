@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from inspector import contract
 from inspector.chart import STATES, Chart, Limits, State
 from inspector.drift import SIGNALS, Baseline
-from inspector.line.worker import Outcome, Post
+from inspector.line.outcome import Outcome, Post
 from inspector.types import BankRef, StationId
 
 REMIND_FRAMES = 100

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from inspector import contract
 from inspector.contract import RawFrame
 from inspector.errors import FrameError, NoBankError
+from inspector.line.outcome import Outcome
 from inspector.line.settlement import Settled
 from inspector.line.triage import NOT_QUEUED, Triage
-from inspector.line.worker import Outcome
 from inspector.store import Entry, Quarantine
 from inspector.types import Inspection, Verdict
 

@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 
 from inspector import __version__
 from inspector.errors import UnknownStationError, frame_error_reasons
+from inspector.line.outcome import Outcome
 from inspector.line.settlement import Settled
-from inspector.line.worker import Outcome
 from inspector.types import BankRef, Decision, Drop, Expected, Inspection
 
 UNKNOWN_STATION = "_unknown"

@@ -8,7 +8,7 @@ from inspector.line.bank_watch import UNUSABLE, BankWatch, why_unusable
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.health import Health
 from inspector.line.metrics import Metrics
-from inspector.line.worker import Post
+from inspector.line.outcome import Post
 from inspector.manifest import is_bank_there
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings, StationSettings

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterable
 
 from inspector import contract
+from inspector.line.acks import AckOrder
 from inspector.line.control import client_id
+from inspector.line.delivery import Delivery
+from inspector.line.gaps import SequenceGaps
+from inspector.line.intake import Intake
 from inspector.line.metrics import Metrics
-from inspector.line.station import AckOrder, Delivery, Intake, SequenceGaps
-from inspector.line.worker import Outcome
+from inspector.line.outcome import Outcome
 from inspector.logs import RateLimited
 from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.connection import Connection

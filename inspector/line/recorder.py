@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from inspector.errors import StoreError
 from inspector.line.entries import Entries
 from inspector.line.health import Health
+from inspector.line.outcome import Outcome
 from inspector.line.settlement import Settled, settle
-from inspector.line.worker import Outcome
 from inspector.store import ConflictError, Entry, Known, Ledger, OutboxMessage
 from inspector.store.ledger import Key
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from inspector.errors import FrameError, FrameIdReusedError
-from inspector.line.worker import Outcome
+from inspector.line.outcome import Outcome
 from inspector.store.ledger import Key
 
 

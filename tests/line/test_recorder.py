@@ -17,13 +17,13 @@ from reviewing import delivered
 from services import wait_until
 
 from inspector.errors import FrameDamagedError
+from inspector.line.delivery import Delivery
 from inspector.line.entries import Entries
 from inspector.line.health import Health
+from inspector.line.outcome import Outcome, Post
 from inspector.line.recorder import Recorder
 from inspector.line.settlement import Settled
-from inspector.line.station import Delivery
 from inspector.line.triage import Triage
-from inspector.line.worker import Outcome, Post
 from inspector.mqtt.arrival import Arrival
 from inspector.store import Archive, Ledger, Outbox, OutboxMessage, Quarantine, QueueFilter, ReviewQueue, open_database
 from inspector.types import BankRef, Decision, Frame, Inspection, Region, StationId, Thresholds

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from inspector.errors import FrameDamagedError, FrameIdReusedError
+from inspector.line.delivery import Delivery
+from inspector.line.outcome import Outcome
 from inspector.line.settlement import Settled, settle
-from inspector.line.station import Delivery
-from inspector.line.worker import Outcome
 from inspector.mqtt.arrival import Arrival
 from inspector.types import Decision, Inspection, StationId
 

@@ -9,9 +9,9 @@ from line import CAM1 as STATION
 from reviewing import CAM1, NOON, check, filled, verdict
 from sqlalchemy import Engine, func, select
 
+from inspector.line.delivery import Delivery
 from inspector.line.drift_watch import DriftWatch
-from inspector.line.station import Delivery
-from inspector.line.worker import Outcome, Post
+from inspector.line.outcome import Outcome, Post
 from inspector.mqtt.arrival import Arrival
 from inspector.pipeline import Pipeline
 from inspector.review.shifts import spans

@@ -1,13 +1,13 @@
-"""The queues of the stations, the order of acknowledgements, the gaps between sequence numbers."""
+"""The queues of the stations, and whose turn it is."""
 
 import threading
-from dataclasses import replace
 
 import pytest
 from services import wait_until
 
-from inspector.line import station as stations
-from inspector.line.station import AckOrder, Delivery, Intake, SequenceGaps
+from inspector.line import intake as intakes
+from inspector.line.delivery import Delivery
+from inspector.line.intake import Intake
 from inspector.mqtt.arrival import Arrival
 from inspector.settings import QueueSettings
 from inspector.types import StationId
@@ -61,7 +61,7 @@ def test_freshest_lets_the_oldest_go() -> None:
 
 
 def test_a_queue_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stations, "QUEUE_BYTES", 100)
+    monkeypatch.setattr(intakes, "QUEUE_BYTES", 100)
     queues = intake("freshest", capacity=9)
     queues.put(delivery("1", payload=b"x" * 60))
     assert names(queues.put(delivery("2", payload=b"x" * 60))) == ["1"]
@@ -89,67 +89,3 @@ def test_taking_waits_for_a_frame() -> None:
     queues.put(delivery("1"))
     wait_until(lambda: got, "a frame was taken")
     taker.join(60)
-
-
-def test_a_delivery_keeps_the_fault_of_its_message() -> None:
-    broken = Delivery.of(CAM1, Arrival(1, 1, "t", b"x"))
-    assert broken.message is None
-    assert "frame_id is missing" in str(broken.fault)
-    assert replace(broken, dup=True).raw.frame_id.startswith("sha256:")
-
-
-def test_acknowledgements_leave_in_order_of_arrival() -> None:
-    order = AckOrder()
-    for mid in (7, 8, 9):
-        order.arrived(1, mid)
-    assert order.settled(1, 8) == []
-    assert order.settled(1, 7) == [7, 8]
-    assert order.settled(1, 9) == [9]
-    assert order.settled(1, 9) == []
-
-
-def test_acknowledgements_of_a_lost_connection_never_leave() -> None:
-    order = AckOrder()
-    order.arrived(1, 7)
-    order.arrived(2, 7)
-    assert order.settled(1, 7) == []
-    assert order.settled(2, 7) == [7]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "missing"),
-    [
-        ([5, 6, 7], 0),
-        ([5, 8], 2),
-        ([5, 6, 5, 7], 0),
-        ([100, 0, 1], 0),
-        ([100, 1, 2], 0),
-        ([1, 3, 2, 4], 1),
-        ([5, 6, 7, 6, 7, 8], 0),
-        ([65534, 65535, 2, 3, 10], 6),
-        ([500_000, 2, 3, 4, 50, 60], 54),
-        ([1, 2, 2**63 - 1, 3, 4, 9], 4),
-        ([100, 2, 5, 6], 2),
-    ],
-)
-def test_gaps_between_sequence_numbers(numbers: list[int], missing: int) -> None:
-    gaps = SequenceGaps()
-    assert sum(gaps.missing_before(number) for number in numbers) == missing
-
-
-def test_check_parts_that_are_counted_beside_the_camera_are_no_gap() -> None:
-    gaps = SequenceGaps()
-    assert gaps.missing_before(0, check=True) == 0
-    assert [gaps.missing_before(number) for number in (5000, 5001)] == [0, 0]
-    assert [gaps.missing_before(number, check=True) for number in (0, 1, 2)] == [0, 0, 0]
-    assert gaps.missing_before(5002) == 0
-    assert gaps.missing_before(5003, check=True) == 0, "one that goes on from the camera's count"
-    assert gaps.missing_before(5005) == 1
-
-
-def test_what_the_broker_delivers_again_is_missing_nowhere() -> None:
-    gaps = SequenceGaps()
-    assert [gaps.missing_before(number) for number in (10, 11, 13)] == [0, 0, 1]
-    assert [gaps.missing_before(number, again=True) for number in (11, 13)] == [0, 0]
-    assert [gaps.missing_before(number, again=True) for number in (14, 16)] == [0, 1]
-    assert gaps.missing_before(17) == 0
