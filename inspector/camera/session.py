@@ -15,7 +15,7 @@ from inspector.camera.flight import STRIKES
 from inspector.contract import frame_envelope, frame_properties, station_topic
 from inspector.errors import BrokerError
 from inspector.mqtt.credentials import show_credentials, when_silent
-from inspector.mqtt.protocol import Version
+from inspector.mqtt.protocol import Greeting, Version
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
 
@@ -37,14 +37,11 @@ class UnreachableError(BrokerError):
 
 
 class RefusedError(BrokerError):
-    """The broker refuses the connection. wrong_version: it says that it does not speak this version of MQTT. silent: it
-    took the connection, and said nothing.
-    """
+    """The broker refuses the connection, or took it and said nothing."""
 
-    def __init__(self, message: str, *, wrong_version: bool, silent: bool) -> None:
+    def __init__(self, message: str, greeting: Greeting) -> None:
         super().__init__(message)
-        self.wrong_version = wrong_version
-        self.silent = silent
+        self.greeting = greeting
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +145,13 @@ class Session:
         if answer is not None and not answer.is_failure:
             return
         self.close()
-        why = str(answer)
         if answer is None:
+            greeting = Greeting.SILENT
             why = f"{gone or 'no answer to the connection request'}{when_silent(self._broker)}"
-        raise RefusedError(
-            f"{self._where}: refused the connection over MQTT {self._protocol}: {why}",
-            wrong_version=answer is not None and answer.value in _UNSUPPORTED_VERSION,
-            silent=answer is None,
-        )
+        else:
+            greeting = Greeting.WRONG_VERSION if answer.value in _UNSUPPORTED_VERSION else Greeting.REFUSED
+            why = str(answer)
+        raise RefusedError(f"{self._where}: refused the connection over MQTT {self._protocol}: {why}", greeting)
 
     def close(self) -> None:
         """Disconnects without waiting for answers."""

@@ -19,7 +19,7 @@ from inspector.camera.sender import Sender
 from inspector.camera.session import Events, RefusedError, Session, UnreachableError
 from inspector.camera.source import Answer
 from inspector.errors import BrokerError
-from inspector.mqtt.protocol import ProtocolChoice, Version
+from inspector.mqtt.protocol import Greeting, ProtocolChoice, Version
 from inspector.settings import BrokerSettings
 from inspector.types import FrameMessage
 
@@ -192,13 +192,13 @@ class Uplink:
             try:
                 session = self._opened()
             except RefusedError as error:
-                if not self._choice.ended(accepted=False, wrong_version=error.wrong_version, silent=error.silent):
+                if not self._choice.ended(error.greeting):
                     raise
                 continue
             if not self._choice.in_doubt:
                 break
             session.close()
-            self._choice.ended(accepted=True, wrong_version=False, silent=False)
+            self._choice.ended(Greeting.ACCEPTED)
         if self.protocol != "5" and self._broker.protocol == "auto":
             self._on_notice(
                 f"{self._where}: takes no MQTT 5, so MQTT 3.1.1 is spoken; over that it does not tell where nobody "

@@ -157,8 +157,7 @@ class Connection:
             if brief >= _SUSPICIOUS:
                 trouble += f"; does another client use the id {self._identity.client_id}?"
             self._on_change(trouble)
-            again = self._choice.ended(accepted=link.accepted, wrong_version=link.wrong_version, silent=link.silent)
-            if not again:
+            if not self._choice.ended(link.greeting):
                 self._wait(failures, trouble)
 
     def _wait(self, failures: int, trouble: str) -> None:

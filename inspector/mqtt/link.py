@@ -20,7 +20,7 @@ from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.certificate import shown_until
 from inspector.mqtt.credentials import show_credentials, when_silent
 from inspector.mqtt.identity import Identity
-from inspector.mqtt.protocol import Version
+from inspector.mqtt.protocol import Greeting, Version
 from inspector.settings import BrokerSettings
 
 lenient.install()
@@ -58,8 +58,8 @@ class Handlers:
 
 
 class Link:
-    """Connects once. `run` returns when the connection has ended; `trouble` says why. max_packet: the largest packet
-    that the broker takes, in bytes, where it says so.
+    """Connects once. `run` returns when the connection has ended; `trouble` says why. greeting: how the broker
+    answered, UNREACHED until it has. max_packet: the largest packet that it takes, in bytes, where it says so.
     """
 
     def __init__(
@@ -76,9 +76,7 @@ class Link:
         self.version = version
         self.up = False
         self.was_up = False
-        self.accepted = False
-        self.wrong_version = False
-        self.silent = False
+        self.greeting = Greeting.UNREACHED
         self.trouble: str | None = None
         self.max_packet: int | None = None
         self._broker = broker
@@ -87,7 +85,6 @@ class Link:
         self._probe = probe
         self._last: MQTTMessageInfo | None = None
         self._unwritten: list[MQTTMessageInfo] = []
-        self._answered = False
         self._ending = False
         self._session_present = False
         self._client = self._make_client()
@@ -114,8 +111,8 @@ class Link:
         except OSError as error:  # no file descriptor is left for the pair of sockets that wakes the loop
             self.trouble = f"{where}: {error}"
         self.up = False
-        self.silent = not self._answered and self.trouble is None
-        if self.silent:
+        if not self._answered and self.trouble is None:
+            self.greeting = Greeting.SILENT
             self.trouble = f"{where}: no answer to CONNECT{when_silent(self._broker)}"
         self.trouble = self.trouble or f"{where}: connection closed"
         self._client.disconnect()
@@ -133,6 +130,10 @@ class Link:
         while self._client.loop(_WAKE_S) == MQTTErrorCode.MQTT_ERR_SUCCESS:
             if not self._answered and time.monotonic() > deadline:
                 break
+
+    @property
+    def _answered(self) -> bool:
+        return self.greeting not in (Greeting.UNREACHED, Greeting.SILENT)
 
     @property
     def certified_until(self) -> float | None:
@@ -217,17 +218,17 @@ class Link:
         return {"clean_start": not self._identity.persistent, "properties": properties}
 
     def _connected(self, _c: Client, _u: Any, flags: Any, reason: ReasonCode, said: Properties | None) -> None:
-        self._answered = True
         self.max_packet = getattr(said, "MaximumPacketSize", None)
         if reason.is_failure:
-            self.wrong_version = reason == "Unsupported protocol version"
+            wrong_version = reason == "Unsupported protocol version"
+            self.greeting = Greeting.WRONG_VERSION if wrong_version else Greeting.REFUSED
             self.trouble = f"broker refused {self._identity.client_id}: {reason}"
         elif self._probe:
-            self.accepted = True
+            self.greeting = Greeting.ACCEPTED
             self.trouble = "MQTT 3.1.1 works, trying MQTT 5 once more"
             self._client.disconnect()
         else:
-            self.accepted = True
+            self.greeting = Greeting.ACCEPTED
             self._session_present = bool(flags.session_present)
             self._subscribe()
 

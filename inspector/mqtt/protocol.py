@@ -1,8 +1,21 @@
 """Which MQTT version to speak, learned from how connections end."""
 
+from enum import Enum, auto
 from typing import Literal
 
 Version = Literal["5", "3.1.1"]
+
+
+class Greeting(Enum):
+    """How a broker answered CONNECT. UNREACHED: there was no connection, or it ended here before an answer. SILENT: it
+    took the connection and did not answer. WRONG_VERSION: it refused the version. REFUSED: it refused something else.
+    """
+
+    UNREACHED = auto()
+    SILENT = auto()
+    ACCEPTED = auto()
+    WRONG_VERSION = auto()
+    REFUSED = auto()
 
 
 class ProtocolChoice:
@@ -18,20 +31,17 @@ class ProtocolChoice:
         self._fixed = protocol != "auto"
         self._suspected = False
 
-    def ended(self, *, accepted: bool, wrong_version: bool, silent: bool) -> bool:
-        """Learns from a connection that ended; returns whether to connect again at once.
-
-        accepted: the broker accepted CONNECT. wrong_version: it refused the version. silent: it took the connection and
-        did not answer.
-        """
+    def ended(self, greeting: Greeting) -> bool:
+        """Learns from a connection that ended; returns whether to connect again at once."""
         if self._fixed:
             return False
+        accepted = greeting is Greeting.ACCEPTED
         if self.now == "5":
             if accepted:
                 self._suspected = False
-            if not wrong_version and not silent:
+            if greeting not in (Greeting.WRONG_VERSION, Greeting.SILENT):
                 return False
-            self.in_doubt = silent and not self._suspected
+            self.in_doubt = greeting is Greeting.SILENT and not self._suspected
             self.now = "3.1.1"
             return True
         if self.in_doubt or not accepted:
