@@ -15,8 +15,9 @@ from inspector.errors import InspectorError, StoreError, UnknownStationError
 from inspector.line.companion import Warn
 from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch
+from inspector.line.endpoints import serve
 from inspector.line.entries import Entries
-from inspector.line.health import Health, serve
+from inspector.line.health import Health
 from inspector.line.heatmaps import Heatmaps
 from inspector.line.housekeeper import Housekeeper, policy_of
 from inspector.line.intake import Intake
