@@ -6,11 +6,14 @@ Labels are bounded by the configuration (stations, banks) and by the reasons in 
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -33,6 +36,8 @@ _LATENCY_BUCKETS = (0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.03, 0.05, 0.075,
 _STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1)
 _RATIO_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 
+_Series = TypeVar("_Series", bound=MetricWrapperBase)
+
 
 class Metrics:
     """All series of the daemon."""
@@ -46,87 +51,85 @@ class Metrics:
         GCCollector(registry=self.registry)
 
         everywhere = (*stations, UNKNOWN_STATION)
-        self.received = self._counter("frames_received", "Frames that arrived.", everywhere)
-        self.dropped = self._counter("frames_dropped", "Frames left undecided.", stations, reason=tuple(Drop))
+        self.received = self._counter("frames_received", "Frames that arrived.", station=everywhere)
+        self.dropped = self._counter("frames_dropped", "Frames left undecided.", station=stations, reason=tuple(Drop))
         self.rejected = self._counter(
-            "frames_rejected", "Frames that could not be inspected.", stations, reason=_REJECT_REASONS
+            "frames_rejected", "Frames that could not be inspected.", station=stations, reason=_REJECT_REASONS
         )
         self.rejected.labels(UNKNOWN_STATION, UnknownStationError.reason)
-        self.verdicts = self._counter("verdicts", "Frames decided.", stations, decision=DECISIONS)
-        self.checks = Counter(
-            "inspector_checks",
+        self.verdicts = self._counter("verdicts", "Frames decided.", station=stations, decision=DECISIONS)
+        self.checks = self._counter(
+            "checks",
             "Check parts, by what they are known to be and whether the station told it.",
-            ["station", "expected", "result"],
-            registry=self.registry,
+            station=stations,
+            expected=tuple(Expected),
+            result=CHECK_RESULTS,
         )
-        self.last_check = Gauge(
-            "inspector_check_timestamp_seconds",
+        self.last_check = self._gauge(
+            "check_timestamp_seconds",
             "When the last check part was decided, by whether the station told what it is; 0: none since the start.",
-            ["station", "result"],
-            registry=self.registry,
+            station=stations,
+            result=CHECK_RESULTS,
         )
         self.explained = self._counter(
-            "drift_explained", "Frames that are uncertain instead of ng, as drift alone explains their score.", stations
+            "drift_explained",
+            "Frames that are uncertain instead of ng, as drift alone explains their score.",
+            station=stations,
         )
-        self.gaps = self._counter("sequence_gaps", "Frames missing between sequence numbers.", stations)
+        self.gaps = self._counter("sequence_gaps", "Frames missing between sequence numbers.", station=stations)
         self.repeated = self._counter(
-            "frames_repeated", "Frames whose picture is that of the frame before, to the byte.", stations
+            "frames_repeated", "Frames whose picture is that of the frame before, to the byte.", station=stations
         )
-        self.future = self._counter("frames_from_future", "Frames captured after they arrived.", stations)
-        self.latency = Histogram(
-            "inspector_frame_latency_seconds",
+        self.future = self._counter("frames_from_future", "Frames captured after they arrived.", station=stations)
+        self.latency = self._histogram(
+            "frame_latency_seconds",
             "From the arrival of a frame to its durable outcome.",
-            ["station"],
-            buckets=_LATENCY_BUCKETS,
-            registry=self.registry,
+            _LATENCY_BUCKETS,
+            station=stations,
         )
-        self.score_ratio = Histogram(
-            "inspector_score_ratio",
+        self.score_ratio = self._histogram(
+            "score_ratio",
             "Image score over the ng threshold; of production, not of check parts.",
-            ["station"],
-            buckets=_RATIO_BUCKETS,
-            registry=self.registry,
+            _RATIO_BUCKETS,
+            station=stations,
         )
-        self.stage_duration = Histogram(
-            "inspector_stage_duration_seconds",
-            "Time spent in a stage of the pipeline.",
-            ["stage"],
-            buckets=_STAGE_BUCKETS,
-            registry=self.registry,
+        self.stage_duration = self._histogram(
+            "stage_duration_seconds", "Time spent in a stage of the pipeline.", _STAGE_BUCKETS, stage=stages
         )
         self.last_frame = self._gauge(
-            "last_frame_timestamp_seconds", "When the last frame of its camera arrived.", stations
+            "last_frame_timestamp_seconds", "When the last frame of its camera arrived.", station=stations
         )
         self.clock_skew = self._gauge(
             "clock_skew_seconds",
             "Capture time minus arrival time of the last frame that says when it was captured.",
-            stations,
+            station=stations,
         )
-        self.queue_capacity = self._gauge("queue_capacity", "Frames that may wait.", stations)
-        self.broker_connected = self._plain("broker_connected", "1 while all connections to the broker are up.")
-        self.outbox_depth = self._plain("outbox_depth", "Messages the broker has not confirmed.")
-        self.outbox_held = self._plain("outbox_held", "Messages of the outbox that are larger than the broker takes.")
-        self.quarantine_bytes = self._plain("quarantine_bytes", "Bytes kept in quarantine.")
-        self.archive_bytes = self._plain("archive_bytes", "Bytes of pictures kept for review.")
-        self.archive_limit = self._plain("archive_limit_bytes", "Bytes of pictures above which none is kept.")
+        self.queue_capacity = self._gauge("queue_capacity", "Frames that may wait.", station=stations)
+        self.broker_connected = self._gauge("broker_connected", "1 while all connections to the broker are up.")
+        self.outbox_depth = self._gauge("outbox_depth", "Messages the broker has not confirmed.")
+        self.outbox_held = self._gauge("outbox_held", "Messages of the outbox that are larger than the broker takes.")
+        self.quarantine_bytes = self._gauge("quarantine_bytes", "Bytes kept in quarantine.")
+        self.archive_bytes = self._gauge("archive_bytes", "Bytes of pictures kept for review.")
+        self.archive_limit = self._gauge("archive_limit_bytes", "Bytes of pictures above which none is kept.")
         self.archive_failures = self._counter(
-            "archive_failures", "Frames for review whose picture could not be kept.", stations
+            "archive_failures", "Frames for review whose picture could not be kept.", station=stations
         )
-        self.backlog = self._gauge("review_backlog", "Frames that wait for an operator.", stations)
-        self.reviews = self._counter("reviews", "What operators said about frames.", stations, outcome=REVIEW_OUTCOMES)
-        self.retained = Counter(
-            "inspector_retention_removed", "What retention removed.", ["kind"], registry=self.registry
+        self.backlog = self._gauge("review_backlog", "Frames that wait for an operator.", station=stations)
+        self.reviews = self._counter(
+            "reviews", "What operators said about frames.", station=stations, outcome=REVIEW_OUTCOMES
         )
-        for kind in ("records", "pictures"):
-            self.retained.labels(kind)
-        self.store_failures = Counter(
-            "inspector_store_failures", "Commits that failed and were tried again.", registry=self.registry
-        )
+        self.retained = self._counter("retention_removed", "What retention removed.", kind=("records", "pictures"))
+        self.store_failures = self._counter("store_failures", "Commits that failed and were tried again.")
         self.bank_changes = self._counter(
-            "bank_changes", "Banks that were found in place of the running one.", stations, outcome=BANK_OUTCOMES
+            "bank_changes",
+            "Banks that were found in place of the running one.",
+            station=stations,
+            outcome=BANK_OUTCOMES,
         )
         self.bank_refused = self._gauge(
-            "bank_refused", "1 while what lies in place of the station's bank, if anything, cannot be used.", stations
+            "bank_refused",
+            "1 while what lies in place of the station's bank, if anything, cannot be used.",
+            station=stations,
         )
         self.bank_info = Gauge(
             "inspector_bank_info",
@@ -142,15 +145,6 @@ class Metrics:
         )
         build = Gauge("inspector_build_info", "The version that runs.", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
-        for station in stations:
-            for result in CHECK_RESULTS:
-                self.last_check.labels(station, result)
-                for expected in Expected:
-                    self.checks.labels(station, expected, result)
-            self.latency.labels(station)
-            self.score_ratio.labels(station)
-        for stage in stages:
-            self.stage_duration.labels(stage)
 
     def station_runs(self, station: str, bank: BankRef, *, recipe: str, policy: str) -> None:
         """Tells which bank and recipe a station runs, and by which policy frames wait for it.
@@ -216,21 +210,23 @@ class Metrics:
         """Reads until when each certificate is valid, seconds since 1970, whenever Prometheus asks."""
         self.registry.register(_Certificates(until))
 
-    def _counter(self, name: str, text: str, stations: Sequence[str], **more: Iterable[str]) -> Counter:
-        counter = Counter(f"inspector_{name}", text, ["station", *more], registry=self.registry)
-        for station in stations:
-            for value in next(iter(more.values()), (None,)):
-                counter.labels(station, *([] if value is None else [value]))
-        return counter
+    def _counter(self, name: str, text: str, **labels: Sequence[str]) -> Counter:
+        return _at_zero(Counter(f"inspector_{name}", text, tuple(labels), registry=self.registry), labels)
 
-    def _gauge(self, name: str, text: str, stations: Sequence[str]) -> Gauge:
-        gauge = Gauge(f"inspector_{name}", text, ["station"], registry=self.registry)
-        for station in stations:
-            gauge.labels(station)
-        return gauge
+    def _gauge(self, name: str, text: str, **labels: Sequence[str]) -> Gauge:
+        return _at_zero(Gauge(f"inspector_{name}", text, tuple(labels), registry=self.registry), labels)
 
-    def _plain(self, name: str, text: str) -> Gauge:
-        return Gauge(f"inspector_{name}", text, registry=self.registry)
+    def _histogram(self, name: str, text: str, buckets: Sequence[float], **labels: Sequence[str]) -> Histogram:
+        series = Histogram(f"inspector_{name}", text, tuple(labels), buckets=buckets, registry=self.registry)
+        return _at_zero(series, labels)
+
+
+def _at_zero(series: _Series, labels: Mapping[str, Sequence[str]]) -> _Series:
+    """Each combination of labels is there before anything is counted; without labels it is from the start."""
+    if labels:
+        for values in product(*labels.values()):
+            series.labels(*values)
+    return series
 
 
 class _Queues(Collector):
