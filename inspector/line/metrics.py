@@ -3,23 +3,21 @@
 Labels are bounded by the configuration (stations, banks) and by the reasons in inspector.errors.
 """
 
-import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
 
 from inspector import __version__
 from inspector.errors import UnknownStationError, frame_error_reasons
+from inspector.line.collectors import Certificates, Disk, Drift, Queues
 from inspector.line.outcome import Outcome
 from inspector.line.settlement import Settled
 from inspector.types import BankRef, Decision, Drop, Expected, Inspection
@@ -196,19 +194,19 @@ class Metrics:
 
     def observe_queues(self, depths: Callable[[], Mapping[str, tuple[int, int]]]) -> None:
         """Reads (waiting, not yet decided) frames by station whenever Prometheus asks."""
-        self.registry.register(_Queues(depths))
+        self.registry.register(Queues(depths))
 
     def observe_drift(self, figures: Callable[[], Mapping[str, Mapping[str, tuple[float, int]]]]) -> None:
         """Reads (average over limit, number of the state) by station and signal whenever Prometheus asks."""
-        self.registry.register(_Drift(figures))
+        self.registry.register(Drift(figures))
 
     def observe_disk(self, folder: Path) -> None:
         """Reads the size and the free space of a folder's disk whenever Prometheus asks; nothing where it is gone."""
-        self.registry.register(_Disk(folder))
+        self.registry.register(Disk(folder))
 
     def observe_certificates(self, until: Callable[[], Mapping[str, float]]) -> None:
         """Reads until when each certificate is valid, seconds since 1970, whenever Prometheus asks."""
-        self.registry.register(_Certificates(until))
+        self.registry.register(Certificates(until))
 
     def _counter(self, name: str, text: str, **labels: Sequence[str]) -> Counter:
         return _at_zero(Counter(f"inspector_{name}", text, tuple(labels), registry=self.registry), labels)
@@ -227,66 +225,3 @@ def _at_zero(series: _Series, labels: Mapping[str, Sequence[str]]) -> _Series:
         for values in product(*labels.values()):
             series.labels(*values)
     return series
-
-
-class _Queues(Collector):
-    def __init__(self, depths: Callable[[], Mapping[str, tuple[int, int]]]) -> None:
-        self._depths = depths
-
-    def collect(self) -> Iterable[Metric]:
-        waiting = GaugeMetricFamily("inspector_queue_depth", "Frames that wait.", labels=["station"])
-        undecided = GaugeMetricFamily(
-            "inspector_frames_in_flight", "Frames that arrived and have no durable outcome.", labels=["station"]
-        )
-        for station, (depth, open_frames) in self._depths().items():
-            waiting.add_metric([station], depth)
-            undecided.add_metric([station], open_frames)
-        yield waiting
-        yield undecided
-
-
-class _Drift(Collector):
-    def __init__(self, figures: Callable[[], Mapping[str, Mapping[str, tuple[float, int]]]]) -> None:
-        self._figures = figures
-
-    def collect(self) -> Iterable[Metric]:
-        ratio = GaugeMetricFamily(
-            "inspector_drift_ratio",
-            "Moving average of a signal of the whole picture over its control limit, signed.",
-            labels=["station", "signal"],
-        )
-        state = GaugeMetricFamily("inspector_drift_state", "0 ok, 1 drifting, 2 shifted.", labels=["station", "signal"])
-        for station, signals in self._figures().items():
-            for signal, (average, number) in signals.items():
-                ratio.add_metric([station, signal], average)
-                state.add_metric([station, signal], number)
-        yield ratio
-        yield state
-
-
-class _Certificates(Collector):
-    def __init__(self, until: Callable[[], Mapping[str, float]]) -> None:
-        self._until = until
-
-    def collect(self) -> Iterable[Metric]:
-        ends = GaugeMetricFamily(
-            "inspector_certificate_expires_timestamp_seconds",
-            "Until when a certificate is valid: of the broker, of the review page, of the daemon as a client.",
-            labels=["certificate"],
-        )
-        for name, until in self._until().items():
-            ends.add_metric([name], until)
-        yield ends
-
-
-class _Disk(Collector):
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def collect(self) -> Iterable[Metric]:
-        try:
-            usage = shutil.disk_usage(self._folder)
-        except OSError:
-            return
-        yield GaugeMetricFamily("inspector_disk_free_bytes", "Free on the disk of data_dir.", value=usage.free)
-        yield GaugeMetricFamily("inspector_disk_size_bytes", "Size of the disk of data_dir.", value=usage.total)
