@@ -119,7 +119,9 @@ class _Daemon:
             archive = self._open_archive()
             self._bank_watch = self._posts.open(self._fault)
             self._health.set(_BANKS, None)
-            self._wire(ledger, outbox, quarantine, archive)
+            self._wire_control(outbox)
+            self._wire_work(ledger, quarantine, archive)
+            self._wire_stations(ledger)
             housekeeper = self._housekeeper(database, archive)
 
             opened.enter_context(self._control_connection)
@@ -139,8 +141,8 @@ class _Daemon:
                 opened.enter_context(companion(self._health.warn))
             self._until_stopped()
 
-    def _wire(self, ledger: Ledger, outbox: Outbox, quarantine: Quarantine, archive: Archive) -> None:
-        """Makes the parts and joins them; nothing runs yet."""
+    def _wire_control(self, outbox: Outbox) -> None:
+        """Makes and joins what speaks of the daemon, and what publishes; nothing runs yet."""
         settings = self._settings
         self._control_connection = Connection(
             settings.broker,
@@ -167,7 +169,7 @@ class _Daemon:
             commands={"ping": report.ping, "health": report.state, "reload": self._reload},
         )
         unknown_stations = UnknownStations(
-            frozenset(self._settings.station_names), self._control_connection, on_frame=self._count_unknown
+            frozenset(settings.station_names), self._control_connection, on_frame=self._count_unknown
         )
         self._watch_connection = Connection(
             settings.broker,
@@ -187,6 +189,10 @@ class _Daemon:
         )
         self._heatmaps = Heatmaps(self._control_connection, self._health, calm=lambda: self._publisher.calm)
         self._metrics.outbox_depth.set(outbox.depth())
+
+    def _wire_work(self, ledger: Ledger, quarantine: Quarantine, archive: Archive) -> None:
+        """Makes and joins what inspects, and what records; nothing runs yet."""
+        settings = self._settings
         triage = Triage(archive, self._health, sample_rate=settings.review.sample_rate)
         self._recorder = Recorder(
             ledger,
@@ -213,6 +219,10 @@ class _Daemon:
             all_durable=self._recorder.flush,
             on_fault=self._fault,
         )
+
+    def _wire_stations(self, ledger: Ledger) -> None:
+        """Makes where frames come in, and what watches over all of it; nothing runs yet."""
+        settings = self._settings
         numbers = self._last_numbers(ledger)
         for station in settings.stations:
             self._receptions[station.id] = self._receive(station, numbers.get(str(station.id), ()))
