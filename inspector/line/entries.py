@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Literal
 
 from inspector import contract
-from inspector.contract import RawFrame
 from inspector.errors import FrameError, NoBankError
 from inspector.line.outcome import Outcome
 from inspector.line.settlement import Settled
@@ -115,18 +116,8 @@ class Entries:
             decided_at=outcome.decided_at,
             quarantine_id=quarantine_id,
         )
-        return Entry(
-            result_id=outcome.result_id,
-            station=str(delivery.station),
-            frame_id=raw.frame_id,
-            outcome="error",
-            word=error.reason,
-            sha256=raw.sha256,
-            received_at=delivery.received_at,
-            decided_at=outcome.decided_at,
-            seq=_counted(raw),
-            part_id=raw.text("part_id"),
-            lot=raw.text("lot"),
+        return replace(
+            _without_verdict(outcome, "error", error.reason),
             quarantine_id=quarantine_id,
             document=document,
             topic=contract.station_topic(delivery.station, "error"),
@@ -143,25 +134,27 @@ def _pictures(triage: Triage, settled: Iterable[Settled]) -> Iterator[tuple[str,
             yield message.sha256, message.payload
 
 
-def _counted(raw: RawFrame) -> int | None:
-    """Its sequence number; none of a check part, whose sender may count for himself: no row says that it was one."""
-    return raw.seq if raw.expected is None else None
-
-
 def _drop(outcome: Outcome) -> Entry:
     if outcome.dropped is None:
         raise AssertionError("neither an inspection, nor an error, nor a drop")
+    return _without_verdict(outcome, "drop", outcome.dropped)
+
+
+def _without_verdict(outcome: Outcome, kind: Literal["error", "drop"], word: str) -> Entry:
+    """The row of a frame that gets no verdict, by what its sender says of it. seq: none of a check part, whose sender
+    may count for himself: no row says that it was one.
+    """
     delivery, raw = outcome.delivery, outcome.delivery.raw
     return Entry(
         result_id=outcome.result_id,
         station=str(delivery.station),
         frame_id=raw.frame_id,
-        outcome="drop",
-        word=outcome.dropped,
+        outcome=kind,
+        word=word,
         sha256=raw.sha256,
         received_at=delivery.received_at,
         decided_at=outcome.decided_at,
-        seq=_counted(raw),
+        seq=raw.seq if raw.expected is None else None,
         part_id=raw.text("part_id"),
         lot=raw.text("lot"),
     )
