@@ -2,17 +2,17 @@
 
 from inspector.camera.publish import CameraOptions, CameraSummary, publish
 from inspector.camera.source import Answer, Shot, Source, SourceError, SourceLostError, open_source
-from inspector.camera.uplink import Tally, Uplink
+from inspector.camera.uplink import FrameTally, Uplink
 
 __all__ = [
     "Answer",
     "CameraOptions",
     "CameraSummary",
+    "FrameTally",
     "Shot",
     "Source",
     "SourceError",
     "SourceLostError",
-    "Tally",
     "Uplink",
     "open_source",
     "publish",

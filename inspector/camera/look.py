@@ -13,7 +13,7 @@ SENT = "sent"
 _MOST_KINDS = 50
 
 
-class State(NamedTuple):
+class FileState(NamedTuple):
     """What tells that a file has changed. size: bytes. mtime_ns: when it was last written, nanoseconds since 1970."""
 
     size: int
@@ -33,7 +33,7 @@ class Look:
     closed: what could not be looked at, mostly subfolders, and why.
     """
 
-    pictures: dict[str, State] = field(default_factory=dict)
+    pictures: dict[str, FileState] = field(default_factory=dict)
     foreign: dict[str, str] = field(default_factory=dict)
     closed: dict[str, str] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ def _note(seen: Look, below: list[str], place: str, entry: os.DirEntry[str]) -> 
         elif not entry.is_file(follow_symlinks=False):
             return
         elif suffix in CONTENT_TYPES:
-            seen.pictures[place] = State.of(entry.stat(follow_symlinks=False))
+            seen.pictures[place] = FileState.of(entry.stat(follow_symlinks=False))
         elif len(seen.foreign) < _MOST_KINDS:
             seen.foreign.setdefault(suffix, place)
     except FileNotFoundError:

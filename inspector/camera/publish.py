@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from inspector.camera.source import Identity, Shot, Source, open_source, printable
-from inspector.camera.uplink import Tally, Uplink
+from inspector.camera.source import PictureIdentity, Shot, Source, open_source, printable
+from inspector.camera.uplink import FrameTally, Uplink
 from inspector.camera.watch import WatchedFolder
 from inspector.contract import instance_topic
 from inspector.errors import BrokerError, InspectorError, UsageError
@@ -104,7 +104,7 @@ def publish(
     stop: threading.Event | None = None,
     on_frame: Callable[[FrameMessage, Shot], None] = lambda _message, _shot: None,
     on_notice: Callable[[str], None] = lambda _: None,
-    on_tally: Callable[[Tally], None] = lambda _: None,
+    on_tally: Callable[[FrameTally], None] = lambda _: None,
 ) -> CameraSummary:
     """Publishes until the source ends or fails, `count` is reached or `stop` is set; then waits for every answer.
 
@@ -174,7 +174,7 @@ def _source(options: CameraOptions, run: str, stop: threading.Event, on_notice: 
     return open_source(options.source, run=run, seed=options.seed, defect_rate=options.defect_rate, on_notice=on_notice)
 
 
-def _drained(uplink: Uplink, options: CameraOptions) -> Tally:
+def _drained(uplink: Uplink, options: CameraOptions) -> FrameTally:
     if not options.watch:
         return uplink.drain(options.ack_timeout_s)
     try:
@@ -218,7 +218,7 @@ def _repeated(source: Source, *, loop: bool) -> Iterator[Shot]:
 
 
 def _message(options: CameraOptions, shot: Shot, run: str, seq: int) -> FrameMessage:
-    identity = shot.identity or Identity(f"{run}-{seq:06d}", seq, datetime.now(UTC))
+    identity = shot.identity or PictureIdentity(f"{run}-{seq:06d}", seq, datetime.now(UTC))
     return FrameMessage(
         station=options.station,
         frame_id=f"{options.station.station}-{identity.name}",

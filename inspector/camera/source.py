@@ -44,7 +44,7 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class PictureIdentity:
     """What a picture is, each time that it is shown.
 
     name: unique for the station, and the same after a restart. seq: its number in this run. captured_at: None where
@@ -76,7 +76,7 @@ class Shot:
     truth: str | None = None
     lost: int = 0
     overtaken: int = 0
-    identity: Identity | None = None
+    identity: PictureIdentity | None = None
     on_answer: Callable[[Answer], None] = _unasked
 
 

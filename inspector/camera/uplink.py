@@ -27,7 +27,7 @@ _ANSWER_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class FrameTally:
     """What became of frames. `unheard`: acknowledged by a broker that had no subscriber for them. `given_up`: the
     broker says, or shows, that it never takes them, mostly because they are too large.
     """
@@ -60,7 +60,7 @@ class Uplink:
         client_id: str,
         window: int = 16,
         on_notice: Callable[[str], None] = lambda _: None,
-        on_tally: Callable[[Tally], None] = lambda _: None,
+        on_tally: Callable[[FrameTally], None] = lambda _: None,
     ) -> None:
         self._broker = broker
         self._where = f"broker {broker.host}:{broker.port}"
@@ -69,7 +69,7 @@ class Uplink:
         self._on_notice = on_notice
         self._on_tally = on_tally
         self._changed = threading.Condition()
-        self._tally = Tally()
+        self._tally = FrameTally()
         self._fault: Exception | None = None
         self._events: Events = SimpleQueue()
         self._session: Session | None = None
@@ -105,7 +105,7 @@ class Uplink:
         return self._choice.now
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> FrameTally:
         """The counts up to now."""
         with self._changed:
             return self._tally
@@ -135,7 +135,7 @@ class Uplink:
         self._sender.send(Sending(message, content_type, on_answer))
         return True
 
-    def drain(self, timeout_s: float) -> Tally:
+    def drain(self, timeout_s: float) -> FrameTally:
         """Waits until something became of every frame; the timeout begins anew with every answer.
 
         Raises:

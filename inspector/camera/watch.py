@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from inspector.camera.arrivals import SETTLED_S, Arrival, Arrivals, Stage
-from inspector.camera.look import Look, State, look
+from inspector.camera.found_files import SETTLED_S, FoundFile, FoundFiles, Stage
+from inspector.camera.look import FileState, Look, look
 from inspector.camera.sent import Sent
 from inspector.camera.source import Answer, Shot, SourceError, part_id_of, printable, without_password
 from inspector.camera.whole import End, end_of
@@ -70,8 +70,8 @@ class WatchedFolder:
         self._stop = stop
         self._on_notice = on_notice
         self._told = Told(on_notice)
-        self._arrivals = Arrivals()
-        self._answers: queue.SimpleQueue[tuple[Arrival, Answer]] = queue.SimpleQueue()
+        self._files = FoundFiles()
+        self._answers: queue.SimpleQueue[tuple[FoundFile, Answer]] = queue.SimpleQueue()
         self._numbered = self._in_flight = self._lost = 0
         self._foreign: dict[str, tuple[str, float]] = {}
         self._held_s = self._held_until = 0.0
@@ -103,13 +103,13 @@ class WatchedFolder:
             began = time.monotonic()
             ready = self._look()
             pause_s = max(_LOOK_S, (time.monotonic() - began) / _LOOKING)
-            for arrival in ready:
+            for file in ready:
                 if not self._may_send():
                     break
                 try:
-                    shot = self._shot(arrival)
+                    shot = self._shot(file)
                 except FileNotFoundError:
-                    self._tell_gone(arrival)
+                    self._tell_gone(file)
                     break  # the list is out of date
                 if shot is not None:
                     yield shot
@@ -150,19 +150,19 @@ class WatchedFolder:
         while not self._answers.empty():
             self._answered(*self._answers.get())
 
-    def _answered(self, arrival: Arrival, answer: Answer) -> None:
+    def _answered(self, file: FoundFile, answer: Answer) -> None:
         self._in_flight -= 1
         now = time.monotonic()
         if answer in self._taken:
             self._told.over("held", "pictures are taken again")
             self._held_s = self._held_until = 0.0
-            arrival.stage = Stage.TAKEN
-            self._clear_away([arrival])
+            file.stage = Stage.TAKEN
+            self._clear_away([file])
         elif answer is Answer.GIVEN_UP:
-            arrival.stage = Stage.GIVEN_UP
-            self._on_notice(f"{self._shown(arrival.place)} stays and is passed over, until a restart")
+            file.stage = Stage.GIVEN_UP
+            self._on_notice(f"{self._shown(file.place)} stays and is passed over, until a restart")
         else:
-            arrival.stage = Stage.WAITING
+            file.stage = Stage.WAITING
             why, but = "the broker refuses frames", ""
             if answer is Answer.UNHEARD:
                 why, but = "nobody listens to this station", "; if the broker passes frames on by rules, say --bridged"
@@ -172,7 +172,7 @@ class WatchedFolder:
                 self._held_s = min(most, max(least, 2 * self._held_s))
                 self._held_until = now + self._held_s
 
-    def _look(self) -> list[Arrival]:
+    def _look(self) -> list[FoundFile]:
         """What may be read now, in order."""
         try:
             seen = look(self._folder)
@@ -183,10 +183,10 @@ class WatchedFolder:
             return []
         self._told.over("away", f"{printable(self._name)} can be read")
         now = time.monotonic()
-        self._arrivals.seen(seen.pictures, now)
+        self._files.seen(seen.pictures, now)
         self._tell_of_others(seen, now)
-        self._clear_away(each for each in self._arrivals.taken(now) if each.place in seen.pictures)
-        return self._arrivals.ready(now)
+        self._clear_away(each for each in self._files.taken(now) if each.place in seen.pictures)
+        return self._files.ready(now)
 
     def _tell_of_others(self, seen: Look, now: float) -> None:
         for where, why in seen.closed.items():
@@ -203,98 +203,98 @@ class WatchedFolder:
                         f"pictures end in {' '.join(CONTENT_TYPES)}",
                     )
 
-    def _tell_gone(self, arrival: Arrival) -> None:
+    def _tell_gone(self, file: FoundFile) -> None:
         if os.path.isdir(self._folder):  # noqa: PTH112 (Path.is_dir raises where a share is broken)
-            self._on_notice(f"{self._shown(arrival.place)} went away before it was published")
+            self._on_notice(f"{self._shown(file.place)} went away before it was published")
 
-    def _shot(self, arrival: Arrival) -> Shot | None:
+    def _shot(self, file: FoundFile) -> Shot | None:
         """The picture, if it is whole or has been waited for long enough. Raises FileNotFoundError: it is gone."""
-        image = self._read(arrival)
-        if image is None or not self._worth_sending(arrival, image):
+        image = self._read(file)
+        if image is None or not self._worth_sending(file, image):
             return None
-        if arrival.identity is None:
-            arrival.identity = arrival.identify(image, self._numbered)
+        if file.identity is None:
+            file.identity = file.identify(image, self._numbered)
             self._numbered += 1
         else:
-            arrival.identity = replace(arrival.identity, again=True)
-        arrival.stage = Stage.SENT
+            file.identity = replace(file.identity, again=True)
+        file.stage = Stage.SENT
         self._in_flight += 1
         lost, self._lost = self._lost, 0
         return Shot(
             image,
-            CONTENT_TYPES[Path(arrival.place).suffix.lower()],
-            part_id_of(arrival.place),
+            CONTENT_TYPES[Path(file.place).suffix.lower()],
+            part_id_of(file.place),
             lost=lost,
-            identity=arrival.identity,
-            on_answer=lambda answer: self._answers.put((arrival, answer)),
+            identity=file.identity,
+            on_answer=lambda answer: self._answers.put((file, answer)),
         )
 
-    def _read(self, arrival: Arrival) -> bytes | None:
+    def _read(self, file: FoundFile) -> bytes | None:
         """The bytes, unless they changed since the look or cannot be read now."""
-        if arrival.state.size > _LARGEST:
-            arrival.stage = Stage.GIVEN_UP
+        if file.state.size > _LARGEST:
+            file.stage = Stage.GIVEN_UP
             self._numbered += 1
             self._lost += 1
             self._on_notice(
-                f"{self._shown(arrival.place)} has {arrival.state.size} bytes, expected at most {_LARGEST}; "
+                f"{self._shown(file.place)} has {file.state.size} bytes, expected at most {_LARGEST}; "
                 "it stays and is passed over"
             )
             return None
         try:
-            with self._path(arrival).open("rb") as stream:
-                before = State.of(os.fstat(stream.fileno()))
+            with self._path(file).open("rb") as stream:
+                before = FileState.of(os.fstat(stream.fileno()))
                 image = stream.read(_LARGEST)
-                after = State.of(os.fstat(stream.fileno()))
+                after = FileState.of(os.fstat(stream.fileno()))
         except FileNotFoundError:
             raise
         except OSError as error:  # as long as it is written to, some shares let nobody else read it
             now = time.monotonic()
-            arrival.due = now + _AGAIN_S
-            if now > arrival.since + _TOLD_AFTER_S:
+            file.due = now + _AGAIN_S
+            if now > file.since + _TOLD_AFTER_S:
                 self._told.once(
-                    ("unreadable", arrival.place),
-                    f"cannot read {self._shown(arrival.place)} ({error.strerror}); it waits until that is possible",
+                    ("unreadable", file.place),
+                    f"cannot read {self._shown(file.place)} ({error.strerror}); it waits until that is possible",
                 )
             return None
-        return image if before == after == arrival.state else None  # what changed is new to the next look
+        return image if before == after == file.state else None  # what changed is new to the next look
 
-    def _worth_sending(self, arrival: Arrival, image: bytes) -> bool:
+    def _worth_sending(self, file: FoundFile, image: bytes) -> bool:
         """Whether it has not changed for as long as its end asks for."""
         end = end_of(image)
         unchanged_s = self._patience_s if end is End.MISSING else _UNCHANGED_S[end]
-        if time.monotonic() < arrival.since + unchanged_s:
-            arrival.due = arrival.since + unchanged_s
+        if time.monotonic() < file.since + unchanged_s:
+            file.due = file.since + unchanged_s
             return False
         if end is End.MISSING:
             self._on_notice(
-                f"{self._shown(arrival.place)} is no whole picture, and has not changed for {unchanged_s:.0f} s; "
+                f"{self._shown(file.place)} is no whole picture, and has not changed for {unchanged_s:.0f} s; "
                 "published as it is, for the line to report"
             )
         return True
 
-    def _clear_away(self, taken: Iterable[Arrival]) -> None:
+    def _clear_away(self, taken: Iterable[FoundFile]) -> None:
         """Takes files out of the folder that the broker has; once one stays, the others another time."""
-        for arrival in taken:
-            path = self._path(arrival)
+        for file in taken:
+            path = self._path(file)
             try:
-                if State.of(path.lstat()) == arrival.state:
-                    assert arrival.identity is not None, "a file that was sent has an identity"
-                    self._sent.take(path, arrival.identity.name)
-                self._arrivals.forget(arrival)
+                if FileState.of(path.lstat()) == file.state:
+                    assert file.identity is not None, "a file that was sent has an identity"
+                    self._sent.take(path, file.identity.name)
+                self._files.forget(file)
                 self._sent.trim()
             except FileNotFoundError:
                 continue  # the folder may be away; if the file is there again, it is known
             except OSError as error:
-                arrival.due = time.monotonic() + _AGAIN_S
+                file.due = time.monotonic() + _AGAIN_S
                 self._told.once(
                     ("stays", path.parent),
-                    f"cannot take {self._shown(arrival.place)} out of the folder ({error.strerror}); what is published "
+                    f"cannot take {self._shown(file.place)} out of the folder ({error.strerror}); what is published "
                     "and stays is not published again, but after a restart",
                 )
                 return
 
-    def _path(self, arrival: Arrival) -> Path:
-        return self._folder / arrival.place
+    def _path(self, file: FoundFile) -> Path:
+        return self._folder / file.place
 
     def _shown(self, place: str) -> str:
         return printable(str(self._folder / place))

@@ -19,7 +19,7 @@ from listening import STATION, listening_line, options, refusing_broker, slow_wa
 from paho.mqtt.enums import CallbackAPIVersion
 from services import DEADLINE_S, Mosquitto, wait_until
 
-from inspector.camera import CameraOptions, CameraSummary, Shot, SourceLostError, Tally, publish
+from inspector.camera import CameraOptions, CameraSummary, FrameTally, Shot, SourceLostError, publish
 from inspector.cli.camera import camera
 from inspector.demo.broker import running_broker
 from inspector.errors import BrokerError, StationNameError, UsageError
@@ -28,12 +28,12 @@ from inspector.types import FrameMessage
 
 
 def test_a_folder_arrives_whole_in_order_and_keeps_the_contract(mosquitto: Mosquitto, folder: Path) -> None:
-    told: list[Tally] = []
+    told: list[FrameTally] = []
     with listening_line(mosquitto.port) as line:
         summary = publish(options(folder, mosquitto.port, fps=0, lot="L7", recipe="plate"), on_tally=told.append)
         wait_until(lambda: len(line.frames) >= 6, "six frames arrive")
     assert (summary.published, summary.acknowledged, summary.refused, summary.unheard) == (6, 6, 0, 0)
-    assert told[-1] == Tally(sent=6, acknowledged=6)
+    assert told[-1] == FrameTally(sent=6, acknowledged=6)
     assert summary.protocol == "5"
     assert [frame.seq for frame in line.frames] == list(range(6))
     assert [frame.part_id for frame in line.frames] == [f"good/{number}.png" for number in range(6)]
@@ -210,7 +210,7 @@ def test_frames_on_their_way_when_the_source_fails_arrive_or_are_told(
 ) -> None:
     back = threading.Timer(away_s, mosquitto.go_on)
     notices: list[str] = []
-    told: list[Tally] = []
+    told: list[FrameTally] = []
 
     def take_away(message: FrameMessage, _shot: Shot) -> None:
         if message.seq == 3:
@@ -225,7 +225,7 @@ def test_frames_on_their_way_when_the_source_fails_arrive_or_are_told(
         publish(asked, on_frame=take_away, on_notice=notices.append, on_tally=told.append)
     back.join()
     lost = "3 of 6 frames were not acknowledged within 1 s; the line may not have got them"
-    assert told[-1] == Tally(sent=6, acknowledged=6 if away_s < 1 else 3)
+    assert told[-1] == FrameTally(sent=6, acknowledged=6 if away_s < 1 else 3)
     assert sum(lost in notice for notice in notices) == (away_s > 1)
 
 
