@@ -10,6 +10,7 @@ from inspector.camera.flight import Flight, Sending
 from inspector.camera.session import Answered, Ended, Events, Session
 from inspector.camera.source import Answer
 from inspector.errors import BrokerError, SettingsError
+from inspector.guarded import guarded
 
 _NO_MATCHING_SUBSCRIBERS: Final = 0x10
 
@@ -49,14 +50,13 @@ class Sender:
         self._reopen = reopen
         self._became = became
         self._on_notice = on_notice
-        self._on_fault = on_fault
         self._handed: SimpleQueue[Sending] = SimpleQueue()
         self._flight = Flight()
         self._fruitless = 0
         self._sent_at = 0.0
         self._away = False
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="camera sender", daemon=True)
+        self._thread = guarded("camera sender", self._keep_connected, on_fault)
 
     def start(self) -> None:
         """Begins to send."""
@@ -72,12 +72,6 @@ class Sender:
         """One more frame, behind all others. From any thread."""
         self._handed.put(frame)
         self._events.put(None)
-
-    def _run(self) -> None:
-        try:
-            self._keep_connected()
-        except Exception as error:  # noqa: BLE001 (the edge of a thread: raised where frames are handed over)
-            self._on_fault(error)
 
     def _keep_connected(self) -> None:
         """Until it is closed: sends over the present connection what is due, and makes another when it has ended."""

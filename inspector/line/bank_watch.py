@@ -11,6 +11,7 @@ from typing import Final
 
 from inspector.bank import Stamp, manifest_digest, stamp
 from inspector.errors import InspectorError
+from inspector.guarded import guarded
 from inspector.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -65,11 +66,10 @@ class BankWatch:
         self._open_bank = open_bank
         self._hand_over = hand_over
         self._refuse = refuse
-        self._on_fault = on_fault
         self._wake = threading.Event()
         self._behind = False
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="bank watch", daemon=True)
+        self._thread = guarded("bank watch", self._run, on_fault)
 
     def __enter__(self) -> "BankWatch":
         self._thread.start()
@@ -91,15 +91,12 @@ class BankWatch:
         return len(self._watched)
 
     def _run(self) -> None:
-        try:
-            while not self._closing:
-                for folder, watched in self._watched.items():
-                    self._step_back()
-                    self._look_at(folder, watched)
-                self._wake.wait(EVERY_S)
-                self._wake.clear()
-        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
-            self._on_fault(error)
+        while not self._closing:
+            for folder, watched in self._watched.items():
+                self._step_back()
+                self._look_at(folder, watched)
+            self._wake.wait(EVERY_S)
+            self._wake.clear()
 
     def _step_back(self) -> None:
         """Once a bank runs. The threads that embed begin with the first one: they have the priority of the thread that

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from inspector.errors import StoreError
+from inspector.guarded import guarded
 from inspector.line.health import Health
 from inspector.line.metrics import Metrics
 from inspector.settings import RetentionSettings
@@ -97,7 +98,6 @@ class Housekeeper:
         self._metrics = metrics
         self._health = health
         self._stations = stations
-        self._on_fault = on_fault
         self._last_review: int | None = None
         self._soon = (_Task(_LOOK_EVERY_S, self._look), _Task(_RELIEVE_EVERY_S, retention.relieve))
         self._tasks = [
@@ -109,7 +109,7 @@ class Housekeeper:
         self._clock = _Clock()
         self._passed_over_s = 0.0
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+        self._thread = guarded("housekeeper", self._run, on_fault)
 
     def _grace_s(self) -> float:
         """How long to wait with the first sweep: after a long time without a frame the box may have started with a
@@ -134,13 +134,10 @@ class Housekeeper:
         self._thread.join(FINISH_S)
 
     def _run(self) -> None:
-        try:
-            while not self._closing.is_set():
-                for task in self._tasks:
-                    self._do_when_due(task)
-                self._closing.wait(_WAKE_EVERY_S)
-        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
-            self._on_fault(error)
+        while not self._closing.is_set():
+            for task in self._tasks:
+                self._do_when_due(task)
+            self._closing.wait(_WAKE_EVERY_S)
 
     def _do_when_due(self, task: _Task) -> None:
         if time.monotonic() < task.due:

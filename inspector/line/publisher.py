@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from inspector.errors import StoreError
+from inspector.guarded import guarded
 from inspector.line.aside import Aside
 from inspector.line.health import Health
 from inspector.logs import RateLimited
@@ -54,7 +55,6 @@ class Publisher:
         self._health = health
         self._confirm = confirm
         self._on_held = on_held
-        self._on_fault = on_fault
         self._wake = threading.Event()
         self._answers: SimpleQueue[tuple[int, int, str | None]] = SimpleQueue()
         self._gone: SimpleQueue[Sequence[int]] = SimpleQueue()
@@ -71,7 +71,7 @@ class Publisher:
         self._refused: dict[str, float] = {}
         self._limited = RateLimited(log)
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._thread = guarded("publisher", self._run, on_fault)
 
     def __enter__(self) -> "Publisher":
         self._health.set(CONDITION, None)
@@ -108,18 +108,15 @@ class Publisher:
         self._gone.put(ids)
 
     def _run(self) -> None:
-        try:
-            give_up = None
-            while True:
-                self._wake.wait(_LOOK_EVERY_S)
-                self._wake.clear()
-                done = self._step()
-                if self._closing:
-                    give_up = give_up or time.monotonic() + _DRAIN_S
-                    if done or self._connection.link is None or time.monotonic() > give_up:
-                        return
-        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
-            self._on_fault(error)
+        give_up = None
+        while True:
+            self._wake.wait(_LOOK_EVERY_S)
+            self._wake.clear()
+            done = self._step()
+            if self._closing:
+                give_up = give_up or time.monotonic() + _DRAIN_S
+                if done or self._connection.link is None or time.monotonic() > give_up:
+                    return
 
     def _step(self) -> bool:
         """Takes answers, sends what there is room for; returns whether nothing is left to send or to wait for."""

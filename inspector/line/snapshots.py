@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from inspector import frame as decoder
 from inspector.errors import FrameError
+from inspector.guarded import guarded
 from inspector.line.health import Health
 from inspector.store import NewestPictures
 from inspector.thumbnail import fitted, jpeg
@@ -33,12 +34,11 @@ class Snapshots:
         self._pictures = pictures
         self._health = health
         self._max_pixels = max_pixels
-        self._on_fault = on_fault
         self._next: dict[StationId, float] = {}
         self._due: dict[StationId, Seen] = {}
         self._wake = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
+        self._thread = guarded("snapshots", self._run, on_fault)
 
     def __enter__(self) -> "Snapshots":
         self._thread.start()
@@ -62,13 +62,10 @@ class Snapshots:
             self._wake.notify()
 
     def _run(self) -> None:
-        try:
-            while (due := self._wait()) is not None:
-                if self._pictures.asked():
-                    self._draw(due)
-                due.clear()  # a large frame is not held until the next one
-        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
-            self._on_fault(error)
+        while (due := self._wait()) is not None:
+            if self._pictures.asked():
+                self._draw(due)
+            due.clear()  # a large frame is not held until the next one
 
     def _wait(self) -> dict[StationId, Seen] | None:
         """What is due, at least one; None at the end."""

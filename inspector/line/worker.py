@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from inspector.errors import FrameError, FramePoisonError, NoBankError, RecipeMismatchError, StoreError
+from inspector.guarded import guarded
 from inspector.heatmap import DRAWN, render_png
 from inspector.line.delivery import Delivery
 from inspector.line.intake import Intake
@@ -66,11 +67,10 @@ class Worker:
         self._on_seen = on_seen
         self._hand_on = hand_on
         self._all_durable = all_durable
-        self._on_fault = on_fault
         self._handed_on = 0
         self._closing = threading.Event()
         self._in_hand: tuple[Delivery, float] | None = None
-        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._thread = guarded("worker", self._run, on_fault)
 
     def __enter__(self) -> "Worker":
         self._thread.start()
@@ -97,13 +97,10 @@ class Worker:
         return "none" if in_hand is None else f"{in_hand[0].station}: {in_hand[0].raw.frame_id}"
 
     def _run(self) -> None:
-        try:
-            while (delivery := self._intake.take()) is not None:
-                outcome = self._outcome(delivery)
-                if outcome is not None:
-                    self._handed_on = self._hand_on(outcome)
-        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
-            self._on_fault(error)
+        while (delivery := self._intake.take()) is not None:
+            outcome = self._outcome(delivery)
+            if outcome is not None:
+                self._handed_on = self._hand_on(outcome)
 
     def _outcome(self, delivery: Delivery) -> Outcome | None:
         queue_ms = (time.perf_counter() - delivery.clock) * 1e3

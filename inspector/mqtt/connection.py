@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from inspector.guarded import guarded
 from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.identity import Identity
 from inspector.mqtt.link import Handlers, Link
@@ -56,7 +57,6 @@ class Connection:
         self._broker = broker
         self._identity = identity
         self._on_change = on_change
-        self._on_fault = on_fault
         self._may_connect = may_connect
         self._handlers = Handlers(up=self._up, arrived=on_message, published=on_published, fault=on_fault)
         self._choice = ProtocolChoice(broker.protocol)
@@ -64,7 +64,7 @@ class Connection:
         self._link: Link | None = None
         self.certified_until: float | None = None
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=identity.client_id, daemon=True)
+        self._thread = guarded(identity.client_id, self._keep_connected, on_fault)
 
     def __enter__(self) -> Self:
         self.open()
@@ -123,12 +123,6 @@ class Connection:
             return None
         mid = link.publish(topic, payload, qos=qos, retain=retain, correlation=correlation)
         return None if mid is None else (link.number, mid)
-
-    def _run(self) -> None:
-        try:
-            self._keep_connected()
-        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
-            self._on_fault(error)
 
     def _keep_connected(self) -> None:
         number = failures = brief = 0
