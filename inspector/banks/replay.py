@@ -164,19 +164,19 @@ def replay(
             continue
         judged.append(
             Judged(
-                row.id,
-                row.station,
-                row.frame_id,
-                row.disposition,
-                row.defect_type,
-                before,
-                after.decision.value,
-                score,
-                after.score,
-                row.part_id,
-                row.received_at,
-                reason,
-                after.why,
+                frame=row.id,
+                station=row.station,
+                frame_id=row.frame_id,
+                disposition=row.disposition,
+                defect_type=row.defect_type,
+                before=before,
+                after=after.decision.value,
+                score_before=score,
+                score_after=after.score,
+                part_id=row.part_id,
+                received_at=row.received_at,
+                reason_before=reason,
+                reason_after=after.why,
             )
         )
     return Shadow(tuple(judged), tuple(untried))
