@@ -5,13 +5,16 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from inspector.cli import options
 from inspector.cli.progress import track
 from inspector.legible import on_one_line
+
+if TYPE_CHECKING:
+    from inspector.types import Inspection
 
 _LONGEST_NAME: Final = 255
 """Bytes of the name of a file, on all file systems in use."""
@@ -28,21 +31,14 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
 
     Exits with 1 when a picture could not be inspected: an error is never ok.
     """
-    from inspector.errors import FrameError, SamplesError, UsageError, in_words
-    from inspector.folder import CONTENT_TYPES, refuse_bank
+    from inspector.errors import FrameError, SamplesError
+    from inspector.folder import CONTENT_TYPES
     from inspector.pipeline import Pipeline
 
     pipeline = Pipeline.open(bank, engine=engine)
     failed = 0
     if heatmaps:
-        refuse_bank(heatmaps, "heatmaps")
-        place = heatmaps.resolve()
-        if inside := [image for image in images if image.is_dir() and image.resolve() in (place, *place.parents)]:
-            raise UsageError(f"heatmaps {heatmaps}: lies in {inside[0]}, whose pictures are inspected; choose another")
-        try:
-            heatmaps.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"heatmaps {heatmaps}: no folder ({error.strerror}); choose another") from error
+        _prepare_heatmaps(heatmaps, images)
     paths = list(_expand(images))
     if not paths:
         raise SamplesError(f"{images[0]}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth")
@@ -53,33 +49,29 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
             inspection = pipeline.inspect(payload)
         except (FrameError, OSError) as error:
             failed += 1
-            reason = error.reason if isinstance(error, FrameError) else "unreadable"
-            outcome: dict[str, Any] = {
-                "path": str(path), "decision": "error", "score": None, "p_value": None, "regions": [],
-                "reason": reason, "message": in_words(error),
-            }  # fmt: skip
+            outcome = _fault(path, error)
         else:
-            outcome = {
-                "path": str(path),
-                "decision": str(inspection.decision),
-                "score": inspection.score,
-                "p_value": inspection.p_value,
-                "reason": inspection.reason,
-                "regions": [
-                    {"x": r.x, "y": r.y, "width": r.width, "height": r.height, "area": r.area, "score": r.score}
-                    for r in inspection.regions
-                ],
-            }
+            outcome = _found(path, inspection)
             if heatmaps:
-                try:
-                    _write_heatmap(heatmaps / _name(number, path), payload, inspection.anomaly_map, pipeline)
-                except OSError as error:
-                    raise UsageError(
-                        f"heatmaps {heatmaps}: cannot be written there ({error.strerror}); choose another"
-                    ) from error
+                _write_heatmap(heatmaps, _name(number, path), payload, inspection.anomaly_map, pipeline)
         click.echo(json.dumps(outcome) if as_json else _line(outcome))
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _prepare_heatmaps(folder: Path, images: tuple[Path, ...]) -> None:
+    """Makes the folder, unless maps in it would do harm to a bank or be taken for pictures."""
+    from inspector.errors import UsageError
+    from inspector.folder import refuse_bank
+
+    refuse_bank(folder, "heatmaps")
+    place = folder.resolve()
+    if inside := [image for image in images if image.is_dir() and image.resolve() in (place, *place.parents)]:
+        raise UsageError(f"heatmaps {folder}: lies in {inside[0]}, whose pictures are inspected; choose another")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"heatmaps {folder}: no folder ({error.strerror}); choose another") from error
 
 
 def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
@@ -96,6 +88,34 @@ def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
             yield from frames
         else:
             yield image
+
+
+def _fault(path: Path, error: Exception) -> dict[str, Any]:
+    from inspector.errors import FrameError, in_words
+
+    return {
+        "path": str(path),
+        "decision": "error",
+        "score": None,
+        "p_value": None,
+        "regions": [],
+        "reason": error.reason if isinstance(error, FrameError) else "unreadable",
+        "message": in_words(error),
+    }
+
+
+def _found(path: Path, inspection: "Inspection") -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "decision": str(inspection.decision),
+        "score": inspection.score,
+        "p_value": inspection.p_value,
+        "reason": inspection.reason,
+        "regions": [
+            {"x": r.x, "y": r.y, "width": r.width, "height": r.height, "area": r.area, "score": r.score}
+            for r in inspection.regions
+        ],
+    }
 
 
 def _line(outcome: dict[str, Any]) -> str:
@@ -116,10 +136,11 @@ def _name(number: int, path: Path) -> str:
     return f"{begin}{stem}{end}"
 
 
-def _write_heatmap(file: Path, payload: bytes, anomaly_map: Any, pipeline: Any) -> None:
+def _write_heatmap(folder: Path, name: str, payload: bytes, anomaly_map: Any, pipeline: Any) -> None:
     import cv2
 
     from inspector import frame, heatmap
+    from inspector.errors import UsageError
     from inspector.patches import view_of
     from inspector.window import view_counts
 
@@ -128,4 +149,8 @@ def _write_heatmap(file: Path, payload: bytes, anomaly_map: Any, pipeline: Any) 
     seen = view_of(decoded, bank.recipe).cut(decoded.pixels)
     over = heatmap.overlay(seen, anomaly_map, bank.thresholds.pixel)
     over = heatmap.shade(over, view_counts(bank.recipe, (seen.shape[1], seen.shape[0])))
-    file.write_bytes(cv2.imencode(".png", cv2.cvtColor(over, cv2.COLOR_RGB2BGR))[1].tobytes())
+    encoded = cv2.imencode(".png", cv2.cvtColor(over, cv2.COLOR_RGB2BGR))[1].tobytes()
+    try:
+        (folder / name).write_bytes(encoded)
+    except OSError as error:
+        raise UsageError(f"heatmaps {folder}: cannot be written there ({error.strerror}); choose another") from error
