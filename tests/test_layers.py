@@ -15,26 +15,13 @@ CORE = {
         "planes",
         "proportions",
         "recipe",
+        "review",
         "roi",
         "scoring",
         "strips",
         "synthetic",
         "thumbnail",
         "window",
-    ),
-    *(
-        "review.agreement",
-        "review.checks",
-        "review.figures",
-        "review.intervals",
-        "review.lately",
-        "review.panels",
-        "review.preview",
-        "review.shifts",
-        "review.tiles",
-        "review.trial",
-        "review.waiting",
-        "review.wording",
     ),
     *(
         "draft",
@@ -128,6 +115,15 @@ def test_every_layer_names_modules_that_are_there() -> None:
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
     list(TopologicalSorter({name: own_imports(name, deferred=False) for name in MODULES}).static_order())
+
+
+def test_of_records_and_what_they_add_up_to_only_one_imports_the_other() -> None:
+    rooms = {
+        tuple(name.partition(".")[0] for name in (one, other))
+        for one in MODULES
+        for other in own_imports(one, deferred=True)
+    }
+    assert not {("store", "review"), ("review", "store")} <= rooms
 
 
 def test_the_core_has_no_network_no_database_and_no_threads() -> None:

@@ -40,9 +40,9 @@ def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
 
     from inspector import settings
     from inspector.errors import UsageError
+    from inspector.export import annotations, bundle, table
+    from inspector.export.coco import size_of
     from inspector.problem import explain
-    from inspector.review.export import annotations, bundle, table
-    from inspector.review.export.coco import size_of
     from inspector.store import Archive, ReviewQueue, Tally, open_database
     from inspector.web.filters import QueueQuery
 

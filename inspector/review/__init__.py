@@ -1,1 +1,1 @@
-"""What dispositions add up to: rates with intervals, shifts, agreement, previews, exports. Counts in, values out."""
+"""What dispositions add up to: rates with intervals, shifts, agreement, previews. Counts in, values out."""

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from inspector.export import check_table
 from inspector.review.checks import Check
-from inspector.review.export import check_table
 from inspector.store import Checks, Role, Tally
 from inspector.web.access import Viewer
 from inspector.web.desk import Desk, DeskDep, without_empty_fields

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from inspector.review.export import annotations, bundle, table
-from inspector.review.export.coco import size_of
+from inspector.export import annotations, bundle, table
+from inspector.export.coco import size_of
 from inspector.web.access import Operator
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.download import CSV, download

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from inspector.errors import FrameError
+from inspector.export.table import file_name
 from inspector.frame import upright_size_wh
-from inspector.review.export.table import file_name
 from inspector.store.frame_row import FrameRow
 
 UNTYPED = "defect"

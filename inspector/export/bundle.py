@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 from inspector.errors import StoreError
-from inspector.review.export.coco import Annotations, SizeOf
-from inspector.review.export.table import file_name, line, table
+from inspector.export.coco import Annotations, SizeOf
+from inspector.export.table import file_name, line, table
 from inspector.store.frame_row import FrameRow
 
 Read = Callable[[str, str], bytes]

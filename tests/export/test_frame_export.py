@@ -19,9 +19,9 @@ from pycocotools.coco import COCO
 from reviewing import CAM1, NOON, filled, verdict
 from sqlalchemy import Engine, update
 
-from inspector.review.export import annotations, bundle, table
-from inspector.review.export.coco import size_of
-from inspector.review.export.table import COLUMNS, safe
+from inspector.export import annotations, bundle, table
+from inspector.export.coco import size_of
+from inspector.export.table import COLUMNS, safe
 from inspector.store import Archive, Entry, FrameRow, QueueFilter, ReviewQueue, Reviews
 from inspector.store.tables import frames
 

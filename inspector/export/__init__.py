@@ -3,9 +3,9 @@
 Everything is written while it is read, so that memory does not grow with the number of frames.
 """
 
-from inspector.review.export.bundle import bundle
-from inspector.review.export.checks import check_table
-from inspector.review.export.coco import annotations
-from inspector.review.export.table import table
+from inspector.export.bundle import bundle
+from inspector.export.checks import check_table
+from inspector.export.coco import annotations
+from inspector.export.table import table
 
 __all__ = ["annotations", "bundle", "check_table", "table"]

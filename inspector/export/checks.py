@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from inspector.export.table import csv_line, csv_time, safe
 from inspector.review.checks import Check
-from inspector.review.export.table import csv_line, csv_time, safe
 
 COLUMNS = (
     "received_at", "station", "frame_id", "part_id", "lot", "expected", "decision", "reason", "score", "threshold_ng",
