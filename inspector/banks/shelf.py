@@ -32,6 +32,7 @@ from inspector.legible import legible
 from inspector.manifest import read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.pipeline import Pipeline
+from inspector.types import BankRef
 
 KEEP: Final = 5
 """How many earlier banks stay on the shelf."""
@@ -48,15 +49,6 @@ class ChangedError(BankError):
     """A bank is no longer the one that was looked at."""
 
 
-class BankName(BaseModel):
-    """Which bank: its id, and the sha256 of its manifest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str
-    digest: str
-
-
 class Move(BaseModel):
     """One exchange. before: None where there was no bank. done: False where the process ended before it happened.
 
@@ -70,8 +62,8 @@ class Move(BaseModel):
     at: datetime
     by: str
     action: Action
-    before: BankName | None
-    after: BankName
+    before: BankRef | None
+    after: BankRef
     reason: str | None = None
     guard: int | None = None
     guard_missed: int = 0
@@ -119,8 +111,7 @@ class Shelf:
         _check_words(by, reason)
         refuse_bank(self.bank.parent, "a bank in")
         self._check_place()
-        ref = Pipeline.open(candidate).bank.ref
-        after = BankName(id=ref.id, digest=ref.digest)
+        after = Pipeline.open(candidate).bank.ref
         if tried is not None and tried != after.digest:
             raise ChangedError(f"bank {candidate}: has changed since it was tried; try it again, then promote it")
         with self._exchanging():
@@ -156,7 +147,7 @@ class Shelf:
             Pipeline.open(folder)
             return self._exchange(folder, after, by=by, reason=reason, action="rollback")
 
-    def previous(self) -> BankName | None:
+    def previous(self) -> BankRef | None:
         """What a rollback would take into use; None where there is nothing."""
         try:
             return self._previous()[0]
@@ -191,7 +182,7 @@ class Shelf:
                 continue  # a damaged folder can be rolled back to by nobody, and is cleared away in its turn
         return found
 
-    def _previous(self) -> tuple[BankName, Path]:
+    def _previous(self) -> tuple[BankRef, Path]:
         current = self._in_use()
         moves = [move for move in self.moves() if move.action != "rollback" and move.after == current and move.before]
         if current is None or not moves or moves[-1].before is None:
@@ -217,7 +208,7 @@ class Shelf:
             now = f"is {current.id} ({current.digest[:12]})" if current else "holds no bank"
             raise ChangedError(f"bank {self.bank}: {now} by now, expected {seen[:12]}; look at it again, then decide")
 
-    def _in_use(self) -> BankName | None:
+    def _in_use(self) -> BankRef | None:
         """By its manifest or, where that is damaged, by the journal: a damaged bank is one to be replaced."""
         if not (self.bank / "manifest.json").is_file():
             return None
@@ -239,7 +230,7 @@ class Shelf:
             why = error.args[0][0][2] if isinstance(error, shutil.Error) else error
             raise BankError(f"bank {candidate}: cannot be copied to {self.folder} ({why})") from error
 
-    def _exchange(self, folder: Path, after: BankName, **said: Any) -> Move:
+    def _exchange(self, folder: Path, after: BankRef, **said: Any) -> Move:
         """The exchange itself: `folder`, on the shelf, becomes the bank in use."""
         number = max((move.number for move in self.moves()), default=0) + 1
         before = self._in_use()
@@ -327,5 +318,5 @@ class Shelf:
             shutil.rmtree(self.folder / digest, ignore_errors=True)
 
 
-def _named(folder: Path) -> BankName:
-    return BankName(id=read_manifest(folder).id, digest=manifest_digest(folder))
+def _named(folder: Path) -> BankRef:
+    return BankRef(read_manifest(folder).id, manifest_digest(folder))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, bindparam, insert, select
 
 from inspector.store.database import in_turn, store_errors, writing
 from inspector.store.tables import frames, promotions
-from inspector.types import Decision
+from inspector.types import BankRef, Decision
 
 _WRITE_LOCK = 0x70726F6D
 """ "prom": the advisory lock under which PostgreSQL records exchanges. Each page and command brings the audit up to
@@ -18,7 +18,7 @@ date; two that do so at once would both find the same exchange missing, and nobo
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """One exchange of a bank. Each bank as (id, digest).
+    """One exchange of a bank.
 
     guard: confirmed defects that it was held against, None where nobody asked; guard_missed: those it passes.
     """
@@ -26,8 +26,8 @@ class Promotion:
     at: datetime
     by: str
     action: str
-    before: tuple[str, str] | None
-    after: tuple[str, str]
+    before: BankRef | None
+    after: BankRef
     reason: str | None
     guard_missed: int
     guard: int | None = None
@@ -66,14 +66,14 @@ def _new(connection: Connection, station: str, exchanges: Sequence[Promotion]) -
     """Those that the table does not have."""
     known = select(promotions.c.at, promotions.c.to_digest).where(promotions.c.station == station)
     seen = {(row[0], row[1]) for row in connection.execute(known)}
-    known_here = [n for n, one in enumerate(exchanges) if (one.at, one.after[1]) in seen]
+    known_here = [n for n, one in enumerate(exchanges) if (one.at, one.after.digest) in seen]
     begin = known_here[0] if known_here else _begin(connection, station, exchanges)
-    return [one for one in exchanges[begin:] if (one.at, one.after[1]) not in seen]
+    return [one for one in exchanges[begin:] if (one.at, one.after.digest) not in seen]
 
 
 def _begin(connection: Connection, station: str, exchanges: Sequence[Promotion]) -> int:
     """Which of them gave the station the bank that it ran first."""
-    banks = {bank[0] for one in exchanges for bank in (one.before, one.after) if bank is not None}
+    banks = {bank.id for one in exchanges for bank in (one.before, one.after) if bank is not None}
     decided = (
         select(frames.c.received_at)
         .where(
@@ -98,10 +98,10 @@ def _row(station: str, one: Promotion) -> dict[str, object]:
         "station": station,
         "by": one.by[:64],
         "action": one.action,
-        "from_id": one.before[0] if one.before else None,
-        "from_digest": one.before[1] if one.before else None,
-        "to_id": one.after[0],
-        "to_digest": one.after[1],
+        "from_id": one.before.id if one.before else None,
+        "from_digest": one.before.digest if one.before else None,
+        "to_id": one.after.id,
+        "to_digest": one.after.digest,
         "reason": one.reason,
         "guard_missed": one.guard_missed,
         "guard": one.guard,

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, insert
 from inspector.store import Audit, AuditFilter, Promotion, Promotions, Reviews
 from inspector.store.database import writing
 from inspector.store.tables import promotions
+from inspector.types import BankRef
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_an_exchange_that_two_record_at_once_is_there_once(database: Engine) -> 
         return Promotions(database).record(CAM2, [exchange])
 
     exchanges = [
-        Promotion(NOON + timedelta(hours=hour), "cli", "promote", None, ("bank3", "c" * 64), None, 0)
+        Promotion(NOON + timedelta(hours=hour), "cli", "promote", None, BankRef("bank3", "c" * 64), None, 0)
         for hour in range(10)
     ]
     with ThreadPoolExecutor(2) as people:
@@ -96,7 +97,7 @@ def test_an_exchange_that_two_record_at_once_is_there_once(database: Engine) -> 
 
 
 def test_exchanges_that_are_recorded_already_wait_for_nobody_who_writes(database: Engine) -> None:
-    exchange = Promotion(NOON, "cli", "promote", None, ("bank3", "c" * 64), None, 0)
+    exchange = Promotion(NOON, "cli", "promote", None, BankRef("bank3", "c" * 64), None, 0)
     assert Promotions(database).record(CAM2, [exchange]) == 1
     with writing(database):
         assert Promotions(database).record(CAM2, [exchange]) == 0
