@@ -1,4 +1,4 @@
-"""Work that a page starts: a process of its own, one at a time for a lock, which the kernel lets go when it ends."""
+"""Work that one process does at a time, by a lock that the kernel lets go when it ends; how a page starts such work."""
 
 import fcntl
 import multiprocessing
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.errors import SamplesError
-from inspector.store.lock import is_locked
+from inspector.file_lock import is_locked
 
 _PATIENCE_S = 1.0
 _START_S = 20.0
@@ -19,7 +19,7 @@ _GONE_WITHIN_S = 5.0
 
 @contextmanager
 def alone(lock: Path, busy: str) -> Iterator[None]:
-    """Within the block this process is the one that works. Whether one does: `inspector.store.lock.is_locked`.
+    """Within the block this process is the one that works. Whether one does: `inspector.file_lock.is_locked`.
 
     Raises:
         SamplesError: another one does; `busy` says so. Or the folder of the lock cannot be written.

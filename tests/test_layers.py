@@ -27,6 +27,7 @@ CORE = {
         "draft",
         "durable",
         "exchange",
+        "file_lock",
         "folder",
         "legible",
         "owner",

@@ -14,11 +14,11 @@ from sqlalchemy import Engine
 
 from inspector import alone as process
 from inspector.errors import InspectorError, SamplesError
+from inspector.file_lock import is_locked
 from inspector.samples.asked import Asked
 from inspector.settings import Settings
 from inspector.store import Candidate, Candidates
 from inspector.store.candidates import RUNNING
-from inspector.store.lock import is_locked
 
 _TURN = threading.Lock()
 """Of two who begin at once the second is told of the first: its process would wait, and begin when the first ends."""

@@ -15,13 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from inspector.bank import DRIFT_FILE
 from inspector.doctor.finding import Finding, fail, ok, warn
 from inspector.errors import InspectorError, StoreError
+from inspector.file_lock import is_locked
 from inspector.http_status import status_of
 from inspector.manifest import is_bank_there
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.settings.secret import read_secret
 from inspector.store.database import make_engine, revision, schemas
-from inspector.store.lock import is_locked
 from inspector.store.tables import HEAD
 
 _PICTURES = 10

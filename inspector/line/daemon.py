@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from inspector import __version__, logs
 from inspector.errors import InspectorError, StoreError, UnknownStationError
+from inspector.file_lock import file_lock
 from inspector.line.companion import Warn
 from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch
@@ -54,7 +55,7 @@ from inspector.store import (
     Reviews,
     open_database,
 )
-from inspector.store.lock import file_lock, sole_daemon
+from inspector.store.sole_daemon import sole_daemon
 from inspector.types import StationId
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ STAGE_LABELS = ("queue", *STAGES)
 
 _BANKS = "banks"
 _DATABASE = "database"
+_IN_USE = "is used by another daemon, expected one of its own"
 _LOOK_EVERY_S = 0.5
 _FLUSH_S = 5.0
 _SPARE_BYTES = 1_000_000_000
@@ -110,7 +112,8 @@ class _Daemon:
         """Everything is closed in the reverse of the order in which it is opened here."""
         settings = self._settings
         with ExitStack() as opened:
-            opened.enter_context(file_lock(settings.data_dir / "daemon.lock", f"data_dir {settings.data_dir}"))
+            lock = settings.data_dir / "daemon.lock"
+            opened.enter_context(file_lock(lock, f"data_dir {settings.data_dir}", _IN_USE))
             port = opened.enter_context(self._serve_http())
             log.info("starting", extra={"version": __version__, "instance": settings.instance, "http_port": port})
             opened.enter_context(sole_daemon(settings.database_url, partial(self._health.set, _DATABASE)))

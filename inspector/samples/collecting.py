@@ -14,12 +14,12 @@ from pathlib import Path
 from inspector import alone as process
 from inspector import logs
 from inspector.errors import InspectorError, SamplesError
+from inspector.file_lock import is_locked
 from inspector.samples.collect import Collected, CollectOptions, collect
 from inspector.samples.collection import Collection, named_lots, read, write, write_end
 from inspector.samples.folder import MOST, FullError, SampleFolder
 from inspector.settings import Settings
 from inspector.signalled import set_by_signal
-from inspector.store.lock import is_locked
 from inspector.types import StationId
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,11 @@ from tempfile import TemporaryDirectory
 
 from inspector.durable import HALF, sync_dir
 from inspector.errors import StoreError
+from inspector.file_lock import file_lock
 from inspector.folder import refuse_bank
 from inspector.owner import hand_over, owner_beside
 from inspector.store.database import open_database, schemas, sqlite_file, with_driver
-from inspector.store.lock import file_lock, lock_beside
+from inspector.store.sole_daemon import lock_beside
 from inspector.store.tables import HEAD
 
 _PAGES = 5_000

@@ -27,12 +27,12 @@ from services import (
 from inspector import settings
 from inspector.alone import alone
 from inspector.errors import SamplesError
+from inspector.file_lock import is_locked
 from inspector.samples import collecting
 from inspector.samples import folder as folder_module
 from inspector.samples.collection import Collection
 from inspector.samples.folder import FullError, SampleFolder
 from inspector.settings import Settings
-from inspector.store.lock import is_locked
 
 STATION = str(CAM1)
 

@@ -20,7 +20,7 @@ from inspector.cli import main
 from inspector.errors import StoreError
 from inspector.store import Ledger, Outbox, open_database
 from inspector.store.backup import backup, restore
-from inspector.store.lock import sole_daemon
+from inspector.store.sole_daemon import sole_daemon
 from inspector.store.tables import HEAD
 
 WRITER = """

@@ -12,15 +12,15 @@ from sqlalchemy import Connection, create_engine, text
 from inspector.errors import StoreError
 from inspector.store import open_database
 from inspector.store.database import with_driver
-from inspector.store.lock import _DAEMON_LOCK, sole_daemon
+from inspector.store.sole_daemon import _DAEMON_LOCK, sole_daemon
 
 HOLDERS = text(f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = {_DAEMON_LOCK} AND granted")
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inspector.store.lock._RELEASE_S", 0.5)
-    monkeypatch.setattr("inspector.store.lock._LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("inspector.store.sole_daemon._RELEASE_S", 0.5)
+    monkeypatch.setattr("inspector.store.sole_daemon._LOOK_EVERY_S", 0.1)
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def test_the_lock_is_taken_again_when_the_server_is_back(postgres: Postgres) -> 
 def test_a_lock_that_another_one_took_meanwhile_is_told_and_taken_when_it_is_free(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inspector.store.lock._STALE_S", 0.0)
+    monkeypatch.setattr("inspector.store.sole_daemon._STALE_S", 0.0)
     url = postgres.create_database()
     told: list[str | None] = []
     with sole_daemon(url, told.append):

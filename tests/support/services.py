@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from inspector.demo.port import free_port
-from inspector.store.lock import is_locked
+from inspector.file_lock import is_locked
 
 DEADLINE_S = 60.0
 """How long a test waits for something that should happen at once: generous, for busy two-core machines."""

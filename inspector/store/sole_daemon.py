@@ -1,8 +1,6 @@
 """The database's lock, which one daemon holds as long as it runs: pages and commands use the database beside it."""
 
-import fcntl
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from inspector.errors import StoreError
+from inspector.file_lock import file_lock
 from inspector.store.database import make_engine, named, sqlite_file, store_errors
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,6 @@ _STALE_S = 30.0
 
 _LOOK_EVERY_S = 1.0
 _LET_GO_S = 5.0
-_IN_USE = "is used by another daemon, expected one of its own"
 _SHARED = (
     "is used by another daemon, expected a database for each; name another one in the settings, or stop that daemon"
 )
@@ -55,49 +53,6 @@ def sole_daemon(url: str, tell: Callable[[str | None], None] = lambda _: None) -
             yield
     else:
         yield
-
-
-@contextmanager
-def file_lock(path: Path, what: str, refusal: str = _IN_USE) -> Iterator[None]:
-    """A lock that ends with the process. what, refusal: what is said where another one holds it.
-
-    Raises:
-        StoreError: the file cannot be made or locked, or another process holds the lock.
-    """
-    try:
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise StoreError(f"{what}: {error.strerror}, expected a folder to write to") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"{what}: {refusal}") from error
-        except OSError as error:
-            raise StoreError(f"{what}: {error.strerror}, expected a folder whose files can be locked") from error
-        yield
-    finally:
-        os.close(lock)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of `file_lock` at `path`. Nobody else can take it for a moment meanwhile.
-
-    Raises:
-        OSError: the file is there, and cannot be read.
-    """
-    try:
-        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def lock_beside(file: Path) -> Path:
