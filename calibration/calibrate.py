@@ -28,7 +28,7 @@ from calibration.suspects import Suspect
 from calibration.suspects import find as find_suspects
 from calibration.threads import half_of_the_cores
 from calibration.thresholds import limits
-from inspector.bank import new_folder
+from inspector.bank_place import new_folder
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import SamplesError
 from inspector.manifest import Promise

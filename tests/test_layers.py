@@ -9,7 +9,20 @@ from pathlib import Path
 INSPECTOR = Path(__file__).parent.parent / "inspector"
 
 CORE = {
-    *("bank", "chart", "charts", "contract", "drift", "explain", "frame", "grid", "heatmap", "manifest", "patches"),
+    *(
+        "bank",
+        "bank_place",
+        "chart",
+        "charts",
+        "contract",
+        "drift",
+        "explain",
+        "frame",
+        "grid",
+        "heatmap",
+        "manifest",
+        "patches",
+    ),
     *(
         "mqtt.protocol",
         "planes",

@@ -15,6 +15,7 @@ from calibration.samples import Skipped
 from calibration.thresholds import promise_of
 from inspector import bank as bank_files
 from inspector.bank import DRIFT_FILE, SAMPLES_FOLDER, Bank
+from inspector.bank_place import new_folder
 from inspector.charts.wording import told_apart
 from inspector.drift import Baseline
 from inspector.errors import UsageError
@@ -100,7 +101,7 @@ def write_derived(
         operation += f" (of a bank with {SUSPECTS_LEFT_OUT})"
     samples = memory.samples if memory else before.samples
     kept = {f"{SAMPLES_FOLDER}/{sample.thumbnail}" for sample in samples}
-    with bank_files.new_folder(out_dir, replace=replace) as draft:
+    with new_folder(out_dir, replace=replace) as draft:
         (draft / SAMPLES_FOLDER).mkdir()
         for name in before.files:
             if name in kept or not name.startswith(f"{SAMPLES_FOLDER}/"):

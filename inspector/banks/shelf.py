@@ -22,7 +22,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inspector.bank import draft_prefix, is_bank_or_empty, manifest_digest, shelf_folder, shelf_journal, verify_files
+from inspector.bank import manifest_digest, verify_files
+from inspector.bank_place import draft_prefix, is_bank_or_empty, shelf_folder, shelf_journal
 from inspector.draft import clear_abandoned
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError

@@ -14,7 +14,8 @@ import pytest
 from banks import change_manifest
 from services import files_no_larger_than, wait_until
 
-from inspector.bank import Bank, file_sha256, new_folder
+from inspector.bank import Bank, file_sha256
+from inspector.bank_place import new_folder
 from inspector.banks import shelf as shelves
 from inspector.banks.shelf import NO_BANK, ChangedError, Shelf
 from inspector.errors import BankError

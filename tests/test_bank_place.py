@@ -10,7 +10,7 @@ import pytest
 from banks import write_good
 
 from calibration.calibrate import Options, calibrate
-from inspector.bank import new_folder
+from inspector.bank_place import new_folder
 from inspector.errors import BankError
 from inspector.recipe import Recipe
 
@@ -78,7 +78,7 @@ def test_a_replacement_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch
     def full(first: Path, second: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("inspector.bank.exchange", full)
+    monkeypatch.setattr("inspector.bank_place.exchange", full)
     with pytest.raises(BankError, match="No space left"), new_folder(place, replace=True) as draft:
         (draft / "new").write_text("y")
     assert names(place) == ["manifest.json"]
