@@ -23,8 +23,8 @@ def config() -> None:
 def check(config: Path, as_json: bool) -> int:
     """Name line and key of every mistake, and what would surprise; exit code 2 with a mistake, else 0."""
     from inspector import settings
+    from inspector.doctor.surprises import surprises
     from inspector.errors import SettingsError, SettingsMistakesError
-    from inspector.settings.surprises import surprises
 
     mistakes: tuple[str, ...] = ()
     found = []

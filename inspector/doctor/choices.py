@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from inspector.doctor.finding import Finding, ok, warn
+from inspector.doctor.surprises import surprises
 from inspector.settings import Settings
-from inspector.settings.surprises import surprises
 
 
 def choices(settings: Settings) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def disk(settings: Settings) -> Iterator[Finding]:
 
     Where data_dir is not there yet, the folder is looked at in which it will be made.
     """
-    folder = next(there for there in (settings.data_dir, *settings.data_dir.parents) if there.exists())
+    folder = nearest(settings.data_dir)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         yield fail(
             "disk",
@@ -87,6 +87,11 @@ def disk(settings: Settings) -> Iterator[Finding]:
         yield warn("disk speed", told, expected=f"less than {_SLOW_S * 1e3:.0f} ms", do=todo)
     else:
         yield ok("disk speed", told)
+
+
+def nearest(folder: Path) -> Path:
+    """The folder itself, or the first around it that is there: in which it will be made."""
+    return next(there for there in (folder, *folder.parents) if there.exists())
 
 
 def _write_times(folder: Path) -> list[float]:

@@ -1,4 +1,4 @@
-"""The settings: in a YAML file and the environment, and what is wrong or surprising in them."""
+"""The settings: in a YAML file and the environment, and what is wrong in them."""
 
 from inspector.settings.file import Origins, load, trace
 from inspector.settings.sections import (

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from inspector.bank import DRIFT_FILE, MEMORY_FILE
+from inspector.doctor.machine import nearest
 from inspector.errors import BankError, StoreError
 from inspector.manifest import Manifest, is_bank_there, read_manifest
 from inspector.settings import Settings, is_loopback
@@ -144,7 +145,7 @@ def _bank_bytes(folder: Path) -> int:
 
 
 def _disk(settings: Settings) -> Iterator[Surprise]:
-    here = next(folder for folder in (settings.data_dir, *settings.data_dir.parents) if folder.exists())
+    here = nearest(settings.data_dir)
     usage = shutil.disk_usage(here)
     bound = settings.retention.max_gb * 1e9 + settings.quarantine.max_mb * 1e6
     if bound > usage.total:
