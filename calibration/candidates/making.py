@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Engine
 
 from inspector.bank import Bank
-from inspector.banks.rebuilding import alone
+from inspector.banks.rebuilding import alone_at_station
 from inspector.errors import InspectorError, StoppedError, StoreError
 from inspector.progress import Track
 from inspector.settings import Settings
@@ -107,7 +107,7 @@ def making(
         SamplesError: somebody works on this station already. StoppedError: somebody stopped the work.
         StoreError: the database cannot be used.
     """
-    with alone(settings, station) as folder:
+    with alone_at_station(settings, station) as folder:
         _clear(folder)
         store = Candidates(engine)
         if base is not None:

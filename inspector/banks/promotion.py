@@ -15,7 +15,7 @@ from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.settings import Settings
 from inspector.store import Archive, Candidates, Cases, Promotion, Promotions
-from inspector.store.candidates import PROMOTABLE, State
+from inspector.store.candidates import PROMOTABLE, CandidateState
 
 
 class GuardError(InspectorError):
@@ -173,9 +173,9 @@ def record(settings: Settings, engine: Engine, place: Path) -> None:
                 candidates.tell(candidate.id, state=state)
 
 
-def _became(moves: Sequence[Move]) -> dict[str, State]:
+def _became(moves: Sequence[Move]) -> dict[str, CandidateState]:
     """What exchanges, oldest first, made of banks, by digest. One that a better one replaced stays promoted."""
-    became: dict[str, State] = {}
+    became: dict[str, CandidateState] = {}
     for move in moves:
         became[move.after.digest] = "promoted"
         if move.action == "rollback" and move.before is not None:

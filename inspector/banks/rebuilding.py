@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from inspector import alone as process
+from inspector import alone
 from inspector.errors import InspectorError, SamplesError
 from inspector.file_lock import is_locked
 from inspector.samples.asked import Asked
@@ -41,13 +41,13 @@ def is_running(settings: Settings, station: str) -> bool:
 
 
 @contextmanager
-def alone(settings: Settings, station: str) -> Iterator[Path]:
+def alone_at_station(settings: Settings, station: str) -> Iterator[Path]:
     """The station's folder of candidates, for one process at a time.
 
     Raises:
         SamplesError: another one works on this station.
     """
-    with process.alone(_lock_file(settings, station), _BUSY.format(station)):
+    with alone.alone(_lock_file(settings, station), _BUSY.format(station)):
         yield candidates_folder(settings, station)
 
 
@@ -92,12 +92,12 @@ def settled(settings: Settings, engine: Engine, candidate: Candidate) -> Candida
 
 def _begin(settings: Settings, engine: Engine, station: str, work: Work) -> int:
     with _TURN:
-        if process.is_busy(_lock_file(settings, station), lambda: _has_ended(engine, station)):
+        if alone.is_busy(_lock_file(settings, station), lambda: _has_ended(engine, station)):
             raise SamplesError(_BUSY.format(station))
-        with alone(settings, station):
+        with alone_at_station(settings, station):
             pass  # where that cannot be, whoever asks is told why
         before = _newest(engine, station)
-        ended_with = process.start(_run, (settings, work), lambda: _newest(engine, station) != before)
+        ended_with = alone.start(_run, (settings, work), lambda: _newest(engine, station) != before)
         newest = _newest(engine, station)
     if newest == before:
         if ended_with is None:

@@ -23,7 +23,7 @@ USUAL = Path("inspector.yaml")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TakenIntoUse:
     """A bank was taken into use. not_asked: why the guard was not; None where it was.
 
     missed: ids of the confirmed defects that it passes. lost: how many could not be asked, as their pictures are not
@@ -61,7 +61,7 @@ class Outcome:
 
 def take_into_use(
     candidate: Path, bank: Path, *, config: Path | None, by: str, reason: str | None, guarded: bool
-) -> Outcome:
+) -> TakenIntoUse:
     """Promotes the candidate, asked of the guard where there is one.
 
     config: the settings; None looks for USUAL. guarded: False asks nobody, for which there must be a reason.
@@ -73,10 +73,10 @@ def take_into_use(
     """
     found = _ask_whom(config, bank) if guarded else "--no-guard"
     if isinstance(found, str):
-        return Outcome(Shelf(bank).promote(candidate, by=by, reason=reason), found)
+        return TakenIntoUse(Shelf(bank).promote(candidate, by=by, reason=reason), found)
     with open_database(found.database_url) as engine:
         done = promote(found, engine, found.stations_at(bank)[0], candidate, by=by, reason=reason, track=track)
-    return Outcome(done.move, missed=tuple(one.frame for one in done.missed), lost=done.lost)
+    return TakenIntoUse(done.move, missed=tuple(one.frame for one in done.missed), lost=done.lost)
 
 
 def _ask_whom(config: Path | None, bank: Path) -> "Settings | str":

@@ -22,7 +22,7 @@ WORDS = ("ok", "uncertain", "ng", "error", "drop")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class NewestOutcome:
     """What became of one frame. word: ok, uncertain, ng, error or drop. reason: of an error or a drop, else None."""
 
     at: datetime
@@ -37,12 +37,12 @@ class StationNow:
     """
 
     name: str
-    newest: tuple[Outcome, ...]
+    newest: tuple[NewestOutcome, ...]
     hour: Counter[str]
     waiting: int
 
     @property
-    def last(self) -> Outcome | None:
+    def last(self) -> NewestOutcome | None:
         """The newest outcome; None where the ledger has no frame of this station."""
         return self.newest[-1] if self.newest else None
 

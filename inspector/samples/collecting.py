@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from inspector import alone as process
-from inspector import logs
+from inspector import alone, logs
 from inspector.errors import InspectorError, SamplesError
 from inspector.file_lock import is_locked
 from inspector.samples.collect import Collected, CollectOptions, collect
@@ -43,11 +42,11 @@ def start(settings: Settings, station: str, *, by: str, count: int, over_s: floa
             before it had begun.
     """
     samples = SampleFolder(settings.data_dir, station)
-    if process.is_busy(_lock_file(samples), lambda: _has_ended(samples)):
+    if alone.is_busy(_lock_file(samples), lambda: _has_ended(samples)):
         raise SamplesError(_BUSY.format(station))
     samples.refuse_full()
     begun = Collection(id=secrets.token_hex(8), by=by, begun=datetime.now(UTC), count=min(count, MOST), over_s=over_s)
-    ended_with = process.start(_work, (settings, station, begun), partial(_has_begun, samples, begun.id))
+    ended_with = alone.start(_work, (settings, station, begun), partial(_has_begun, samples, begun.id))
     if not _has_begun(samples, begun.id):
         raise SamplesError(f"station {station}: collecting ended with {ended_with}; its reason is in the log")
     log.info("collection begun", extra={"station": station, "by": by, "count": count, "over_s": over_s})
@@ -122,7 +121,7 @@ def _work(settings: Settings, station: str, begun: Collection) -> None:
     logs.configure()
     os.nice(_NICE)
     samples = SampleFolder(settings.data_dir, station)
-    with process.alone(_lock_file(samples), _BUSY.format(station)), _Stop(samples, begun) as stop:
+    with alone.alone(_lock_file(samples), _BUSY.format(station)), _Stop(samples, begun) as stop:
         told = _Told(samples, begun)
         told.tell()
         options = CollectOptions(

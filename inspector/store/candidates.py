@@ -13,7 +13,7 @@ from inspector.store.database import store_errors, writing
 from inspector.store.tables import candidates
 from inspector.types import BankRef
 
-State = Literal["building", "built", "shadowed", "promoted", "rolled_back", "rejected", "failed"]
+CandidateState = Literal["building", "built", "shadowed", "promoted", "rolled_back", "rejected", "failed"]
 
 RUNNING: Final = ("building", "built")
 """States in which somebody works on it."""
@@ -40,7 +40,7 @@ class Candidate:
     path: str
     base_digest: str | None
     digest: str | None
-    state: State
+    state: CandidateState
     document: Mapping[str, Any]
 
     @property
@@ -99,8 +99,15 @@ class Candidates:
         with store_errors("candidates"), self._engine.connect() as connection:
             return [_candidate(row) for row in connection.execute(query)]
 
-    def tell(self, number: int, *, state: State | None = None, path: str | None = None, digest: str | None = None,
-             **said: Any) -> None:  # fmt: skip
+    def tell(
+        self,
+        number: int,
+        *,
+        state: CandidateState | None = None,
+        path: str | None = None,
+        digest: str | None = None,
+        **said: Any,
+    ) -> None:
         """Changes what is given; `said` goes into the document, None takes a key out."""
         with store_errors("candidates"), writing(self._engine) as connection:
             text = connection.execute(

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from inspector.store.database import in_turn
 from inspector.store.frame_row import COLUMNS, MAX_ID, FrameRow, score_ratio
-from inspector.store.statement import Said, State
+from inspector.store.statement import FrameState, Said
 from inspector.store.tables import frames, reviews
 
 _WRITE_LOCK = 0x72657673
@@ -30,7 +30,7 @@ def locked(connection: Connection, ids: Iterable[int]) -> dict[int, FrameRow]:
     return {row.id: row for row in map(FrameRow.of, connection.execute(_FRAMES.order_by(frames.c.id), asked))}
 
 
-def write(connection: Connection, changes: Sequence[tuple[FrameRow, State]], said: Said) -> list[FrameRow]:
+def write(connection: Connection, changes: Sequence[tuple[FrameRow, FrameState]], said: Said) -> list[FrameRow]:
     """Each frame, as it was locked, is said to be this from now on; returns them as they are now.
 
     Raises:
@@ -46,7 +46,7 @@ def write(connection: Connection, changes: Sequence[tuple[FrameRow, State]], sai
     return [rows[frame] for frame in ids]
 
 
-def _columns(row: FrameRow, state: State) -> dict[str, Any]:
+def _columns(row: FrameRow, state: FrameState) -> dict[str, Any]:
     """What changes in the row of a frame that is now said to be this."""
     asked = row.word != "ok" or row.sampled
     ratio = row.score_ratio
@@ -63,7 +63,7 @@ def _columns(row: FrameRow, state: State) -> dict[str, Any]:
     }
 
 
-def _audit(row: FrameRow, state: State, said: Said) -> dict[str, Any]:
+def _audit(row: FrameRow, state: FrameState, said: Said) -> dict[str, Any]:
     """The row of the audit. row: the frame as it was before."""
     ok, ng = row.thresholds
     return {

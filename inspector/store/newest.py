@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine, bindparam, literal, select, union_all
 
 from inspector.legible import legible
-from inspector.review.lately import AHEAD, SHOWN, Outcome
+from inspector.review.lately import AHEAD, SHOWN, NewestOutcome
 from inspector.store.database import store_errors
 from inspector.store.frame_row import COLUMNS, FrameRow
 from inspector.store.tables import frames, queued
@@ -46,9 +46,9 @@ class Newest:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def outcomes(self, stations: Sequence[str]) -> dict[str, tuple[Outcome, ...]]:
+    def outcomes(self, stations: Sequence[str]) -> dict[str, tuple[NewestOutcome, ...]]:
         """At most SHOWN of each station, oldest first."""
-        found: dict[str, tuple[Outcome, ...]] = {}
+        found: dict[str, tuple[NewestOutcome, ...]] = {}
         until = datetime.now(UTC) + AHEAD
         with store_errors("line"), self._engine.connect() as connection:
             for station in filter(legible, stations):
@@ -56,7 +56,7 @@ class Newest:
                     connection.execute(_OUTCOMES, {"here": station, "until": until}), key=lambda row: row.received_at
                 )
                 found[station] = tuple(
-                    Outcome(at, word) if outcome == "verdict" else Outcome(at, outcome, word)
+                    NewestOutcome(at, word) if outcome == "verdict" else NewestOutcome(at, outcome, word)
                     for outcome, word, at in rows[-SHOWN:]
                 )
         return found

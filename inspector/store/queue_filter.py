@@ -11,7 +11,7 @@ from inspector.store.not_indexed import NotIndexed
 from inspector.store.tables import frames, reviewed, unreviewed
 
 Order = Literal["worst", "newest"]
-State = Literal["open", "done", "all"]
+QueueState = Literal["open", "done", "all"]
 
 _SHIFT_DAYS = 92
 """How far back a shift is looked for where `since` is not given."""
@@ -77,7 +77,7 @@ class QueueFilter:
     reviewer: str | None = None
     bank: str | None = None
     order: Order = "worst"
-    state: State = "open"
+    state: QueueState = "open"
 
 
 def conditions(filters: QueueFilter) -> list[list[ColumnElement[bool]]]:

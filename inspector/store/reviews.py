@@ -13,7 +13,7 @@ from inspector.store import change
 from inspector.store.database import store_errors, writing
 from inspector.store.frame_row import Disposition, FrameRow
 from inspector.store.review_row import ReviewRow, standing
-from inspector.store.statement import ReviewError, Said, State, check_reviewer, checked
+from inspector.store.statement import FrameState, ReviewError, Said, check_reviewer, checked
 from inspector.store.tables import reviews
 
 _MOST_TOGETHER = 100
@@ -84,7 +84,7 @@ class Reviews:
         """
         note = checked(to, defect_type, reviewer, note)
         said = Said("dispose", reviewer, datetime.now(UTC), note)
-        return _only(self._dispose([(frame, version)], State(to, defect_type, reviewer, said.at), said), frame)
+        return _only(self._dispose([(frame, version)], FrameState(to, defect_type, reviewer, said.at), said), frame)
 
     def escape(
         self, frame: int, *, reviewer: str, version: int, defect_type: str | None = None, note: str | None = None
@@ -95,7 +95,9 @@ class Reviews:
         """
         note = checked("defect", defect_type, reviewer, note)
         said = Said("escape", reviewer, datetime.now(UTC), note)
-        return _only(self._dispose([(frame, version)], State("defect", defect_type, reviewer, said.at), said), frame)
+        return _only(
+            self._dispose([(frame, version)], FrameState("defect", defect_type, reviewer, said.at), said), frame
+        )
 
     def dispose_many(
         self,
@@ -120,7 +122,7 @@ class Reviews:
         result = BatchResult(batch or str(uuid.uuid4()))
         for part in _parts(selection):
             said = Said("dispose", reviewer, datetime.now(UTC), note, result.batch)
-            _add(result, self._dispose(part, State(to, defect_type, reviewer, said.at), said))
+            _add(result, self._dispose(part, FrameState(to, defect_type, reviewer, said.at), said))
         return result
 
     def undo(self, frame: int, *, reviewer: str, version: int) -> FrameRow:
@@ -183,9 +185,9 @@ class Reviews:
                 counted[station, outcome] = counted.get((station, outcome), 0) + count
             return newest, counted
 
-    def _dispose(self, selection: Sequence[tuple[int, int]], state: State, said: Said) -> BatchResult:
+    def _dispose(self, selection: Sequence[tuple[int, int]], state: FrameState, said: Said) -> BatchResult:
         result = BatchResult(said.batch or "")
-        changes: list[tuple[FrameRow, State]] = []
+        changes: list[tuple[FrameRow, FrameState]] = []
         with store_errors("reviews"), writing(self._engine) as connection:
             for row, version in _locked(connection, selection, result):
                 if row.version != version:
@@ -204,7 +206,7 @@ class Reviews:
 
     def _undo(self, selection: Sequence[tuple[int, int]], said: Said) -> BatchResult:
         result = BatchResult(said.batch or "")
-        changes: list[tuple[FrameRow, State]] = []
+        changes: list[tuple[FrameRow, FrameState]] = []
         with store_errors("reviews"), writing(self._engine) as connection:
             for row, version in _locked(connection, selection, result):
                 history = _history(connection, row.id)
@@ -216,7 +218,7 @@ class Reviews:
                 elif not stands:
                     raise ReviewError(f"frame {row.id}: has no disposition to take back")
                 else:
-                    changes.append((row, State.of(stands[-2]) if len(stands) > 1 else State()))
+                    changes.append((row, FrameState.of(stands[-2]) if len(stands) > 1 else FrameState()))
             result.done.extend(change.write(connection, changes, said))
         return result
 

@@ -18,7 +18,7 @@ class ReviewError(InspectorError):
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class FrameState:
     """What a frame is said to be, by whom and when; nothing where it waits."""
 
     disposition: Disposition | None = None

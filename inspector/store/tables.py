@@ -266,7 +266,7 @@ candidates = Table(
     Column("path", String(1024), nullable=False),
     Column("base_digest", String(64), nullable=False),  # empty: there was no bank in use
     Column("digest", String(64)),
-    Column("state", String(16), nullable=False),  # as store.candidates.State has it
+    Column("state", String(16), nullable=False),  # as store.candidates.CandidateState has it
     Column("document", Text, nullable=False, server_default="{}"),  # JSON: what went in, the shadow run, the fault
     Index("ix_candidates_station", "station", "id"),
     sqlite_autoincrement=True,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from inspector.review.lately import Outcome, StationNow
+from inspector.review.lately import NewestOutcome, StationNow
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -13,7 +13,7 @@ NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 def station(*words: str, every_s: float = 1.0, hour: dict[str, int] | None = None) -> StationNow:
     """Its last frame came a moment ago."""
     at = [NOW - timedelta(seconds=every_s * n) for n in range(len(words), 0, -1)]
-    newest = tuple(Outcome(moment, word) for moment, word in zip(at, words, strict=True))
+    newest = tuple(NewestOutcome(moment, word) for moment, word in zip(at, words, strict=True))
     return StationNow("a/b/c", newest, Counter(hour or {}), 0)
 
 

@@ -6,7 +6,7 @@ import pytest
 from reviewing import CAM1, CAM2, NOON, filled, verdict
 from sqlalchemy import Engine, event
 
-from inspector.review.lately import SHOWN, Outcome
+from inspector.review.lately import SHOWN, NewestOutcome
 from inspector.store import Newest
 
 
@@ -25,14 +25,14 @@ def test_the_newest_of_every_word_in_order(database: Engine) -> None:
     found = newest.outcomes([CAM1, CAM2, "plant/none"])
     assert len(found[CAM1]) == SHOWN
     assert found[CAM1][-5:] == (
-        Outcome(NOON + timedelta(minutes=100), "ng"),
-        Outcome(NOON + timedelta(minutes=101), "error", "damaged"),
-        Outcome(NOON + timedelta(minutes=102), "drop", "superseded"),
-        Outcome(NOON + timedelta(minutes=103), "uncertain"),
-        Outcome(NOON + timedelta(minutes=104), "ok"),
+        NewestOutcome(NOON + timedelta(minutes=100), "ng"),
+        NewestOutcome(NOON + timedelta(minutes=101), "error", "damaged"),
+        NewestOutcome(NOON + timedelta(minutes=102), "drop", "superseded"),
+        NewestOutcome(NOON + timedelta(minutes=103), "uncertain"),
+        NewestOutcome(NOON + timedelta(minutes=104), "ok"),
     )
     assert [one.at for one in found[CAM1]] == sorted(one.at for one in found[CAM1])
-    assert found[CAM2] == (Outcome(NOON + timedelta(minutes=200), "ng"),)
+    assert found[CAM2] == (NewestOutcome(NOON + timedelta(minutes=200), "ng"),)
     assert found["plant/none"] == ()
     flagged = newest.flagged([CAM1, CAM2, "plant/none"])
     assert {name: row.id for name, row in flagged.items()} == {CAM1: ids[103], CAM2: ids[105]}
@@ -47,7 +47,10 @@ def test_frames_of_a_clock_that_was_ahead_are_not_the_newest(database: Engine) -
         verdict(101, "ng", received_at=soon),
     )
     newest = Newest(database)
-    assert newest.outcomes([CAM1])[CAM1] == (Outcome(NOON + timedelta(minutes=100), "ok"), Outcome(soon, "ng"))
+    assert newest.outcomes([CAM1])[CAM1] == (
+        NewestOutcome(NOON + timedelta(minutes=100), "ok"),
+        NewestOutcome(soon, "ng"),
+    )
     assert newest.flagged([CAM1])[CAM1].id == last
 
 

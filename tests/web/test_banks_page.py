@@ -19,11 +19,11 @@ from services import Mosquitto, wait_until
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank, file_sha256
 from inspector.banks.promotion import promote
-from inspector.banks.rebuilding import alone
+from inspector.banks.rebuilding import alone_at_station
 from inspector.banks.shelf import KEEP, Shelf
 from inspector.manifest import read_manifest
 from inspector.store import Candidates
-from inspector.store.candidates import State
+from inspector.store.candidates import CandidateState
 from inspector.types import BankRef
 
 Visit = Callable[..., Page]
@@ -117,7 +117,7 @@ def test_rebuild_shadow_promote_and_roll_back(
 
 def test_how_far_a_candidate_is_is_told_alike_among_the_others_and_on_its_page(site: ReviewSite) -> None:
     store = Candidates(site.engine)
-    with alone(site.settings, STATION), site.client("emil") as client:
+    with alone_at_station(site.settings, STATION), site.client("emil") as client:
         number = store.begin(STATION, by="emil", base=BankRef("bank1", in_use(site))).id
         for progress, told in (
             (None, '<progress max="1" value="0"></progress> <span class="step">beginning</span>'),
@@ -133,7 +133,7 @@ def test_how_far_a_candidate_is_is_told_alike_among_the_others_and_on_its_page(s
 
 def test_a_server_that_is_away_while_a_candidate_is_made_is_told(site: ReviewSite, visit: Visit) -> None:
     store = Candidates(site.engine)
-    with alone(site.settings, STATION):
+    with alone_at_station(site.settings, STATION):
         number = store.begin(STATION, by="emil", base=BankRef("bank1", in_use(site))).id
         page = visit("emil", f"/banks/candidates/{number}")
         page.context.set_offline(True)
@@ -271,7 +271,7 @@ def test_banks_have_the_same_names_on_every_page(site: ReviewSite, tmp_path: Pat
 
 @pytest.mark.parametrize(("state", "told"), [("shadowed", True), ("promoted", False), ("rejected", False)])
 def test_only_a_candidate_that_may_be_promoted_is_called_out_of_date(
-    site: ReviewSite, state: State, told: bool
+    site: ReviewSite, state: CandidateState, told: bool
 ) -> None:
     store = Candidates(site.engine)
     number = store.begin(STATION, by="emil", base=BankRef("bank1", "0" * 64)).id

@@ -25,7 +25,7 @@ from calibration.candidates.rebuild import rebuild
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.banks.promotion import promote
-from inspector.banks.rebuilding import alone, is_running, start
+from inspector.banks.rebuilding import alone_at_station, is_running, start
 from inspector.banks.replay import replay
 from inspector.banks.shelf import Shelf
 from inspector.charts.wording import told_apart
@@ -159,7 +159,7 @@ def test_the_next_begins_as_soon_as_the_last_has_told_its_end(
     last = rebuild(site.settings, site.engine, STATION, by="emil")
     found = looks_at_locks(monkeypatch)
     with ThreadPoolExecutor(1) as pool:
-        with alone(site.settings, STATION):
+        with alone_at_station(site.settings, STATION):
             beginning = pool.submit(start, site.settings, site.engine, STATION, by="emil")
             wait_until(lambda: any(found), "the next has seen it")
         assert beginning.result(DEADLINE_S) == last.id + 1

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Request, expect
 from review_site import ReviewSite
 
 from inspector.bank import file_sha256
-from inspector.banks.rebuilding import alone
+from inspector.banks.rebuilding import alone_at_station
 from inspector.store import Candidates
 from inspector.types import BankRef
 
@@ -32,7 +32,7 @@ def test_a_rebuild_that_was_refused_is_not_asked_for_again_by_the_page_that_foll
     page.on("request", lambda request: sent.append(request) if request.method == "POST" else None)
     store = Candidates(site.engine)
     base = BankRef("bank1", file_sha256(site.settings.stations[0].bank / "manifest.json"))
-    with alone(site.settings, STATION):
+    with alone_at_station(site.settings, STATION):
         number = store.begin(STATION, by="emil", base=base).id
         page.get_by_role("button", name="Rebuild").click()
         expect(page.get_by_role("alert")).to_contain_text("being made already")
