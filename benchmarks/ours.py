@@ -18,6 +18,7 @@ from calibration.evaluation.masks import united
 from calibration.evaluation.metrics import PixelFigures
 from inspector import frame as decoder
 from inspector.folder import image_files
+from inspector.header import upright_size_wh
 from inspector.patches import picture_of
 from inspector.recipe import Recipe
 from inspector.types import UInt8Image
@@ -103,7 +104,7 @@ def pixel_figures(maps: np.ndarray, cases: Sequence[Case]) -> PixelFigures:
             figures.add(heat.astype(np.float32), Areas.of(np.zeros(heat.shape, bool), size_wh))
         elif case.masks:
             with case.path.open("rb") as stream:
-                frame_wh = decoder.upright_size_wh(stream)
+                frame_wh = upright_size_wh(stream)
             if (white := united(case.masks, frame_wh)[0]) is not None:
                 figures.add(heat.astype(np.float32), Areas.of(white, size_wh))
     return figures

@@ -9,34 +9,17 @@ import hashlib
 import io
 import re
 import struct
-import warnings
-from collections.abc import Callable, Iterator
-from typing import IO
 
 import cv2
 import numpy as np
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
 from inspector import strips
 from inspector.errors import FrameDamagedError, FrameEmptyError, FrameFormatError, FrameTooLargeError
-from inspector.folder import CONVERT
+from inspector.header import fields, reader_of
 from inspector.types import Frame, UInt8Image
 
 MAX_PIXELS = 64_000_000
 """Default limit of width x height; 64 MP is 192 MB once decoded."""
-
-_Reader = Callable[[IO[bytes]], ImageFile.ImageFile]
-
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-
-_HEADERS: dict[bytes, tuple[str, _Reader]] = {
-    b"\xff\xd8\xff": ("JPEG", JpegImagePlugin.JpegImageFile),
-    _PNG_MAGIC: ("PNG", PngImagePlugin.PngImageFile),
-    b"II*\x00": ("TIFF", strips.TiffFile),
-    b"MM\x00*": ("TIFF", strips.TiffFile),
-    b"BM": ("BMP", BmpImagePlugin.BmpImageFile),
-}
-"""Name and header reader of each format, by its first bytes."""
 
 _MOST_SCANS = 32
 """Of a JPEG: encoders make about ten. Each takes as long as a whole picture, and may be sixty bytes long."""
@@ -59,34 +42,6 @@ _MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")
 _SCAN, _END = b"\xda", b"\xd9"
 _MAYBE_SCAN = re.compile(b"\xff" + _SCAN)
 
-_OTHERS = {
-    "WebP": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
-    "GIF": re.compile(rb"GIF8"),
-    "JPEG 2000": re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
-    "JPEG XL": re.compile(rb"\0\0\0\x0cJXL |\xff\x0a"),
-    "AVIF": re.compile(rb".{4}ftypavi", re.DOTALL),
-    "HEIC": re.compile(rb".{4}ftyp(?:hei|hev|mif)", re.DOTALL),
-    "PGM or PPM": re.compile(rb"P[1-7]\s"),
-    "BigTIFF": re.compile(rb"II\x2b\0|MM\0\x2b"),
-    "OpenEXR": re.compile(rb"\x76\x2f\x31\x01"),
-    "PSD": re.compile(rb"8BPS"),
-    "PDF": re.compile(rb"%PDF"),
-}
-"""How other formats begin: they are not read, but told by name."""
-
-_LONGEST_MAGIC = 12
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
-
 _FLAGS = {
     "JPEG": cv2.IMREAD_COLOR_RGB,
     "PNG": cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH,
@@ -95,21 +50,12 @@ _FLAGS = {
     "TIFF": cv2.IMREAD_COLOR_BGR | cv2.IMREAD_ANYDEPTH,
 }
 
-_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "TIFF": "tiff", "BMP": "bmp"}
-
 _TIFF_COMPRESSION_UNKNOWN = ("lzma", "webp", "zstd")
 """What Pillow's header reader may name and OpenCV's libtiff does not unpack."""
 
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 
-# A header that Pillow finds odd may well decode. Told once: to set a filter for one call would not be safe in threads.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w+ImagePlugin")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
-def suffix_of(payload: bytes) -> str | None:
-    """jpg, png, tiff or bmp, by how the payload begins; None for anything else."""
-    return next((_SUFFIXES[kind] for begin, (kind, _) in _HEADERS.items() if payload.startswith(begin)), None)
 
 
 def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
@@ -151,59 +97,9 @@ def pixels_sha256(frame: Frame) -> str:
     return hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).hexdigest()
 
 
-def open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
-    """A JPEG, PNG, TIFF or BMP of any size, of which only the header is read.
-
-    Pillow's own `open` refuses very large pictures; here that is decided when a frame arrives.
-
-    Raises:
-        FrameFormatError: not one of the four formats.
-        FrameDamagedError: the header cannot be read.
-    """
-    begin = stream.read(_LONGEST_MAGIC)
-    stream.seek(0)
-    kind, reader = _reader_of(begin)
-    try:
-        return reader(stream)
-    except Exception as error:  # as in `_check_header`
-        raise FrameDamagedError(f"frame: {kind} has a damaged header ({error})") from error
-
-
-def orientation_of(header: ImageFile.ImageFile) -> int:
-    """The EXIF orientation, 1 to 8: 1 is upright, from 5 on width and height are exchanged.
-
-    It is the one that `decode` applies. Pillow would also take one out of XMP, or out of text that ImageMagick writes.
-    """
-    if isinstance(header, strips.TiffFile):
-        found = header.tag_v2.get(_ORIENTATION)
-    elif isinstance(header, PngImagePlugin.PngImageFile):
-        found = _orientation_in(_png_exif(header))
-    else:
-        found = _orientation_in(header.info.get("exif", b"").removeprefix(b"Exif\0\0"))
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
-
-
-def turned(picture: Image.Image, orientation: int) -> Image.Image:
-    """The picture upright, by its EXIF orientation, 1 to 8."""
-    return picture.transpose(_TURNS[orientation]) if orientation > 1 else picture
-
-
-def upright_size_wh(stream: IO[bytes]) -> tuple[int, int]:
-    """Width and height of the picture once it is upright.
-
-    Raises:
-        FrameFormatError, FrameDamagedError: as `open_header`.
-    """
-    with open_header(stream) as header:
-        width, height = header.size
-        if isinstance(header, strips.TiffFile):  # whose size newer Pillows tell upright
-            width, height = header.tag_v2[_TIFF_WIDTH], header.tag_v2[_TIFF_HEIGHT]
-        return (height, width) if orientation_of(header) >= 5 else (width, height)
-
-
 def _check_header(payload: bytes, max_pixels: int) -> str:
     """The format's name, once the header is sound and its size within the limit."""
-    kind, reader = _reader_of(payload)
+    kind, reader = reader_of(payload)
     stream = io.BytesIO(payload[:_LONGEST_HEADER] if kind in ("JPEG", "PNG") else payload)
     if kind == "TIFF" and _has_an_endless_field(payload):
         raise FrameTooLargeError(
@@ -211,7 +107,7 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
         )
     try:
         header = reader(stream)
-    except Exception as error:  # Pillow's readers raise many kinds on damaged headers; each means the same here
+    except Exception as error:  # as in `header.open_header`
         if str(error) == "unknown pixel mode" and kind == "TIFF" and _has_whole_directory(payload):
             raise FrameFormatError(
                 f"frame: {kind} has samples of a kind that is not read, expected 8- or 16-bit unsigned integers"
@@ -245,44 +141,10 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
     return kind
 
 
-def _orientation_in(exif: bytes) -> int | None:
-    """As OpenCV reads it: the first field of that name, two bytes of it, of whatever kind."""
-    if exif[:4] not in (b"II*\0", b"MM\0*"):
-        return None
-    try:
-        place = next((place for tag, _, _, place in _fields(exif) if tag == _ORIENTATION), None)
-    except struct.error:
-        return None
-    return None if place is None else place & 0xFFFF if exif.startswith(b"II") else place >> 16
-
-
-def _png_exif(header: ImageFile.ImageFile) -> bytes:
-    """The first eXIf chunk, which may follow the pixels; empty where there is none."""
-    stream = header.fp
-    if stream is None:
-        return b""
-    stream.seek(len(_PNG_MAGIC))
-    while len(head := stream.read(8)) == 8:
-        length, name = struct.unpack(">I4s", head)
-        if name == b"eXIf":
-            return stream.read(length)
-        stream.seek(length + 4, io.SEEK_CUR)
-    return b""
-
-
-def _fields(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Name, kind, count and place of each field of a TIFF's first page; raises struct.error where they are cut off."""
-    order = "<" if payload.startswith(b"II") else ">"
-    (begin,) = struct.unpack_from(f"{order}I", payload, 4)
-    (number,) = struct.unpack_from(f"{order}H", payload, begin)
-    for at in range(begin + 2, begin + 2 + 12 * number, 12):
-        yield struct.unpack_from(f"{order}HHII", payload, at)
-
-
 def _has_whole_directory(payload: bytes) -> bool:
     """Whether the tags of a TIFF's first page, and what they point to, lie within the payload."""
     try:
-        for _, kind, count, place in _fields(payload):
+        for _, kind, count, place in fields(payload):
             size = count * _TIFF_TYPE_BYTES.get(kind, 0)
             if size > 4 and place + size > len(payload):
                 return False
@@ -309,17 +171,6 @@ def _has_too_many_scans(payload: bytes, at: int) -> bool:
 def _has_an_endless_field(payload: bytes) -> bool:
     """Of a TIFF: whether its first page says so many numbers about itself that reading them takes very long."""
     try:
-        return any(kind not in _BYTE_FIELDS and count > _MOST_NUMBERS for _, kind, count, _ in _fields(payload))
+        return any(kind not in _BYTE_FIELDS and count > _MOST_NUMBERS for _, kind, count, _ in fields(payload))
     except struct.error:
         return False  # cut off: its reader says so
-
-
-def _reader_of(payload: bytes) -> tuple[str, _Reader]:
-    """The format's name and its header reader, by the first bytes."""
-    for magic, kind_and_reader in _HEADERS.items():
-        if payload.startswith(magic):
-            return kind_and_reader
-    expected = "expected a JPEG, PNG, TIFF or BMP image"
-    if name := next((name for name, begin in _OTHERS.items() if begin.match(payload)), None):
-        raise FrameFormatError(f"frame: got {name}, {expected}; {CONVERT}")
-    raise FrameFormatError(f"frame: {len(payload)} bytes beginning with {payload[:8].hex(' ')}, {expected}")

@@ -19,6 +19,7 @@ CORE = {
         "explain",
         "frame",
         "grid",
+        "header",
         "heatmap",
         "manifest",
         "patches",

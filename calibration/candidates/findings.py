@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.calibrate import Calibrated, Highest
 from calibration.suspects import Kind, Suspect
-from inspector.frame import upright_size_wh
+from inspector.header import upright_size_wh
 from inspector.recipe import Recipe
 from inspector.types import Float32Array
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 from PIL import ImageFile
 
-from inspector.frame import open_header, suffix_of
+from inspector.header import open_header, suffix_of
 
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND\xaeB\x60\x82"

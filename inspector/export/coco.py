@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from inspector.errors import FrameError
 from inspector.export.table import file_name
-from inspector.frame import upright_size_wh
+from inspector.header import upright_size_wh
 from inspector.store.frame_row import FrameRow
 
 UNTYPED = "defect"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from inspector.errors import StoreError
-from inspector.frame import suffix_of
+from inspector.header import suffix_of
 from inspector.line.health import Health
 from inspector.store import Archive, score_ratio
 from inspector.types import Decision

@@ -6,7 +6,7 @@ import hashlib
 import re
 from datetime import UTC, datetime
 
-from inspector.frame import suffix_of
+from inspector.header import suffix_of
 
 DIGEST = 12
 """So many digits of a SHA-256 tell pictures of a station apart."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from inspector import frame as decoder
 from inspector.errors import FrameError
+from inspector.header import upright_size_wh
 from inspector.samples.folder import MOST, SampleFolder
 
 Size = tuple[int, int]
@@ -39,6 +39,6 @@ def most_frequent(sizes: Mapping[str, Size]) -> Size | None:
 def _size_wh(file: Path, _changed_ns: int) -> Size | None:
     with file.open("rb") as stream:
         try:
-            return decoder.upright_size_wh(stream)
+            return upright_size_wh(stream)
         except FrameError:
             return None

@@ -11,6 +11,7 @@ import numpy as np
 from inspector import frame as decoder
 from inspector.errors import BankError, EngineError, FrameError, FrameTooLargeError, InspectorError, StoreError
 from inspector.explain import Explanation
+from inspector.header import open_header, orientation_of, turned, upright_size_wh
 from inspector.heatmap import DRAWN, render_png
 from inspector.manifest import Manifest, Sample, read_manifest
 from inspector.pipeline import Pipeline
@@ -96,7 +97,7 @@ class Evidence:
             PictureGoneError: it is not there, or is no picture any more.
         """
         try:
-            return decoder.upright_size_wh(io.BytesIO(self._read(row)))
+            return upright_size_wh(io.BytesIO(self._read(row)))
         except FrameError as error:
             raise PictureGoneError(DAMAGED) from error
 
@@ -222,12 +223,12 @@ def shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float
         OSError, ValueError: a JPEG does not decode.
     """
     if suffix in ("jpg", "jpeg"):  # decoded at an eighth to a half of its size, which large frames need
-        with decoder.open_header(io.BytesIO(data)) as picture:
+        with open_header(io.BytesIO(data)) as picture:
             width, height = picture.size
             if width * height > max_pixels:
                 raise FrameTooLargeError(f"frame: JPEG header announces {width}x{height}; nothing was decoded")
             picture.draft("RGB", THUMBNAIL_WH)
-            upright = decoder.turned(picture, decoder.orientation_of(picture)).convert("RGB")
+            upright = turned(picture, orientation_of(picture)).convert("RGB")
         whole = max(width, height) / max(upright.size)
         pixels: UInt8Image = np.asarray(upright, np.uint8)
     else:

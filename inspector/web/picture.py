@@ -7,6 +7,7 @@ import cv2
 
 from inspector import frame as decoder
 from inspector.errors import FrameError
+from inspector.header import open_header, orientation_of
 from inspector.types import UInt8Image
 
 SHOWN_AS_THEY_ARE = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "bmp": "image/bmp"}
@@ -42,8 +43,8 @@ def for_browser(data: bytes, suffix: str, *, max_pixels: int) -> Picture:
 
 def _upright(data: bytes) -> bool:
     try:
-        with decoder.open_header(io.BytesIO(data)) as header:
-            return decoder.orientation_of(header) == 1
+        with open_header(io.BytesIO(data)) as header:
+            return orientation_of(header) == 1
     except FrameError:
         return True
 

@@ -36,12 +36,13 @@ def with_opencv(picture_bgr: np.ndarray, suffix: str, *options: int) -> bytes:
 def png(width: int, height: int, data: bytes, *, depth: int = 8, colour: int = 0) -> bytes:
     """A PNG with any header and any compressed data."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
+    parts = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, content) for name, content in parts)
 
 
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    """With its length and checksum."""
-    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    """A piece of a PNG, with its length and checksum."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def bomb(side: int = 13_000) -> bytes:
