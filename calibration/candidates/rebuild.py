@@ -54,7 +54,7 @@ def rebuild(
 
 def _work(settings: Settings, engine: Engine, made: Making, place: Path, good: Path | None) -> None:
     station, told = made.row.station, made.told
-    archive, cases = Archive(settings.data_dir / "frames"), Cases(engine)
+    archive, cases = Archive(settings.frames_dir), Cases(engine)
     alarms, guards = cases.false_alarms(station), cases.guard(*settings.stations_at(place))
     reader = Reader(place)
     known = {sample.sha256 for sample in reader.bank.manifest.samples}

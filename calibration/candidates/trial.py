@@ -34,7 +34,7 @@ def try_it(
     Raises:
         BankError, EngineError: a bank cannot be used. StoreError: the database cannot be used.
     """
-    archive, cases = Archive(settings.data_dir / "frames"), Cases(engine)
+    archive, cases = Archive(settings.frames_dir), Cases(engine)
     sharing = settings.stations_at(settings.station(station).bank)
     rows = (*cases.guard(*sharing), *cases.false_alarms(*sharing), *cases.recent(*sharing, limit=RECENT))
     frames = list({row.id: row for row in rows}.values())

@@ -71,7 +71,7 @@ def promote(
     reason = (reason or "").strip() or None
     cases, sharing = Cases(engine), settings.stations_at(place)
     pipeline = Pipeline.open(candidate, max_pixels=settings.max_pixels, engine=settings.engine)
-    shadow = replay(cases.guard(*sharing), Archive(settings.data_dir / "frames"), pipeline, track=track)
+    shadow = replay(cases.guard(*sharing), Archive(settings.frames_dir), pipeline, track=track)
     missed = shadow.missed
     if missed and (reason is None or (passing is not None and len(missed) > passing)):
         may = "with a written reason" if passing is None else f"saying that {len(missed)} may pass, with a reason"

@@ -52,7 +52,7 @@ def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
     except ValidationError as error:
         raise UsageError(f"--{explain(error.errors()[0], QueueQuery)}") from error
     filters = query.filter(loaded.review)
-    archive = Archive(loaded.data_dir / "frames")
+    archive = Archive(loaded.frames_dir)
     size, types = size_of(archive.path), loaded.review.defect_types
     with open_database(loaded.database_url) as engine:
         with _written(output) as file:

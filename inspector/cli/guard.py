@@ -90,7 +90,7 @@ def _ask_whom(config: Path | None, bank: Path) -> "Settings | str":
         if config is not None:
             raise UsageError(said)
         return said
-    ledger = loaded.data_dir / "ledger.sqlite3"
+    ledger = loaded.ledger_file
     if loaded.database is None and not ledger.is_file():
         return f"{ledger} is not there yet, so no defect was ever confirmed"
     return loaded

@@ -35,14 +35,14 @@ def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: b
     from inspector.pipeline import Pipeline
     from inspector.store import Archive, Cases, open_database
 
-    data_dir, database, known = _recorded(config)
+    pictures, database, known = _recorded(config)
     name = options.one_of(station, known)
     with open_database(database) as engine:
         cases = Cases(engine)
         rows = (*cases.guard(name), *cases.false_alarms(name), *cases.recent(name, limit=limit))
         frames = list({row.id: row for row in rows}.values())
         without_picture = cases.without_picture(name)
-    shadow = run(frames, Archive(data_dir / "frames"), Pipeline.open(bank), track=track)
+    shadow = run(frames, Archive(pictures), Pipeline.open(bank), track=track)
     found = shadow.to_json() | {"defects_without_picture": without_picture}
     click.echo(json.dumps({"bank": str(bank), "station": name, **found}) if as_json else _text(found))
     if not frames:
@@ -79,17 +79,18 @@ def rebuild(config: Path, station: str | None, good: Path | None, by: str | None
 
 
 def _recorded(config: Path) -> tuple[Path, str, list[str]]:
-    """data_dir, the database's URL, and the stations where the settings tell them."""
+    """The folder of the pictures, the database's URL, and the stations where the settings tell them."""
     from inspector import settings
     from inspector.errors import UsageError
+    from inspector.settings.settings import FRAMES, LEDGER
 
     if config.is_dir():
-        ledger = config / "ledger.sqlite3"
+        ledger = config / LEDGER
         if not ledger.is_file():
-            raise UsageError(f"{config}: holds no ledger.sqlite3, expected a data_dir; with another database, settings")
-        return config, f"sqlite:///{ledger}", []
+            raise UsageError(f"{config}: holds no {LEDGER}, expected a data_dir; with another database, settings")
+        return config / FRAMES, f"sqlite:///{ledger}", []
     loaded = settings.load(config)
-    return loaded.data_dir, loaded.database_url, [str(one.id) for one in loaded.stations]
+    return loaded.frames_dir, loaded.database_url, [str(one.id) for one in loaded.stations]
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -39,7 +39,7 @@ def database(settings: Settings) -> Iterator[Finding]:
     """Whether a table can be made in it (and is taken back), whether this version reads it, and for PostgreSQL, how far
     its clock is from ours.
     """
-    file = settings.data_dir / "ledger.sqlite3"
+    file = settings.ledger_file
     if settings.database is None and not file.exists():
         yield ok("database", f"{file} will be made at the first start")
         return
@@ -138,7 +138,7 @@ def _inspection_s(pipeline: Pipeline) -> float:
 def ports(settings: Settings) -> Iterator[Finding]:
     """Free, or taken by our own daemon; and whether its metrics are guarded as the settings say."""
     metrics, review = settings.metrics, settings.review
-    ours = is_locked(settings.data_dir / "daemon.lock")
+    ours = is_locked(settings.daemon_lock)
     if (why := _refused(metrics.host, metrics.port)) is None:
         yield ok("metrics", f"{metrics.host}:{metrics.port} is free")
     elif not ours:

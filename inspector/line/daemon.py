@@ -112,8 +112,7 @@ class _Daemon:
         """Everything is closed in the reverse of the order in which it is opened here."""
         settings = self._settings
         with ExitStack() as opened:
-            lock = settings.data_dir / "daemon.lock"
-            opened.enter_context(file_lock(lock, f"data_dir {settings.data_dir}", _IN_USE))
+            opened.enter_context(file_lock(settings.daemon_lock, f"data_dir {settings.data_dir}", _IN_USE))
             port = opened.enter_context(self._serve_http())
             log.info("starting", extra={"version": __version__, "instance": settings.instance, "http_port": port})
             opened.enter_context(sole_daemon(settings.database_url, partial(self._health.set, _DATABASE)))
@@ -287,7 +286,7 @@ class _Daemon:
     def _open_archive(self) -> Archive:
         limit = round(self._settings.retention.max_gb * 1e9)
         self._metrics.archive_limit.set(limit)
-        return Archive(self._settings.data_dir / "frames", max_bytes=limit, spare_bytes=_SPARE_BYTES)
+        return Archive(self._settings.frames_dir, max_bytes=limit, spare_bytes=_SPARE_BYTES)
 
     def _housekeeper(self, database: Engine, archive: Archive) -> Housekeeper:
         return Housekeeper(

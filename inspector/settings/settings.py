@@ -1,6 +1,7 @@
 """All settings of the daemon, as one frozen value."""
 
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field, model_validator
 
@@ -16,6 +17,10 @@ from inspector.settings.sections import (
     StationSettings,
 )
 from inspector.types import StationId
+
+LEDGER: Final = "ledger.sqlite3"
+FRAMES: Final = "frames"
+"""Within data_dir."""
 
 _INSTANCE = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
@@ -58,7 +63,22 @@ class Settings(Section):
     @property
     def database_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
-        return self.database or f"sqlite:///{self.data_dir / 'ledger.sqlite3'}"
+        return self.database or f"sqlite:///{self.ledger_file}"
+
+    @property
+    def ledger_file(self) -> Path:
+        """Where the ledger is, unless `database` names another one."""
+        return self.data_dir / LEDGER
+
+    @property
+    def frames_dir(self) -> Path:
+        """Where the pictures are archived."""
+        return self.data_dir / FRAMES
+
+    @property
+    def daemon_lock(self) -> Path:
+        """What a daemon locks as long as it runs."""
+        return self.data_dir / "daemon.lock"
 
     @property
     def one_port_for_two(self) -> bool:

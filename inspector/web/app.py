@@ -74,7 +74,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
             "auto_configure": False,
         },
     )
-    accounts, archive, queue = Accounts(engine), Archive(settings.data_dir / "frames"), ReviewQueue(engine)
+    accounts, archive, queue = Accounts(engine), Archive(settings.frames_dir), ReviewQueue(engine)
     languages = open_languages()
     app.state.desk = Desk(
         settings=settings,
