@@ -21,7 +21,7 @@ from inspector.manifest import is_bank_there
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.settings.secret import read_secret
-from inspector.store.database import make_engine, revision, schemas
+from inspector.store.database import ENCODING, MAKE_IT, encoding, make_engine, revision, schemas
 from inspector.store.tables import HEAD
 
 _PICTURES = 10
@@ -36,8 +36,8 @@ _REFUSALS = {
 
 
 def database(settings: Settings) -> Iterator[Finding]:
-    """Whether a table can be made in it (and is taken back), whether this version reads it, and for PostgreSQL, how far
-    its clock is from ours.
+    """Whether a table can be made in it (and is taken back), whether this version reads it, and for PostgreSQL, whether
+    it holds every text, and how far its clock is from ours.
     """
     file = settings.ledger_file
     if settings.database is None and not file.exists():
@@ -53,12 +53,16 @@ def database(settings: Settings) -> Iterator[Finding]:
                 connection.execute(text("CREATE TABLE inspector_doctor (id INTEGER)"))
                 theirs = connection.execute(select(func.now())).scalar_one()
                 schema = revision(connection)
+                held_in = encoding(connection)
                 connection.rollback()
         finally:
             engine.dispose()
     except (SQLAlchemyError, StoreError) as error:
         told = str(getattr(error, "orig", None) or error).strip().splitlines()[0].removeprefix("database: ")
         yield fail("database", told, expected="one that can be written", do="see database and data_dir in the settings")
+        return
+    if held_in != ENCODING:
+        yield fail("database", f"its encoding is {held_in}", expected=ENCODING, do=MAKE_IT)
         return
     if schema is not None and schema not in schemas():
         yield fail(

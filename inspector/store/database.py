@@ -30,6 +30,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 5_000
 _POSTGRES_DRIVER = "postgresql+psycopg"
 _POSTGRES = {
+    "client_encoding": "utf8",
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -40,8 +41,14 @@ _POSTGRES = {
 }
 """The driver notices within seconds that the server is gone (times in seconds, tcp_user_timeout in milliseconds). By
 `options` the server notices as soon that a client is gone: otherwise the locks of a box that lost its power would stay
-for hours; and it tells who waits for somebody else's lock (VACUUM FULL, ALTER) instead of keeping silent.
+for hours; and it tells who waits for somebody else's lock (VACUUM FULL, ALTER) instead of keeping silent. Text comes as
+text also from a database of another encoding, so that it can be told of which.
 """
+
+ENCODING = "UTF8"
+"""The one in which PostgreSQL holds every text: in others a part number in Chinese would stop the line."""
+
+MAKE_IT = f"make it with createdb --encoding {ENCODING} --locale C --template template0"
 
 _MIGRATION_LOCK = 0x696E7370
 """ "insp": who migrates PostgreSQL holds this advisory lock."""
@@ -77,7 +84,8 @@ def open_database(url: str) -> Iterator[Engine]:
     """The database, migrated; closed at the end.
 
     Raises:
-        StoreError: the URL is wrong, the database cannot be opened, or it was written by a newer version.
+        StoreError: the URL is wrong, the database cannot be opened, does not hold every text, or was written by a
+            newer version.
     """
     engine = make_engine(url)
     if engine.dialect.name == "sqlite":
@@ -188,6 +196,13 @@ def revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def encoding(connection: Connection) -> str:
+    """In which a database holds text; SQLite has no other than ENCODING."""
+    if connection.dialect.name != "postgresql":
+        return ENCODING
+    return str(connection.execute(text("SHOW server_encoding")).scalar_one())
+
+
 def schemas() -> frozenset[str]:
     """The revisions that this version can read; it migrates older ones to the newest."""
     return frozenset(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
@@ -225,6 +240,8 @@ def _write_ahead(connection: SqliteConnection) -> None:
 def _migrate(engine: Engine) -> None:
     """One process at a time: the daemon and the review page may start together."""
     with engine.connect() as connection:
+        if (theirs := encoding(connection)) != ENCODING:
+            raise StoreError(f"database: its encoding is {theirs}, expected {ENCODING}; {MAKE_IT}")
         if revision(connection) == HEAD:
             return
     with writing(engine) as connection:

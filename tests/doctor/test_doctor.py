@@ -329,3 +329,13 @@ def test_a_database_by_the_short_name_of_its_kind_is_reached(
     url = postgres.create_database().replace("postgresql://", "postgres://")
     found = doctor(write(broker.port, database=url))
     assert marks(found)["database"] == {"ok"}
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_does_not_hold_every_text_fails_as_the_daemon_would(
+    broker: Mosquitto, postgres: Postgres, write: Callable[..., Path], encoding: str
+) -> None:
+    found = doctor(write(broker.port, database=postgres.create_database(encoding=encoding)), code=1)
+    (finding,) = found["database"]
+    assert (finding["mark"], finding["got"], finding["expected"]) == ("fail", f"its encoding is {encoding}", "UTF8")
+    assert "createdb --encoding UTF8" in finding["do"]

@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from postgres import Postgres
 from reviewing import delivered
 from services import files_no_larger_than
 from sqlalchemy import Connection, Engine, create_engine, insert, inspect, select, text
@@ -93,6 +94,17 @@ def test_it_opens_again_with_what_was_written(url: str) -> None:
         Ledger(engine).commit([VERDICT])
     with open_database(url) as engine:
         assert Ledger(engine).known([(CAM1, "f1")]) == {(CAM1, "f1", ""): "a" * 64}
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_does_not_hold_every_text_is_refused_when_it_is_opened(
+    postgres: Postgres, encoding: str
+) -> None:
+    with (
+        pytest.raises(StoreError, match=rf"^database: its encoding is {encoding}, expected UTF8; .*createdb --enc"),
+        open_database(postgres.create_database(encoding=encoding)),
+    ):
+        pass
 
 
 def test_a_filled_database_of_the_first_version_is_upgraded(url: str) -> None:

@@ -108,13 +108,13 @@ class Postgres:
         """As it would be written into the settings."""
         return f"postgresql://inspector:{self._password}@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self, *, like: str | None = None) -> str:
+    def create_database(self, *, like: str | None = None, encoding: str = "UTF8") -> str:
         """An empty database, or a copy of another one by name; returns its URL."""
         name = f"test{next(self._numbers)}"
         engine = create_engine(self.url("postgres").replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
         try:
             with engine.connect() as connection:
-                connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {like or 'template0'}"))
+                connection.execute(text(f"CREATE DATABASE {name} ENCODING {encoding} TEMPLATE {like or 'template0'}"))
         finally:
             engine.dispose()
         return self.url(name)
