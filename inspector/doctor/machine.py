@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from inspector.doctor.finding import Finding, fail, ok, warn
@@ -30,8 +31,8 @@ def clock(settings: Settings) -> Iterator[Finding]:
         )
     elif state is not None:
         yield ok("clock", "kept by a time server")
-    zone = time.tzname[0]
-    if settings.review.enabled and settings.review.time_zone is None and zone == "UTC":
+    now = datetime.now(settings.review.zone)
+    if settings.review.enabled and settings.review.time_zone is None and now.tzname() == "UTC":
         yield warn(
             "time zone",
             "shifts begin by UTC",
@@ -39,7 +40,7 @@ def clock(settings: Settings) -> Iterator[Finding]:
             do="set review.time_zone, as in Europe/Berlin; a container has UTC unless told otherwise",
         )
     else:
-        yield ok("time zone", settings.review.time_zone or zone)
+        yield ok("time zone", f"{settings.review.time_zone or now.tzname()}, now {now:%z}")
 
 
 def _clock_state() -> int | None:

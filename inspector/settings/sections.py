@@ -1,6 +1,8 @@
 """The groups of keys in the configuration, each frozen and checked at birth."""
 
 import ipaddress
+import os
+from contextlib import suppress
 from datetime import UTC, tzinfo
 from functools import cache
 from pathlib import Path
@@ -88,7 +90,7 @@ class ReviewSettings(Section):
         description="when each shift begins, local time",
     )
     time_zone: str | None = Field(
-        default=None, description="of the plant, as in Europe/Berlin; by default the machine's"
+        default=None, description="of the plant, as in Europe/Berlin; by default that of TZ or the machine's"
     )
 
     @model_validator(mode="after")
@@ -123,7 +125,10 @@ class ReviewSettings(Section):
 
 @cache
 def _own_zone() -> tzinfo:
-    """The machine's, with its summer times; UTC where it names none."""
+    """The one that TZ names, or the machine's, with its summer times; UTC where neither names one."""
+    if named := os.environ.get("TZ", "").removeprefix(":"):
+        with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+            return ZoneInfo(named)
     try:
         with Path("/etc/localtime").open("rb") as file:
             return ZoneInfo.from_file(file)

@@ -110,6 +110,18 @@ def test_it_leaves_nothing_behind(write: Callable[..., Path], tmp_path: Path) ->
     assert f"{tmp_path / 'new'} is no folder" in finding["got"]
 
 
+def test_the_zone_it_tells_is_the_one_by_which_shifts_begin(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(free_port(), data_dir="new/data", review={"enabled": True, "port": free_port()})
+    told = {}
+    for zone in ("", "Asia/Kolkata", "IST-5:30"):
+        monkeypatch.setenv("TZ", zone)
+        (told[zone],) = doctor(path, code=1)["time zone"]
+    assert (told["Asia/Kolkata"]["mark"], told["Asia/Kolkata"]["got"]) == ("ok", "IST, now +0530")
+    assert told["IST-5:30"] == told[""], "it is no name of a zone, so shifts begin by the machine's own"
+
+
 def test_it_prints_a_line_for_each_thing(broker: Mosquitto, write: Callable[..., Path]) -> None:
     command = [sys.executable, "-m", "inspector", "doctor", "-c", str(write(broker.port))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)

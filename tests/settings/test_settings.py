@@ -1,5 +1,7 @@
 """The configuration file: the smallest works, and every mistake is told in one line."""
 
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from inspector import settings
 from inspector.errors import SettingsError
 from inspector.settings.secret import read_secret
+from inspector.settings.sections import _own_zone
 
 SMALLEST = """
 data_dir: ./data
@@ -207,3 +210,31 @@ def test_metrics_for_others_need_a_token(tmp_path: Path) -> None:
     assert read_secret(loaded.metrics.token_file) == "saved on Windows"
     (tmp_path / "token").write_text("\n")
     assert "is empty" in complaint(tmp_path, SMALLEST + "metrics: {token_file: token}\n")
+
+
+@pytest.fixture
+def asked_anew() -> Iterator[None]:
+    """A process asks for its zone once."""
+    _own_zone.cache_clear()
+    yield
+    _own_zone.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_anew")
+@pytest.mark.parametrize("named", ["Asia/Kolkata", ":Asia/Kolkata"])
+def test_shifts_begin_by_the_zone_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv("TZ", named)
+    zone = settings.load(written(tmp_path, SMALLEST)).review.zone
+    assert datetime.now(zone).utcoffset() == timedelta(hours=5, minutes=30)
+
+
+@pytest.mark.usefixtures("asked_anew")
+@pytest.mark.parametrize("nowhere", ["", "Mars", "Asia", "/etc/localtime", "IST-5:30"])
+def test_a_zone_of_no_name_is_the_machines_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nowhere: str) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    own = datetime.now(settings.load(written(tmp_path, SMALLEST)).review.zone).utcoffset()
+    _own_zone.cache_clear()
+    monkeypatch.setenv("TZ", nowhere)
+    assert datetime.now(settings.load(written(tmp_path, SMALLEST)).review.zone).utcoffset() == own
