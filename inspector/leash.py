@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+PYTHON = (sys.executable, "-P")
+"""How a child runs this installation's modules: without -P those in the current folder would come first."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -48,7 +51,7 @@ def start(command: Sequence[str], *, output: IO[bytes] | None = None) -> subproc
     """
     said = sys.stderr.fileno() if output is None else output
     return subprocess.Popen(
-        [sys.executable, "-m", "inspector.leash", str(os.getpid()), *command],
+        [*PYTHON, "-m", "inspector.leash", str(os.getpid()), *command],
         stdin=subprocess.DEVNULL,
         stdout=said,
         stderr=said,

@@ -15,13 +15,13 @@ def run(config: Path) -> None:
     What was received is finished before it stops; what was not acknowledged the broker delivers again. With
     `review: {enabled: true}` in the settings it runs `inspector review` beside itself.
     """
-    import sys
     from functools import partial
 
     from inspector import settings
+    from inspector.leash import PYTHON
     from inspector.line import daemon
     from inspector.line.companion import Companion
 
     loaded = settings.load(config)
-    review = partial(Companion, "review", (sys.executable, "-m", "inspector", "review", "-c", str(config)))
+    review = partial(Companion, "review", (*PYTHON, "-m", "inspector", "review", "-c", str(config)))
     daemon.run(loaded, beside=(review,) if loaded.review.enabled else ())

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ from typing import Literal
 
 from inspector.demo.port import HOST, free_port, listens
 from inspector.errors import BrokerError
-from inspector.leash import child, last_words
+from inspector.leash import PYTHON, child, last_words
 from inspector.settings import BrokerSettings
 
 _STARTS_WITHIN_S = 30.0
@@ -99,4 +98,4 @@ def _mosquitto(folder: Path, port: int) -> list[str]:
 def _amqtt(port: int) -> list[str]:
     if importlib.util.find_spec("amqtt") is None:
         raise BrokerError("broker amqtt: is not installed")
-    return [sys.executable, "-m", "inspector.demo.embedded", str(port)]
+    return [*PYTHON, "-m", "inspector.demo.embedded", str(port)]

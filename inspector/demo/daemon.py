@@ -1,7 +1,6 @@
 """The real daemon as a process of its own, up and ready."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from inspector.demo.machine import DemoError
 from inspector.demo.port import HOST
 from inspector.http_status import status_of
-from inspector.leash import child, last_words
+from inspector.leash import PYTHON, child, last_words
 
 _READY_WITHIN_S = 90.0
 _ANSWERS_S = 2.0
@@ -42,7 +41,7 @@ def running_daemon(folder: Path, config: Path, *, metrics_port: int) -> Iterator
     """
     log = folder / "daemon.log"
     started = time.monotonic()
-    with child([sys.executable, "-m", "inspector", "run", "-c", str(config)], log) as process:
+    with child([*PYTHON, "-m", "inspector", "run", "-c", str(config)], log) as process:
         url = f"http://{HOST}:{metrics_port}"
         while status_of(f"{url}/readyz", within_s=_ANSWERS_S) != 200:
             RunningDaemon(process, config, url, log, 0.0).check()

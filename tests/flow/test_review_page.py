@@ -18,7 +18,7 @@ import pytest
 import yaml
 from line import CAM1, Camera, Daemon, drawn_part, frame
 from playwright.sync_api import Browser
-from services import DEADLINE_S, gone, listening, wait_until
+from services import DEADLINE_S, Mosquitto, gone, listening, wait_until
 
 from inspector import settings
 from inspector.demo.port import free_port
@@ -198,6 +198,19 @@ main(["review", "-c", {str(tmp_path / "inspector.yaml")!r}])
         1,
         "error: review: fastapi is not installed; install inspector[review] on this machine\n",
     )
+
+
+def test_the_page_beside_the_daemon_is_that_of_the_installation_whatever_the_current_folder_holds(
+    mosquitto: Mosquitto, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inspector").mkdir()
+    (tmp_path / "inspector" / "__init__.py").write_text("raise SystemExit('code of the current folder')")
+    monkeypatch.chdir(tmp_path)
+    with Daemon(tmp_path, port=mosquitto.port, bank=bank, program=("-P", "-m", "inspector", "run", "-c")) as daemon:
+        daemon.settings["review"] = {"enabled": True, "port": free_port()}
+        daemon.start()
+        wait_until(lambda: page_of(daemon) or daemon.logged("companion ended"), "the page listens or ends")
+        assert page_of(daemon), daemon.log.read_text()
 
 
 @pytest.fixture
