@@ -67,7 +67,7 @@ def take_into_use(
     config: the settings; None looks for USUAL. guarded: False asks nobody, for which there must be a reason.
 
     Raises:
-        UsageError: the settings cannot be read, or those that were named do not speak of the bank.
+        UsageError: the settings cannot be read or looked for, or those that were named do not speak of the bank.
         GuardError: confirmed defects would pass, and no reason is given.
         BankError, EngineError: the candidate cannot be used. StoreError: the ledger cannot be asked.
     """
@@ -81,7 +81,7 @@ def take_into_use(
 
 def _ask_whom(config: Path | None, bank: Path) -> "Settings | str":
     """The settings whose ledger has the bank's defects, or why there are none."""
-    if config is None and not USUAL.is_file():
+    if config is None and not _is_usual_there():
         return f"there is no {USUAL} in this folder, so nobody knows which defects are confirmed"
     loaded = settings.load(config or USUAL)
     if not loaded.stations_at(bank):
@@ -94,3 +94,15 @@ def _ask_whom(config: Path | None, bank: Path) -> "Settings | str":
     if loaded.database is None and not ledger.is_file():
         return f"{ledger} is not there yet, so no defect was ever confirmed"
     return loaded
+
+
+def _is_usual_there() -> bool:
+    try:
+        USUAL.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:  # as in the home of root, for the daemon's user
+        raise UsageError(
+            f"{USUAL} in this folder cannot be looked at ({error.strerror}); name the settings with -c"
+        ) from error
+    return True

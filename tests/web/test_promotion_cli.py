@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from line import CAM1
 from review_site import ReviewSite, running_site
+from services import as_nobody
 
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
@@ -148,6 +149,23 @@ def test_settings_that_do_not_speak_of_the_bank(
     assert done.code == 0
     assert "inspector.yaml: no station runs the bank" in json.loads(done.out)["guard_not_asked"]
     assert not (other.parent / "data").exists()
+
+
+def test_in_a_folder_that_is_closed_to_the_daemons_user_it_says_to_name_the_settings(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.chdir(closed)
+    closed.chmod(0)
+    with as_nobody():
+        done = cli("bank", "promote", bank, tmp_path / "tile")
+    closed.chmod(0o700)
+    assert (done.code, done.out, done.err) == (
+        2,
+        "",
+        "error: inspector.yaml in this folder cannot be looked at (Permission denied); name the settings with -c\n",
+    )
 
 
 def test_a_ledger_that_is_not_there_yet_is_not_made(bank: Path, tmp_path: Path, cli: Cli) -> None:
