@@ -1,6 +1,7 @@
 """`inspector camera`: the command around `inspector.camera.publish`."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from inspector.camera import CameraSummary
     from inspector.settings import BrokerSettings
 
+_ADDRESS = re.compile(r"(?P<host>\[[^]]*]|[^:]*)(:(?P<port>[^:]*))?")
+"""HOST, HOST:PORT, [ADDRESS] or [ADDRESS]:PORT."""
+
 
 @click.command()
 @click.argument("source")
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--watch", is_flag=True, help="Go on with pictures that come into the folder, until stopped.")
 @click.option("--keep", type=int, help="Watched: published pictures that stay, in its subfolder sent.  [1000]")
 @click.option("--bridged", is_flag=True, help="Watched: do not wait for a subscriber; the broker passes frames on.")
-@click.option("--broker", default="127.0.0.1:1883", show_default=True, help="Host and port.")
+@click.option("--broker", default="127.0.0.1:1883", show_default=True, help="Host and port; [ADDRESS]:PORT of IPv6.")
 @click.option("--protocol", type=click.Choice(["auto", "5", "3.1.1"]), default="auto", show_default=True)
 @click.option("--username", help="The station's user at the broker.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="File that holds the password alone.")
@@ -109,8 +113,9 @@ def _broker(
     from inspector.problem import explain
     from inspector.settings import BrokerSettings
 
-    host, _, port = address.rpartition(":") if ":" in address else (address, "", "1883")
-    given: dict[str, Any] = {"host": host, "port": port, "protocol": protocol, "username": username}
+    if (parts := _ADDRESS.fullmatch(address)) is None:
+        raise UsageError(f"--broker {address}: expected HOST:PORT, with an IPv6 address in brackets, as in [::1]:1883")
+    given: dict[str, Any] = {**parts.groupdict("1883"), "protocol": protocol, "username": username}
     if password_file is not None:
         given["password_file"] = password_file
     if tls or ca_file is not None:

@@ -1,5 +1,6 @@
 """Types of the values in the settings: paths, secrets, station ids, times of day."""
 
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,6 +45,17 @@ def _existing_file(path: Path, info: ValidationInfo) -> Path:
     if not there:
         raise ValueError(f"got {located}, which is no file")
     return located
+
+
+def _host(text: str) -> str:
+    """Without the brackets in which an IPv6 address may stand."""
+    host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if ":" in host:
+        try:
+            IPv6Address(host)
+        except ValueError:
+            raise ValueError(f"got {host}, expected a name or an address; the port is a key of its own") from None
+    return host
 
 
 def _station(value: object) -> StationId:
@@ -98,6 +110,9 @@ SecretPath = Annotated[Path, AfterValidator(_secret_file)]
 
 DatabaseUrl = Annotated[str, Field(min_length=1), AfterValidator(_with_file)]
 """SQLAlchemy's; the file of SQLite is relative to the settings' file."""
+
+Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
+"""A name or an address of another machine."""
 
 StationField = Annotated[
     StationId, PlainValidator(_station), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})

@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from inspector.settings.fields import AnyPath, Days, FilePath, Label, Protocol, SecretPath, StationField, TimeOfDay
+from inspector.settings.fields import (
+    AnyPath,
+    Days,
+    FilePath,
+    Host,
+    Label,
+    Protocol,
+    SecretPath,
+    StationField,
+    TimeOfDay,
+)
 
 
 class Section(BaseModel):
@@ -36,7 +46,7 @@ class TlsSettings(Section):
 class BrokerSettings(Section):
     """Where the MQTT broker is, and who the daemon is to it."""
 
-    host: str = Field(default="127.0.0.1", min_length=1, description="name or address")
+    host: Host = Field(default="127.0.0.1", description="name or address")
     port: int = Field(default=1883, ge=1, le=65535)
     protocol: Protocol = Field(default="auto", description="auto: 5, or 3.1.1 with a broker that knows no 5")
     username: str | None = Field(default=None, min_length=1)

@@ -13,6 +13,8 @@ from line import drawn_part
 from services import no_threads_left
 
 from inspector import __version__
+from inspector.cli.camera import _broker
+from inspector.errors import UsageError
 from inspector.pipeline import Pipeline
 from inspector.store import open_database
 
@@ -54,6 +56,38 @@ def test_bad_usage_exits_with_2(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert done.code == 2
     assert "Error: " in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        ("plant", "plant", 1883),
+        ("plant:8883", "plant", 8883),
+        ("10.1.2.3:8883", "10.1.2.3", 8883),
+        ("[::1]", "::1", 1883),
+        ("[::1]:8883", "::1", 8883),
+        ("[fe80::1%eth0]:8883", "fe80::1%eth0", 8883),
+    ],
+)
+def test_a_broker_is_a_name_or_an_address_with_its_port(given: str, host: str, port: int) -> None:
+    broker = _broker(given, "auto", None, None, tls=False, ca_file=None)
+    assert (broker.host, broker.port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("::1", r"expected HOST:PORT, with an IPv6 address in brackets, as in \[::1\]:1883"),
+        ("::1:8883", r"expected HOST:PORT, with an IPv6 address in brackets"),
+        ("[::1]8883", r"expected HOST:PORT, with an IPv6 address in brackets"),
+        ("[plant:1]:8883", r"host: got plant:1, expected a name or an address; the port is a key of its own"),
+        ("plant:", r"port: got '', expected"),
+    ],
+)
+def test_a_broker_that_is_neither_is_told(given: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told) as caught:
+        _broker(given, "auto", None, None, tls=False, ca_file=None)
+    assert str(caught.value).startswith(f"--broker {given}: ")
 
 
 def test_a_name_that_is_no_text_is_printed_all_the_same(bank: Path, tmp_path: Path) -> None:

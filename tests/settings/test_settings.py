@@ -49,6 +49,10 @@ def test_the_smallest_file_works_alone(tmp_path: Path) -> None:
     assert loaded.database_url == f"sqlite:///{tmp_path}/data/ledger.sqlite3"
 
 
+def test_a_brokers_address_may_stand_in_brackets(tmp_path: Path) -> None:
+    assert settings.load(written(tmp_path, SMALLEST + "broker: {host: '[::1]'}\n")).broker.host == "::1"
+
+
 def test_products_at_one_camera_are_stations_that_name_it_or_its_station(tmp_path: Path) -> None:
     more = "".join(
         f"  - {{id: plant/hall1/line1/{name}, bank: b, camera: {camera}}}\n"
@@ -104,6 +108,7 @@ def test_a_protocol_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
             SMALLEST + "    queue: {capacity: 0}\n",
             ":6: stations[0].queue.capacity: got 0, expected greater than or equal to 1",
         ),
+        (SMALLEST + "broker: {host: 'plant:1883'}\n", ":6: broker.host: got plant:1883, expected a name or an address"),
         (SMALLEST + "broker: {port: many}\n", ":6: broker.port: got 'many', expected a valid integer"),
         (SMALLEST + "broker: {protocol: 4}\n", ":6: broker.protocol: got 4, expected 'auto', '5' or '3.1.1'"),
         (SMALLEST + "broker: here\n", ":6: broker: got 'here', expected keys of its own: host, password_file, port"),
