@@ -37,7 +37,10 @@ def alive(settings: Path) -> bool:
 
 def _said(settings: Path) -> dict[str, Any]:
     """The section `metrics`; variables of the environment win, as for the daemon."""
-    metrics: dict[str, Any] = {**(yaml.safe_load(settings.read_text(encoding="utf-8")).get("metrics") or {})}
+    if (section := os.environ.get("INSPECTOR_METRICS")) is not None:
+        metrics: dict[str, Any] = yaml.safe_load(section) or {}
+    else:
+        metrics = yaml.safe_load(settings.read_text(encoding="utf-8")).get("metrics") or {}
     for key in ("host", "port", "token_file"):
         if (value := os.environ.get(f"INSPECTOR_METRICS__{key.upper()}")) is not None:
             metrics[key] = yaml.safe_load(value)
