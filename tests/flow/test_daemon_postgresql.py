@@ -1,7 +1,10 @@
 """The daemon with its ledger in a real PostgreSQL: the good days, kill -9, and a server that goes and comes back."""
 
+import os
+import re
 import select
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,13 +15,15 @@ from typing import Any, Self
 import faulty_daemon
 import pytest
 from line import Camera, Daemon, Plc, agrees, drawn_part, frame
-from postgres import Postgres
-from services import Mosquitto, wait_until
+from postgres import Postgres, postgres_folder
+from services import DEADLINE_S, Mosquitto, wait_until
 from sqlalchemy import Engine, text
 
 from inspector.store import Outbox, QueueFilter, ReviewQueue, open_database
 
 pytestmark = pytest.mark.faults
+
+DEPLOYMENT = Path(__file__).parent.parent.parent / "docs" / "deployment.md"
 
 
 class _Daemon(Daemon):
@@ -102,6 +107,42 @@ def test_a_server_that_hangs_is_told_and_holds_up_no_end(
     daemon.start()
     wait_until(lambda: len(plc.answered()) == 2, "the other verdict")
     assert daemon.faults() == {}
+
+
+def test_a_ledger_is_backed_up_and_restored_as_the_deployment_says(
+    daemon: _Daemon, postgres: Postgres, plc: Plc, camera: Camera
+) -> None:
+    url = daemon.database_engine.url
+    blocks = re.findall(r"^```sh\n(.*?)^```$", DEPLOYMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (backup,) = (block for block in blocks if "pg_dump" in block)
+    (restore,) = (block for block in blocks if "pg_restore" in block)
+    assert [line.split()[1] for line in restore.splitlines() if line.startswith("systemctl")] == ["stop", "start"]
+
+    def typed(block: str) -> None:
+        """On this server, in this database, by the role that the tests have."""
+        lines = [line for line in block.splitlines() if not line.startswith("systemctl")]
+        script = re.sub(r"\$\(date \+%F\)|\d{4}-\d\d-\d\d", "today", "\n".join(("set -eu", *lines)))
+        script = re.sub(r"(?<!--owner )\binspector\b", str(url.database), script)
+        programs = f"{postgres_folder()}:{os.environ['PATH']}"
+        there = {"PGHOST": "127.0.0.1", "PGPORT": str(postgres.port)}
+        role = {"PGUSER": str(url.username), "PGPASSWORD": str(url.password)}
+        environment = {**os.environ, "PATH": programs, **there, **role}
+        subprocess.run(["bash", "-c", script], check=True, timeout=DEADLINE_S, cwd=daemon.folder, env=environment)
+
+    daemon.start()
+    camera.send(frame(0), frame(1))
+    wait_until(lambda: len(plc.answered()) == 2, "two verdicts")
+    typed(backup)
+    camera.send(frame(2))
+    wait_until(lambda: len(plc.answered()) == 3, "the third verdict")
+    assert daemon.terminate() == 0
+    daemon.database_engine.dispose()
+    typed(restore)
+    assert sorted(daemon.rows("SELECT frame_id FROM frames")) == [("f-0",), ("f-1",)]
+    daemon.start()
+    camera.send(frame(3))
+    wait_until(lambda: len(plc.answered()) == 4, "the line goes on")
+    assert sorted(daemon.rows("SELECT frame_id FROM frames")) == [("f-0",), ("f-1",), ("f-3",)]
 
 
 def test_a_table_that_somebody_else_has_locked_is_told(daemon: _Daemon, plc: Plc, camera: Camera) -> None:
