@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from calibration.augmentation import check_room
 from calibration.evaluation.cases import good_folders, masks_beside
+from calibration.evaluation.truth import truths_in
 from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError, in_words
-from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, foreign, is_truth
+from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, foreign
 from inspector.frame import pixels_sha256
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
@@ -178,9 +179,10 @@ def refuse_data_set(folder: Path, pictures: Sequence[Path]) -> None:
         SamplesError: it is a whole data set, or has masks beside frames.
     """
     good = next(iter(good_folders(folder, pictures)), None)
-    folders = {part for each in pictures for part in each.relative_to(folder).parts[:-1]}
-    if good or any(map(is_truth, folders)) or (folder / TRUTH).is_dir():
-        meant = f"; did you mean {good}?" if good else ""
+    masks = min(truths_in(folder, pictures), default=None)
+    if good or masks or (folder / TRUTH).is_dir():
+        why = f"; there are masks in {masks.relative_to(folder)}" if masks else ""
+        meant = f"; did you mean {good}?" if good else why
         raise SamplesError(f"samples {folder}: is a whole data set, expected the folder of its good samples{meant}")
     if beside := masks_beside(pictures):
         frame, (mask, *_) = next((frame, each.masks) for frame, each in beside.items())

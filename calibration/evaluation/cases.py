@@ -2,18 +2,20 @@
 
 TEST_DIR/good/…  TEST_DIR/<defect>/…  beside it, or in it: ground_truth/<defect>/<stem>_mask.png, or <stem>/….png
 
-That is MVTec's layout. Other data sets call the good ones ok or normal, the masks' folder Masks, and a mask <stem>.png,
-<stem>_label.bmp or <stem>_GT.png; and some have masks beside the frames. Such names mean the same everywhere.
+That is MVTec's layout. Other data sets call the good ones ok or normal, the masks' folder Masks, Label or gt, and a
+mask <stem>.png, <stem>_label.bmp or <stem>_GT.png; and some have masks beside the frames, or in a folder there. Such
+names mean the same everywhere.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from calibration.evaluation.masks import is_drawn, levels_of
+from calibration.evaluation.truth import holds_masks, outside, truths_in
 from inspector.errors import SamplesError
 from inspector.folder import TRUTH, Contents, contents_of, is_truth
 
@@ -79,13 +81,14 @@ def cases_in(test_dir: Path, contents: Contents) -> list[Case]:
     """The labelled frames among what lies below `test_dir`, by label and path.
 
     Masks of frames in folders below their label's lie in folders of the same names; or at the top, where no other of
-    these folders has a frame of that name. Where there is no folder of good frames, those with a black mask beside them
-    are good.
+    these folders has a frame of that name; or in a folder of masks beside the frame or its folder. Where there is no
+    folder of good frames, those with a black mask beside them are good.
 
     Raises:
         SamplesError: no picture in a folder named by its label, a whole data set, or masks that cannot be read.
     """
-    pictures = _outside_truth(test_dir, contents.pictures)
+    inside = truths_in(test_dir, contents.pictures)
+    pictures = outside(inside, contents.pictures)
     _refuse_data_set(test_dir, pictures)
     beside = masks_beside(pictures)
     masks = {mask for each in beside.values() for mask in each.masks}
@@ -107,7 +110,9 @@ def cases_in(test_dir: Path, contents: Contents) -> list[Case]:
         if by_mask and by_mask.black and not sorted_out:
             label = GOOD
         alone = len(homes[below.parts[0], below.stem]) == 1
-        folders = [truth / below.parent, *([truth / below.parts[0]] if alone else [])]
+        near = (path.parent, path.parent.parent) if alone else (path.parent,)
+        own = sorted(each for each in inside if each.parent in near and each.parent != test_dir)
+        folders = [truth / below.parent, *([truth / below.parts[0]] if alone else []), *own]
         found = _masks(folders, below.stem, listed) or (by_mask.masks if by_mask else ())
         cases.append(Case(path, label, found))
     if not cases:
@@ -118,14 +123,9 @@ def cases_in(test_dir: Path, contents: Contents) -> list[Case]:
 
 def without_masks(folder: Path, pictures: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """The frames among the pictures below `folder`; and the masks, in folders of masks and beside frames."""
-    outside = _outside_truth(folder, pictures)
-    masks = set(pictures).difference(outside).union(*(each.masks for each in masks_beside(outside).values()))
+    frames = outside(truths_in(folder, pictures), pictures)
+    masks = set(pictures).difference(frames).union(*(each.masks for each in masks_beside(frames).values()))
     return [each for each in pictures if each not in masks], [each for each in pictures if each in masks]
-
-
-def _outside_truth(folder: Path, pictures: Sequence[Path]) -> list[Path]:
-    """Those of the pictures below `folder` that lie in no folder of masks."""
-    return [each for each in pictures if not any(map(is_truth, each.relative_to(folder).parts[:-1]))]
 
 
 def masks_beside(pictures: Sequence[Path]) -> dict[Path, Beside]:
@@ -202,12 +202,13 @@ def _masks(folders: Sequence[Path], stem: str, listed: Callable[[Path], frozense
     return ()
 
 
-def _truths(place: Path) -> list[Path]:
-    """Folders of masks in another, which may be one that nobody may list: ground_truth first."""
+def _truths(place: Path) -> Iterator[Path]:
+    """Folders of masks in another, which may be one that nobody may list: ground_truth first, then masks."""
     try:
-        return sorted((each for each in place.iterdir() if is_truth(each.name)), key=lambda each: each.name.lower())
+        inside = sorted(place.iterdir(), key=lambda each: (not is_truth(each.name), each.name.lower()))
     except OSError:
-        return [place / TRUTH] if (place / TRUTH).is_dir() else []
+        inside = [place / TRUTH] if (place / TRUTH).is_dir() else []
+    return filter(holds_masks, inside)
 
 
 def _listed(folder: Path) -> frozenset[str]:

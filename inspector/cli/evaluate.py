@@ -23,8 +23,8 @@ _SHOWN = 10
 def evaluate(bank: Path, test_dir: Path, as_json: bool, report: Path | None, engine: str) -> None:
     """Measure BANK on TEST_DIR: good/, one folder for each defect, masks in ../ground_truth/<defect>/.
 
-    A folder named ok or normal holds good frames too. Masks may also lie in a folder named masks, in TEST_DIR itself,
-    or beside their frames (FRAME_mask.png, FRAME_GT.png).
+    A folder named ok or normal holds good frames too. Masks may also lie in a folder named masks, gt or labels, in
+    TEST_DIR itself, or beside their frames (FRAME_mask.png, FRAME_GT.png).
     """
     from calibration.evaluation.evaluate import evaluate as measure
     from calibration.report.evaluation import NAME, write_evaluation

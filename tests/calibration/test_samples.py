@@ -188,7 +188,7 @@ def test_a_whole_data_set_is_no_folder_of_good_samples(tmp_path: Path) -> None:
             r"; did you mean .*/Data/Images/Normal\?",
         ),
         (("can/test/bad", "can/test/good", "can/train/good"), r"; did you mean .*/can/train/good\?"),
-        (("parts", "masks"), ""),
+        (("parts", "masks"), "; there are masks in masks"),
     ],
 )
 def test_a_whole_data_set_is_known_at_any_depth(tmp_path: Path, folders: tuple[str, ...], meant: str) -> None:
@@ -209,6 +209,22 @@ def test_masks_beside_samples_are_no_samples(good: Path, frame: str, mask: str) 
     (good.rename(tmp := good.parent / "parts") / mask).write_bytes(mask_of_the_scratch())
     with pytest.raises(SamplesError, match=rf"{mask} is a mask of {frame} beside it, .* expected good samples alone"):
         read_samples(tmp, RECIPE)
+
+
+@pytest.mark.parametrize("name", ["Label", "gt", "Ground-Truth"])
+def test_drawn_masks_in_a_folder_below_are_no_samples(good: Path, name: str) -> None:
+    """As in DAGM, where Train holds defective frames too."""
+    (good / name).mkdir()
+    (good / name / "0003_label.PNG").write_bytes(mask_of_the_scratch())
+    with pytest.raises(SamplesError, match=rf"is a whole data set, .* of its good samples; there are masks in {name}$"):
+        read_samples(good, RECIPE)
+
+
+@pytest.mark.parametrize("name", ["labels", "Label", "mask", "label_front"])
+def test_good_samples_in_a_folder_that_is_named_like_masks_are_samples(tmp_path: Path, name: str) -> None:
+    write_good(tmp_path / name, 6)
+    assert len(read_samples(tmp_path, RECIPE).files) == 6
+    assert len(read_samples(tmp_path / name, RECIPE).files) == 6
 
 
 def test_pictures_that_are_only_named_like_masks_are_samples(good: Path) -> None:

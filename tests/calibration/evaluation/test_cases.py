@@ -9,8 +9,9 @@ from labelled import mask_of_the_scratch
 from line import drawn_part
 from pictures import smooth_picture, with_opencv
 
-from calibration.evaluation.cases import find_cases
+from calibration.evaluation.cases import find_cases, without_masks
 from inspector.errors import SamplesError
+from inspector.folder import contents_of
 
 
 def test_labels_and_masks_are_found(labelled: Path) -> None:
@@ -90,6 +91,44 @@ def test_masks_lie_beside_the_label_folders_or_among_them(labelled: Path, place:
     assert [mask.relative_to(labelled.parent) for case in cases for mask in case.masks] == [
         place / "scratch" / name for name in ("0.png", "1_mask.png", "2_mask.png")
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["gt", "GT", "mask", "Label", "labels", "GroundTruth", "ground-truth", "ground truth", "annotations"]
+)
+@pytest.mark.parametrize("place", ["", "test"], ids=["beside", "among"])
+def test_masks_in_a_folder_by_any_usual_name_are_no_frames(labelled: Path, name: str, place: str) -> None:
+    (labelled.parent / "ground_truth").rename(labelled.parent / place / name)
+    cases = find_cases(labelled)
+    assert [case.label for case in cases if case.label != "good"] == ["odd"] * 2 + ["scratch"] * 3
+    assert [len(case.masks) for case in cases if case.label == "scratch"] == [1, 1, 1]
+    frames, masks = without_masks(labelled, contents_of(labelled).pictures)
+    assert (len(frames), len(masks)) == (9, 3 if place else 0)
+
+
+def test_masks_in_a_folder_beside_that_of_their_frames_are_theirs(labelled: Path) -> None:
+    scratch = labelled / "scratch"
+    for name in ("img", "mask"):
+        (scratch / name).mkdir()
+    for number, mask in enumerate(("0.png", "1_mask.png", "2_mask.png")):
+        (scratch / f"{number}.png").rename(scratch / "img" / f"{number}.png")
+        (labelled.parent / "ground_truth" / "scratch" / mask).rename(scratch / "mask" / mask)
+    cases = [case for case in find_cases(labelled) if case.label == "scratch"]
+    assert [(case.path.parent.name, [mask.name for mask in case.masks]) for case in cases] == [
+        ("img", ["0.png"]), ("img", ["1_mask.png"]), ("img", ["2_mask.png"])
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mask", [None, "0.png"], ids=["alone", "masks beside them"])
+def test_photographs_in_a_folder_that_is_named_like_masks_are_frames(labelled: Path, mask: str | None) -> None:
+    """As where a label, or a mask, is the part, or what is wrong with it."""
+    for number in range(3):
+        (labelled / "scratch" / f"{number}.png").rename(labelled / "scratch" / f"{number}.bmp")
+    (labelled / "scratch").rename(labelled / "Label")
+    if mask:
+        (labelled / "Label" / mask).write_bytes(mask_of_the_scratch())
+    found = [(case.path.name, len(case.masks)) for case in find_cases(labelled) if case.label == "Label"]
+    assert found == [("0.bmp", int(bool(mask))), ("1.bmp", 0), ("2.bmp", 0)]
 
 
 @pytest.mark.parametrize(
