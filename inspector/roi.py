@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from inspector import frame as decoder
 from inspector.errors import FrameError, RecipeError
 from inspector.problem import explain
+from inspector.transparency import hidden_in
 
 Side = Annotated[int, Field(ge=8, le=65_535)]
 Point = tuple[float, float]
@@ -62,13 +63,14 @@ class Area(BaseModel):
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """The area that is white in a picture.
+        """The area that is white in a picture, and not wholly transparent.
 
         Raises:
             RecipeError: the file cannot be read, is no picture, or is a photo.
         """
         try:
-            pixels = decoder.decode(file.read_bytes()).pixels
+            payload = file.read_bytes()
+            pixels = decoder.decode(payload).pixels
         except OSError as error:
             raise RecipeError(
                 f"mask {file}: cannot be read ({error.strerror}); expected a PNG, white where to look"
@@ -76,13 +78,15 @@ class Area(BaseModel):
         except FrameError as error:
             raise RecipeError(f"mask {file}: {error}") from error
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        tones = np.sort(np.bincount(grey.reshape(-1) // 16))
-        if tones[-2:].sum() < _TWO_TONES * grey.size:
+        hidden = hidden_in(payload)
+        seen = np.ones(grey.shape, bool) if hidden is None or hidden.shape != grey.shape else ~hidden
+        tones = np.sort(np.bincount(grey[seen] // 16))
+        if tones[-2:].sum() < _TWO_TONES * seen.sum():
             raise RecipeError(
                 f"mask {file}: is a picture of many greys, such as a photo of the part; expected one of its size in "
                 "black and white, white where to look"
             )
-        white = (grey > _WHITE).astype(np.uint8) * 255
+        white = ((grey > _WHITE) & seen).astype(np.uint8) * 255
         encoded = cv2.imencode(".png", white, [cv2.IMWRITE_PNG_BILEVEL, 1])[1]
         return cls(png=b64encode(encoded.tobytes()).decode())
 

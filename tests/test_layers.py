@@ -35,6 +35,7 @@ CORE = {
         "strips",
         "synthetic",
         "thumbnail",
+        "transparency",
         "window",
     ),
     *(

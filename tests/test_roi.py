@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from pictures import behind_alpha, smooth_picture
 from pydantic import ValidationError
 
 from inspector import frame
@@ -76,6 +77,23 @@ def test_a_recipe_with_a_mask_survives_being_written_without_its_file(tmp_path: 
     file.unlink()
     assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
     assert load(written(tmp_path, recipe.model_dump(mode="json")["roi"])).roi == recipe.roi
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "P"])
+def test_what_is_transparent_in_a_mask_is_not_inside(tmp_path: Path, kind: str) -> None:
+    mask = np.zeros((60, 100), np.uint8)
+    mask[10:20, 30:50] = 255
+    (tmp_path / "m.png").write_bytes(behind_alpha(mask, kind))
+    np.testing.assert_array_equal(Roi.read_mask(tmp_path / "m.png").inside(), mask > 0)
+
+
+def test_a_photo_that_is_cut_out_is_no_mask(tmp_path: Path) -> None:
+    visible = np.zeros((60, 100), np.uint8)
+    visible[:20, :20] = 255
+    photo = np.where(visible[..., None] > 0, smooth_picture(60, 100), 0).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "m.png"), np.dstack([photo, visible]))
+    with pytest.raises(RecipeError, match="is a picture of many greys"):
+        Roi.read_mask(tmp_path / "m.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff"])

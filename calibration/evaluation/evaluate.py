@@ -167,6 +167,7 @@ def _outcome(case: Case, pipeline: Pipeline, own: _OwnSamples, figures: PixelFig
         sample=own.have(payload, frame),
         above_ng=inspection.score > pipeline.bank.thresholds.ng,
         outside=unseen and not everywhere,
+        mostly_white=areas is not None and bool(areas.defective.mean() > 0.5),
         note=note,
     )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calibration.evaluation.areas import Areas
 from inspector.recipe import Recipe
+from inspector.transparency import hidden_in
 
 Levels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -22,15 +23,22 @@ _NEARLY_ALL: Final = 0.9
 def levels_of(mask: Path) -> Levels | None:
     """The highest level of any channel, as masks may be drawn in colour: uint8 or uint16 (height, width).
 
-    None where the mask does not decode.
+    0 where a PNG is wholly transparent, whatever colour lies behind. None where the mask does not decode.
 
     OpenCV is given bytes: of a name that is no text it cannot make a path.
     """
     try:
-        channels = cv2.imdecode(np.frombuffer(mask.read_bytes(), np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        payload = mask.read_bytes()
+        channels = cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except (OSError, cv2.error):
         return None
-    return None if channels is None or channels.dtype not in (np.uint8, np.uint16) else channels.max(2)
+    if channels is None or channels.dtype not in (np.uint8, np.uint16):
+        return None
+    levels: Levels = channels.max(2)
+    hidden = hidden_in(payload)
+    if hidden is not None and hidden.shape == levels.shape:
+        levels[hidden] = 0
+    return levels
 
 
 def is_drawn(levels: Levels) -> bool:

@@ -21,6 +21,7 @@ def notes_of(
         *_missing({outcome.case.label for outcome in counted}),
         *_left_out(cases, contents, test_dir),
         *_unmasked(cases, test_dir),
+        *_mostly_white(counted),
         *([] if everywhere else _inside(cases, recipe, len(outcomes) - len(counted))),
         *_by_mask(cases, test_dir),
         *_own_samples(counted),
@@ -66,6 +67,17 @@ def _unmasked(cases: Sequence[Case], test_dir: Path) -> list[str]:
     return [
         f"{len(without)} of {len(defective)} defective frames have no mask, left out of the pixel figures: for "
         f"{first.path.name}, expected {expected}"
+    ]
+
+
+def _mostly_white(outcomes: Sequence[Outcome]) -> list[str]:
+    white = [outcome.case for outcome in outcomes if outcome.mostly_white]
+    if not white:
+        return []
+    named = f"that of {white[0].label}/{white[0].path.name}"
+    return [
+        f"masks of {count(len(white), 'frame')} are more than half white, such as {named}: are they inverted? What is "
+        "white counts as defective"
     ]
 
 

@@ -11,7 +11,7 @@ class Outcome:
     """What the pipeline said about a case. error: why it could not be inspected. sample: it is a sample of the bank.
     above_ng: its score is above the threshold, whatever the drift of the whole picture makes of that.
     outside: its whole defect lies outside the crop or the region of interest.
-    note: why its masks are in no figure.
+    mostly_white: more than half of what is looked at is defective, by its masks. note: why these are in no figure.
     """
 
     case: Case
@@ -22,4 +22,5 @@ class Outcome:
     sample: bool = False
     above_ng: bool = False
     outside: bool = False
+    mostly_white: bool = False
     note: str | None = None

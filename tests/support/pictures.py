@@ -33,6 +33,19 @@ def with_opencv(picture_bgr: np.ndarray, suffix: str, *options: int) -> bytes:
     return bytes(cv2.imencode(suffix, picture_bgr, options)[1])
 
 
+def behind_alpha(mask: UInt8Image, kind: str) -> bytes:
+    """A PNG that is white everywhere, and transparent where the mask, uint8 (height, width), is 0.
+
+    kind: `RGBA`, `LA`, or `P`: a palette with a transparent white.
+    """
+    white = np.full_like(mask, 255)
+    if kind == "P":
+        picture = Image.fromarray((mask > 0).astype(np.uint8))
+        picture.putpalette([255] * 6)
+        return with_pillow(picture, "PNG", transparency=0)
+    return with_pillow(Image.merge(kind, [Image.fromarray(each) for each in [white] * (len(kind) - 1) + [mask]]), "PNG")
+
+
 def png(width: int, height: int, data: bytes, *, depth: int = 8, colour: int = 0) -> bytes:
     """A PNG with any header and any compressed data."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)

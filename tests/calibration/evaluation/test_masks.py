@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from labelled import mask_of_the_scratch, unmasked
 from line import drawn_part
-from pictures import with_opencv
+from pictures import behind_alpha, with_opencv
 
 from calibration.calibrate import Options, calibrate
 from calibration.evaluation.cases import Case
 from calibration.evaluation.evaluate import areas_of, evaluate
+from calibration.evaluation.masks import levels_of
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.window import window_of
@@ -121,6 +122,25 @@ def test_masks_are_white_however_they_are_drawn(
     for told in (expected, figures):
         del told["latency_ms"]
     assert figures == expected
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_not_white(tmp_path: Path, kind: str) -> None:
+    """As where a mask is drawn on a layer of its own."""
+    plain = cv2.imdecode(np.frombuffer(mask_of_the_scratch(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    (tmp_path / "mask.png").write_bytes(behind_alpha(plain, kind))
+    levels = levels_of(tmp_path / "mask.png")
+    assert levels is not None
+    np.testing.assert_array_equal(levels, plain)
+
+
+def test_masks_with_black_for_white_are_asked_about_once(pipeline: Pipeline, labelled: Path) -> None:
+    for file in (labelled.parent / "ground_truth" / "scratch").iterdir():
+        cv2.imwrite(str(file), 255 - cv2.imread(str(file), cv2.IMREAD_GRAYSCALE))
+    assert evaluate(pipeline, labelled).notes[1:] == (
+        "masks of 3 frames are more than half white, such as that of scratch/0.png: are they inverted? What is white "
+        "counts as defective",
+    )
 
 
 @pytest.mark.parametrize(
