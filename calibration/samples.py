@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.augmentation import check_room
-from calibration.evaluation.cases import good_folders, masks_beside
+from calibration.evaluation.cases import good_folders, is_reject, masks_beside
 from calibration.evaluation.truth import truths_in
 from calibration.look import Look, look_of
 from inspector import frame as decoder
@@ -171,12 +171,12 @@ def read_samples(
 
 
 def refuse_data_set(folder: Path, pictures: Sequence[Path]) -> None:
-    """Defects and masks below it would be taken for good samples.
+    """Rejects and masks below it would be taken for good samples.
 
     pictures: all that lie below the folder.
 
     Raises:
-        SamplesError: it is a whole data set, or has masks beside frames.
+        SamplesError: it is a whole data set, has a folder of rejects, or masks beside frames.
     """
     good = next(iter(good_folders(folder, pictures)), None)
     masks = min(truths_in(folder, pictures), default=None)
@@ -184,6 +184,12 @@ def refuse_data_set(folder: Path, pictures: Sequence[Path]) -> None:
         why = f"; there are masks in {masks.relative_to(folder)}" if masks else ""
         meant = f"; did you mean {good}?" if good else why
         raise SamplesError(f"samples {folder}: is a whole data set, expected the folder of its good samples{meant}")
+    places = {place for each in pictures for place in each.relative_to(folder).parents}
+    if rejects := min((place for place in places if is_reject(place.name)), default=None):
+        raise SamplesError(
+            f"samples {folder}: {rejects} is named as rejects are, which would pass as good from then on; expected "
+            "good samples alone: name their folder, or call this one otherwise if what lies there is good"
+        )
     if beside := masks_beside(pictures):
         frame, (mask, *_) = next((frame, each.masks) for frame, each in beside.items())
         raise SamplesError(

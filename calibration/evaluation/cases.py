@@ -25,6 +25,11 @@ GOOD: Final = "good"
 GOOD_NAMES: Final = frozenset({GOOD, "ok", "normal"})
 """Names of folders of good frames, in lower case."""
 
+_REJECT_NAMES: Final = frozenset(
+    {"anomaly", "bad", "defect", "defective", "defects", "ko", "ng", "nio", "nok", "scrap"}
+)
+"""Names of folders of rejects, letters and digits alone, in lower case."""
+
 DEFECT: Final = "defect"
 """The label of a defective frame that lies in no folder of its defect."""
 
@@ -61,6 +66,11 @@ class Beside:
 def label_of(folder: str) -> str:
     """The label that a folder's name gives the frames in it."""
     return GOOD if folder.lower() in GOOD_NAMES else folder
+
+
+def is_reject(folder: str) -> bool:
+    """Whether a folder of that name holds rejects, of any kind, by a name that is usual for them: `NG`, `n.i.O.`."""
+    return "".join(filter(str.isalnum, folder.lower())) in _REJECT_NAMES
 
 
 def truth_of(test_dir: Path) -> Path:

@@ -10,6 +10,9 @@ from inspector.folder import Contents, foreign
 from inspector.recipe import Recipe
 from inspector.types import Decision
 
+_NAMED = 5
+"""Folders that are named."""
+
 
 def notes_of(
     test_dir: Path, contents: Contents, outcomes: Sequence[Outcome], recipe: Recipe, *, everywhere: bool
@@ -18,7 +21,7 @@ def notes_of(
     cases = [outcome.case for outcome in outcomes]
     counted = [outcome for outcome in outcomes if not outcome.outside]
     return (
-        *_missing({outcome.case.label for outcome in counted}),
+        *_missing([outcome.case for outcome in counted], test_dir),
         *_left_out(cases, contents, test_dir),
         *_unmasked(cases, test_dir),
         *_mostly_white(counted),
@@ -30,10 +33,17 @@ def notes_of(
     )
 
 
-def _missing(labels: set[str]) -> list[str]:
-    notes = []
+def _missing(cases: Sequence[Case], test_dir: Path) -> list[str]:
+    notes, labels = [], {case.label for case in cases}
     if GOOD not in labels:
-        notes.append(f"no {GOOD}/ folder: AUROC and false-reject rate cannot be told")
+        paths = [case.path.relative_to(test_dir) for case in cases]
+        folders = sorted({path.parts[0] for path in paths if len(path.parts) > 1})
+        named = ", ".join(folders[:_NAMED]) + f" and {len(folders) - _NAMED} more" * (len(folders) > _NAMED)
+        among = f"none of the folders {named} is called" if folders else "no folder is called"
+        notes.append(
+            f"{among} good, ok or normal: all frames count as defective, also in the escape rate; AUROC and "
+            "false-reject rate cannot be told"
+        )
     if labels == {GOOD}:
         notes.append("no defective frames: AUROC, F1 and escape rate cannot be told")
     return notes

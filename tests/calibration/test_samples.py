@@ -242,6 +242,22 @@ def test_good_samples_beside_others_are_meant(tmp_path: Path, name: str) -> None
         read_samples(tmp_path, RECIPE)
 
 
+@pytest.mark.parametrize("name", ["NIO", "n.i.O.", "NG", "lot7/Defects", "scrap"])
+def test_a_folder_that_is_named_as_rejects_are_is_no_samples(tmp_path: Path, name: str) -> None:
+    """Also where nobody knows what the good ones are called."""
+    write_good(tmp_path / "IO", 6)
+    write_good(tmp_path / name, 2, first_seed=10)
+    with pytest.raises(SamplesError, match=rf": {name} is named as rejects are, .* expected good samples alone"):
+        read_samples(tmp_path, RECIPE)
+    assert len(read_samples(tmp_path / "IO", RECIPE).files) == 6
+
+
+@pytest.mark.parametrize("name", ["KO-4711", "defect-free", "no defects", "scrapers"])
+def test_a_folder_that_is_named_only_nearly_as_rejects_are_is_samples(tmp_path: Path, name: str) -> None:
+    write_good(tmp_path / name, 6)
+    assert len(read_samples(tmp_path, RECIPE).files) == 6
+
+
 @pytest.mark.parametrize("names", [("monday", "tuesday"), ("good",), ("good", "OK")])
 def test_folders_that_are_all_good_are_samples(tmp_path: Path, names: tuple[str, ...]) -> None:
     for number, name in enumerate(names):

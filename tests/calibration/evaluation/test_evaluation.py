@@ -88,7 +88,8 @@ def test_without_good_frames_it_says_what_cannot_be_told(pipeline: Pipeline, lab
     assert figures["image_auroc"] is figures["f1_max"] is figures["false_reject_rate"] is None
     assert figures["escape_rate"] == 0
     assert figures["notes"] == [
-        "no good/ folder: AUROC and false-reject rate cannot be told",
+        "none of the folders odd, scratch is called good, ok or normal: all frames count as defective, also in the "
+        "escape rate; AUROC and false-reject rate cannot be told",
         unmasked(labelled, "2 of 5"),
     ]
 
