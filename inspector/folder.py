@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from pathlib import Path
 
 from inspector.errors import SamplesError, UsageError
@@ -82,7 +83,8 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def contents_of(folder: Path) -> Contents:
-    """All that counts below `folder`, at any depth. Links are followed; hidden files and folders are left out.
+    """All that counts below `folder`, at any depth. Hidden files and folders are left out. Links are followed once
+    what lies there itself is known, by path: what is reached both ways has the name that does not move with a link.
 
     Raises:
         SamplesError: no such folder, or one that is a bank or lies in one; or one that cannot be read: what lies there
@@ -96,14 +98,21 @@ def contents_of(folder: Path) -> Contents:
     pictures: list[Path] = []
     foreign: list[Path] = []
     banks: list[Path] = []
-    seen = {folder.resolve()}
-    for where, below, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        folders = [Path(where, name) for name in below if not name.startswith(".")]
-        banks += [each for each in folders if _is_bank(each)]
-        below[:] = [each.name for each in folders if each not in banks and _is_new(each, seen)]
-        files = [Path(where, name) for name in names if not name.startswith(".")]
-        pictures += [file for file in files if file.suffix.lower() in CONTENT_TYPES and file.is_file()]
-        foreign += [file for file in files if file.suffix.lower() in FOREIGN and file.is_file()]
+    seen: set[Path] = set()
+    starts = [folder]
+    while starts:
+        if not _is_new(start := heappop(starts), seen):
+            continue
+        for where, below, names in os.walk(start, onerror=_refuse):
+            folders = [Path(where, name) for name in below if not name.startswith(".")]
+            banks += [each for each in folders if _is_bank(each)]
+            folders = [each for each in folders if each not in banks]
+            for link in filter(Path.is_symlink, folders):
+                heappush(starts, link)
+            below[:] = [each.name for each in folders if not each.is_symlink() and _is_new(each, seen)]
+            files = [Path(where, name) for name in names if not name.startswith(".")]
+            pictures += [file for file in files if file.suffix.lower() in CONTENT_TYPES and file.is_file()]
+            foreign += [file for file in files if file.suffix.lower() in FOREIGN and file.is_file()]
     return Contents(sorted(pictures), sorted(foreign), sorted(banks))
 
 
