@@ -152,7 +152,7 @@ def _outcome(case: Case, pipeline: Pipeline, own: _OwnSamples, figures: PixelFig
         inspection, frame = pipeline.inspect_decoding(payload)
     except (FrameError, OSError) as error:
         return Outcome(case, Decision.ERROR, float("nan"), 0.0, in_words(error))
-    recipe = pipeline.bank.recipe
+    recipe, thresholds = pipeline.bank.recipe, pipeline.bank.thresholds
     areas, note = areas_of(case, inspection, recipe)
     window = window_of(recipe)
     counts = window.counts if window else None
@@ -165,7 +165,8 @@ def _outcome(case: Case, pipeline: Pipeline, own: _OwnSamples, figures: PixelFig
         inspection.score,
         milliseconds=sum(inspection.stage_ms.values()),
         sample=own.have(payload, frame),
-        above_ng=inspection.score > pipeline.bank.thresholds.ng,
+        above_ng=inspection.score > thresholds.ng,
+        misfit=inspection.reason if inspection.score <= thresholds.ok else None,
         outside=unseen and not everywhere,
         mostly_white=areas is not None and bool(areas.defective.mean() > 0.5),
         note=note,

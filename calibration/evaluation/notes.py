@@ -29,6 +29,7 @@ def notes_of(
         *_by_mask(cases, test_dir),
         *_own_samples(counted),
         *_held_back(counted),
+        *_misfits(counted, test_dir),
         *(said for outcome in outcomes if (said := _of_one(outcome, test_dir))),
     )
 
@@ -121,6 +122,17 @@ def _held_back(outcomes: Sequence[Outcome]) -> list[str]:
     return [
         f"{count(held, 'good frame')} scored above ng, yet not ng but uncertain: the whole picture differs from the "
         "samples (light, focus, place?); the promise counts them as rejected"
+    ]
+
+
+def _misfits(outcomes: Sequence[Outcome], test_dir: Path) -> list[str]:
+    found = [outcome for outcome in outcomes if outcome.misfit]
+    if not found:
+        return []
+    named = f"{found[0].case.path.relative_to(test_dir)}: {found[0].misfit}"
+    return [
+        f"{count(len(found), 'frame')} scored as ok, yet not ok but uncertain: of other proportions than the samples, "
+        f"none of them can be ok. Such as {named}"
     ]
 
 

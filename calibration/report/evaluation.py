@@ -153,8 +153,8 @@ def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline
         (
             "Uncertain",
             percent(figures["uncertain_rate"]),
-            "Frames between the two thresholds, or above ng where the whole picture differs from the samples: a person "
-            "has to look at them.",
+            "Frames between the two thresholds, above ng where the whole picture differs from the samples, or below "
+            "where their proportions do: a person has to look at them.",
         ),
         (
             "Image AUROC",

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 from labelled import unmasked
 from line import changed, drawn_part
@@ -154,6 +155,19 @@ def test_the_promise_is_about_scores_also_where_drift_makes_uncertain_of_ng(pipe
     assert decided.count(Decision.UNCERTAIN) > 0
     assert kept.rejected == kept.among == len(decided)
     assert f"{decided.count(Decision.UNCERTAIN)} good frames scored above ng, yet not ng" in found.notes[1]
+
+
+def test_frames_of_other_proportions_that_cannot_be_ok_are_told(pipeline: Pipeline, labelled: Path) -> None:
+    for name in ("1.png", "2.png"):
+        part = cv2.imread(str(labelled / "good" / name))
+        cv2.imwrite(str(labelled / "good" / name), cv2.resize(part, (240, 96)))
+    evaluation = evaluate(pipeline, labelled)
+    assert [outcome.decision for outcome in evaluation.outcomes[1:3]] == [Decision.UNCERTAIN] * 2
+    assert evaluation.notes[1:] == (
+        "2 frames scored as ok, yet not ok but uncertain: of other proportions than the samples, none of them can be "
+        "ok. Such as good/1.png: the frame is 240x96 pixels, 2.5 times as wide as high, and the samples 1 times: it is "
+        "distorted; set the camera as it was, or calibrate anew",
+    )
 
 
 def test_a_whole_data_set_is_no_folder_of_labelled_frames(pipeline: Pipeline, labelled: Path) -> None:
