@@ -18,6 +18,10 @@ DIMMED = 0.4
 BORDER = (86, 180, 233)
 """Sky blue (Okabe and Ito, 2008), which neither the anomaly map nor a mask's outline has."""
 
+_BAND = 64
+"""Rows of a picture that are drawn over at a time: as numbers that are no integers, all of a large one fill the memory.
+"""
+
 
 def colour(anomaly_map: Float32Array, pixel_threshold: float) -> UInt8Image:
     """float32 (height, width) -> uint8 (height, width, 4) RGBA: transparent below SPAN, opaque yellow at its end.
@@ -42,8 +46,12 @@ def overlay(pixels: UInt8Image, anomaly_map: Float32Array, pixel_threshold: floa
     """The map over the picture it was made of: uint8 (height, width, 3) RGB, at the picture's size."""
     height, width = pixels.shape[:2]
     rgba = cv2.resize(colour(anomaly_map, pixel_threshold), (width, height), interpolation=cv2.INTER_LINEAR)
-    opacity = rgba[..., 3:].astype(np.float32) / 255
-    return np.rint(pixels * (1 - opacity) + rgba[..., :3] * opacity).astype(np.uint8)
+    over = np.empty_like(pixels)
+    for top in range(0, height, _BAND):
+        band = slice(top, top + _BAND)
+        opacity = rgba[band, :, 3:].astype(np.float32) / 255
+        over[band] = np.rint(pixels[band] * (1 - opacity) + rgba[band, :, :3] * opacity).astype(np.uint8)
+    return over
 
 
 def shade(pixels: UInt8Image, counts: NDArray[np.bool_] | None) -> UInt8Image:

@@ -1,8 +1,10 @@
 """Distances, anomaly maps, p-values and regions, against what they are by definition."""
 
 import json
+import tracemalloc
 from importlib import resources
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -155,3 +157,25 @@ def test_an_overlay_has_the_pictures_size_and_leaves_normal_pixels_alone() -> No
     assert over.shape == pixels.shape
     assert (over[:, :36] == 90).all()
     assert (over[:, 44:] != 90).any()
+
+
+def test_an_overlay_is_the_picture_and_the_map_by_its_opacity() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (301, 77, 3), np.uint8)
+    heat = rng.random((32, 32), np.float32)
+    rgba = cv2.resize(heatmap.colour(heat, 0.5), (77, 301), interpolation=cv2.INTER_LINEAR)
+    opacity = rgba[..., 3:].astype(np.float32) / 255
+    expected = np.rint(pixels * (1 - opacity) + rgba[..., :3] * opacity).astype(np.uint8)
+    np.testing.assert_array_equal(heatmap.overlay(pixels, heat, 0.5), expected)
+
+
+def test_an_overlay_of_a_large_picture_takes_little_more_than_what_it_makes() -> None:
+    pixels = np.zeros((4000, 4000, 3), np.uint8)
+    heat = np.ones((32, 32), np.float32)
+    tracemalloc.start()
+    try:
+        heatmap.overlay(pixels, heat, 1.0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200e6

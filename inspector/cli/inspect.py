@@ -45,15 +45,15 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
     told = not as_json and (len(paths) == 1 or sys.stdout.isatty())  # the lines are the progress
     for number, path in enumerate(paths if told else track(paths, "inspecting")):
         try:
-            payload = path.read_bytes()
-            inspection = pipeline.inspect(payload)
+            inspection, frame = pipeline.inspect_decoding(path.read_bytes())
         except (FrameError, OSError) as error:
             failed += 1
             outcome = _fault(path, error)
         else:
             outcome = _found(path, inspection)
             if heatmaps:
-                _write_heatmap(heatmaps, _name(number, path), payload, inspection.anomaly_map, pipeline)
+                _write_heatmap(heatmaps, _name(number, path), frame, inspection.anomaly_map, pipeline)
+            del frame  # or two large ones would be held while the next is decoded
         click.echo(json.dumps(outcome) if as_json else _line(outcome))
     if failed:
         raise click.exceptions.Exit(1)
@@ -136,17 +136,16 @@ def _name(number: int, path: Path) -> str:
     return f"{begin}{stem}{end}"
 
 
-def _write_heatmap(folder: Path, name: str, payload: bytes, anomaly_map: Any, pipeline: Any) -> None:
+def _write_heatmap(folder: Path, name: str, frame: Any, anomaly_map: Any, pipeline: Any) -> None:
     import cv2
 
-    from inspector import frame, heatmap
+    from inspector import heatmap
     from inspector.errors import UsageError
     from inspector.patches import view_of
     from inspector.window import view_counts
 
     bank = pipeline.bank
-    decoded = frame.decode(payload)
-    seen = view_of(decoded, bank.recipe).cut(decoded.pixels)
+    seen = view_of(frame, bank.recipe).cut(frame.pixels)
     over = heatmap.overlay(seen, anomaly_map, bank.thresholds.pixel)
     over = heatmap.shade(over, view_counts(bank.recipe, (seen.shape[1], seen.shape[0])))
     encoded = cv2.imencode(".png", cv2.cvtColor(over, cv2.COLOR_RGB2BGR))[1].tobytes()
