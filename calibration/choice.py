@@ -65,7 +65,8 @@ class Tried:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The recipe that was chosen, and all that were tried, in order; none where fewer than FEWEST samples fitted, or
-    got a defect that the recipes look at: unseen is a sentence that says so, then.
+    got a defect that the recipes look at: unseen is a sentence that says so, then, unless only the metric was to be
+    tried on too few samples.
     """
 
     recipe: Recipe
@@ -88,11 +89,14 @@ def choose(
     """
     plain = recipe.model_copy(update={"auto": False} | ({"whitening": 0.0} if recipe.whitening == "auto" else {}))
     looks = _looks(plain) if recipe.auto else [plain]
-    if len(paths) < FEWEST or (len(looks) == 1 and recipe.whitening != "auto"):
+    if len(looks) == 1 and recipe.whitening != "auto":
         return Choice(plain)
+    if len(paths) < FEWEST:
+        return Choice(plain, unseen=_too_few(f"{len(paths)} samples") if recipe.auto else None)
     fitting = [(look, fit) for look in looks if (fit := room(look, backbone, TURNS)) >= FEWEST]
     if not fitting:
-        return Choice(plain)
+        few = f"{max(room(look, backbone, TURNS) for look in looks)} samples fit into memory as embeddings"
+        return Choice(plain, unseen=_too_few(few) if recipe.auto else None)
     looks = [look for look, _ in fitting]
     taken = evenly(trial_samples(paths), min(fit for _, fit in fitting))
     tried: list[Tried] = []
@@ -117,6 +121,10 @@ def _looks(recipe: Recipe) -> list[Recipe]:
     sizes = [tuple(math.ceil(side * scale / STRIDE) * STRIDE for side in recipe.size_wh) for scale in SIZES]
     listed = dict.fromkeys([recipe.size_wh, *(size_wh for size_wh in sizes if max(size_wh) <= LARGEST)])
     return [recipe.model_copy(update={"size_wh": size_wh}) for size_wh in listed]
+
+
+def _too_few(what: str) -> str:
+    return f"nothing was tried for the recipe: {what}, expected {FEWEST} at least"
 
 
 def _unseen(judging: int, count: int) -> str:

@@ -210,13 +210,19 @@ def _highest(done: "Calibrated", page: Path | None, options_of: str) -> str:
 
 
 def _suspects(done: "Calibrated", page: Path | None, options_of: str) -> str:
+    from calibration.suspects import FEWEST
+
     kinds = Counter(item.doubts[0].kind for item in done.suspects)
     said = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     if not done.excluded:
         return f"suspects   {said}: {_shown(page, options_of)}, {options_of}--exclude-suspects leaves them out"
+    doubtful = f"of the other samples, {done.trimmed:.1%} of the patches: they are doubtful"
+    if not done.suspects:
+        few = f": {done.samples} samples cannot tell, expected {FEWEST} at least" if done.samples < FEWEST else ""
+        return f"suspects   none left out{few}" + f"\n             {doubtful}" * (done.trimmed > 0)
     return (
-        f"suspects   {said or 'none'}: left out; if they are good after all, up to {done.left_out:.1%} more good parts "
-        f"are rejected\n             of the other samples, {done.trimmed:.1%} of the patches: they are doubtful"
+        f"suspects   {said}: left out; if they are good after all, up to {done.left_out:.1%} more good parts "
+        f"are rejected\n             {doubtful}"
     )
 
 

@@ -40,8 +40,11 @@ def test_what_the_recipe_says_is_not_tried(good: Path) -> None:
 
 
 def test_too_few_samples_get_plain_distances(good: Path) -> None:
-    found = choose(files(good)[: FEWEST - 1], RECIPE.model_copy(update={"auto": True}), "builtin")
+    few = files(good)[: FEWEST - 1]
+    found = choose(few, RECIPE.model_copy(update={"auto": True}), "builtin")
     assert (found.recipe, found.tried) == (RECIPE.model_copy(update={"whitening": 0.0}), ())
+    assert found.unseen == "nothing was tried for the recipe: 19 samples, expected 20 at least"
+    assert choose(few, RECIPE, "builtin").unseen is None  # nobody asked for it
 
 
 def test_the_metric_is_tried_and_the_choice_repeats(good: Path) -> None:
@@ -172,6 +175,8 @@ def test_fewer_samples_than_tell_recipes_apart_fit(good: Path, monkeypatch: pyte
     monkeypatch.setattr(separating, "MAX_BYTES", bytes_for(FEWEST - 1, recipe))
     found = choose(files(good), recipe, "builtin")
     assert (found.recipe, found.tried) == (RECIPE.model_copy(update={"whitening": 0.0}), ())
+    told = "nothing was tried for the recipe: 19 samples fit into memory as embeddings, expected 20 at least"
+    assert found.unseen == (told if auto else None)
 
 
 def test_a_size_of_which_too_few_samples_fit_is_not_tried(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from banks import write_good
 from line import drawn_part
 
 from calibration.calibrate import HIGHEST, Calibrated, Options, calibrate
@@ -278,6 +279,18 @@ def test_the_command_line_tells_of_them(folder: Path, tmp_path: Path, capsys: py
     assert told["suspects"][-1]["path"] == "zz <scratched>.png"
     assert "from what most others show" in told["suspects"][-1]["reasons"]["outlying"]
     assert Path(told["report"]).is_file()
+
+
+def test_the_command_line_says_where_samples_are_too_few_for_suspects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write_good(tmp_path / "good", FEWEST - 1)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("size_wh: [64, 64]\nvectors: 64\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="0"):
+        main(["calibrate", str(good), "--recipe", str(recipe), "-o", str(tmp_path / "b"), "--exclude-suspects"])
+    [said] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("suspects")]
+    assert said == "suspects   none left out: 9 samples cannot tell, expected 10 at least"
 
 
 @pytest.mark.parametrize("count", [2, 256, 257, 600])
