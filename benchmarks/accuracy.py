@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.ours import SAMPLES, command, data_sets, good_files, pixel_figures, save_pictures, weights_file
+from benchmarks.ours import SAMPLES, command, data_sets, good_files, good_in, pixel_figures, save_pictures, weights_file
 from benchmarks.report import continued, machine, number, ratio, table, write
 from benchmarks.rival import ARCH, Rival, running_rival
 from benchmarks.turns import HEAD, cells, latency, with_openvino
@@ -108,7 +108,7 @@ class Bench:
         first = () if self._samples is None else ("--first", self._samples)
         begin = time.perf_counter()
         calibrated = command(
-            "calibrate", self._data / "train" / GOOD, "-o", bank, "--recipe", recipe, "--seed", seed, "--replace",
+            "calibrate", good_in(self._data), "-o", bank, "--recipe", recipe, "--seed", seed, "--replace",
             *first, *options,
         )  # fmt: skip
         process_s = time.perf_counter() - begin

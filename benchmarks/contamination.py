@@ -14,10 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.ours import SAMPLES, command, data_sets, good_files
-from benchmarks.report import machine, number, table, write
+from benchmarks.report import machine, mean, number, table, write
 from calibration.evaluation.cases import GOOD, Case, find_cases
 from calibration.samples import evenly
 
@@ -73,7 +71,8 @@ def tried(work: Path, samples: Path, mixed_in: set[str], *, exclude: bool) -> tu
 
 
 def arrange(data: Path, work: Path, share: float) -> tuple[int, set[str]]:
-    """Links below `work`: clean/, mixed/, and data/test/ without what was mixed in.
+    """Links below `work`: clean/, mixed/, and data/test/ without what was mixed in. They are numbered, as files in
+    several folders may have one name.
 
     Returns:
         How many good samples there are, and the names in mixed/ of the defective ones.
@@ -85,26 +84,26 @@ def arrange(data: Path, work: Path, share: float) -> tuple[int, set[str]]:
     _link(work / "mixed", good)
     names = set()
     for turn, case in enumerate(taken):
-        between = good[turn * len(good) // len(taken)]
-        link = work / "mixed" / f"{between.stem}-{turn}{case.path.suffix}"
+        between = turn * len(good) // len(taken)
+        link = work / "mixed" / f"{between:05d}-{turn}{case.path.suffix}"
         link.symlink_to(case.path.resolve())
         names.add(link.name)
-    for case in cases:
+    for index, case in enumerate(cases):
         if case not in taken:
-            _place(work / "data" / "test", case)
+            _place(work / "data" / "test", case, index)
     return len(good), names
 
 
 def _link(folder: Path, files: list[Path]) -> None:
     folder.mkdir(parents=True)
-    for file in files:
-        (folder / file.name).symlink_to(file.resolve())
+    for index, file in enumerate(files):
+        (folder / f"{index:05d}{file.suffix}").symlink_to(file.resolve())
 
 
-def _place(test: Path, case: Case) -> None:
+def _place(test: Path, case: Case, index: int) -> None:
     folder = test / case.label
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / case.path.name).symlink_to(case.path.resolve())
+    (folder / f"{index:05d}{case.path.suffix}").symlink_to(case.path.resolve())
 
 
 def markdown(sets: dict[str, Any]) -> str:
@@ -118,16 +117,20 @@ def markdown(sets: dict[str, Any]) -> str:
         ]
         for name, figures in sets.items()
     ]
-    means = [float(np.mean([figures[how]["image_auroc"] for figures in sets.values()])) for how in HOW]
-    rows.append(["mean", None, *(number(mean, 3) for mean in means), None])
+    means = [mean(figures[how]["image_auroc"] for figures in sets.values()) for how in HOW]
+    rows.append(["mean", None, *(number(each, 3) for each in means), None])
     shown = table(["set", "defects among samples", "clean", "mixed", "--exclude-suspects", "left out"], rows)
     looks = [
-        [name, how, found["defects"], number(found["image_auroc"], 3), f"{found['escape_rate']:.0%}"]
+        [name, how, found["defects"], number(found["image_auroc"], 3), _share(found["escape_rate"])]
         for name, figures in sets.items()
         for how, found in figures.items()
         if how.startswith("look ")
     ]
     return "\n\n".join([shown, *([table(["set", "after", "defects left", "AUROC", "pass"], looks)] if looks else [])])
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0%}"
 
 
 if __name__ == "__main__":

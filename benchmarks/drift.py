@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.ours import command, data_sets
+from benchmarks.ours import command, data_sets, good_in
 from benchmarks.report import machine, number, table, write
 from calibration.evaluation.cases import GOOD, find_cases
 from inspector import frame as decoder
@@ -131,7 +131,7 @@ def main() -> None:
 
 def _measure(data: Path, work: Path, most: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    good = image_files(data / "train" / GOOD)
+    good = image_files(good_in(data))
     (work / "good").mkdir()
     for index, path in enumerate(good[::2][:SAMPLES]):
         (work / "good" / f"{index:06d}.png").write_bytes(seen(path, CONDITIONS[0], rng))

@@ -12,18 +12,18 @@ the threshold (`calibration.evaluation.budget`). A figure that --json holds alre
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from benchmarks.ours import SAMPLES, command, data_sets
-from benchmarks.report import continued, machine, number, table, write
+from benchmarks.ours import SAMPLES, command, data_sets, good_in, readable
+from benchmarks.report import continued, machine, mean, number, table, write
 from calibration.evaluation.budget import held_against
-from calibration.evaluation.cases import GOOD
+from calibration.evaluation.cases import GOOD, find_cases
 from calibration.thresholds import limits
-from inspector.folder import image_files
 from inspector.pipeline import Pipeline
 
 BUDGETS = (0.05, 0.02, 0.01)
@@ -62,8 +62,9 @@ def main() -> None:
 
 def measure(how: str, data: Path, bank: Path, backbone: str) -> Figures:
     """One data set, one way."""
-    calibrated = command("calibrate", data / "train" / GOOD, "-o", bank, "--backbone", backbone, *HOW[how]).document
+    calibrated = command("calibrate", good_in(data), "-o", bank, "--backbone", backbone, *HOW[how]).document
     evaluated = command("evaluate", bank, data / "test").document
+    good = [case.path for case in find_cases(data / "test") if case.label == GOOD]
     return {
         **{name: evaluated[name] for name in TOLD},
         "latency_ms": evaluated["latency_ms"]["p50"],
@@ -73,15 +74,15 @@ def measure(how: str, data: Path, bank: Path, backbone: str) -> Figures:
         "tried": calibrated["tried"],
         "finetuned": calibrated["finetuned"],
         "seconds": calibrated["seconds"],
-        "budgets": kept(bank, data / "test" / GOOD) if how == "all" else None,
+        "budgets": kept(bank, good) if how == "all" else None,
     }
 
 
-def kept(bank: Path, good: Path) -> dict[str, Figures]:
+def kept(bank: Path, good: Sequence[Path]) -> dict[str, Figures]:
     """For each budget: how many good test frames score above the threshold that the samples set for it."""
     scores = load_file(bank / "calibration.safetensors")["scores"]
     pipeline = Pipeline.open(bank)
-    tested = np.array([pipeline.inspect(path.read_bytes()).score for path in image_files(good)])
+    tested = np.array([pipeline.inspect(path.read_bytes()).score for path in readable(good)])
     rates = {}
     for budget in BUDGETS:
         found = limits(scores, budget)
@@ -103,7 +104,7 @@ def markdown(sets: dict[str, Figures]) -> str:
         measured = {name: figures[how] for name, figures in sets.items() if how in figures}
         if measured:
             rows = [[name, *_accuracy(figures)] for name, figures in measured.items()]
-            mean = float(np.mean([figures["image_auroc"] for figures in measured.values()]))
+            area = mean(figures["image_auroc"] for figures in measured.values())
             head = [
                 how,
                 "samples",
@@ -114,9 +115,9 @@ def markdown(sets: dict[str, Figures]) -> str:
                 "held-back synthetic",
                 "calibrate s",
             ]
-            parts.append(table(head, [*rows, ["mean", "", number(mean, 4)]]))
+            parts.append(table(head, [*rows, ["mean", "", number(area, 4)]]))
     told = {name: figures["all"] for name, figures in sets.items() if "all" in figures}
-    rates = [rate for figures in told.values() for rate in figures["budgets"].values()]
+    rates = [rate for figures in told.values() for rate in figures["budgets"].values() if rate["of"]]
     parts.append(
         table(
             ["set", "samples", *(f"{budget:.0%}" for budget in BUDGETS)],
@@ -134,7 +135,9 @@ def _accuracy(figures: Figures) -> list[object]:
     return [figures["samples"], *shown, metric, trial, number(figures["seconds"], 0)]
 
 
-def _rate(rate: Figures) -> str:
+def _rate(rate: Figures) -> str | None:
+    if not rate["of"]:
+        return None
     said = f"{rate['rejected'] / rate['of']:.1%} ({rate['rejected']} of {rate['of']})"
     return said if rate["kept"] else f"{said}, not kept"
 

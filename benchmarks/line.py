@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.flow import through_daemon
-from benchmarks.ours import SAMPLES, command, data_sets, good_files, picture, save_pictures, weights_file
+from benchmarks.ours import SAMPLES, command, data_sets, good_files, good_in, picture, save_pictures, weights_file
 from benchmarks.report import machine, number, ratio, table, write
 from benchmarks.rival import ARCH, Rival, running_rival
 from benchmarks.turns import HEAD, cells, latency, with_openvino
 from calibration.coreset import greedy_k_center
-from calibration.evaluation.cases import GOOD, find_cases
+from calibration.evaluation.cases import find_cases
 from inspector.engines import open_engine
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
         work = Path(scratch)
         for name, backbone in ((BUILTIN, BUILTIN), (ARCH, f"timm:{ARCH}@{weights}")):
-            good = data / "train" / GOOD
+            good = good_in(data)
             command("calibrate", good, "-o", work / name, "--backbone", backbone, "--first", arguments.samples)
         with ExitStack() as stack:
             rivals = {}

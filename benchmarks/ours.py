@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from calibration.evaluation.areas import Areas
-from calibration.evaluation.cases import GOOD, Case
+from calibration.evaluation.cases import GOOD, Case, label_of
 from calibration.evaluation.masks import united
 from calibration.evaluation.metrics import PixelFigures
 from inspector import frame as decoder
+from inspector.errors import FrameError, in_words
 from inspector.folder import image_files
 from inspector.header import upright_size_wh
 from inspector.patches import picture_of
@@ -56,16 +57,37 @@ def command(*arguments: object) -> Said:
 
 
 def data_sets(folder: Path, only: Sequence[str] | None = None) -> list[Path]:
-    """Folders in MVTec's layout below `folder`, in order of their names.
+    """Folders in MVTec's layout below `folder`, in order of their names; good samples may be called otherwise.
 
     Raises:
-        SystemExit: there is none.
+        SystemExit: there is none, or not each of `only`.
     """
-    found = [path.parent for path in sorted(folder.glob("*/test")) if (path.parent / "train" / GOOD).is_dir()]
-    chosen = [path for path in found if only is None or path.name in only]
-    if not chosen:
+    found = {path.parent.name: path.parent for path in sorted(folder.glob("*/test")) if good_in(path.parent).is_dir()}
+    if not found:
         raise SystemExit(f"{folder}: no data set in MVTec's layout there (NAME/train/{GOOD}, NAME/test/...)")
-    return chosen
+    if missing := [name for name in only or () if name not in found]:
+        raise SystemExit(f"{folder}: no data set {', '.join(missing)} there, expected some of {', '.join(found)}")
+    return [path for name, path in found.items() if only is None or name in only]
+
+
+def good_in(data: Path) -> Path:
+    """The folder of good samples of a data set, train/good or by another name that means the same, there or not."""
+    train = data / "train"
+    named = [each for each in sorted(train.glob("*")) if label_of(each.name) == GOOD]
+    return train / GOOD if train / GOOD in named or not named else named[0]
+
+
+def readable(files: Iterable[Path]) -> list[Path]:
+    """Those that decode. Of each other one a line is printed: who measures goes on without it."""
+    found = []
+    for file in files:
+        try:
+            decoder.decode(file.read_bytes())
+        except (FrameError, OSError) as error:
+            print(f"left out: {file} ({in_words(error)})", flush=True)
+        else:
+            found.append(file)
+    return found
 
 
 def weights_file(folder: Path, arch: str) -> Path:
@@ -82,7 +104,7 @@ def weights_file(folder: Path, arch: str) -> Path:
 
 def good_files(data: Path, limit: int | None = SAMPLES) -> list[Path]:
     """The first good samples."""
-    return image_files(data / "train" / GOOD)[:limit]
+    return image_files(good_in(data))[:limit]
 
 
 def picture(path: Path, recipe: Recipe) -> UInt8Image:

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from os import cpu_count, getloadavg
@@ -23,6 +23,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def number(value: float | None, digits: int = 1) -> str | None:
     """A number with so many digits after the point."""
     return None if value is None else f"{value:.{digits}f}"
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Of those that there are; None where there is none."""
+    told = [value for value in values if value is not None]
+    return float(np.mean(told)) if told else None
 
 
 def ratio(theirs: float | None, ours: float | None) -> str | None:

@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.ours import data_sets
+from benchmarks.ours import data_sets, good_in
 from benchmarks.report import continued, machine, number, table, write
-from calibration.evaluation.cases import GOOD
 from calibration.evaluation.metrics import PixelFigures, image_auroc
 from calibration.separation import Trial, trial_samples
 from inspector.folder import image_files
@@ -60,7 +59,7 @@ def main() -> None:
         measured = document["variants"].setdefault(name, {})
         for data in sets:
             if data.name not in measured:
-                paths = trial_samples(image_files(data / "train" / GOOD))
+                paths = trial_samples(image_files(good_in(data)))
                 recipe = Recipe(**{"whitening": 0.0, **VARIANTS[name]})
                 pixels = PixelFigures()
                 found = Trial(paths, recipe, arguments.backbone, seed=arguments.seed).separation(recipe.power, pixels)
