@@ -16,6 +16,7 @@ Nothing in it is a pickle. How a bank comes to its place: `inspector.bank_place`
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,15 +89,12 @@ class Bank:
         Raises:
             BankError: another bank lies there by now, or none.
         """
-        file = self.path / name
         try:
-            check_plain(file)
-            content = file.read_bytes()
-        except OSError:
-            content = None
-        if content is None or hashlib.sha256(content).hexdigest() != self.manifest.files[name]:
-            raise BankError(f"bank {self.path}: was exchanged while it was read, expected it to stay; do it again")
-        return content
+            return read_file(self.path, self.manifest, name)
+        except BankError as error:
+            raise BankError(
+                f"bank {self.path}: was exchanged while it was read, expected it to stay; do it again"
+            ) from error
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -150,10 +148,10 @@ def verify_files(path: Path, manifest: Manifest) -> None:
     """Compare each file with its sha256 in the manifest.
 
     Raises:
-        BankError: a file is missing, was changed, or is not listed, or lies elsewhere.
+        BankError: a file is missing, was changed, or is not listed, or lies elsewhere, also by a link.
     """
     for name, expected in manifest.files.items():
-        if Path(name).is_absolute() or ".." in Path(name).parts:
+        if _leads_out(path, name):
             raise BankError(f"bank {path}: {name!r} in its manifest leads out of the folder; calibrate again")
         try:
             got = file_sha256(path / name)
@@ -167,6 +165,30 @@ def verify_files(path: Path, manifest: Manifest) -> None:
     here = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
     if strays := sorted(here - manifest.files.keys() - {MANIFEST_FILE}):
         raise BankError(f"bank {path}: {strays[0]} is not in the manifest; remove it or calibrate again")
+
+
+def read_file(path: Path, manifest: Manifest, name: str) -> bytes:
+    """One of the files of the bank at `path`, which need not have been verified.
+
+    Raises:
+        BankError: it cannot be read, lies elsewhere, or is not what the manifest lists.
+    """
+    file = path / name
+    try:
+        if not _leads_out(path, name):
+            check_plain(file)
+            content = file.read_bytes()
+            if hashlib.sha256(content).hexdigest() == manifest.files.get(name):
+                return content
+    except OSError as error:
+        raise BankError(f"bank {path}: {name} cannot be read ({error.strerror}); restore the folder") from error
+    raise BankError(f"bank {path}: {name} is not the file that its manifest lists; restore the folder")
+
+
+def _leads_out(path: Path, name: str) -> bool:
+    """Whether a file of this name would lie outside of the bank at `path`, which may itself be reached by a link."""
+    within = Path(os.path.realpath(path / name)).is_relative_to(os.path.realpath(path))
+    return not within or ".." in Path(name).parts
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A bank is taken whole or refused whole, with the reason."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,20 @@ def test_what_has_no_end_is_not_read(copied: Path, name: str) -> None:
     assert f"{name} cannot be read" in refused(copied)
     (copied / name).unlink()
     (copied / name).symlink_to("/dev/zero")
-    assert "no plain file" in refused(copied)
+    assert re.search("no plain file|leads out of the folder", refused(copied))
+
+
+@pytest.mark.parametrize("name", ["graph.bin", "samples/000003.jpg", "samples"])
+def test_what_lies_elsewhere_is_not_followed(copied: Path, tmp_path: Path, name: str) -> None:
+    """Also where the bytes are right."""
+    elsewhere = (copied / name).rename(tmp_path / "elsewhere")
+    (copied / name).symlink_to(elsewhere)
+    assert re.search(f"'{name}.*' in its manifest leads out of the folder", refused(copied))
+
+
+def test_a_bank_may_be_reached_by_a_link(copied: Path, tmp_path: Path) -> None:
+    (tmp_path / "in-use").symlink_to(copied)
+    assert Bank.load(tmp_path / "in-use").ref == Bank.load(copied).ref
 
 
 def test_no_bank_there(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 
 from inspector import frame as decoder
+from inspector.bank import SAMPLES_FOLDER, read_file
 from inspector.errors import BankError, EngineError, FrameError, FrameTooLargeError, InspectorError, StoreError
 from inspector.explain import Explanation
 from inspector.header import open_header, orientation_of, turned, upright_size_wh
 from inspector.heatmap import DRAWN, render_png
-from inspector.manifest import Manifest, Sample, read_manifest
+from inspector.manifest import Manifest, read_manifest
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.store import Archive, FrameRow
@@ -34,7 +35,7 @@ _BANKS_OPEN = 2
 _EXPLANATIONS = 200
 _THUMBNAILS = 1500
 _REGIONS = 50
-_SAMPLE_LISTS = 20
+_MANIFESTS = 20
 
 
 class GoneError(Exception):
@@ -66,7 +67,7 @@ class Evidence:
         self._whys = Recent[tuple[str, str], Why](_EXPLANATIONS)
         self._thumbnails = Recent[tuple[str, str], Picture](_THUMBNAILS)
         self._regions = Recent[str, Region | None](_REGIONS)
-        self._samples = Recent[str, tuple[Sample, ...]](_SAMPLE_LISTS)
+        self._manifests = Recent[str, Manifest](_MANIFESTS)
         self._banks = BankFolders(station.bank for station in settings.stations)
 
     def picture(self, row: FrameRow) -> Picture:
@@ -132,15 +133,15 @@ class Evidence:
         """The thumbnail of a bank's sample.
 
         Raises:
-            GoneError: no such bank, or no such sample in it.
+            GoneError: no such bank, or no such sample in it, or not as its manifest lists it.
         """
-        samples = self._samples.get(digest, lambda: self._manifest(digest).samples)
-        if not 0 <= number < len(samples):
+        manifest = self._manifests.get(digest, lambda: self._manifest(digest))
+        if not 0 <= number < len(manifest.samples):
             raise GoneError(Message("This bank has no such sample."))
-        name = samples[number].thumbnail
+        name = manifest.samples[number].thumbnail
         try:
-            return Picture((self._folder(digest) / "samples" / Path(name).name).read_bytes(), _media_type(name))
-        except OSError as error:
+            return Picture(read_file(self._folder(digest), manifest, f"{SAMPLES_FOLDER}/{name}"), _media_type(name))
+        except BankError as error:
             raise GoneError(Message("The sample's picture cannot be read.")) from error
 
     def _explain(self, row: FrameRow, digest: str) -> Why:

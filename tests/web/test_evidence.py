@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from banks import change_manifest
+from banks import change_manifest, copy_of
 from line import drawn_part
 from pages import say
 from pictures import grey_png
@@ -156,3 +156,29 @@ def test_small_pictures_of_a_bank_are_shown_without_opening_it(
     with site.client() as olga:
         assert olga.get(f"/bank-sample/{digest}/1").content == (bank / "samples" / small).read_bytes()
         assert olga.get(f"/bank-sample/{digest}/9999").status_code == 404
+
+
+@pytest.mark.parametrize("made", ["a link", "other bytes", "a folder elsewhere", "not in the manifest"])
+def test_a_small_picture_that_is_not_the_banks_own_is_not_shown(bank: Path, tmp_path: Path, made: str) -> None:
+    """Of a bank beside the one in use, which nobody has verified: what it points to may be the ledger."""
+    mine = Path(shutil.copytree(bank, tmp_path / "banks" / "tile"))
+    with running_site(tmp_path, mine) as site, site.client() as olga:
+        secret = tmp_path / "elsewhere" / "000001.jpg"
+        other = copy_of(mine, tmp_path / "banks")
+        small = other / "samples" / read_manifest(other).samples[1].thumbnail
+        shutil.copytree(small.parent, secret.parent)
+        if made == "a link":
+            small.unlink()
+            small.symlink_to(secret)
+        elif made == "other bytes":
+            small.write_bytes(b"of somebody else")
+        elif made == "a folder elsewhere":
+            shutil.rmtree(small.parent)
+            small.parent.symlink_to(secret.parent)
+        else:
+            change_manifest(other, lambda manifest: manifest["files"].pop(f"samples/{small.name}"))
+        change_manifest(other, lambda manifest: manifest.update(seed=77))
+        digest = file_sha256(other / "manifest.json")
+        answer = olga.get(f"/bank-sample/{digest}/1")
+        assert answer.status_code == 404
+        assert "picture cannot be read." in answer.text
