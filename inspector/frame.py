@@ -13,7 +13,7 @@ import struct
 import cv2
 import numpy as np
 
-from inspector import strips
+from inspector import chunks, strips
 from inspector.errors import FrameDamagedError, FrameEmptyError, FrameFormatError, FrameTooLargeError
 from inspector.header import fields, reader_of
 from inspector.types import Frame, UInt8Image
@@ -68,14 +68,16 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
         FrameEmptyError: no bytes.
         FrameFormatError: not one of the four formats, samples that are no 8- or 16-bit unsigned integers, or a
             compression that is not read.
-        FrameTooLargeError: the header announces more than max_pixels, a JPEG has more than _MOST_SCANS, or a TIFF a
-            field of more than _MOST_NUMBERS.
+        FrameTooLargeError: the header announces more than max_pixels, a JPEG has more than _MOST_SCANS, a TIFF a field
+            of more than _MOST_NUMBERS or far larger tiles than its picture, or a PNG too many chunks.
         FrameDamagedError: it begins like an image and does not decode, a strip of a TIFF is not whole, or a JPEG has no
             end marker. One that is cut in its middle and has the marker all the same decodes with grey below.
     """
     if not payload:
         raise FrameEmptyError("frame: got 0 bytes, expected a JPEG, PNG, TIFF or BMP image")
     kind = _check_header(payload, max_pixels)
+    if kind == "PNG":
+        payload = chunks.bare(payload)
     try:
         decoded = cv2.imdecode(np.frombuffer(payload, np.uint8), _FLAGS[kind])
     except cv2.error as error:
@@ -129,6 +131,7 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
     if isinstance(header, strips.TiffFile):
         if strips.is_deep_in_planes(header):
             raise FrameFormatError("frame: TIFF has 16-bit colours in planes, expected them together for each pixel")
+        strips.check_pieces(header, max_pixels)
         strips.check(header, payload)
     # libjpeg pads a truncated scan with grey and only warns: look for the end marker behind the headers.
     if kind == "JPEG" and payload.rfind(b"\xff\xd9", stream.tell()) < 0:

@@ -9,7 +9,7 @@ from typing import IO
 
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
-from inspector import strips
+from inspector import chunks, strips
 from inspector.errors import FrameDamagedError, FrameFormatError
 from inspector.folder import CONVERT
 
@@ -19,7 +19,7 @@ _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 _HEADERS: dict[bytes, tuple[str, _Reader]] = {
     b"\xff\xd8\xff": ("JPEG", JpegImagePlugin.JpegImageFile),
-    _PNG_MAGIC: ("PNG", PngImagePlugin.PngImageFile),
+    _PNG_MAGIC: ("PNG", chunks.PngFile),
     b"II*\x00": ("TIFF", strips.TiffFile),
     b"MM\x00*": ("TIFF", strips.TiffFile),
     b"BM": ("BMP", BmpImagePlugin.BmpImageFile),

@@ -1,4 +1,4 @@
-"""What compresses a TIFF's pixels: whether it is whole, strip by strip.
+"""What compresses a TIFF's pixels: whether it is whole, strip by strip, and no more than its picture needs.
 
 OpenCV decodes a damaged strip of an 8-bit TIFF as far as it can, and says nothing of the rest. Deflate has a checksum
 for each strip. Of LZW and PackBits Pillow's decoder says where they cannot be read; many a wrong byte they cannot tell.
@@ -10,12 +10,24 @@ from itertools import chain, repeat
 
 from PIL import TiffImagePlugin
 
-from inspector.errors import FrameDamagedError
+from inspector.errors import FrameDamagedError, FrameTooLargeError
 
 _DEFLATE = ("tiff_adobe_deflate", "tiff_deflate")
 _TOLD_BY_PILLOW = ("tiff_lzw", "packbits")
 _BROKEN = "-2"
 """How Pillow's errors end where a decoder met what it cannot read; others do not mean damage."""
+
+_JPEG = "jpeg"
+_SCAN = b"\xff\xda"
+
+_MOST_SCANS = 32
+"""Of a JPEG: encoders make about ten. Each takes as long as a whole picture, and may be sixty bytes long."""
+
+_MOST = 200_000
+"""Strips or tiles. A picture of 64 MP has some ten thousand; each takes some microseconds, however small."""
+
+_FILL = 2048 * 2048
+"""Pixels by which the tiles of a small picture may be larger than what is allowed of a picture twice."""
 
 _STEP = 16_384
 """Compressed bytes, which become a thousand times as many at most."""
@@ -39,14 +51,45 @@ def is_deep_in_planes(header: TiffFile) -> bool:
     return tags.get(_PLANAR) == 2 and tags.get(_SAMPLES, 1) != 1 and max(tags.get(_BITS, (1,))) > 8
 
 
+def check_pieces(header: TiffFile, max_pixels: int) -> None:
+    """Passes a TIFF of at most _MOST strips or tiles, whose tiles hold no more than twice max_pixels and _FILL.
+
+    Raises:
+        FrameTooLargeError: there are more, or they hold more: a tile may be of any size, however small the picture.
+        FrameDamagedError: the tiles' size is none.
+    """
+    tags = header.tag_v2
+    if max(len(tags.get(places, ())) for places in (_STRIP_OFFSETS, _TILE_OFFSETS)) > _MOST:
+        raise FrameTooLargeError(
+            f"frame: TIFF has more than {_MOST} strips or tiles, expected some thousands; nothing was decoded"
+        )
+    if _TILE_WIDTH not in tags and _TILE_HEIGHT not in tags:
+        return
+    try:
+        width, height = (
+            -(-tags[size] // tags[tile]) * tags[tile] for size, tile in ((_WIDTH, _TILE_WIDTH), (_HEIGHT, _TILE_HEIGHT))
+        )
+        is_too_large = width * height > 2 * max_pixels + _FILL
+    except (KeyError, TypeError, ZeroDivisionError) as error:  # of values that are no whole numbers
+        raise FrameDamagedError(f"frame: TIFF has a damaged header ({error})") from error
+    if is_too_large:
+        raise FrameTooLargeError(
+            f"frame: TIFF has tiles for {width}x{height} = {width * height / 1e6:.0f} MP, expected little more than "
+            f"its picture of {tags[_WIDTH]}x{tags[_HEIGHT]}; nothing was decoded"
+        )
+
+
 def check(header: TiffFile, payload: bytes) -> None:
-    """Passes a TIFF whose strips or tiles are whole, or that is not compressed by deflate, LZW or PackBits.
+    """Passes a TIFF whose strips or tiles are whole, or that is not compressed by deflate, LZW, PackBits or JPEG.
 
     Raises:
         FrameDamagedError: one is not, or is missing.
+        FrameTooLargeError: one is a JPEG of more than _MOST_SCANS.
     """
     compression = header.info.get("compression")
-    if compression in _DEFLATE:
+    if compression == _JPEG:
+        _check_scans(header, payload)
+    elif compression in _DEFLATE:
         _check_deflate(header, payload)
     elif compression in _TOLD_BY_PILLOW and max(header.tag_v2.get(_BITS, (1,))) <= 8:  # others OpenCV refuses itself
         try:
@@ -67,6 +110,23 @@ def _check_deflate(header: TiffFile, payload: bytes) -> None:
     except zlib.error as error:
         raise FrameDamagedError(f"frame: TIFF has a damaged strip ({error})") from error
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:  # of values that are no whole numbers
+        raise FrameDamagedError(f"frame: TIFF has a damaged header ({error})") from error
+
+
+def _check_scans(header: TiffFile, payload: bytes) -> None:
+    if payload.count(_SCAN) <= _MOST_SCANS:
+        return
+    left = 2 * len(payload)  # to be looked at: strips do not lie over each other
+    try:
+        for begin, end in _places(header):
+            end = len(payload) if end is None else end
+            left -= max(0, end - begin)
+            if left < 0 or payload.count(_SCAN, begin, end) > _MOST_SCANS:
+                raise FrameTooLargeError(
+                    f"frame: TIFF has a JPEG of more than {_MOST_SCANS} scans, or strips that lie over each other, "
+                    "expected about ten scans; nothing was decoded"
+                )
+    except TypeError as error:  # of values that are no whole numbers
         raise FrameDamagedError(f"frame: TIFF has a damaged header ({error})") from error
 
 

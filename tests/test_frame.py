@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import bomb, png, png_chunk, smooth_picture, with_opencv, with_pillow
+from pictures import bomb, exif_of, png, png_chunk, smooth_picture, with_opencv, with_pillow
 from PIL import Image
 
-from inspector import errors, frame
+from inspector import errors, frame, header
 from inspector.errors import (
     FrameDamagedError,
     FrameEmptyError,
@@ -241,7 +241,7 @@ def test_a_bomb_does_not_grow_the_process() -> None:
 import resource, sys
 sys.path.insert(0, sys.argv[1])
 from pictures import bomb, png
-from inspector import errors, frame
+from inspector import errors, frame, header
 payload = bomb()
 frame.decode(png(1, 1, __import__("zlib").compress(b"\\0\\0")))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -271,7 +271,7 @@ def refused_alone(payload: bytes) -> "subprocess.CompletedProcess[bytes]":
     """Decoded by a process of its own, which says why it is damaged: what else it writes is seen."""
     program = """
 import sys
-from inspector import errors, frame
+from inspector import errors, frame, header
 try:
     frame.decode(sys.stdin.buffer.read())
 except errors.FrameDamagedError as error:
@@ -403,3 +403,107 @@ def test_a_tiff_that_says_millions_of_numbers_about_itself_is_refused() -> None:
     for length in range(4, at + 40):
         with pytest.raises(FrameDamagedError):
             frame.decode(tiff[:length])
+
+
+def tiff_with(tags: dict[int, list[int]], data: bytes) -> bytes:
+    """A grey TIFF of 8x8 pixels but for what the tags say; a tag of -1 leads to the data."""
+    tags = {256: [8], 257: [8], 258: [8], 259: [8], 262: [1], 277: [1]} | tags
+    at = 8 + 2 + 12 * len(tags) + 4
+    directory = struct.pack("<H", len(tags))
+    beyond = b""
+    for tag, values in sorted(tags.items()):
+        packed = struct.pack(f"<{len(values)}I", *(at if value == -1 else value for value in values))
+        if len(packed) > 4:
+            beyond, packed = beyond + packed, struct.pack("<I", at + len(data) + len(beyond))
+        directory += struct.pack("<HHI", tag, 4, len(values)) + packed
+    return struct.pack("<4sI", b"II*\0", 8) + directory + bytes(4) + data + beyond
+
+
+@pytest.mark.parametrize("compression", [1, 5, 8, 32773])
+def test_a_tile_that_is_far_larger_than_its_picture_is_refused(compression: int) -> None:
+    """It would be unpacked whole, 2 GB of it, for 8x8 pixels."""
+    tile = {322: [65536], 323: [32768], 324: [-1], 325: [3], 259: [compression]}
+    with pytest.raises(FrameTooLargeError, match=r"tiles for 65536x32768 = 2147 MP, expected .* 8x8"):
+        frame.decode(tiff_with(tile, b"abc"))
+
+
+def test_many_tiles_that_are_each_within_the_limit_are_refused_together() -> None:
+    tiles = {256: [16_000], 257: [1], 322: [16], 323: [4_000_000], 324: [-1] * 1000, 325: [3] * 1000}
+    with pytest.raises(FrameTooLargeError, match="tiles for 16000x4000000"):
+        frame.decode(tiff_with(tiles, b"abc"))
+
+
+def test_a_tile_may_be_somewhat_larger_than_its_picture() -> None:
+    data = zlib.compress(bytes(1024 * 1024))
+    tile = {322: [1024], 323: [1024], 324: [-1], 325: [len(data)]}
+    assert frame.decode(tiff_with(tile, data), max_pixels=64).size_wh == (8, 8)
+    with pytest.raises(FrameDamagedError, match="damaged header"):
+        frame.decode(tiff_with(tile | {322: [0]}, data))
+
+
+def test_a_tiff_of_countless_strips_is_refused() -> None:
+    number = 200_001
+    strips = {257: [number], 273: [-1] * number, 278: [1], 279: [1] * number}
+    with pytest.raises(FrameTooLargeError, match="more than 200000 strips or tiles"):
+        frame.decode(tiff_with(strips, b"x"))
+
+
+def jpeg_strips(scans: int, strips: int, *, over_each_other: bool = False) -> bytes:
+    """A TIFF in strips of 8x8 pixels, each a JPEG of so many scans; or as long as all of them."""
+    jpeg = many_scans(scans)
+    places = {273: [-1] * strips, 279: [len(jpeg) * (strips if over_each_other else 1)] * strips}
+    tiff = tiff_with({257: [8 * strips], 259: [7], 278: [8]} | places, jpeg * strips)
+    if not over_each_other and strips > 1:
+        (at,) = struct.unpack_from("<I", tiff, tiff.index(struct.pack("<HHI", 273, 4, strips)) + 8)
+        (begin,) = struct.unpack_from("<I", tiff, at)
+        moved = struct.pack(f"<{strips}I", *(begin + len(jpeg) * number for number in range(strips)))
+        tiff = tiff[:at] + moved + tiff[at + len(moved) :]
+    return tiff
+
+
+def test_a_jpeg_in_a_tiff_has_no_more_scans_than_one_by_itself() -> None:
+    assert frame.decode(jpeg_strips(32, 1)).size_wh == (8, 8)
+    assert frame.decode(jpeg_strips(20, 4)).size_wh == (8, 32), "each strip is a JPEG of its own"
+    with pytest.raises(FrameTooLargeError, match="more than 32 scans"):
+        frame.decode(jpeg_strips(33, 1))
+    with pytest.raises(FrameTooLargeError, match="lie over each other"):
+        frame.decode(jpeg_strips(10, 4, over_each_other=True))
+
+
+def png_with(chunks: bytes, *, before: bytes) -> bytes:
+    at = INTACT["png"].index(before) - 4
+    return INTACT["png"][:at] + chunks + INTACT["png"][at:]
+
+
+@pytest.mark.parametrize("before", [b"IDAT", b"IEND"])
+@pytest.mark.parametrize("name", [b"iCCP", b"zTXt", b"iTXt"])
+def test_what_a_png_says_beside_its_pixels_is_not_unpacked(name: bytes, before: bytes) -> None:
+    """A thousand times 7 MB in 7 MB: Pillow and libpng would unpack each."""
+    begin = b"a\0\1\0\0\0" if name == b"iTXt" else b"a\0\0"
+    chunk = png_chunk(name, begin + zlib.compress(bytes(7_000_000), 9))
+    payload = png_with(chunk * 1000, before=before)
+    np.testing.assert_array_equal(frame.decode(payload).pixels, PICTURE)
+    assert header.upright_size_wh(io.BytesIO(payload)) == (60, 40)
+
+
+def test_a_png_may_carry_some_megabytes_beside_its_pixels() -> None:
+    noise = np.random.default_rng(5).bytes(3_000_000)
+    profile = png_chunk(b"iCCP", b"a\0\0" + zlib.compress(noise))
+    payload = png_with(profile + png_chunk(b"eXIf", exif_of(6) + noise), before=b"IDAT")
+    assert frame.decode(payload).size_wh == (40, 60)
+    assert header.upright_size_wh(io.BytesIO(payload)) == (40, 60)
+    np.testing.assert_array_equal(frame.decode(payload).pixels, np.rot90(PICTURE, -1))
+
+
+@pytest.mark.parametrize("name", [b"prVw", b"eXIf", b"tRNS"])
+def test_a_png_of_countless_chunks_is_refused(name: bytes) -> None:
+    with pytest.raises(FrameTooLargeError, match="PNG has more than 100000 chunks"):
+        frame.decode(png_with(png_chunk(name, b"") * 100_000, before=b"IEND"))
+    with pytest.raises(FrameDamagedError, match="damaged header"):
+        frame.decode(png_with(png_chunk(name, b"") * 100_000, before=b"IDAT"))
+
+
+def test_what_is_clear_in_a_png_of_few_colours_is_dropped_as_ever() -> None:
+    indexed = RGB.quantize(16)
+    payload = with_pillow(indexed, "PNG", transparency=3, dpi=(300, 300))
+    np.testing.assert_array_equal(frame.decode(payload).pixels, np.asarray(indexed.convert("RGB")))

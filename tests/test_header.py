@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from pictures import png_chunk, smooth_picture, with_opencv, with_pillow
+from pictures import exif_of, png_chunk, smooth_picture, with_opencv, with_pillow
 from PIL import Image, PngImagePlugin
 
 from inspector import frame, header
@@ -43,12 +43,6 @@ XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
 )
-
-
-def exif_of(orientation: int, *, order: str = "<", kind: int = 3) -> bytes:
-    value = struct.pack(order + ("I" if kind == 4 else "H"), orientation).ljust(4, b"\0")
-    head = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, 1)
-    return head + struct.pack(order + "HHI", 0x0112, kind, 1) + value + bytes(4)
 
 
 def png_with_xmp() -> bytes:

@@ -14,6 +14,7 @@ CORE = {
         "bank_place",
         "chart",
         "charts",
+        "chunks",
         "contract",
         "drift",
         "explain",

@@ -58,6 +58,13 @@ def png_chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
+def exif_of(orientation: int, *, order: str = "<", kind: int = 3) -> bytes:
+    """How a picture was held, as EXIF. order: `<` or `>` of its bytes; kind: 3 for a short number, 4 for a long one."""
+    value = struct.pack(order + ("I" if kind == 4 else "H"), orientation).ljust(4, b"\0")
+    head = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, 1)
+    return head + struct.pack(order + "HHI", 0x0112, kind, 1) + value + bytes(4)
+
+
 def bomb(side: int = 13_000) -> bytes:
     """A sound, black PNG of side x side pixels in less than a megabyte."""
     packer = zlib.compressobj(9)
