@@ -13,13 +13,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from reviewing import filled, verdict
 from services import DEADLINE_S, small_disk
+from sqlalchemy import create_engine
 
 from inspector.cli import main
 from inspector.errors import StoreError
 from inspector.store import Ledger, Outbox, open_database
 from inspector.store.backup import backup, restore
+from inspector.store.database import MIGRATIONS, schemas
 from inspector.store.sole_daemon import sole_daemon
 from inspector.store.tables import HEAD
 
@@ -66,6 +70,19 @@ def copied(source: str, folder: Path, *, frames: int = 3) -> Path:
         filled(engine, *(verdict(i) for i in range(frames)))
     backup(source, folder / "copy.sqlite3")
     return folder / "copy.sqlite3"
+
+
+def at_schema(path: Path, schema: str) -> None:
+    """An empty ledger of an older version."""
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with engine.begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.upgrade(config, schema)
+    finally:
+        engine.dispose()
 
 
 @pytest.fixture
@@ -334,6 +351,31 @@ def test_a_copy_that_somebody_made_to_act_is_refused(source: str, tmp_path: Path
     with pytest.raises(StoreError, match=told):
         restore(source, copy)
     assert frames_in(tmp_path / "data" / "ledger.sqlite3") == 3
+
+
+@pytest.mark.parametrize("schema", sorted(schemas() - {"0001"}))
+def test_a_copy_of_an_older_schema_keeps_its_audit_as_it_was_written(source: str, tmp_path: Path, schema: str) -> None:
+    """What refuses changes came with the second schema; no later one would make it again."""
+    copy, ledger = tmp_path / "copy.sqlite3", tmp_path / "data" / "ledger.sqlite3"
+    ledger.parent.mkdir()
+    at_schema(copy, schema)
+    assert restore(source, copy) is None
+    for change in ("update", "delete"):
+        for table in ("reviews", "promotions"):
+            lacking = tmp_path / "lacking.sqlite3"
+            lacking.write_bytes(copy.read_bytes())
+            with closing(sqlite3.connect(lacking)) as database:
+                database.execute(f"DROP TRIGGER {table}_no_{change}").close()
+                database.commit()
+            with pytest.raises(StoreError, match=f"lacks the trigger '{table}_no_{change}', which keeps the audit"):
+                restore(source, lacking)
+
+
+def test_a_copy_from_before_there_was_an_audit_is_restored(source: str, tmp_path: Path) -> None:
+    at_schema(tmp_path / "copy.sqlite3", "0001")
+    assert restore(source, tmp_path / "copy.sqlite3") is None
+    with open_database(source) as engine:
+        filled(engine, verdict(1))
 
 
 def test_other_users_of_the_machine_read_neither_ledger_nor_copy(tmp_path: Path) -> None:
