@@ -106,7 +106,10 @@ def present_user(request: Request, desk: Desk) -> User | None:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and request.url.path.startswith(_API):
         known = desk.tokens.account(bearer.strip())
-        return None if known is None else User(known[0].name, known[1], "")
+        if known is None:
+            desk.refusals.tell(request, "token refused: void, too old or none")
+            return None
+        return User(known[0].name, known[1], "")
     cookie = request.cookies.get(cookie_name(desk, request))
     account = None if cookie is None else desk.sessions.account(cookie, used=not _by_itself(request))
     if cookie is None or account is None:

@@ -43,6 +43,7 @@ from inspector.web.live import Live
 from inspector.web.message import Message, said
 from inspector.web.pages import PAGES
 from inspector.web.passwords import Passwords
+from inspector.web.refusals import Refusals
 from inspector.web.sample_pictures import SamplePictures
 from inspector.web.trials import Trials
 
@@ -84,6 +85,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         sessions=Sessions(engine),
         tokens=Tokens(engine),
         passwords=Passwords(accounts),
+        refusals=Refusals(),
         archive=archive,
         queue=queue,
         reviews=Reviews(engine),

@@ -19,6 +19,7 @@ from inspector.web.live import Live
 from inspector.web.navigation import NavEntry
 from inspector.web.own_path import is_own_path
 from inspector.web.passwords import Passwords
+from inspector.web.refusals import Refusals
 from inspector.web.sample_pictures import SamplePictures
 from inspector.web.trials import Trials
 
@@ -45,6 +46,7 @@ class Desk:
     sessions: Sessions
     tokens: Tokens
     passwords: Passwords
+    refusals: Refusals
     archive: Archive
     queue: ReviewQueue
     reviews: Reviews

@@ -1,6 +1,7 @@
 """Accounts and tokens, for administrators; one's own password, for everybody."""
 
 import logging
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from inspector.web.desk import Desk, DeskDep
 from inspector.web.message import Message, said
 from inspector.web.navigation import NavEntry
 from inspector.web.passwords import TooManyFailuresError
+from inspector.web.refusals import address_of
 
 NAV = NavEntry("/accounts", Message("Accounts"), Role.ADMIN)
 log = logging.getLogger(__name__)
@@ -113,12 +115,14 @@ def set_password(
     fault: str | None = None
     try:
         if not user.by_link and desk.passwords.check(user.name, present) is None:
+            log.warning("present password wrong", extra={"account": user.name, "address": address_of(request)})
             fault = Message("The present password is wrong.")
         elif password != again:
             fault = Message("The two new passwords differ.")
         else:
             desk.accounts.set_password(user.name, password)
-    except TooManyFailuresError:
+    except TooManyFailuresError as error:
+        desk.refusals.tell(request, "password refused: too many failures", user.name, wait_s=math.ceil(error.wait_s))
         fault = Message("Too many wrong passwords. Try again in a few minutes.")
     except UsageError as error:
         fault = said(error)

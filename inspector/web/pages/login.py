@@ -14,6 +14,7 @@ from inspector.web.desk import Desk, DeskDep
 from inspector.web.message import Counted, Message
 from inspector.web.own_path import own_path
 from inspector.web.passwords import TooManyFailuresError
+from inspector.web.refusals import address_of
 
 log = logging.getLogger(__name__)
 
@@ -42,16 +43,17 @@ def login(
     """Checks name and password; after several failures the name, or the address, has to wait."""
     name = name.strip()  # a tablet adds a space to a word that it completes
     try:
-        account = desk.passwords.check(name, password, address=_address(request))
+        account = desk.passwords.check(name, password, address=address_of(request))
     except TooManyFailuresError as error:
+        desk.refusals.tell(
+            request, "login refused: too many failures", _known(desk, name), wait_s=math.ceil(error.wait_s)
+        )
         text = Message("Too many failed logins. Try again in %(time)s.", time=_minutes(error.wait_s))
         answer = _form(request, desk, next, status=429, name=name, fault=text)
         answer.headers["retry-after"] = str(math.ceil(error.wait_s))
         return answer
     if account is None:
-        known = [one.name for one in desk.accounts.all() if one.name.casefold() == name.casefold()]
-        # What is no name may be a password that was typed in its place.
-        log.warning("login failed", extra={"account": known[0] if known else None, "address": _address(request)})
+        log.warning("login failed", extra={"account": _known(desk, name), "address": address_of(request)})
         return _form(request, desk, next, status=401, name=name, fault=Message("Name or password is wrong."))
     return logged_in(desk, request, account, own_path(next))
 
@@ -61,6 +63,7 @@ def enter(request: Request, desk: DeskDep, code: str, next: str = "/") -> Respon
     """Redeems a login link; it works once. next: where to go then."""
     account = desk.sessions.redeem_link(code)
     if account is None:
+        desk.refusals.tell(request, "login link refused: spent, too old or none")
         title = Message("The link is spent")
         text = Message("This link has been used, or is too old. Log in with your password, or ask for a new link.")
         return desk.page(request, "error.html", status=410, title=title, text=text, detail=None, again=None)
@@ -79,12 +82,13 @@ def logged_in(desk: Desk, request: Request, account: Account, path: str, *, by_l
     """Begins a session and goes on to a page."""
     answer = RedirectResponse(path, status_code=303)
     begin_session(desk, request, answer, account.name, account.role, by_link=by_link)
-    log.info("logged in", extra={"account": account.name, "address": _address(request), "by_link": by_link})
+    log.info("logged in", extra={"account": account.name, "address": address_of(request), "by_link": by_link})
     return answer
 
 
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _known(desk: Desk, name: str) -> str | None:
+    """The account of this name. What is no name may be a password that was typed in its place: it is not told."""
+    return next((one.name for one in desk.accounts.all() if one.name.casefold() == name.casefold()), None)
 
 
 def _form(
