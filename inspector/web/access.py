@@ -134,7 +134,7 @@ def _require(role: Role) -> Callable[..., Any]:
         if (
             user.csrf
             and request.method not in SAFE_METHODS
-            and not hmac.compare_digest(csrf.encode(), user.csrf.encode())
+            and not hmac.compare_digest(csrf.encode(errors="surrogatepass"), user.csrf.encode())
         ):
             raise ForbiddenError(Message("This page was opened before the present login. Reload it and try again."))
         if not user.role.covers(role):

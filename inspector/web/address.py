@@ -8,9 +8,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from inspector.errors import UsageError
 
+MOST_SCORE = 1e12
+"""Far above any score. A drawing of much larger ones, or what is reckoned with them, would be infinite."""
+
 Text = Annotated[Annotated[str, Field(max_length=260)] | None, BeforeValidator(lambda value: value or None)]
 Score = Annotated[
-    Annotated[float, Field(ge=0, allow_inf_nan=False)] | None,
+    Annotated[float, Field(ge=0, le=MOST_SCORE, allow_inf_nan=False)] | None,
     BeforeValidator(lambda value: None if value == "" else value),
 ]
 

@@ -117,6 +117,28 @@ def test_what_a_stranger_sends_has_a_clear_answer(site: ReviewSite) -> None:
         assert ada.post("/tokens/revoke", data={"token": 1}, headers=odd).status_code == 403
 
 
+def test_half_a_character_as_the_token_of_a_form_is_refused(site: ReviewSite) -> None:
+    """A form may name a character set in which there are such."""
+    form = '--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n\\ud800\r\n--x--\r\n'
+    kind = "multipart/form-data; boundary=x; charset=unicode_escape"
+    with site.client() as olga:
+        del olga.headers["x-csrf-token"]
+        assert olga.post("/logout", content=form.encode(), headers={"content-type": kind}).status_code == 403
+        assert olga.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/thresholds", "/api/v1/thresholds", "/", "/api/v1/frames"])
+def test_scores_beyond_all_that_there_are_are_refused(site: ReviewSite, path: str) -> None:
+    names = ("ok", "ng") if "thresholds" in path else ("score_min", "score_max")
+    with site.client("emil") as emil:
+        assert emil.get(path, params=dict(zip(names, ("1e308", "1.7e308"), strict=True))).status_code == 422
+        assert emil.get(path, params=dict(zip(names, ("1e11", "1e12"), strict=True))).status_code == 200
+    if path == "/thresholds":
+        with site.client("emil") as emil:
+            form = {"station": site.settings.station_names[0], "ok": 1, "ng": 1e308, "bank": "x", "reason": "y"}
+            assert emil.post(path, data=form).status_code == 422
+
+
 def test_a_disposition_of_nothing_is_404(site: ReviewSite) -> None:
     with site.client() as olga:
         assert posted(olga, f"/api/v1/frames/{GONE}/disposition", to="defect", version=0).status_code == 404

@@ -17,7 +17,7 @@ from inspector.review.preview import KINDS, Kind, axis, histogram, preview
 from inspector.review.trial import Said, said
 from inspector.store import Cases, Role
 from inspector.web.access import Engineer, Operator
-from inspector.web.address import AddressQuery, Score, Text
+from inspector.web.address import MOST_SCORE, AddressQuery, Score, Text
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
@@ -75,8 +75,8 @@ def apply(
     desk: DeskDep,
     user: Engineer,
     station: Annotated[str, Form(max_length=260)],
-    ok: Annotated[float, Form(ge=0, allow_inf_nan=False)],
-    ng: Annotated[float, Form(ge=0, allow_inf_nan=False)],
+    ok: Annotated[float, Form(ge=0, le=MOST_SCORE, allow_inf_nan=False)],
+    ng: Annotated[float, Form(ge=0, le=MOST_SCORE, allow_inf_nan=False)],
     bank: Annotated[str, Form(max_length=64)],
     reason: Annotated[str, Form(max_length=2000)] = "",
     passing: Annotated[int, Form(ge=0)] = 0,
