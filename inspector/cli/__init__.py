@@ -12,6 +12,7 @@ import click
 from inspector import __version__
 from inspector.cli.ending import tidy
 from inspector.errors import InspectorError
+from inspector.legible import on_one_line
 
 _COMMANDS = {
     "demo": ("inspector.cli.demo", "Show everything on this machine: broker, cameras, daemon, review."),
@@ -88,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
         with tidy():
             code: Any = cli.main(arguments, prog_name="inspector", standalone_mode=False)
     except InspectorError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo("\n".join(map(on_one_line, f"error: {error}".split("\n"))), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

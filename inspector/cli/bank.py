@@ -10,6 +10,7 @@ import click
 
 from inspector.cli import options
 from inspector.cli.growth import add, remove
+from inspector.legible import on_one_line
 
 if TYPE_CHECKING:
     from inspector.banks.shelf import Move
@@ -42,7 +43,7 @@ def list_banks(folder: Path, as_json: bool) -> None:
         try:
             manifest = read_manifest(path)
         except BankError as error:
-            click.echo(json.dumps({"path": str(path), "error": str(error)}) if as_json else f"{path}  refused: {error}")
+            _say(json.dumps({"path": str(path), "error": str(error)}) if as_json else f"{path}  refused: {error}")
             continue
         row = {
             "path": str(path),
@@ -53,7 +54,7 @@ def list_banks(folder: Path, as_json: bool) -> None:
             "backbone": manifest.backbone.name,
         }
         text = f"{path}  {manifest.id}  {row['samples']} samples  {row['vectors']}x{row['dim']}  {row['backbone']}"
-        click.echo(json.dumps(row) if as_json else text)
+        _say(json.dumps(row) if as_json else text)
 
 
 @bank.command()
@@ -72,23 +73,18 @@ def show(path: Path, as_json: bool) -> None:
     recipe, calibration, promise = manifest.recipe, manifest.calibration, manifest.calibration.promise
     extent = extent_of(recipe, manifest.grid_hw)
     ok, ng = told_apart(calibration.ok, calibration.ng)
-    click.echo(
-        "\n".join(
-            (
-                f"id          {manifest.id}",
-                f"memory      {manifest.vectors} vectors of {manifest.dim}, "
-                f"covering radius {manifest.covering_radius:.4g}",
-                f"backbone    {manifest.backbone.name}, layers {', '.join(manifest.backbone.layers)}",
-                f"recipe      {recipe.name}: {recipe.in_words()}",
-                *([f"region      {extent}"] if extent else []),
-                f"samples     {len(manifest.samples)}, {calibration.folds} folds by {calibration.fold_by}, "
-                f"seed {manifest.seed}",
-                f"thresholds  ok {ok}, ng {ng}, pixel {calibration.pixel:.4g}",
-                f"promise     {promise.in_words()}",
-                f"lineage     {_lineage(manifest.lineage)}",
-                *_history(path),
-            )
-        )
+    _say(
+        f"id          {manifest.id}",
+        f"memory      {manifest.vectors} vectors of {manifest.dim}, covering radius {manifest.covering_radius:.4g}",
+        f"backbone    {manifest.backbone.name}, layers {', '.join(manifest.backbone.layers)}",
+        f"recipe      {recipe.name}: {recipe.in_words()}",
+        *([f"region      {extent}"] if extent else []),
+        f"samples     {len(manifest.samples)}, {calibration.folds} folds by {calibration.fold_by}, "
+        f"seed {manifest.seed}",
+        f"thresholds  ok {ok}, ng {ng}, pixel {calibration.pixel:.4g}",
+        f"promise     {promise.in_words()}",
+        f"lineage     {_lineage(manifest.lineage)}",
+        *_history(path),
     )
 
 
@@ -130,7 +126,7 @@ def verify(path: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"path": str(path), "id": ref.id, "digest": ref.digest}))
         return
-    click.echo(f"{path}: sound; {ref.id}, manifest sha256 {ref.digest}")
+    _say(f"{path}: sound; {ref.id}, manifest sha256 {ref.digest}")
 
 
 @bank.command()
@@ -158,7 +154,10 @@ def promote(
         raise UsageError("--no-guard: got it " + ("without --reason" if reason is None else "with --config")
                          + ", expected a reason why nobody is asked, and no settings")  # fmt: skip
     done = take_into_use(candidate, path, config=config, by=by or user(), reason=reason, guarded=not no_guard)
-    click.echo(json.dumps(done.to_json()) if as_json else f"{path}: {_move(done.move)}\nguard: {done.text(path)}")
+    if as_json:
+        click.echo(json.dumps(done.to_json()))
+    else:
+        _say(f"{path}: {_move(done.move)}", *f"guard: {done.text(path)}".split("\n"))
 
 
 @bank.command()
@@ -174,7 +173,7 @@ def rollback(path: Path, reason: str | None, by: str | None, as_json: bool) -> N
 
 
 def _tell(move: "Move", path: Path, as_json: bool) -> None:
-    click.echo(json.dumps(move.model_dump(mode="json")) if as_json else f"{path}: {_move(move)}")
+    _say(json.dumps(move.model_dump(mode="json")) if as_json else f"{path}: {_move(move)}")
 
 
 def user() -> str:
@@ -209,7 +208,12 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
         lines.append(f"{'lineage':<28} {found.kin}")
     if found.same:
         lines.append("the same: every frame gets the same verdict")
-    click.echo("\n".join(lines))
+    _say(*lines)
+
+
+def _say(*lines: str) -> None:
+    """Prints them. What a bank says of itself may have been written to deceive whoever reads it on a terminal."""
+    click.echo("\n".join(map(on_one_line, lines)))
 
 
 def _short(*values: object) -> tuple[str, ...]:

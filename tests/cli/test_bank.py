@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from banks import change_manifest, copy_of, write_good
@@ -80,6 +81,27 @@ def test_bank_verify(cli: Cli, bank: Path, tmp_path: Path) -> None:
     assert "graph.bin has sha256" in cli.fails("bank", "verify", copied)
     change_manifest(copied, lambda manifest: manifest.update(schema=9))
     assert "schema 9" in cli.fails("bank", "show", copied)
+
+
+def test_what_a_bank_says_of_itself_does_not_act_on_a_terminal(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    evil, damaged = copy_of(bank, tmp_path / "evil"), copy_of(bank, tmp_path / "damaged")
+    word = "\x1b[2J\r\x1b]0;x\x07\n\u202esound"
+
+    def write(manifest: dict[str, Any]) -> None:
+        manifest["id"] += word
+        manifest["backbone"]["name"] += word
+        manifest["backbone"]["layers"] = [layer + word for layer in manifest["backbone"]["layers"]]
+        manifest["lineage"]["operation"] += word
+        manifest["samples"][0].update(path=f"a{word}.png", sha256="0" * 64)
+
+    change_manifest(evil, write)
+    change_manifest(damaged, lambda manifest: manifest["files"].update({f"b{word}": "0" * 64}))
+    printed = [cli("bank", "list", evil.parent), cli("bank", "show", evil), cli("bank", "diff", bank, evil)]
+    printed += [cli("bank", "verify", each) for each in (evil, damaged)]
+    for done in printed:
+        assert "\\x1b[2J\\r" in done.out + done.err
+        assert not [sign for sign in done.out + done.err if (sign < " " and sign != "\n") or sign in "\x7f\u202e"]
+        assert not [line for line in (done.out + done.err).splitlines() if line.startswith("sound")]
 
 
 def test_bank_promote_rollback_and_diff(cli: Cli, bank: Path, tmp_path: Path) -> None:
