@@ -1,7 +1,8 @@
 """Counts for the figures: the ledger and the audit, summed up by the database.
 
-The counts come out of covering indexes, so their cost is that of the frames of the asked time alone, a fraction of a
-microsecond each. No row of the ledger is read.
+The counts and scores come out of covering indexes, so their cost is that of the frames of the asked time alone, a
+fraction of a microsecond each; many stations and all shifts are counted by one statement. Rows of the ledger are read
+for delays and opinions alone, those of decided frames.
 """
 
 from collections import Counter
@@ -13,20 +14,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
+    CTE,
     ColumnElement,
-    CompoundSelect,
     Connection,
     Double,
     Engine,
     FunctionElement,
+    Integer,
+    Select,
+    String,
     and_,
     bindparam,
+    case,
+    column,
     false,
     func,
     literal,
     or_,
     select,
+    true,
     union_all,
+    values,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -37,13 +45,18 @@ from inspector.review.agreement import Opinion
 from inspector.review.figures import OutcomeCount, ReviewCount
 from inspector.review.shifts import Span
 from inspector.store.database import reading, store_errors
-from inspector.store.tables import frames, promotions, queued, removed, reviews
+from inspector.store.tables import UtcDateTime, frames, promotions, queued, removed, reviews
 from inspector.types import Drop
 
 MOST_DELAYS = 100_000
 """Of so many decided frames at most, the newest, it is told how long they waited."""
 
 MOST_OPINIONS = 100_000
+
+_TOGETHER = 100
+"""So many stations are counted by one statement: with each of WORDS, and 92 days of twelve shifts, these are 9,400
+values. SQLite takes 32,766 and PostgreSQL 65,535.
+"""
 
 _TICK = timedelta(microseconds=1)
 """Moments in the ledger are no nearer to each other."""
@@ -68,16 +81,15 @@ def _seconds_in_postgresql(element: _Seconds, compiler: SQLCompiler, **options: 
     return f"EXTRACT(EPOCH FROM ({after} - {before}))::double precision"
 
 
-_HERE = frames.c.station == bindparam("here")
-_THEN = and_(frames.c.received_at >= bindparam("begin"), frames.c.received_at < bindparam("end"))
-
-
 WORDS = (
     *(("verdict", word) for word in ("ok", "ng", "uncertain")),
     *(("error", reason) for reason in frame_error_reasons()),
     *(("drop", reason) for reason in Drop),
 )
 """Every outcome and word that a frame can have."""
+
+_HERE = frames.c.station == bindparam("here")
+_THEN = and_(frames.c.received_at >= bindparam("begin"), frames.c.received_at < bindparam("end"))
 
 # Each word is asked for by itself: a list of them would leave PostgreSQL, as long as it has no statistics, to read the
 # frames of all times for each span.
@@ -89,9 +101,6 @@ _OCCURRING = union_all(
         for outcome, word in WORDS
     )
 )
-
-_REVIEW_COLUMNS = (frames.c.word, frames.c.sampled, frames.c.disposition, frames.c.defect_type)
-_REVIEWS = select(*_REVIEW_COLUMNS, func.count()).where(queued, _HERE, _THEN).group_by(*_REVIEW_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +150,26 @@ class Tally:
         """
         if not spans:
             return [], []
-        outcomes: list[OutcomeCount] = []
+        names, asked = list(filter(legible, stations)), _asked(spans)
+        whole = {"begin": spans[0].begin, "end": spans[-1].end}
+        outcomes: Counter[tuple[str, int, str]] = Counter()
         reviewed: list[ReviewCount] = []
         with store_errors("figures"), reading(self._engine) as connection:
-            for station in filter(legible, stations):
-                whole = {"here": station, "begin": spans[0].begin, "end": spans[-1].end}
-                occurring = connection.execute(_OCCURRING, whole).all()
+            for first in range(0, len(names), _TOGETHER):
+                occurring = [
+                    (station, *row)
+                    for station in names[first : first + _TOGETHER]
+                    for row in connection.execute(_OCCURRING, {"here": station} | whole)
+                ]
                 if not occurring:
                     continue
-                counting = _outcomes(occurring)
-                for number, span in enumerate(spans):
-                    asked = {"here": station, "begin": span.begin, "end": span.end}
-                    outcomes += _named(station, number, connection.execute(counting, asked))
-                    reviewed += [ReviewCount(station, number, *row) for row in connection.execute(_REVIEWS, asked)]
-        return outcomes, reviewed
+                for station, number, outcome, word, count in connection.execute(_outcomes(occurring, asked)):
+                    outcomes[station, number, word if outcome == "verdict" else outcome] += count
+                here = list(dict.fromkeys(station for station, *_ in occurring))
+                reviewed += [
+                    ReviewCount(*row) for row in connection.execute(_reviews(here, spans)) if row.number is not None
+                ]
+        return [OutcomeCount(*key, count) for key, count in outcomes.items() if count], reviewed
 
     def removed(self, stations: Sequence[str]) -> datetime | None:
         """When the newest verdict of these stations came that retention has removed; None where it removed none. To be
@@ -242,24 +257,58 @@ class Tally:
         )
 
 
-def _outcomes(words: Iterable[Sequence[str]]) -> CompoundSelect[Any]:
-    """Counts of these outcomes and words, at one station in one span."""
-    return union_all(
-        *(
-            select(literal(outcome), literal(word), func.count()).where(
-                _HERE, frames.c.outcome == outcome, frames.c.word == word, _THEN
-            )
-            for outcome, word in words
+def _asked(spans: Sequence[Span]) -> CTE:
+    """The spans with their numbers, as a table."""
+    columns = column("number", Integer), column("begin", UtcDateTime), column("end", UtcDateTime)
+    return values(*columns, name="asked").data([(n, one.begin, one.end) for n, one in enumerate(spans)]).cte("asked")
+
+
+def _outcomes(occurring: Iterable[Sequence[str]], asked: CTE) -> Select[Any]:
+    """How many frames had each of these outcomes and words, at their stations, in each span; 0 included."""
+    columns = (column(name, String) for name in ("station", "outcome", "word"))
+    had = values(*columns, name="had").data([tuple(one) for one in occurring]).cte("had")
+    number = (
+        select(func.count())
+        .where(
+            frames.c.station == had.c.station,
+            frames.c.outcome == had.c.outcome,
+            frames.c.word == had.c.word,
+            frames.c.received_at >= asked.c.begin,
+            frames.c.received_at < asked.c.end,
         )
+        .scalar_subquery()
     )
+    return select(had.c.station, asked.c.number, had.c.outcome, had.c.word, number).join_from(had, asked, true())
 
 
-def _named(station: str, span: int, rows: Iterable[Sequence[Any]]) -> list[OutcomeCount]:
-    """Verdicts by decision, errors and drops each as one; nothing where there are no frames."""
-    counts: Counter[str] = Counter()
-    for outcome, word, number in rows:
-        counts[word if outcome == "verdict" else outcome] += number
-    return [OutcomeCount(station, span, word, number) for word, number in counts.items() if number]
+def _reviews(stations: Sequence[str], spans: Sequence[Span]) -> Select[Any]:
+    """How many frames of these stations, in each span, operators are asked for, by what they said; between the spans
+    those of none. Not by a join, as PostgreSQL would hold all frames of a station against all spans.
+    """
+    begins: list[tuple[datetime, int | None]] = []
+    for number, span in enumerate(spans):
+        if number and spans[number - 1].end < span.begin:
+            begins.append((spans[number - 1].end, None))
+        begins.append((span.begin, number))
+    by = (
+        frames.c.station,
+        _number(begins).label("number"),
+        frames.c.word,
+        frames.c.sampled,
+        frames.c.disposition,
+        frames.c.defect_type,
+    )
+    whole = frames.c.received_at >= spans[0].begin, frames.c.received_at < spans[-1].end
+    return select(*by, func.count()).where(queued, _in(stations), *whole).group_by(*by)
+
+
+def _number(begins: Sequence[tuple[datetime, int | None]]) -> ColumnElement[int | None]:
+    """The number that a frame has by when it arrived, found by halving. begins: from when on which holds, in order."""
+    if len(begins) == 1:
+        return literal(begins[0][1], Integer)
+    half = len(begins) // 2
+    later = frames.c.received_at >= begins[half][0]
+    return case((later, _number(begins[half:])), else_=_number(begins[:half]))
 
 
 def _same_memory(connection: Connection, station: str, bank_id: str) -> set[str]:

@@ -1,5 +1,6 @@
 """The figures' counts, on SQLite and on PostgreSQL: known dispositions give known numbers, and no row is read."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ from sqlalchemy import Engine, event, insert
 from inspector.review.agreement import agreement
 from inspector.review.figures import Figures, OutcomeCount, ReviewCount, figures
 from inspector.review.shifts import Span, spans
-from inspector.store import Archive, Checks, Ledger, Policy, Retention, Reviews, Tally, open_database
+from inspector.store import Archive, Checks, Entry, Ledger, Policy, Retention, Reviews, Tally, open_database
 from inspector.store.tables import promotions
+from inspector.store.tally import WORDS
 
 EIGHT = {"early": "06:00", "late": "14:00", "night": "22:00"}
 DAY = spans(NOON - timedelta(hours=6), NOON + timedelta(hours=18), EIGHT, UTC)
@@ -302,13 +304,53 @@ def test_of_one_shift_only_the_asked_time_is_read(database: Engine, tally: Tally
 
 def test_only_words_that_a_station_had_are_counted_in_each_shift(database: Engine, tally: Tally) -> None:
     filled(database, verdict(1, "ok"), verdict(2, "damaged", outcome="error", queued=False))
+    asked: list[set[Any]] = []
+
+    def hear(_c: object, _cur: object, statement: str, values: Any, *_: object) -> None:
+        if statement.startswith("WITH"):
+            asked.append(set(values.values() if isinstance(values, dict) else values))
+
+    event.listen(database, "before_cursor_execute", hear)
+    assert tally.counts(["none"], DAY) == ([], [])
+    assert not asked
+    tally.counts(["none", CAM1], DAY)
+    (values,) = asked
+    assert values & {word for _, word in WORDS} == {"ok", "damaged"}
+    assert "none" not in values
+
+
+@pytest.mark.parametrize("only", [None, "night"])
+def test_all_stations_and_shifts_are_counted_by_a_few_statements(
+    database: Engine, tally: Tally, only: str | None
+) -> None:
+    """As many as for one shift, and the counts are those of the frames one by one."""
+    words = ("ok", "ok", "ng", "uncertain", "ok")
+    entries = [
+        verdict(n, words[n % 5], station=(CAM1, CAM2)[n % 2], received_at=NOON + timedelta(minutes=47 * n))
+        for n in range(300)
+    ]
+    ids = filled(database, *entries)
+    Reviews(database).dispose(ids[2], to="defect", defect_type="dent", reviewer="ann", version=0)
     asked: list[str] = []
     event.listen(database, "before_cursor_execute", lambda _c, _cur, statement, *_: asked.append(statement))
-    for stations, counted in ((["none"], 0), ([CAM1], 2)):
-        asked.clear()
-        tally.counts(stations, DAY)
-        counts = [statement.count("count(*)") for statement in asked if "GROUP BY" not in statement]
-        assert sum(counts) == counted * len(DAY)
+    shifts = spans(NOON - timedelta(days=1), NOON + timedelta(days=30 if only else 9), EIGHT, UTC, only=only)
+    outcomes, reviewed = tally.counts([CAM1, CAM2], shifts)
+    assert len(shifts) >= 30
+    assert sum("FROM frames" in statement for statement in asked) == 4
+
+    def number(entry: Entry) -> int | None:
+        return next((n for n, one in enumerate(shifts) if one.begin <= entry.received_at < one.end), None)
+
+    inside = [entry for entry in entries if number(entry) is not None]
+    assert 0 < len(inside) <= 300
+    assert {(one.station, one.span, one.word): one.frames for one in outcomes} == Counter(
+        (entry.station, number(entry), entry.word) for entry in inside
+    )
+    said: Counter[Any] = Counter()
+    for one in reviewed:
+        said[one.station, one.span, one.word] += one.frames
+    assert said == Counter((entry.station, number(entry), entry.word) for entry in inside if entry.queued)
+    assert [one.defect_type for one in reviewed if one.disposition] == ["dent"] * (number(entries[2]) is not None)
 
 
 def test_a_span_cut_off_counts_what_is_inside(database: Engine, tally: Tally) -> None:
