@@ -1,5 +1,6 @@
 """Exports over HTTP and from the command line: the same frames, the same files."""
 
+import asyncio
 import csv
 import io
 import json
@@ -13,11 +14,14 @@ import pytest
 from line import CAM1, CAM2
 from pages import HOSTILE
 from review_site import ReviewSite
+from reviewing import filled, verdict
 from services import fill_up, small_disk
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from inspector.cli import main
-from inspector.store import Role
+from inspector.review.export import table
+from inspector.store import QueueFilter, ReviewQueue, Role
+from inspector.web.download import CSV, PIECE, download
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +85,23 @@ def test_a_machine_exports_with_a_token(client: httpx.Client, site: ReviewSite) 
     token = site.tokens.create("mes", "olga", Role.OPERATOR)
     with httpx.Client(base_url=site.url, headers={"authorization": f"Bearer {token}"}) as machine:
         assert machine.get("/api/v1/export/csv").status_code == 200
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_lines_are_sent_together_as_they_are(database: Engine) -> None:
+    """Each piece that is sent costs more than a line does."""
+    filled(database, *(verdict(number) for number in range(1000)))
+    lines = list(table(ReviewQueue(database).walk(QueueFilter())))
+    assert len(lines) == 1001
+
+    async def sent() -> list[bytes | str | memoryview]:
+        return [piece async for piece in download(iter(lines), "frames.csv", CSV).body_iterator]
+
+    pieces = [piece.encode() if isinstance(piece, str) else bytes(piece) for piece in asyncio.run(sent())]
+    whole = "".join(lines).encode()
+    assert b"".join(pieces) == whole
+    assert len(whole) > 2 * PIECE
+    assert len(pieces) <= len(whole) / PIECE + 1
 
 
 @pytest.mark.parametrize(
