@@ -1,7 +1,7 @@
 """The bench: the samples of a calibration, and the decoder, engine and recipe that they are looked at with."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -23,6 +23,9 @@ from inspector.types import Float32Array, Frame, UInt8Image
 MAP_SIDE: Final = 64
 """Rows and columns at most of the maps that are kept of each sample, to be looked at."""
 
+EMBEDDED_BYTES: Final = 256 << 20
+"""Bound of the embeddings that are kept of samples as they are, bytes: some 500 of 256x256."""
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -37,6 +40,7 @@ class Bench:
     fold: NDArray[np.int32]
     seed: int
     track: Track
+    _embedded: dict[int, Float32Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         """How many samples there are; they are numbered from 0."""
@@ -78,17 +82,24 @@ class Bench:
             return decoder.decode(path.read_bytes())
 
     def embed(self, picture: UInt8Image, index: int) -> Float32Array:
-        """The patches of a picture made from that sample: float32 (grid_h, grid_w, dim).
+        """The patches of a picture made from that sample: float32 (grid_h, grid_w, dim), not to be written to.
+
+        The sample as it is, where that is kept, is embedded once for all that ask, as far as EMBEDDED_BYTES reach.
 
         Raises:
             BackboneError: they are not finite.
         """
+        if (as_it_is := picture is self.samples.files[index].picture) and index in self._embedded:
+            return self._embedded[index]
         embedding: Float32Array = self.engine.embed(picture[None])[0]
         if not np.isfinite(embedding).all():
             raise BackboneError(
                 f"backbone: embeds {self.samples.name(index)} as NaN or infinity, expected finite numbers; "
                 "are these weights of this network?"
             )
+        if as_it_is and (len(self._embedded) + 1) * embedding.nbytes <= EMBEDDED_BYTES:
+            embedding.setflags(write=False)
+            self._embedded[index] = embedding
         return embedding
 
     def neighbours(self, vectors: Float32Array) -> NearestNeighbours:

@@ -12,6 +12,7 @@ from banks import write_good
 from line import changed, drawn_part
 from safetensors.numpy import load_file
 
+from calibration import bench as benching
 from calibration import calibrate as calibrating
 from calibration import fit as fitting
 from calibration import samples as reading
@@ -20,11 +21,12 @@ from calibration.choice import FEWEST
 from calibration.pool import Patches
 from inspector import frame
 from inspector.bank import Bank, digests
+from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import BackboneError, BankError, SamplesError, UsageError
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
 from inspector.scoring import NearestNeighbours
-from inspector.types import Decision
+from inspector.types import Decision, Float32Array, UInt8Image
 
 T = TypeVar("T")
 
@@ -178,6 +180,24 @@ def test_samples_that_are_kept_are_not_decoded_again(
 
     monkeypatch.setattr(fitting.Bench, "_frame", decoded)
     calibrate(good, tmp_path / "bank", Options(recipe=RECIPE, folds=2))
+
+
+def test_each_sample_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no light or place changes it; and it makes the bank that embedding it again makes."""
+    good, recipe = write_good(tmp_path / "good", 20), RECIPE.model_copy(update={"whitening": 0.0})
+    embedded, embed = [], OpenVinoEngine.embed
+
+    def counted(engine: OpenVinoEngine, images: UInt8Image) -> Float32Array:
+        embedded.append(images.tobytes())
+        return embed(engine, images)
+
+    monkeypatch.setattr(OpenVinoEngine, "embed", counted)
+    calibrate(good, tmp_path / "once", Options(recipe=recipe, folds=2))
+    assert len(embedded) == len(set(embedded)) == 20
+    monkeypatch.setattr(benching, "EMBEDDED_BYTES", 0)
+    calibrate(good, tmp_path / "again", Options(recipe=recipe, folds=2))
+    assert len(embedded) == 20 + 3 * 20
+    assert digests(tmp_path / "once") == digests(tmp_path / "again")
 
 
 def test_a_bank_rejects_defects_and_passes_good_parts(bank: Path) -> None:
