@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from inspector.banks.replay import Judged, replay
 from inspector.banks.shelf import Action, Move, Shelf
 from inspector.draft import draft_folder
-from inspector.errors import InspectorError
+from inspector.errors import BankError, InspectorError, StoreError
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
@@ -150,6 +150,21 @@ def record(settings: Settings, engine: Engine, place: Path) -> None:
     Raises:
         StoreError: the database did not take it; the journal has it, and the next call tries again.
     """
+    _record(engine, place, settings.stations_at(place))
+
+
+def record_all(settings: Settings, engine: Engine) -> list[str]:
+    """The same for the banks of all stations; why that could not be, for each bank that it could not."""
+    faults = []
+    for place, stations in settings.banks.items():
+        try:
+            _record(engine, place, stations)
+        except (BankError, StoreError) as error:
+            faults.append(str(error))
+    return faults
+
+
+def _record(engine: Engine, place: Path, stations: Sequence[str]) -> None:
     done = [move for move in Shelf(place).moves() if move.done]
     moves = [
         Promotion(
@@ -165,7 +180,7 @@ def record(settings: Settings, engine: Engine, place: Path) -> None:
         for move in done
     ]
     became, candidates = _became(done), Candidates(engine)
-    for station in settings.stations_at(place):
+    for station in stations:
         Promotions(engine).record(station, moves)
         for candidate in candidates.of(station):
             state = became.get(candidate.digest or "", candidate.state)

@@ -126,4 +126,12 @@ class Settings(Section):
 
     def stations_at(self, bank: Path) -> list[str]:
         """The ids of the stations whose bank is in this folder."""
-        return [str(station.id) for station in self.stations if station.bank.resolve() == bank.resolve()]
+        return self.banks.get(bank.resolve(), [])
+
+    @property
+    def banks(self) -> dict[Path, list[str]]:
+        """The folders of banks, as links lead to them now, each with the ids of its stations."""
+        found: dict[Path, list[str]] = {}
+        for station in self.stations:
+            found.setdefault(station.bank.resolve(), []).append(str(station.id))
+        return found

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from line import CAM1, CAM2, drawn_part
 from pages import HOSTILE, Page
 from review_site import NOON, ReviewSite
-from sqlalchemy import insert
+from sqlalchemy import Engine, insert
 
+from inspector import settings
+from inspector.banks import promotion
 from inspector.store.tables import promotions
 
 
@@ -123,3 +126,21 @@ def test_a_frame_that_passed_and_was_found_good_is_no_false_alarm(client: httpx.
         frame = site.add(payload)
         site.reviews.dispose(frame, to="false_alarm", reviewer="ida", version=0)
         assert f'<span class="badge false_alarm">{word}</span>' in client.get("/audit", params={"frame": frame}).text
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_each_folder_of_a_bank_is_looked_for_a_few_times(
+    database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many stations there are: links are followed by asking the disk."""
+    lines = (f"  - {{id: plant/hall1/line1/cam{number}, bank: banks/{number}}}\n" for number in range(30))
+    (tmp_path / "inspector.yaml").write_text("data_dir: data\nstations:\n" + "".join(lines))
+    loaded, resolve, asked = settings.load(tmp_path / "inspector.yaml"), Path.resolve, []
+
+    def followed(path: Path, strict: bool = False) -> Path:
+        asked.append(path)
+        return resolve(path, strict)
+
+    monkeypatch.setattr(Path, "resolve", followed)
+    assert promotion.record_all(loaded, database) == []
+    assert 30 <= len(asked) <= 4 * 30

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
 from inspector.banks import promotion
-from inspector.errors import BankError, StoreError, UsageError
+from inspector.errors import UsageError
 from inspector.settings import ReviewSettings
 from inspector.store import Audit, AuditFilter, PromotionRow, ReviewRow, Role, Tally
 from inspector.store.frame_row import MAX_ID
@@ -96,15 +96,7 @@ def _behind(desk: Desk, query: AuditQuery) -> list[str]:
     """Brings the log of banks up to their journals, as commands exchange banks too, also while the database is away;
     why that could not be, for each bank.
     """
-    if query.log != "banks":
-        return []
-    faults = []
-    for place in dict.fromkeys(one.bank for one in desk.settings.stations):
-        try:
-            promotion.record(desk.settings, desk.engine, place)
-        except (BankError, StoreError) as error:
-            faults.append(str(error))
-    return faults
+    return promotion.record_all(desk.settings, desk.engine) if query.log == "banks" else []
 
 
 def _read(desk: Desk, query: AuditQuery) -> tuple[list[ReviewRow] | list[PromotionRow], int | None]:
