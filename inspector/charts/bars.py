@@ -88,11 +88,12 @@ def pareto(title: str, desc: str, bars: Sequence[tuple[str, int, float, float]])
 
 
 def intervals(title: str, desc: str, rows: Sequence[Interval]) -> Markup:
-    """A point for each rate and a line for its interval, on one axis from nought."""
+    """A line for each interval and a point for its rate where that could be told, on one axis from nought."""
     width, row, head = 640.0, 34.0, 12.0
     height = head + row * len(rows) + 26
-    reach = max((one.high for one in rows if one.value is not None), default=0.0)
-    most = max((one.value for one in rows if one.value is not None), default=0.0)
+    values = [one.value for one in rows if one.value is not None]
+    reach = max((one.high for one in rows if one.value is not None or not values), default=0.0)
+    most = max(values, default=0.0)
     high = min(1.0, max(min(reach, 6 * most or reach) * 1.05, 1e-4))
     x, bottom = svg.Scale(0, high, 176, width - 190), height - 26
     parts: list[Markup] = []
@@ -106,11 +107,11 @@ def intervals(title: str, desc: str, rows: Sequence[Interval]) -> Markup:
             svg.text(x.start - 10, middle + 5, cut(one.name), anchor="end"),
             svg.text(width - 180, middle + 5, one.text),
         ]
+        ends = (x(one.low), x(one.high))
+        drawn.append(svg.line(ends[0], middle, ends[1], middle, svg.GOOD, stroke_width=3))
+        drawn += [svg.line(end, middle - 6, end, middle + 6, svg.GOOD, stroke_width=2) for end in ends[:1]]
+        drawn.append(_end(ends[1], middle, beyond=one.high > high))
         if one.value is not None:
-            ends = (x(one.low), x(one.high))
-            drawn.append(svg.line(ends[0], middle, ends[1], middle, svg.GOOD, stroke_width=3))
-            drawn += [svg.line(end, middle - 6, end, middle + 6, svg.GOOD, stroke_width=2) for end in ends[:1]]
-            drawn.append(_end(ends[1], middle, beyond=one.high > high))
             drawn.append(el("circle", cx=x(one.value), cy=middle, r=6, fill=svg.GOOD, stroke="#fff", stroke_width=2))
         parts.append(el("g", el("title", f"{one.name}: {one.text}"), drawn))
     return _drawing(width, height, title, desc, parts)

@@ -67,15 +67,35 @@ class Bar:
 class FalseRejects:
     """Good parts that the line rejected (ng).
 
-    rate: of the good frames. found: ng frames that people found good. waiting: ng frames that nobody could decide yet;
-    the interval's upper end takes all of them for good. doubtful: uncertain frames that nobody could decide yet; the
-    rate takes them for good, the interval's upper end for defects.
+    rate: of the good frames. found: ng frames that people found good. decided: those and the ng frames that were found
+    defects. waiting: ng frames that nobody could decide yet; the interval's upper end takes all of them for good.
+    doubtful: uncertain frames that nobody could decide yet; the rate takes them for good, the interval's upper end for
+    defects.
     """
 
     rate: Rate
     found: int
+    decided: int
     waiting: int
     doubtful: int
+
+    @property
+    def value(self) -> float | None:
+        """The rate by what is decided, 0..1; None while ng frames wait and none is decided: 0 would be a guess."""
+        return None if self.waiting and not self.decided else self.rate.value
+
+    @property
+    def open(self) -> bool:
+        """Whether flagged frames wait, so that the value is only what was found so far."""
+        return self.waiting + self.doubtful > 0
+
+    def to_json(self) -> dict[str, float | None]:
+        """Count, of, rate, low, high, and how many ng and uncertain frames are not decided."""
+        return self.rate.to_json() | {
+            "rate": self.value,
+            "not_decided": self.waiting,
+            "uncertain_not_decided": self.doubtful,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +217,16 @@ def pareto(reviews: Iterable[ReviewCount], most: int = 9) -> tuple[Bar, ...]:
 def false_rejects(outcomes: Iterable[OutcomeCount], reviews: Sequence[ReviewCount]) -> FalseRejects:
     """The share of good parts that were rejected. Ok frames count as good but for the defects found among them."""
     totals = _totals(outcomes)
-    found = _number(reviews, lambda review: review.word == "ng" and review.disposition == "false_alarm")
+    ng = [review for review in reviews if review.word == "ng"]
+    found = _number(ng, lambda review: review.disposition == "false_alarm")
+    waiting = _number(ng, _undecided)
     defects = _number(reviews, lambda review: review.disposition == "defect")
-    waiting = _number(reviews, lambda review: review.word == "ng" and _undecided(review))
     doubtful = _number(reviews, lambda review: review.word == "uncertain" and _undecided(review))
     verdicts = totals["ok"] + totals["ng"] + totals["uncertain"]
     good = max(found, verdicts - defects - waiting)
     least = max(found, good - doubtful)
     bounds = lower(found, good + waiting), upper(found + waiting, least + waiting)
-    return FalseRejects(Rate(found, good, *bounds), found, waiting, doubtful)
+    return FalseRejects(Rate(found, good, *bounds), found, _number(ng) - waiting, waiting, doubtful)
 
 
 def escapes(outcomes: Iterable[OutcomeCount], reviews: Sequence[ReviewCount]) -> Escapes:

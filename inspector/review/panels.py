@@ -9,9 +9,10 @@ from inspector.charts import bars, svg
 from inspector.charts.markup import Markup
 from inspector.charts.wording import count, short_station
 from inspector.review.agreement import ENOUGH, LABELS, Agreement
-from inspector.review.figures import Figures, SpanCounts
+from inspector.review.figures import FalseRejects, Figures, SpanCounts
+from inspector.review.intervals import Rate
 from inspector.review.waiting import Waiting
-from inspector.review.wording import between, duration, share
+from inspector.review.wording import between, duration, share, so_far
 
 MOST_COLUMNS = 45
 """With more shifts than these a column is a day."""
@@ -77,14 +78,14 @@ def _rates(found: Figures) -> Panel:
     drawn = [
         bars.Interval(
             short_station(s.station, names),
-            s.false_rejects.rate.value, s.false_rejects.rate.low, s.false_rejects.rate.high,
-            f"{share(s.false_rejects.rate.value)} ({between(s.false_rejects.rate)})",
+            s.false_rejects.value, s.false_rejects.rate.low, s.false_rejects.rate.high,
+            _drawn(s.false_rejects),
         )
         for s in stations
     ]  # fmt: skip
     rows = [
         (s.station, f"{s.false_rejects.found:,}", f"{s.false_rejects.rate.of:,.0f}", f"{s.false_rejects.waiting:,}",
-         f"{s.false_rejects.doubtful:,}", share(s.false_rejects.rate.value), between(s.false_rejects.rate))
+         f"{s.false_rejects.doubtful:,}", share(s.false_rejects.value), between(s.false_rejects.rate))
         for s in stations
     ]  # fmt: skip
     return Panel(
@@ -103,9 +104,16 @@ def _rates(found: Figures) -> Panel:
         rows=rows,
         notes=(
             "Exact 95 % intervals (Clopper and Pearson), which never claim more than they hold. The upper end counts "
-            "every ng frame that nobody has decided as a false reject, and every uncertain one as a defect.",
+            "every ng frame that nobody has decided as a false reject, and every uncertain one as a defect; the dot is "
+            "what was found so far.",
         ),
     )
+
+
+def _drawn(rejects: FalseRejects) -> str:
+    """What stands beside its interval: the rate too, unless frames wait and the interval says all there is to say."""
+    said, interval = so_far(rejects), between(rejects.rate)
+    return said if said == interval else f"{said} ({interval})"
 
 
 def _over_time(found: Figures) -> list[Panel]:
@@ -181,14 +189,14 @@ def _stations(found: Figures) -> Panel:
         return Panel("stations", title, missing="No station has frames in this time.", wide=True)
     rows = []
     for one in found.stations:
-        passed = one.escapes.passed
+        passed, rejects = one.escapes.passed, one.false_rejects
         rows.append(
             (
                 one.station,
                 *(f"{one.outcomes[word]:,}" for word in ("ok", "uncertain", "ng", "error", "drop")),
                 f"{one.waiting:,} of {one.asked:,}",
-                share(one.false_rejects.rate.value),
-                f"{passed.count:,.0f} of {passed.of:,.0f}: {between(passed)}" if passed.of else "–",
+                _counted(rejects.rate) if rejects.value is not None else "–",
+                _counted(passed) if passed.of else "–",
             )
         )
     return Panel(
@@ -200,6 +208,10 @@ def _stations(found: Figures) -> Panel:
         wide=True,
         notes=_escape_notes(found),
     )  # fmt: skip
+
+
+def _counted(rate: Rate) -> str:
+    return f"{rate.count:,.0f} of {rate.of:,.0f}: {between(rate)}"
 
 
 def _escape_notes(found: Figures) -> tuple[str, ...]:

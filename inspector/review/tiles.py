@@ -6,7 +6,7 @@ from inspector.charts.wording import count
 from inspector.review.agreement import Agreement
 from inspector.review.figures import Figures
 from inspector.review.waiting import Waiting
-from inspector.review.wording import between, duration, share
+from inspector.review.wording import between, duration, share, so_far
 
 _LOST = "No frames in shifts that still have all of theirs."
 
@@ -30,7 +30,7 @@ def tiles(found: Figures, agreed: Agreement, waited: Waiting) -> list[Tile]:
         Tile("To review", f"{found.waiting:,}", f"of {count(found.asked, 'frame')} that people were asked for"),
         Tile(
             "False rejects",
-            share(rejects.rate.value),
+            so_far(rejects),
             lost or (_false_rejects(found) if verdicts else "No frames were inspected."),
         ),
         Tile("Escapes", share(passed.rate.value if passed.rate else None), lost or _escapes(found)),
@@ -53,11 +53,15 @@ def _inspected(found: Figures) -> str:
 
 def _false_rejects(found: Figures) -> str:
     rejects = found.false_rejects
-    said = f"{between(rejects.rate)}; {rejects.found:,} of {count(int(rejects.rate.of), 'good frame')} rejected"
+    if rejects.waiting and not rejects.decided:
+        return f"{count(rejects.waiting, 'ng frame')} to decide first"
+    said = f"{rejects.found:,} of {count(int(rejects.rate.of), 'good frame')} rejected"
+    if not rejects.open:
+        return f"{between(rejects.rate)}; {said}"
     waits = [
         f"{number:,} {word}" for number, word in ((rejects.waiting, "ng"), (rejects.doubtful, "uncertain")) if number
     ]
-    return said + (f", {' and '.join(waits)} not decided" if waits else "")
+    return f"{said}, {' and '.join(waits)} not decided"
 
 
 def _escapes(found: Figures) -> str:

@@ -1,5 +1,6 @@
 """Rates and times as people read them: a few significant digits, the unit that suits."""
 
+from inspector.review.figures import FalseRejects
 from inspector.review.intervals import Rate
 
 
@@ -24,6 +25,11 @@ def pace(per_minute: float) -> str:
 def between(rate: Rate) -> str:
     """Its interval."""
     return f"{share(rate.low).removesuffix(' %')} to {share(rate.high)}"
+
+
+def so_far(rejects: FalseRejects) -> str:
+    """False rejects at a glance: the rate, while flagged frames wait the interval, and a dash where none is decided."""
+    return between(rejects.rate) if rejects.open and rejects.value is not None else share(rejects.value)
 
 
 def duration(seconds: float | None) -> str:

@@ -8,6 +8,7 @@ import pytest
 from inspector.review.figures import UNTYPED, OutcomeCount, ReviewCount, escapes, false_rejects, figures, pareto
 from inspector.review.intervals import CONFIDENCE, lower, upper
 from inspector.review.shifts import Span, spans
+from inspector.review.wording import so_far
 
 CAM1, CAM2 = "plant/hall1/line1/cam1", "plant/hall1/line1/cam2"
 EIGHT = {"early": "06:00", "late": "14:00", "night": "22:00"}
@@ -69,6 +70,18 @@ def test_what_nobody_has_decided_only_widens_the_interval() -> None:
     alone = false_rejects(seen, [judged("ng", "false_alarm", 20), judged("ng", "defect", 80)]).rate
     half = false_rejects(seen, [judged("ng", "false_alarm", 10), judged("ng", "defect", 40), judged("ng", None, 50)])
     assert half.rate.low <= alone.low <= alone.high <= half.rate.high
+
+
+def test_where_no_rejected_frame_was_decided_there_is_no_rate() -> None:
+    seen = [outcome("ok", 900), outcome("ng", 100)]
+    waiting = false_rejects(seen, [judged("ng", None, 60), judged("ng", "unsure", 40)])
+    assert (waiting.value, waiting.to_json()["rate"], so_far(waiting)) == (None, None, "–")
+    assert (waiting.rate.low, waiting.rate.high) == (0.0, upper(100, 1000))
+    begun = false_rejects(seen, [judged("ng", None, 97), judged("ng", "defect", 3)])
+    assert (begun.value, so_far(begun)) == (0.0, "0 to 12 %")
+    all_said = false_rejects(seen, [judged("ng", "false_alarm", 9), judged("ng", "defect", 91)])
+    assert (all_said.value, so_far(all_said)) == (9 / 909, "0.99 %")
+    assert so_far(false_rejects([outcome("ok", 900)], [])) == "0 %"
 
 
 def test_uncertain_frames_that_wait_may_all_be_defects() -> None:

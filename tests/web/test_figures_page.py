@@ -66,6 +66,26 @@ def test_the_page_shows_the_same(client: httpx.Client) -> None:
     assert sum(tag == "details" for tag, _ in page.tags) == len(charts)
 
 
+def test_rejects_that_nobody_has_looked_at_are_no_rate_of_nought(client: httpx.Client, site: ReviewSite) -> None:
+    for n in range(10):
+        site.add(drawn_part(1000 + n % 2) if n > 1 else None, station=CAM2, minutes=20 * 24 * 60 + n)
+    then = {"since": "2026-03-22T06:00", "until": "2026-03-23T06:00"}
+    said = client.get("/api/v1/figures", params=then).json()
+    for rejects in (said["false_rejects"], said["stations"][0]["false_rejects"]):
+        assert rejects["rate"] is None
+        assert (rejects["low"], rejects["not_decided"]) == (0, 2)
+    page = Page(client.get("/figures", params=then).text).text
+    assert "False rejects – 2 ng frames to decide first" in page
+    assert "line1/cam2 – (0 to 56 %)" in page
+    assert f"{CAM2} 8 0 2 0 0 2 of 2 – –" in page
+
+
+def test_while_rejects_wait_the_interval_stands_for_the_rate(client: httpx.Client) -> None:
+    page = Page(client.get("/figures", params=DAY).text).text
+    assert re.search(r"False rejects 0\.\d+ to \d+ % 1 of 25 good frames rejected, 4 ng not decided", page)
+    assert f"{CAM1} 24 0 6 0 0 3 of 10 1 of 25: 0." in page
+
+
 def test_station_and_shift_narrow_it(client: httpx.Client) -> None:
     one = client.get("/api/v1/figures", params=DAY | {"station": str(CAM2)}).json()
     assert (one["outcomes"]["ng"], one["outcomes"]["ok"], one["waiting"]) == (2, 0, 2)

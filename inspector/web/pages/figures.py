@@ -57,7 +57,8 @@ def show_figures(request: Request, desk: DeskDep, _user: Viewer, query: Annotate
 @router.get("/api/v1/figures", tags=["figures"], summary="Rates with intervals, throughput, backlog, agreement")
 def figures_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> dict[str, Any]:
     """Rates are 0..1 with an exact 95 % interval, times in seconds. `complete_since`: null, or where retention has
-    removed frames of this time, the moment from which on it has all of its shifts; rates are of those alone.
+    removed frames of this time, the moment from which on it has all of its shifts; rates are of those alone. The rate
+    of false rejects is null while ng frames wait and none is decided; while some wait, it is what was found so far.
     """
     counted = _count(desk, query)
     found, agreed, waited = counted.figures, counted.agreement, counted.waiting
@@ -70,8 +71,7 @@ def figures_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQu
         "outcomes": found.outcomes,
         "asked": found.asked,
         "waiting": found.waiting,
-        "false_rejects": found.false_rejects.rate.to_json()
-        | {"not_decided": found.false_rejects.waiting, "uncertain_not_decided": found.false_rejects.doubtful},
+        "false_rejects": found.false_rejects.to_json(),
         "false_alarms": found.false_alarms.to_json(),
         "uncertain": found.uncertain.to_json(),
         "escapes": {
@@ -89,7 +89,7 @@ def figures_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQu
         ],
         "stations": [
             {"station": one.station, "outcomes": one.outcomes, "asked": one.asked, "waiting": one.waiting,
-             "false_rejects": one.false_rejects.rate.to_json()}
+             "false_rejects": one.false_rejects.to_json()}
             for one in found.stations
         ],
         "time_to_review": {"frames": waited.frames, "median_s": waited.median_s, "p90_s": waited.p90_s},
