@@ -232,6 +232,52 @@ def test_the_page_stays_where_it_was(samples: SampleFolder, visit: Visit) -> Non
     expect(page.locator("#range")).to_have_text(f"1 to {PAGE} of {PAGE + 29}")
 
 
+def test_what_is_ticked_page_by_page_is_left_out_at_once(samples: SampleFolder, visit: Visit) -> None:
+    names = put(samples, PAGE + 3)
+    page = visit("emil", "/samples")
+    page.locator(".pick input").nth(1).check()
+    page.locator(".pick input").nth(2).check()
+    page.get_by_role("link", name="Further →").click()
+    expect(page.locator("#ticked")).to_have_text("2 ticked, 2 on other pages")
+    page.locator(".pick input").nth(1).check()
+    page.get_by_role("link", name="← Back").click()
+    expect(page.locator(".pick input").nth(1)).to_be_checked()
+    page.locator(".pick input").nth(2).uncheck()
+    expect(page.locator("#ticked")).to_have_text("2 ticked, 1 on other pages")
+    page.get_by_role("link", name="left out 0").click()
+    expect(page.get_by_text("Nothing is left out.")).to_be_visible()
+    page.get_by_role("link", name=f"in use {PAGE + 3}").click()
+    page.get_by_role("button", name="Leave out").click()
+    expect(page.get_by_role("status").filter(has_text="2 pictures left out")).to_be_visible()
+    assert left_out(samples) == [names[1], names[PAGE + 1]]
+    expect(page.locator("#ticked")).to_have_text("those that are ticked")
+    page.locator(".pick input").first.check()
+    page.get_by_role("link", name="Further →").click()
+    page.get_by_role("button", name="Untick all").click()
+    expect(page.get_by_role("button", name="Leave out")).to_be_disabled()
+    page.get_by_role("link", name="← Back").click()
+    expect(page.locator(".pick input").first).not_to_be_checked()
+
+
+def test_calibrate_asks_first_while_something_is_ticked(site: ReviewSite, samples: SampleFolder, visit: Visit) -> None:
+    put(samples, 5)
+    page = visit("emil", "/samples")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method) if "/samples/calibrate" in request.url else None)
+    page.locator(".pick input").nth(1).check()
+    page.reload()
+    page.get_by_role("button", name="Calibrate", exact=True).click()
+    asked = page.get_by_role("dialog", name="1 sample is ticked and not left out")
+    asked.get_by_role("button", name="Back").press("Enter")
+    expect(asked).to_be_hidden()
+    assert sent == []
+    page.route("**/samples/calibrate*", lambda route: route.fulfill(body="begun"))
+    page.get_by_role("button", name="Calibrate", exact=True).click()
+    asked.get_by_role("button", name="Calibrate with them").click()
+    expect(page.locator("body")).to_have_text("begun")
+    assert sent == ["POST"]
+
+
 def test_one_picture_after_another_large_by_keys(samples: SampleFolder, visit: Visit) -> None:
     names = put(samples, 4)
     page = visit("emil", "/samples")

@@ -1,7 +1,10 @@
 // The samples that are shown: which are ticked, and one of them large. More may come while somebody looks.
 
+import { doubted, elsewhere, untick } from "./samples_ticked.js";
+
 const pictures = document.getElementById("pictures");
 const large = document.getElementById("large");
+const unsent = document.getElementById("unsent");
 const before = document.getElementById("before");
 const after = document.getElementById("after");
 let last = null; // the card that was ticked last
@@ -13,14 +16,18 @@ const linkOf = (card) => card.querySelector(".picture");
 
 // What is ticked
 
-/** Tells how many are, of the cards that are there now. */
+/** Tells how many are, of the cards that are there now and on other pages. */
 export function count() {
   const all = document.getElementById("select-all");
   if (!all) return; // there are no cards
+  const others = elsewhere().length;
   const boxes = cards().map(boxOf);
   const ticked = boxes.filter((box) => box.checked).length;
-  document.getElementById("ticked").textContent = ticked ? `${ticked} ticked` : "those that are ticked";
-  document.getElementById("move").disabled = !ticked;
+  const said = ticked + others ? `${ticked + others} ticked` : "those that are ticked";
+  document.getElementById("ticked").textContent = others ? `${said}, ${others} on other pages` : said;
+  document.getElementById("move").disabled = !(ticked + others);
+  document.getElementById("untick").hidden = !others;
+  document.getElementById("chosen").toggleAttribute("data-ticked", others > 0);
   all.checked = ticked === boxes.length;
   all.indeterminate = ticked > 0 && ticked < boxes.length;
   all.closest("label").hidden = false;
@@ -37,6 +44,22 @@ function range(event) {
   }
   last = card;
   count();
+}
+
+/** A bank is made of all that are in use: of those too that somebody only meant to leave out. */
+function ask(event) {
+  if (event.target.id !== "calibration") return;
+  const number = doubted(new URL(event.target.action).searchParams.get("station"));
+  if (!number || unsent.returnValue === "calibrate") return;
+  event.preventDefault();
+  document.getElementById("unsent-title").textContent =
+    number === 1 ? "1 sample is ticked and not left out" : `${number} samples are ticked and not left out`;
+  unsent.showModal();
+}
+
+function answered() {
+  if (unsent.returnValue === "calibrate") document.getElementById("calibration").requestSubmit();
+  unsent.returnValue = "";
 }
 
 // One of them, large
@@ -98,6 +121,13 @@ pictures.addEventListener("change", ({ target }) => {
   for (const card of cards()) boxOf(card).checked = target.checked;
   count();
 });
+pictures.addEventListener("click", ({ target }) => {
+  if (target.id !== "untick") return;
+  untick();
+  count();
+});
+document.addEventListener("submit", ask);
+unsent.addEventListener("close", answered);
 addEventListener("pageshow", count); // a browser that goes back ticks what was ticked
 large.addEventListener("keydown", pressed);
 large.addEventListener("close", () => linkOf(shown).focus());
