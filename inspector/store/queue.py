@@ -13,6 +13,7 @@ from inspector.store.database import equals, reading, store_errors
 from inspector.store.frame_row import COLUMNS, MAX_ID, FrameRow
 from inspector.store.queue_filter import Order, QueueFilter, conditions
 from inspector.store.tables import frames, queued, reviews, unreviewed
+from inspector.store.tally import Tally
 
 MAX_COUNT = 10_000
 """Where counting the frames of a filter stops."""
@@ -154,15 +155,21 @@ class ReviewQueue:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def of_part(self, part: str, *, limit: int, before: int | None = None) -> list[FrameRow]:
-        """Frames of a part that have a verdict, queued or not, newest first. before: the id from which to go on.
+        """Frames with a verdict, queued or not, that are called so, newest first: by their part id, or by their frame
+        id where they have none. before: the id from which to go on.
 
         Raises:
             StoreError: the database cannot be read.
         """
-        query = select(*COLUMNS).where(frames.c.outcome == "verdict", equals(frames.c.part_id, part))
-        if before is not None:
-            query = query.where(frames.c.id < before)
-        return self._read(query.order_by(frames.c.id.desc()).limit(limit))
+        nameless = frames.c.part_id.is_(None), frames.c.variant == "", equals(frames.c.frame_id, part)
+        stations = Tally(self._engine).stations()  # the index on frame ids begins with them
+        found: list[FrameRow] = []
+        for terms in ([equals(frames.c.part_id, part)], [*nameless, frames.c.station.in_(stations)]):
+            query = select(*COLUMNS).where(frames.c.outcome == "verdict", *terms)
+            if before is not None:
+                query = query.where(frames.c.id < before)
+            found += self._read(query.order_by(frames.c.id.desc()).limit(limit))
+        return sorted(found, key=lambda row: row.id, reverse=True)[:limit]
 
     def counts(self, filters: QueueFilter) -> Counts:
         """How many there are under a filter.

@@ -52,3 +52,31 @@ def test_a_part_is_found_with_the_blank_that_a_tablet_adds_and_one_that_has_blan
         for typed, frame in (("P 77 ", plain), ("\tP 77", plain), (" P 78 ", blank)):
             assert f'href="/frame/{frame}?' in olga.get("/find", params={"part": typed}).text
         assert "No frame with this part id" in olga.get("/find", params={"part": "  "}).text
+
+
+def test_a_frame_without_a_part_id_is_found_by_the_name_on_its_card(site: ReviewSite) -> None:
+    other = site.add(drawn_part(1000), frame_id="cam-8841", part_id="p-1", kept=False)
+    frame = site.add(drawn_part(1000), frame_id="cam-8842", part_id=None, kept=False)
+    namesake = site.add(drawn_part(1000), part_id="cam-8842", kept=False)
+    with site.client() as olga:
+        found = olga.get("/find?part=cam-8842").text
+        assert [f'href="/frame/{one}?' in found for one in (other, frame, namesake)] == [False, True, True]
+        assert f'href="/frame/{other}?' not in olga.get("/find?part=cam-8841").text, "its card says p-1"
+
+
+def test_a_part_that_a_tablet_began_with_a_capital_is_offered_as_it_is_called(site: ReviewSite) -> None:
+    lower, upper = (site.add(drawn_part(1000), part_id=part, kept=False) for part in ("part-x51", "QR-X52"))
+    with site.client() as olga:
+        for typed, meant, frame in (("Part-x51 ", "part-x51", lower), ("qr-x52", "QR-X52", upper)):
+            page = olga.get("/find", params={"part": typed}).text
+            assert f'href="/frame/{frame}?part={meant}&' in page
+            assert f"There is no {typed.strip()}; these frames are of {meant}." in Page(page).text
+        assert "There is no" not in olga.get("/find?part=part-x51").text
+
+
+def test_a_tablet_leaves_as_it_is_what_names_a_part_or_a_lot(site: ReviewSite) -> None:
+    with site.client() as olga:
+        fields = [said for path in ("/", "/help", "/find?part=x") for said in Page(olga.get(path).text).all("input")]
+    named = [said for said in fields if said.get("name") in ("part", "lot", "reviewer", "bank")]
+    assert len(named) == 6
+    assert {(said.get("autocapitalize"), said.get("spellcheck")) for said in named} == {("none", "false")}

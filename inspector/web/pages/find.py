@@ -22,11 +22,21 @@ _Before = Annotated[int | None, Query(ge=1, lt=MAX_ID)]
 def find(request: Request, desk: DeskDep, _user: Operator, part: _Part, before: _Before = None) -> Response:
     """The frames of the part that have a verdict, newest first, a page of them. before: the last of the page before.
 
-    Where there is no such part, blanks around it are not meant: a tablet adds one to a word that it completes.
+    Where there is no such part, one that a tablet could have made it of is looked for.
     """
-    rows = desk.queue.of_part(part, limit=PAGE + 1, before=before)
-    if not rows and before is None and (bare := part.strip()) != part:
-        part, rows = bare, desk.queue.of_part(bare, limit=PAGE + 1)
+    rows, asked = desk.queue.of_part(part, limit=PAGE + 1, before=before), part
+    if not rows and before is None:
+        for meant in _meant(part):
+            if rows := desk.queue.of_part(meant, limit=PAGE + 1):
+                part = meant
+                break
     shown = rows[:PAGE]
     older = shown[-1].id if len(rows) > PAGE else None
-    return desk.page(request, "find.html", part=part, rows=shown, before=before, older=older)
+    other = asked.strip() if part.strip() != asked.strip() else None
+    return desk.page(request, "find.html", part=part, other=other, rows=shown, before=before, older=older)
+
+
+def _meant(typed: str) -> list[str]:
+    """What may be meant: a tablet adds a blank to a word that it completes, and begins it with a capital letter."""
+    bare = typed.strip()
+    return list(dict.fromkeys((bare, bare[:1].swapcase() + bare[1:], bare.lower(), bare.upper())))
