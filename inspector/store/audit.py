@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Engine, Table, select
+from sqlalchemy import Column, ColumnElement, Engine, Table, or_, select
 
 from inspector.store.database import equals, store_errors
 from inspector.store.review_row import ReviewRow
-from inspector.store.tables import promotions, reviews
+from inspector.store.tables import frames, promotions, reviews
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which rows; None does not ask. who: the exact name. since, until: [since, until). frame: its id in the ledger."""
+    """Which rows; None does not ask. who: the exact name. since, until: [since, until). frame: its id in the ledger.
+    named: the frame's id as its camera says it, or that of its part; a part's only while its frame is kept.
+    """
 
     who: str | None = None
     station: str | None = None
@@ -22,6 +24,7 @@ class AuditFilter:
     since: datetime | None = None
     until: datetime | None = None
     frame: int | None = None
+    named: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Audit:
         return [ReviewRow(*row) for row in self._rows(reviews, reviews.c.reviewer, filters, limit, before)]
 
     def promotions(self, filters: AuditFilter, *, limit: int, before: int | None = None) -> list[PromotionRow]:
-        """Banks and thresholds that were taken into use; `frame` is not asked of them."""
+        """Banks and thresholds that were taken into use; `frame` and `named` are not asked of them."""
         return [PromotionRow(*row) for row in self._rows(promotions, promotions.c.by, filters, limit, before)]
 
     def _rows(
@@ -75,6 +78,9 @@ class Audit:
             terms.append(table.c.at < filters.until)
         if filters.frame is not None and "frame" in table.c:
             terms.append(table.c.frame == filters.frame)
+        if filters.named is not None and "frame" in table.c:
+            of_part = select(frames.c.id).where(equals(frames.c.part_id, filters.named))
+            terms.append(or_(equals(table.c.frame_id, filters.named), table.c.frame.in_(of_part)))
         if before is not None:
             terms.append(table.c.id < before)
         with store_errors("audit"), self._engine.connect() as connection:

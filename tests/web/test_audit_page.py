@@ -144,3 +144,20 @@ def test_each_folder_of_a_bank_is_looked_for_a_few_times(
     monkeypatch.setattr(Path, "resolve", followed)
     assert promotion.record_all(loaded, database) == []
     assert 30 <= len(asked) <= 4 * 30
+
+
+def test_the_filter_takes_the_name_that_the_column_shows_or_that_of_the_part(site: ReviewSite) -> None:
+    before = site.add(part_id="p-90")
+    first = site.add(frame_id=str(before + 2), part_id="p-91")
+    second = site.add(frame_id=str(first), part_id=None)
+    assert second == before + 2
+    for frame in (first, second):
+        site.reviews.dispose(frame, to="unsure", reviewer="olga", version=0)
+    with site.client("emil") as emil:
+        assert len([one for one in Page(emil.get("/audit").text).all("input") if one.get("name") == "named"]) == 1
+        for typed, meant in ((first, second), (second, first), ("p-91", first), ("p-90", None)):
+            shown = Page(emil.get("/audit", params={"named": str(typed)}).text)
+            links = [said["href"] for said in shown.all("a") if str(said.get("href")).startswith("/frame/")]
+            assert links == ([f"/frame/{meant}"] if meant else [])
+        rows = emil.get("/api/v1/audit", params={"frame": first}).json()["rows"]
+        assert [row["frame"] for row in rows] == [first]

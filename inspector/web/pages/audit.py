@@ -41,7 +41,8 @@ class AuditQuery(AddressQuery):
     )
     since: Text = Field(default=None, description="at or after, ISO 8601")
     until: Text = Field(default=None, description="before, ISO 8601")
-    frame: _Id = Field(default=None, description="id of a frame")
+    frame: _Id = Field(default=None, description="id of a frame in the ledger, as in its address")
+    named: Text = Field(default=None, description="of frames: frame_id or part_id")
     before: _Id = Field(default=None, description="`next` of the page before")
 
     def filter(self, review: ReviewSettings) -> AuditFilter:
@@ -60,6 +61,7 @@ class AuditQuery(AddressQuery):
             since=plant_time("since", self.since, review.zone),
             until=plant_time("until", self.until, review.zone),
             frame=self.frame,
+            named=self.named,
         )
 
 
