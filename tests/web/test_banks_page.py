@@ -146,6 +146,30 @@ def test_a_server_that_is_away_while_a_candidate_is_made_is_told(site: ReviewSit
         expect(page.get_by_label("Password")).to_be_visible()
 
 
+def test_a_reason_that_is_being_written_stays_when_a_candidate_is_done(
+    site: ReviewSite, visit: Visit, tmp_path: Path
+) -> None:
+    place = site.settings.stations[0].bank
+    before = in_use(site)
+    with_thresholds(place, tmp_path / "other", ok=2.5, ng=2.75)
+    promote(site.settings, site.engine, STATION, tmp_path / "other", by="emil")
+    store = Candidates(site.engine)
+    with alone(site.settings, STATION):
+        number = store.begin(STATION, by="ada", base=BankRef("bank1", in_use(site))).id
+        page = visit("emil", "/banks")
+        page.get_by_text("Roll back to").first.click()
+        page.get_by_label("Reason").press_sequentially("it rejects")
+        expect(page.locator(".working")).to_have_count(1)
+        store.tell(number, state="failed", fault="too few samples")
+    expect(page.get_by_role("row", name=f"Candidate {number}")).to_contain_text("too few samples")
+    expect(page.get_by_label("Reason")).to_be_focused()
+    page.keyboard.type(" good parts")
+    expect(page.get_by_label("Reason")).to_have_value("it rejects good parts")
+    page.get_by_label("Reason").press("Enter")
+    expect(page.get_by_role("status").get_by_text("Rolled back.")).to_be_visible()
+    assert in_use(site) == before
+
+
 def test_a_candidate_that_misses_a_guard_defect_asks_for_a_reason(site: ReviewSite, tmp_path: Path) -> None:
     site.reviews.dispose(site.add(), to="defect", reviewer="olga", version=0)
     before = in_use(site)
