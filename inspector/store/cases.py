@@ -13,6 +13,8 @@ from inspector.store.tables import frames, reviewed
 _PASSED = "ok"
 _LAST = 5000
 
+_Asked = ColumnElement[Any]
+
 _station, _is_verdict = NotIndexed(frames.c.station), NotIndexed(frames.c.outcome) == "verdict"
 """As conditions of their own, these would lead SQLite through every frame of a station."""
 
@@ -25,11 +27,20 @@ class Cases:
 
     def guard(self, *stations: str) -> list[FrameRow]:
         """Confirmed defects, escapes included, oldest first: no bank may pass them unnoticed."""
-        return self._said(stations, "defect")
+        return self._read(_said(stations, "defect", *COLUMNS).order_by(frames.c.id))
+
+    def guarding(self, *stations: str) -> int:
+        """How many `guard` gives."""
+        return self._count(_said(stations, "defect", func.count()))
 
     def false_alarms(self, *stations: str) -> list[FrameRow]:
         """Frames that the line did not pass and an operator did, oldest first."""
-        return self._said(stations, "false_alarm", frames.c.word != _PASSED)
+        return self._read(_alarms(stations, *COLUMNS).order_by(frames.c.id))
+
+    def false_alarm_digests(self, *stations: str) -> list[str]:
+        """The sha256 of the picture of each that `false_alarms` gives."""
+        with store_errors("cases"), self._engine.connect() as connection:
+            return list(connection.scalars(_alarms(stations, frames.c.sha256)))
 
     def recent(self, *stations: str, limit: int) -> list[FrameRow]:
         """The newest frames of them all, decided or not, newest first."""
@@ -45,17 +56,27 @@ class Cases:
 
     def without_picture(self, *stations: str) -> int:
         """Confirmed defects of these stations that guard nothing, as no picture of them was kept."""
-        lost = select(func.count()).where(_decided(stations, "defect"), frames.c.image.is_(None), _is_verdict)
-        with store_errors("cases"), self._engine.connect() as connection:
-            return int(connection.execute(lost).scalar_one())
+        return self._count(
+            select(func.count()).where(_decided(stations, "defect"), frames.c.image.is_(None), _is_verdict)
+        )
 
-    def _said(self, stations: Sequence[str], disposition: str, *wanted: ColumnElement[bool]) -> list[FrameRow]:
-        kept = _decided(stations, disposition), NotIndexed(frames.c.image).is_not(None), _is_verdict
-        return self._read(select(*COLUMNS).where(*kept, *wanted).order_by(frames.c.id))
+    def _count(self, query: Select[Any]) -> int:
+        with store_errors("cases"), self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def _read(self, query: Select[Any]) -> list[FrameRow]:
         with store_errors("cases"), self._engine.connect() as connection:
             return [FrameRow.of(row) for row in connection.execute(query)]
+
+
+def _alarms(stations: Sequence[str], *columns: _Asked) -> Select[Any]:
+    return _said(stations, "false_alarm", *columns).where(frames.c.word != _PASSED)
+
+
+def _said(stations: Sequence[str], disposition: str, *columns: _Asked) -> Select[Any]:
+    """Of frames whose picture is kept, and of which this was said."""
+    kept = NotIndexed(frames.c.image).is_not(None)
+    return select(*columns).where(_decided(stations, disposition), kept, _is_verdict)
 
 
 def _decided(stations: Sequence[str], disposition: str) -> ColumnElement[bool]:

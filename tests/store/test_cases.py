@@ -32,6 +32,8 @@ def test_what_was_said_decides_in_the_order_of_the_line(database: Engine) -> Non
     assert [row.id for row in cases.guard(CAM2, CAM1)] == [ids[0], ids[3], ids[5]]
     assert [row.id for row in cases.false_alarms(CAM1, CAM2)] == [ids[2]]
     assert (cases.without_picture(CAM1, CAM2), cases.without_picture(CAM2)) == (1, 0)
+    assert (cases.guarding(CAM1), cases.guarding(CAM2, CAM1), cases.guarding()) == (2, 3, 0)
+    assert cases.false_alarm_digests(CAM1, CAM2) == [row.sha256 for row in cases.false_alarms(CAM1, CAM2)]
     assert [row.id for row in cases.recent(CAM1, CAM2, limit=3)] == [ids[5], ids[4], ids[3]]
     last = cases.last(CAM1)
     assert last is not None
@@ -42,6 +44,8 @@ def test_what_was_said_decides_in_the_order_of_the_line(database: Engine) -> Non
 ASKED: dict[str, Callable[[Cases], object]] = {
     "guard": lambda cases: cases.guard(CAM1, CAM2),
     "false_alarms": lambda cases: cases.false_alarms(CAM1),
+    "guarding": lambda cases: cases.guarding(CAM1, CAM2),
+    "false_alarm_digests": lambda cases: cases.false_alarm_digests(CAM1),
     "recent": lambda cases: cases.recent(CAM1, CAM2, limit=500),
     "last": lambda cases: cases.last(CAM1),
     "without_picture": lambda cases: cases.without_picture(CAM1),

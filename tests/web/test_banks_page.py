@@ -15,6 +15,7 @@ from pages import Page as Parsed
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite
 from services import Mosquitto, wait_until
+from sqlalchemy import event
 
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank, file_sha256
@@ -303,6 +304,17 @@ def test_only_a_candidate_that_may_be_promoted_is_called_out_of_date(
     with site.client("emil") as client:
         page = client.get(f"/banks/candidates/{number}").text
     assert ("Another bank has been taken into use since" in page) == told
+
+
+def test_defects_and_false_alarms_are_counted_without_reading_what_was_published_of_them(site: ReviewSite) -> None:
+    for to in ("defect", "false_alarm", "false_alarm"):
+        site.reviews.dispose(site.add(), to=to, reviewer="ida", version=0)  # type: ignore[arg-type]
+    asked: list[str] = []
+    event.listen(site.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+    with site.client("emil") as engineer:
+        text = " ".join(Parsed(engineer.get(f"/banks?station={STATION}").text).text.split())
+    assert "2 false alarms" in text
+    assert sum("frames.document" in query for query in asked) == 1, "of the last frame alone"
 
 
 def test_a_damaged_bank_in_use_is_told(site: ReviewSite) -> None:

@@ -164,7 +164,7 @@ def _banks(
     except BankError as error:
         broken = str(error)
     known = {sample.sha256 for sample in in_use.manifest.samples} if in_use else set()
-    alarms, moves = cases.false_alarms(station), shelf.moves()
+    alarms, moves = cases.false_alarm_digests(station), shelf.moves()
     values = {
         "station": station,
         "stations": desk.settings.station_names,
@@ -181,8 +181,8 @@ def _banks(
         "previous": shelf.previous(),
         "candidates": [_settled(desk, one) for one in Candidates(desk.engine).of(station)],
         "alarms": len(alarms),
-        "new_alarms": sum(one.sha256 not in known for one in alarms),
-        "guard": len(cases.guard(*here)),
+        "new_alarms": sum(digest not in known for digest in alarms),
+        "guard": cases.guarding(*here),
         "unguarded": cases.without_picture(*here),
         "running": rebuilding.is_running(desk.settings, station),
         "fault": fault,
