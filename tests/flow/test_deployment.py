@@ -109,6 +109,15 @@ def test_the_container_of_the_broker_reads_both_files() -> None:
     assert "include_dir /etc/mosquitto/conf.d\n" in (ROOT / "docker" / "mosquitto.conf").read_text()
 
 
+def test_the_broker_has_files_for_many_more_connections_than_a_plant_has_cameras() -> None:
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+    unit = (ROOT / "configs" / "systemd" / "mosquitto.service.d" / "inspector.conf").read_text()
+    assert "\n[Service]\nLimitNOFILE=65536\n" in unit
+    assert compose["services"]["broker"]["ulimits"] == {"nofile": 65536}
+    installed = "cp -r configs/systemd/mosquitto.service.d /etc/systemd/system/"
+    assert installed in (ROOT / "docs" / "deployment.md").read_text()
+
+
 def test_each_secret_is_where_compose_puts_it() -> None:
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
     placed = {}
