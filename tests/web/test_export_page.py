@@ -19,7 +19,7 @@ from services import fill_up, small_disk
 from sqlalchemy import Engine, text
 
 from inspector.cli import main
-from inspector.review.export import table
+from inspector.export import table
 from inspector.store import QueueFilter, ReviewQueue, Role
 from inspector.web.download import CSV, PIECE, download
 
