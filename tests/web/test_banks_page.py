@@ -155,7 +155,7 @@ def test_a_reason_that_is_being_written_stays_when_a_candidate_is_done(
     with_thresholds(place, tmp_path / "other", ok=2.5, ng=2.75)
     promote(site.settings, site.engine, STATION, tmp_path / "other", by="emil")
     store = Candidates(site.engine)
-    with alone(site.settings, STATION):
+    with alone_at_station(site.settings, STATION):
         number = store.begin(STATION, by="ada", base=BankRef("bank1", in_use(site))).id
         page = visit("emil", "/banks")
         page.get_by_text("Roll back to").first.click()
