@@ -154,6 +154,17 @@ class ReviewQueue:
         with store_errors("queue"), self._engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
+    def standing(self, ids: Iterable[int]) -> dict[int, tuple[int, str | None]]:
+        """Of the frames with these ids, as far as there are any: the version, and who decided, None where nobody has.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        wanted = [one for one in ids if 0 < one < MAX_ID]
+        query = select(frames.c.id, frames.c.version, frames.c.reviewer).where(frames.c.id.in_(wanted))
+        with store_errors("queue"), self._engine.connect() as connection:
+            return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+
     def of_part(self, part: str, *, limit: int, before: int | None = None) -> list[FrameRow]:
         """Frames with a verdict, queued or not, that are called so, newest first: by their part id, or by their frame
         id where they have none. before: the id from which to go on.

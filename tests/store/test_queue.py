@@ -244,3 +244,12 @@ def test_a_cursor_from_elsewhere_is_refused(text: str) -> None:
 def test_a_cursor_of_another_order_is_refused(queue: ReviewQueue) -> None:
     with pytest.raises(UsageError, match="got one of the order newest, expected worst"):
         queue.page(QueueFilter(), Cursor("newest", NOON, 1))
+
+
+def test_what_stands_of_several_frames_is_told_at_once(database: Engine, queue: ReviewQueue) -> None:
+    ids = filled(database, verdict(1), verdict(2), verdict(3))
+    reviews = Reviews(database)
+    for frame in ids[1:]:
+        reviews.dispose(frame, to="defect", reviewer="ann", version=0)
+    reviews.undo(ids[2], reviewer="ann", version=1)
+    assert queue.standing([*ids, 999_999, 0, 2**70]) == {ids[0]: (0, None), ids[1]: (1, "ann"), ids[2]: (2, None)}

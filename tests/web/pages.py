@@ -69,6 +69,11 @@ def ahead(page: BrowserPage, *frames: int) -> None:
     )
 
 
+def all_sent(page: BrowserPage) -> None:
+    """Nothing waits in the browser: it knows the answer to all that it sent."""
+    page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('inspector.outbox.'))")
+
+
 def on_frame(site: ReviewSite, visit: Callable[..., BrowserPage], number: int = 3) -> tuple[BrowserPage, list[int]]:
     """A page on the first of some frames, in the order in which it shows them; the next ones are there."""
     frames = [site.add() for _ in range(number)][::-1]

@@ -6,7 +6,7 @@ from datetime import UTC
 
 import pytest
 from line import drawn_part
-from pages import on_frame, say, shows
+from pages import all_sent, on_frame, say, shows
 from playwright.sync_api import Page, Route, expect
 from review_site import ReviewSite, decided
 from services import wait_until
@@ -42,11 +42,6 @@ def says_two_words_while_away(site: ReviewSite, visit: Visit) -> tuple[Page, lis
 
 def waits(page: Page, number: int) -> None:
     expect(page.locator("#notice")).to_contain_text(re.compile(rf"\b{number} decisions? (is|are) kept here"))
-
-
-def all_sent(page: Page) -> None:
-    """Nothing waits in the browser: it knows the answer to all that it sent."""
-    page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('inspector.outbox.'))")
 
 
 def history(site: ReviewSite, frame: int) -> list[tuple[str, str | None, str]]:
@@ -121,6 +116,19 @@ def test_what_was_said_after_an_unseen_word_of_somebody_else_does_not_overwrite_
     page.keyboard.press("Enter")
     expect(page.locator("#conflict")).to_be_hidden()
     assert history(site, frames[0]) == [("dispose", "unsure", "emil")]
+
+
+def test_of_several_words_that_wait_the_last_is_what_somebody_else_may_have_said_too(
+    site: ReviewSite, visit: Visit
+) -> None:
+    page, frames = says_two_words_while_away(site, visit)
+    waits(page, 2)
+    site.reviews.dispose(frames[0], to="false_alarm", reviewer="emil", version=0)
+    page.context.unroute(ONE)
+    expect(page.locator("#notice")).to_have_text("emil said so too.")
+    all_sent(page)
+    expect(page.locator("#conflict")).to_be_hidden()
+    assert history(site, frames[0]) == [("dispose", "false_alarm", "emil")]
 
 
 @pytest.mark.parametrize("elsewhere", [None, "/line"], ids=["on the queue", "on another page"])

@@ -52,6 +52,7 @@ NEEDED = {
         ("GET", "/api/v1/frames/{frame}/history"),
         ("GET", "/api/v1/frames/{frame}/picture"),
         ("GET", "/api/v1/thresholds"),
+        ("GET", "/api/v1/versions"),
         ("GET", "/bank-region/{digest}/{part}"),
         ("GET", "/bank-sample/{digest}/{number}"),
         ("GET", "/find"),

@@ -163,6 +163,15 @@ def undo_batch(desk: DeskDep, user: Operator, batch: str) -> dict[str, Any]:
     return _batch(desk.reviews.undo_batch(batch, reviewer=user.name))
 
 
+@router.get("/versions", summary="What stands of several frames")
+def versions(
+    desk: DeskDep, _user: Operator, frame: Annotated[list[int], Query(min_length=1, max_length=100)]
+) -> dict[str, list[dict[str, Any]]]:
+    """`reviewer`: who decided a frame; null where nobody has. Those that are not there are left out."""
+    standing = desk.queue.standing(frame)
+    return {"frames": [{"id": one, "version": version, "reviewer": by} for one, (version, by) in standing.items()]}
+
+
 @router.get("/counts", summary="How many frames wait, by station")
 def counts(desk: DeskDep, _user: Operator) -> dict[Literal["open"], dict[str, int]]:
     """Stations where none waits are left out."""

@@ -1,8 +1,8 @@
 // Frames that will be on the screen: their panels, pictures and reasons are here, or on their way, before they are asked for.
 
-import { get } from "./request.js";
+import { get, request } from "./request.js";
 
-const fetched = new Map();
+const fetched = new Map(); // {coming, made}: a panel as it will be, and once it is here
 
 function fragment(text) {
   const holder = document.createElement("template");
@@ -16,8 +16,24 @@ export const GONE = "gone";
 /** A panel that is here or on its way, or GONE; null where it cannot be had. */
 export function panelOf(frame, query) {
   const key = `${frame}?${query}`;
-  if (!fetched.has(key)) fetched.set(key, fetchPanel(frame, query, key));
-  return fetched.get(key);
+  if (!fetched.has(key)) {
+    const one = { made: null };
+    one.coming = fetchPanel(frame, query, key).then((made) => (one.made = made));
+    fetched.set(key, one);
+  }
+  return fetched.get(key).coming;
+}
+
+/** A panel that is here already, else nothing. */
+export function panelHere(frame, query) {
+  return fetched.get(`${frame}?${query}`)?.made;
+}
+
+/** What stands of frames by now: frame -> {version, reviewer}, reviewer: who decided it, null where nobody has. */
+export async function standing(frames) {
+  const answer = await request(`/api/v1/versions?${frames.map((frame) => `frame=${frame}`).join("&")}`).catch(() => null);
+  const said = answer?.ok && (await answer.json().catch(() => null)); // else told by the outbox, which meets the same trouble
+  return new Map((said?.frames ?? []).map(({ id, ...now }) => [String(id), now]));
 }
 
 /** It is not to be shown a second time as it is now. */

@@ -1,13 +1,13 @@
 // One frame after the other: the next ones are here before they are asked for, and what is decided leaves by the outbox.
 
-import { forget, GONE, nearest, panelOf } from "./ahead.js";
+import { forget, GONE, nearest, panelHere, panelOf, standing } from "./ahead.js";
 import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
 import { condition, conflicts, outbox, put, settle, versionOf } from "./outbox.js";
 import { drained, takenBack, unsent } from "./patience.js";
 import { request, user } from "./request.js";
 import * as steps from "./steps.js";
-import { frameChanged, unmeant, UNSEEN_MS } from "./taps.js";
+import { frameChanged, unmeant, unseen, UNSEEN_MS } from "./taps.js";
 import { Viewer } from "./viewer.js";
 import { answer, n, plantWord, t } from "./words.js";
 
@@ -43,6 +43,7 @@ function show(made, { remember = true } = {}) {
   document.title = `${panel.dataset.name} · inspector`;
   explain(shown);
   fetchAhead();
+  keepUp();
   showConflict();
 }
 
@@ -104,14 +105,52 @@ async function fetchAhead() {
   }
 }
 
+/**
+ * What somebody else has decided meanwhile: of the frames that wait, those ahead are passed over, and so is the one on the
+ * screen while nobody can have seen it. Where all are shown they are fetched anew, as they are now.
+ */
+async function keepUp() {
+  const turn = shown;
+  const { query } = panel.dataset;
+  const line = [];
+  for (let one = panel; one && line.length <= AHEAD; one = panelHere(one.dataset.next, query)) line.push(one);
+  const now = await standing(line.map(({ dataset }) => dataset.frame));
+  if (turn !== shown) return;
+  const old = ({ dataset: { frame, version } }) => now.get(frame)?.version > Number(version);
+  const passedOver = (one) => old(one) && isOpenOnly(query) && byOther(now.get(one.dataset.frame)) && !drafted(one.dataset.frame);
+  for (const one of line.slice(1).filter(old)) forget(one.dataset.frame, query);
+  for (let at = line.length - 1; at > 0; at--) {
+    if (passedOver(line[at])) join(line[at - 1], "next", line[at].dataset.next);
+  }
+  fetchAhead();
+  if (passedOver(panel) && unseen() && panel.dataset.next && !panel.dataset.busy && !note.isOpen) {
+    move((holds) => go(panel.dataset.next, holds, { remember: false, along: "next" }), { unasked: true });
+  }
+}
+
+/** Whether a query asks for frames that wait, and no others: what is usual does not stand in it. */
+function isOpenOnly(query) {
+  return !new URLSearchParams(query).has("state");
+}
+
+function byOther({ reviewer }) {
+  return Boolean(reviewer) && reviewer !== user;
+}
+
+/** Beside a panel, on that side, is this frame; none where it is empty. */
+function join(of, along, frame) {
+  of.dataset[along] = frame;
+  of.querySelector(`[data-do="${along}"]`).disabled = !frame;
+}
+
 let moves = 0;
 
 /**
  * To another frame, or out of the page. Until it is there no key and no tap decides the one that is still on the screen,
  * nor one that came late and that nobody can have seen. What is asked for meanwhile comes instead; `holds` tells whether
- * nothing was. False where nothing came: the frame stays.
+ * nothing was. False where nothing came: the frame stays. unasked: the page goes there by itself.
  */
-async function move(lead) {
+async function move(lead, { unasked = false } = {}) {
   const from = panel;
   const mine = (moves += 1);
   const holds = () => mine === moves;
@@ -123,7 +162,7 @@ async function move(lead) {
   } finally {
     if (holds() && !moved) delete from.dataset.busy;
   }
-  if (moved && panel && performance.now() - began > LATE_MS) {
+  if (moved && panel && (unasked || performance.now() - began > LATE_MS)) {
     panel.dataset.busy = "yes";
     setTimeout(() => holds() && delete panel.dataset.busy, UNSEEN_MS);
   }
@@ -158,8 +197,7 @@ async function lookAgain(along) {
   const from = panel;
   const made = await panelOf(frame, query);
   if (!made) return false;
-  from.dataset[along] = made === GONE ? "" : made.dataset[along];
-  from.querySelector(`[data-do="${along}"]`).disabled = !from.dataset[along];
+  join(from, along, made === GONE ? "" : made.dataset[along]);
   return true;
 }
 
@@ -246,6 +284,7 @@ function words(said, passed) {
 }
 
 let facing = null; // the conflict that is on the screen, until the dialog has told of its end
+let together = []; // its key, and those of the ones behind it that the same answer may be given to: nothing was written there
 
 function showConflict() {
   const [first] = conflicts();
@@ -259,6 +298,10 @@ function showConflict() {
   write("theirs", t("%(name)s: %(what)s, %(time)s.", { name, what: words(conflict, entry.passed), time: conflict.at ? clock(conflict.at) : "" }));
   write("yours", entry.undo || entry.back ? t("You: took it back.") : t("You: %(what)s (%(label)s).", { what: words(entry.body, entry.passed), label: entry.name ?? entry.label }));
   write("keep", own ? t("Keep it") : t("Keep theirs"));
+  const like = (one) => one.key === first.key || (one.conflict.reviewer !== user && !one.entry.body.note);
+  together = own ? [] : conflicts().filter(like).map(({ key }) => key);
+  write("all", t("Keep all %(number)s of theirs", { number: together.length }));
+  document.getElementById("conflict-all").hidden = together.length < 2;
   dialogs.conflict.returnValue = own ? "again" : "keep";
   dialogs.conflict.showModal();
   for (const name of ["again", "keep"]) {
@@ -284,7 +327,7 @@ async function settled() {
   const done = !again || (panel && ((await there()) || (await panelOf(frame, panel.dataset.query)) === GONE));
   facing = null; // not before: the frame that comes would show it once more
   if (!done) return; // the strip tells of it
-  settle(key);
+  settle(...(dialogs.conflict.returnValue === "all" ? together : [key]));
   showConflict();
 }
 

@@ -130,6 +130,9 @@ function keep(wanted) {
 }
 
 outbox.addEventListener("change", show);
+outbox.addEventListener("agreed", ({ detail: { entry, conflict } }) => {
+  if (!entry.batch && conflict.reviewer !== user) say(t("%(name)s said so too.", { name: conflict.reviewer })); // the queue tells how many of a selection were left
+});
 since = Date.now();
 setInterval(show, 1000);
 for (const [name, part] of [["--notice", strip], ["--bar", document.querySelector(".bar")]]) {

@@ -24,7 +24,7 @@ let state = "idle";
 
 /**
  * Tells `change` whenever there is more or less to send, `sent`, `conflict` and `refused` with {entry, said}, also of what
- * another tab has sent: then with `elsewhere`.
+ * another tab has sent: then with `elsewhere`. `agreed`, with {entry, conflict}: somebody else was quicker, and said the same.
  */
 export const outbox = new EventTarget();
 
@@ -138,7 +138,7 @@ async function wordsOf(answer) {
 function take(entry, answer, said) {
   const { unknown, conflict, conflicts: several, error } = said;
   const met = several ?? (conflict ? [conflict] : []);
-  for (const one of met) keep(`${CONFLICTS}${one.frame}.${crypto.randomUUID()}`, { entry: withdraw(one.frame, entry), conflict: one });
+  for (const one of met) meet(one, [entry, ...withdraw(one.frame, entry)]);
   const refused = !answer.ok && !met.length;
   const why = error ?? t("The server refused it.");
   if (refused) refuse(t("Not recorded: %(what)s. %(why)s", { what: entry.label, why }));
@@ -150,10 +150,18 @@ function take(entry, answer, said) {
   tell("change");
 }
 
-/**
- * What waits about a frame on which somebody was quicker was said without having seen that, and is taken out.
- * Returns the last of it, or the entry that met the conflict.
- */
+/** Somebody else was quicker than these words about a frame: asked about, unless the last of them is what stands there. */
+function meet(conflict, words) {
+  const entry = words.at(-1);
+  if (agrees(entry, conflict) && !words.some(({ body }) => body.note)) tell("agreed", { entry, conflict });
+  else keep(`${CONFLICTS}${conflict.frame}.${crypto.randomUUID()}`, { entry, conflict });
+}
+
+function agrees({ undo, back, body }, { disposition, defect_type: type }) {
+  return !undo && !back && (body.to ?? "defect") === disposition && (body.defect_type ?? null) === type;
+}
+
+/** What waits about a frame on which somebody was quicker was said without having seen that, and is taken out. */
 function withdraw(frame, entry) {
   const others = (list) => list.filter(([id]) => String(id) !== String(frame));
   const later = waiting().filter((one) => one.user === entry.user && one.key > entry.key && one.after && others(one.after).length < one.after.length);
@@ -162,7 +170,7 @@ function withdraw(frame, entry) {
     if (!after.length) drop(key);
     else if (one.batch) keep(key, { ...one, after, body: { ...one.body, frames: one.body.frames.filter(({ id }) => id !== frame) } });
   }
-  return later.at(-1) ?? entry;
+  return later;
 }
 
 function refuse(text) {

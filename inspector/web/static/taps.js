@@ -11,6 +11,11 @@ export function frameChanged() {
   changed = performance.now();
 }
 
+/** Whether the frame on the screen has only just taken the place of another one. */
+export function unseen() {
+  return performance.now() - changed < UNSEEN_MS;
+}
+
 /** The second half of a double tap would decide a frame that nobody has seen. Keys that press a button are no taps. */
 export function unmeant(event, { dataset }) {
   if (!event.detail || !(dataset.to || dataset.do === "undo")) return false;
