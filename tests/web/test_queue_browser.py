@@ -105,6 +105,68 @@ def test_a_card_that_is_chosen_while_new_frames_are_fetched_stays_where_it_is(si
     expect(page.locator("input[name=pick]")).to_be_checked()
 
 
+HAND = "() => { window.hand = setInterval(() => dispatchEvent(new PointerEvent('pointermove')), 100); }"
+
+
+def test_no_card_moves_by_itself_under_a_hand(site: ReviewSite, visit: Visit) -> None:
+    site.add()
+    page = visit("olga", "/?order=newest")
+    page.evaluate(HAND)
+    site.add()
+    expect(page.get_by_role("button", name="New frames: show")).to_be_visible()
+    expect(page.locator(".frame-card")).to_have_count(1)
+    page.evaluate("() => clearInterval(window.hand)")
+    expect(page.locator(".frame-card")).to_have_count(2)
+    expect(page.get_by_role("button", name="New frames: show")).to_be_hidden()
+
+
+TAPPED = """([x, y]) => new Promise((done) => new MutationObserver(() => {
+  document.elementFromPoint(x, y).click();
+  done();
+}).observe(document.getElementById("cards"), { childList: true }))"""
+"""A tap in the moment in which cards have moved."""
+
+
+def test_a_tap_that_was_meant_for_the_card_before_does_not_choose_the_one_that_came(
+    site: ReviewSite, visit: Visit
+) -> None:
+    site.add()
+    page = visit("olga", "/?order=newest")
+    box = page.locator("input[name=pick]").bounding_box()
+    assert box is not None
+    page.evaluate(f"at => {{ window.tapped = ({TAPPED})(at); }}", [box["x"] + 5, box["y"] + 5])
+    frame = site.add()
+    page.evaluate("() => window.tapped")
+    expect(page.locator("input[name=pick]:checked")).to_have_count(0)
+    page.locator(f"[data-frame='{frame}'] input[name=pick]").check()  # as soon as it takes taps again
+    expect(page.locator("#picked")).to_have_text("1")
+
+
+OVER_A_PICTURE = """(button) => {
+  const middle = (one) => one.getBoundingClientRect().y + one.getBoundingClientRect().height / 2;
+  const { x, width } = button.getBoundingClientRect();
+  const below = [...document.querySelectorAll(".picture")].findLast((one) => {
+    const { left, right } = one.getBoundingClientRect();
+    return left < x + width / 2 && x + width / 2 < right;
+  });
+  scrollBy(0, middle(below) - middle(button));
+  return Math.abs(middle(below) - middle(button)) < 50;
+}"""
+
+
+def test_the_second_half_of_a_double_tap_that_decides_opens_no_frame(site: ReviewSite, visit: Visit) -> None:
+    frames = [site.add() for _ in range(24)]
+    page = visit("olga", "/?order=newest")
+    page.locator("input[name=pick]").first.check()
+    say(page, "u")
+    button = page.get_by_role("button", name="Decide 1 frame")
+    assert button.evaluate(OVER_A_PICTURE), "a picture is to lie below the button"
+    button.dblclick()
+    recorded(site, frames[-1], ("unsure", None, "olga"))
+    page.wait_for_timeout(300)
+    assert "/frame/" not in page.url
+
+
 def test_a_selection_is_decided_together_after_its_count_is_confirmed(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(4)]
     page = visit("olga", "/?order=newest")

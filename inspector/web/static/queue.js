@@ -6,6 +6,7 @@ import { outbox, put, versionOf } from "./outbox.js";
 import { BY_ITSELF, get } from "./request.js";
 import * as steps from "./steps.js";
 import { follow } from "./stream.js";
+import { DOUBLE_MS, rest } from "./taps.js";
 import { upgraded } from "./upgrade.js";
 import { answer, n, t } from "./words.js";
 
@@ -15,12 +16,14 @@ const dialog = document.getElementById("confirm");
 const note = document.getElementById("confirm-note"); // what was written stays there until a decision takes it along
 const fresh = document.getElementById("fresh");
 const RETRY_MS = 4000;
+const CALM_MS = 5000; // so long nobody has touched the page before cards move by themselves
+const AIMED_MS = 600; // so long a finger may have been on its way to what was there before
 
 // ---- live
 
 let pulse = cards.dataset.pulse.split(",").map(Number);
 
-let missed = 0; // a timer, where what is new could not be had
+let missed = 0; // a timer, where what is new could not be had or shown
 
 function told(state) {
   let total = 0;
@@ -39,28 +42,38 @@ function told(state) {
 async function renew(more) {
   if (cards.dataset.first !== "1") return;
   clearTimeout(missed);
-  if (idle() && !(await refresh(BY_ITSELF, idle))) missed = setTimeout(() => renew(more), RETRY_MS);
+  if (idle() && (await refresh(BY_ITSELF, idle))) return;
+  clearTimeout(missed);
+  missed = setTimeout(() => renew(more), RETRY_MS);
   if (more && !idle()) {
     fresh.textContent = t("New frames: show");
     fresh.hidden = false;
   }
 }
 
+let touched = -Infinity; // when a hand was last on the page
+for (const type of ["pointerdown", "pointermove", "wheel", "keydown"]) {
+  addEventListener(type, () => { touched = performance.now(); }, { capture: true, passive: true });
+}
+
 function idle() {
-  return !selecting() && scrollY < 80 && !cards.contains(document.activeElement);
+  return !selecting() && scrollY < 80 && !cards.contains(document.activeElement) && performance.now() - touched > CALM_MS;
 }
 
 function selecting() {
   return picked().length > 0 || dialog.open;
 }
 
-/** False where no answer came. `welcome` is asked once it is here: somebody may have chosen a card while it was under way. */
+/**
+ * False where no answer came, or none was welcome. `welcome` is asked once it is here: somebody may have chosen a card while
+ * it was under way. A card that has another place takes no tap for a moment: it was meant for the one that was there.
+ */
 async function refresh(why = {}, welcome = () => true) {
   const answer = await get(location.href, { accept: "text/html", ...why }).catch(() => null);
   const text = answer?.ok && !answer.redirected && (await answer.text().catch(() => null));
   if (!text) return false;
   const page = new DOMParser().parseFromString(text, "text/html");
-  if (!welcome()) return true;
+  if (!welcome()) return false;
   if (why === BY_ITSELF && idle() && !note.value && upgraded(page)) return location.reload();
   const known = new Map([...cards.children].map((card) => [card.dataset.frame, card]));
   const now = [...page.querySelectorAll("#cards > li")].map((card) => {
@@ -70,7 +83,9 @@ async function refresh(why = {}, welcome = () => true) {
     return card;
   });
   const giveBack = focusedCard();
+  const places = [...cards.children].map((card) => card.dataset.frame);
   cards.replaceChildren(...now);
+  for (const [at, card] of now.entries()) if (card.dataset.frame !== places[at]) rest(card, AIMED_MS);
   giveBack?.();
   document.getElementById("matching").replaceWith(page.getElementById("matching"));
   const [empty, other] = [document.querySelector(".empty"), page.querySelector(".empty")];
@@ -81,6 +96,7 @@ async function refresh(why = {}, welcome = () => true) {
   if (begin && first) begin.href = first.href;
   else if (first) document.querySelector(".queue-head").append(first);
   else begin?.remove();
+  clearTimeout(missed);
   fresh.hidden = true;
   count();
   return true;
@@ -193,6 +209,7 @@ function answered() {
   if (dialog.returnValue === "yes") decide(chosen, to, to === "defect" ? type.querySelector("select").value : "");
 }
 
+dialog.addEventListener("submit", () => rest(cards, DOUBLE_MS)); // where the second half of a double tap goes
 dialog.addEventListener("close", answered);
 note.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return; // 229: see note.js

@@ -1,7 +1,7 @@
 // Taps that nobody meant: on a frame that has only just come, and the second half of a double tap.
 
 export const UNSEEN_MS = 150; // nobody has seen a frame that has been there for less
-const DOUBLE_MS = 500;
+export const DOUBLE_MS = 500;
 
 let changed = -Infinity; // when one frame gave way to another
 let clicked = -Infinity; // when a button last decided something or took it back
@@ -14,6 +14,15 @@ export function frameChanged() {
 /** Whether the frame on the screen has only just taken the place of another one. */
 export function unseen() {
   return performance.now() - changed < UNSEEN_MS;
+}
+
+const resting = new WeakMap(); // element -> a timer
+
+/** For a moment this takes no tap: one was meant for what was there before, or for what lay over it. style.css has the class. */
+export function rest(element, ms) {
+  clearTimeout(resting.get(element));
+  element.classList.add("resting");
+  resting.set(element, setTimeout(() => element.classList.remove("resting"), ms));
 }
 
 /** The second half of a double tap would decide a frame that nobody has seen. Keys that press a button are no taps. */
