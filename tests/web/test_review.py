@@ -468,6 +468,36 @@ def test_gloves_do_what_keys_do(site: ReviewSite, visit: Visit) -> None:
     recorded(site, frames[1], ("defect", "stain", "olga"))
 
 
+UNCOVERED = """() => {
+  const box = (name) => document.querySelector(name).getBoundingClientRect();
+  const strip = document.getElementById("notice");
+  const top = strip.hidden ? box(".bar").bottom : strip.getBoundingClientRect().bottom;
+  return box(".viewer").top >= top && box(".viewer").bottom <= box(".says").top;
+}"""
+"""Nothing that stays where it is covers any of the picture."""
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["all well", "with something in the strip"])
+def test_on_a_phone_the_next_frame_comes_with_its_picture_in_sight(site: ReviewSite, visit: Visit, away: bool) -> None:
+    frames = [site.add() for _ in range(3)][::-1]
+    page = visit("olga", f"/frame/{frames[0]}?order=newest", has_touch=True, is_mobile=True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    ahead(page, *frames[1:])
+    page.context.set_offline(away)
+    for frame in frames[:2]:
+        shows(page, frame)
+        expect(page.locator("#notice")).to_be_visible(visible=away and frame != frames[0])
+        page.wait_for_timeout(200)  # a tap on a frame that nobody has seen does not count
+        stain = page.get_by_role("button", name="4 stain")
+        stain.evaluate("(one) => one.scrollIntoView({ block: 'center' })")
+        assert not page.evaluate(UNCOVERED)
+        stain.tap()
+    shows(page, frames[2])
+    page.wait_for_function(UNCOVERED)
+    page.context.set_offline(False)
+    recorded(site, frames[1], ("defect", "stain", "olga"))
+
+
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180)], ids=["phone", "tablet"])
 def test_undo_is_where_the_thumb_is(site: ReviewSite, visit: Visit, width: int, height: int) -> None:
     frames = [site.add() for _ in range(2)]

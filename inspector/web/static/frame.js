@@ -34,6 +34,7 @@ function show(made, { remember = true } = {}) {
   if (made !== panel) place.replaceChildren(made);
   panel = made;
   if (twin) ([...panel.querySelectorAll(`${twin}:enabled`)].find((one) => one.offsetParent) ?? place).focus({ preventScroll: true });
+  bringIntoSight(panel.querySelector(".viewer"));
   tellAloud();
   viewer = new Viewer(panel);
   note = new Note(panel, showConflict);
@@ -45,6 +46,11 @@ function show(made, { remember = true } = {}) {
   fetchAhead();
   keepUp();
   showConflict();
+}
+
+/** Whoever has scrolled down to a button, as on a phone, sees the picture of the next frame all the same. */
+function bringIntoSight(picture) {
+  if (picture.getBoundingClientRect().top < document.querySelector(".bar").getBoundingClientRect().bottom) picture.scrollIntoView({ block: "start" });
 }
 
 /** Where a key has put the focus: the same control of the next frame has it then. Null after a click. */
