@@ -22,7 +22,7 @@ _Before = Annotated[int | None, Query(ge=1, lt=MAX_ID)]
 def find(request: Request, desk: DeskDep, _user: Operator, part: _Part, before: _Before = None) -> Response:
     """The frames of the part that have a verdict, newest first, a page of them. before: the last of the page before.
 
-    Where there is no such part, one that a tablet could have made it of is looked for.
+    Where there is no such part, it is looked for as it may have been meant before a tablet changed it.
     """
     rows, asked = desk.queue.of_part(part, limit=PAGE + 1, before=before), part
     if not rows and before is None:
