@@ -28,15 +28,16 @@ _COMMANDS_A_SECOND = 20
 Command = Callable[[], Mapping[str, Any]]
 
 
-def client_id(instance: str, role: str) -> str:
-    """The client id of one of the daemon's connections; stable, as the broker keeps sessions by it."""
+def client_name(instance: str, role: str) -> str:
+    """How the client id of one of the daemon's connections begins; stable, as the broker keeps sessions by it."""
     return f"inspector:{instance}:{role.replace('/', ':')}"
 
 
-def control_identity(instance: str) -> Identity:
+def control_identity(instance: str, key: str) -> Identity:
     """Subscribes to commands; the broker says `offline` when the daemon is gone without a word."""
     return Identity(
-        client_id(instance, "control"),
+        client_name(instance, "control"),
+        key=key,
         subscriptions=[(contract.instance_topic(instance, "cmd/+"), 1)],
         will=(contract.instance_topic(instance, "status"), b"offline"),
     )

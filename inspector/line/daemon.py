@@ -18,6 +18,7 @@ from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.endpoints import serve
 from inspector.line.entries import Entries
+from inspector.line.former_session import FormerSession
 from inspector.line.health import Health
 from inspector.line.heatmaps import Heatmaps
 from inspector.line.housekeeper import Housekeeper, policy_of
@@ -30,6 +31,7 @@ from inspector.line.reception import Reception, station_identity
 from inspector.line.recorder import CONDITION as LEDGER
 from inspector.line.recorder import Recorder
 from inspector.line.self_report import SelfReport
+from inspector.line.session_key import SessionKey
 from inspector.line.settlement import Settled
 from inspector.line.snapshots import Snapshots
 from inspector.line.stopping import Stop, stopped_by_signals
@@ -38,8 +40,10 @@ from inspector.line.unknown_stations import UnknownStations, watch_identity
 from inspector.line.vigil import BROKER, Vigil
 from inspector.line.worker import Worker
 from inspector.logs import RateLimited
+from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.certificate import own_certificates
 from inspector.mqtt.connection import Connection
+from inspector.mqtt.identity import Identity
 from inspector.pipeline import STAGES
 from inspector.settings import Settings, StationSettings
 from inspector.settings.secret import read_secret
@@ -104,6 +108,9 @@ class _Daemon:
         self._limited = RateLimited(log)
         self._intake = Intake({station.id: station.queue for station in settings.stations})
         self._receptions: dict[StationId, Reception] = {}
+        self._ways_in: list[AbstractContextManager[object]] = []
+        self._former: set[StationId] = set()
+        self._former_lock = threading.Lock()
         self._drift = DriftWatch(station.id for station in settings.stations)
         self._metrics.observe_drift(self._drift.figures)
         self._posts = Posts(settings, self._metrics, self._health, self._drift)
@@ -113,6 +120,7 @@ class _Daemon:
         settings = self._settings
         with ExitStack() as opened:
             opened.enter_context(file_lock(settings.daemon_lock, f"data_dir {settings.data_dir}", _IN_USE))
+            self._key = SessionKey.open(settings.data_dir)
             port = opened.enter_context(self._serve_http())
             log.info("starting", extra={"version": __version__, "instance": settings.instance, "http_port": port})
             opened.enter_context(sole_daemon(settings.database_url, partial(self._health.set, _DATABASE)))
@@ -130,8 +138,8 @@ class _Daemon:
             opened.callback(self._last_word)
             if settings.report_unknown_stations:
                 opened.enter_context(self._watch_connection)
-            for reception in self._receptions.values():
-                opened.enter_context(reception.connection)
+            for comes_in in self._ways_in:
+                opened.enter_context(comes_in)
             opened.enter_context(self._recorder)
             opened.enter_context(self._publisher)
             opened.callback(self._recorder.flush, _FLUSH_S)
@@ -148,7 +156,7 @@ class _Daemon:
         settings = self._settings
         self._control_connection = Connection(
             settings.broker,
-            control_identity(settings.instance),
+            control_identity(settings.instance, self._key.text),
             on_change=self._control_changed,
             on_fault=self._fault,
             on_message=lambda arrival: self._control.command(arrival),
@@ -175,7 +183,7 @@ class _Daemon:
         )
         self._watch_connection = Connection(
             settings.broker,
-            watch_identity(settings.instance),
+            watch_identity(settings.instance, self._key.text),
             on_change=lambda _: None,
             on_fault=self._fault,
             on_message=unknown_stations.frame,
@@ -259,14 +267,45 @@ class _Daemon:
             numbers=numbers,
             record=self._recorder.record,
         )
-        reception.connection = Connection(
-            self._settings.broker,
-            station_identity(self._settings.instance, station),
-            on_change=partial(self._health.set, f"{BROKER} {station.id}"),
-            on_fault=self._fault,
-            on_message=reception.arrived,
-        )
+        connect = partial(self._connect_station, station.id)
+        identity = station_identity(self._settings.instance, station, self._key.text)
+        if self._key.former:
+            self._former.add(station.id)
+            former = FormerSession(
+                reception,
+                identity,
+                connect,
+                instance=self._settings.instance,
+                on_gone=partial(self._former_gone, station.id),
+                on_fault=self._fault,
+            )
+            self._ways_in.append(former)
+        else:
+            reception.connection = connect(identity, reception.arrived)
+            self._ways_in.append(reception.connection)
         return reception
+
+    def _connect_station(
+        self, station: StationId, identity: Identity, on_message: Callable[[Arrival], None]
+    ) -> Connection:
+        return Connection(
+            self._settings.broker,
+            identity,
+            on_change=partial(self._health.set, f"{BROKER} {station}"),
+            on_fault=self._fault,
+            on_message=on_message,
+        )
+
+    def _former_gone(self, station: StationId) -> None:
+        """Nothing waits any more under the client id that a station had before ids had a key."""
+        with self._former_lock:
+            self._former.remove(station)
+            if self._former:
+                return
+        try:
+            self._key.forget_former()
+        except OSError as error:
+            log.warning("session key not written", extra={"fault": str(error)})
 
     def _serve_http(self) -> AbstractContextManager[int]:
         metrics = self._settings.metrics

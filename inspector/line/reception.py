@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from inspector import contract
 from inspector.line.acks import AckOrder
-from inspector.line.control import client_id
+from inspector.line.control import client_name
 from inspector.line.delivery import Delivery
 from inspector.line.gaps import SequenceGaps
 from inspector.line.intake import Intake
@@ -23,7 +23,7 @@ FUTURE_TOLERANCE_S = 2.0
 _FRESHEST_AHEAD = 64
 
 
-def station_identity(instance: str, station: StationSettings) -> Identity:
+def station_identity(instance: str, station: StationSettings, key: str) -> Identity:
     """A session of its own for each station, so that a slow one holds back no other.
 
     The broker may send as many frames ahead as the queue holds; with `freshest`, enough to always see the newest. A
@@ -31,7 +31,8 @@ def station_identity(instance: str, station: StationSettings) -> Identity:
     """
     ahead = station.queue.capacity + (_FRESHEST_AHEAD if station.queue.policy == "freshest" else 0)
     return Identity(
-        client_id(instance, str(station.id)),
+        client_name(instance, str(station.id)),
+        key=key,
         subscriptions=[(contract.station_topic(station.id, "frame"), 1)],
         persistent=True,
         receive_maximum=ahead,
@@ -101,8 +102,17 @@ class Reception:
     def settled(self, delivery: Delivery) -> None:
         """The outcome of a frame is durable."""
         self._settled += 1
-        for mid in self._acks.settled(delivery.link, delivery.mid):
-            self.connection.ack(delivery.link, mid)
+        self._acknowledge(delivery.link, delivery.mid)
+
+    def pass_over(self, arrival: Arrival) -> None:
+        """What came is no frame: it is acknowledged in its turn, and that is all."""
+        if arrival.mid:
+            self._acks.arrived(arrival.link, arrival.mid)
+            self._acknowledge(arrival.link, arrival.mid)
+
+    def _acknowledge(self, link: int, mid: int) -> None:
+        for ready in self._acks.settled(link, mid):
+            self.connection.ack(link, ready)
 
     def _check_repetition(self, delivery: Delivery) -> None:
         raw = delivery.raw

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from inspector import contract
 from inspector.errors import UnknownStationError
 from inspector.line.allowance import Allowance
-from inspector.line.control import client_id
+from inspector.line.control import client_name
 from inspector.logs import RateLimited
 from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.connection import Connection
@@ -22,9 +22,9 @@ _NAMES_TOLD = 20
 """In the log, in ten seconds."""
 
 
-def watch_identity(instance: str) -> Identity:
+def watch_identity(instance: str, key: str) -> Identity:
     """Subscribes to the frames of all stations."""
-    return Identity(client_id(instance, "watch"), subscriptions=[(contract.ALL_FRAMES, 0)])
+    return Identity(client_name(instance, "watch"), key=key, subscriptions=[(contract.ALL_FRAMES, 0)])
 
 
 class UnknownStations:

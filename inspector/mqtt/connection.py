@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,8 @@ _SETTLE_S = 2.0
 _LASTING_S = 10.0
 _SUSPICIOUS = 3
 _LOOK_S = 0.1
+_NUMBERS = count(1)
+"""Of links: no two in this process have the same, whichever connection they belong to."""
 _HEAD = 64  # more bytes than a packet has beside its topic and payload
 
 
@@ -64,7 +67,7 @@ class Connection:
         self._link: Link | None = None
         self.certified_until: float | None = None
         self._closing = threading.Event()
-        self._thread = guarded(identity.client_id, self._keep_connected, on_fault)
+        self._thread = guarded(identity.name, self._keep_connected, on_fault)
 
     def __enter__(self) -> Self:
         self.open()
@@ -125,14 +128,18 @@ class Connection:
         return None if mid is None else (link.number, mid)
 
     def _keep_connected(self) -> None:
-        number = failures = brief = 0
+        failures = brief = 0
         while True:
             while not self._may_connect():
                 if self._closing.wait(_LOOK_S):
                     return
-            number += 1
             link = Link(
-                number, self._choice.now, self._broker, self._identity, self._handlers, probe=self._choice.in_doubt
+                next(_NUMBERS),
+                self._choice.now,
+                self._broker,
+                self._identity,
+                self._handlers,
+                probe=self._choice.in_doubt,
             )
             with self._lock:
                 if self._closing.is_set():
@@ -149,7 +156,7 @@ class Connection:
             brief = brief + 1 if link.was_up and not lasted else 0
             trouble = link.trouble or "connection closed"
             if brief >= _SUSPICIOUS:
-                trouble += f"; does another client use the id {self._identity.client_id}?"
+                trouble += f"; does another client use the id {self._identity.name}?"
             self._on_change(trouble)
             if not self._choice.ended(link.greeting):
                 self._wait(failures, trouble)
@@ -157,12 +164,12 @@ class Connection:
     def _wait(self, failures: int, trouble: str) -> None:
         first, most = _BACKOFF_S
         delay = min(most, first * 2 ** min(failures, 16)) * random.uniform(0.5, 1.0)
-        told = {"client": self._identity.client_id, "fault": trouble, "retry_s": round(delay, 2)}
+        told = {"client": self._identity.name, "fault": trouble, "retry_s": round(delay, 2)}
         log.warning("broker away", extra=told)
         self._closing.wait(delay)
 
     def _up(self, session_present: bool) -> None:
-        told = {"client": self._identity.client_id, "protocol": self.protocol, "session_present": session_present}
+        told = {"client": self._identity.name, "protocol": self.protocol, "session_present": session_present}
         log.info("broker connected", extra=told)
         self.certified_until = None if self._link is None else self._link.certified_until
         self._on_change(None)

@@ -222,7 +222,7 @@ class Link:
         if reason.is_failure:
             wrong_version = reason == "Unsupported protocol version"
             self.greeting = Greeting.WRONG_VERSION if wrong_version else Greeting.REFUSED
-            self.trouble = f"broker refused {self._identity.client_id}: {reason}"
+            self.trouble = f"broker refused {self._identity.name}: {reason}"
         elif self._probe:
             self.greeting = Greeting.ACCEPTED
             self.trouble = "MQTT 3.1.1 works, trying MQTT 5 once more"

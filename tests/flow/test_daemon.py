@@ -174,9 +174,10 @@ def test_a_station_that_is_gone_leaves_nothing_at_the_broker_when_its_session_is
     daemon: Daemon, plc: Plc, camera: Camera, mosquitto: Mosquitto
 ) -> None:
     (written,) = re.findall(r"`(mosquitto_sub -V 5 [^`]*)`", (DOCS / "deployment.md").read_text(encoding="utf-8"))
-    session = written.replace("INSTANCE", "main").replace("SITE:AREA:LINE:STATION", str(CAM1).replace("/", ":"))
     daemon.start()
     assert daemon.terminate() == 0
+    session = written.replace("INSTANCE", "main").replace("SITE:AREA:LINE:STATION", str(CAM1).replace("/", ":"))
+    session = session.replace("KEY", (daemon.folder / "data" / "session-key").read_text().strip())
     camera.send(*(frame(i) for i in range(3)))
     subprocess.run([*shlex.split(session), "-p", str(mosquitto.port)], check=True, timeout=DEADLINE_S)
     daemon.start()

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from line import CAM1, Camera, Daemon, Plc, frame
 from paho.mqtt.client import Client
 from services import Mosquitto, wait_until
+from sessions import session_of
 
 from inspector import contract
 from inspector.camera import CameraOptions, publish
@@ -221,3 +223,35 @@ def test_what_would_take_the_daemons_memory_ends_at_the_broker(
             camera.send(frame(1))
             wait_until(lambda: plc.documents("verdict"), "the verdict of the next frame")
         assert plc.documents("error") == []
+
+
+IDS = [f"inspector:main:{role}" for role in ("control", "watch", str(CAM1).replace("/", ":"))]
+"""What settings and `info` tell of the daemon's client ids."""
+
+
+def test_whoever_has_a_password_can_take_no_connection_and_no_session_of_the_daemons(
+    guarded_daemon: Daemon, guarded: Mosquitto, certificates: Path
+) -> None:
+    """A broker lets anybody whom it lets in connect under any client id, and end the session of that id."""
+    guarded_daemon.start()
+    guarded_daemon.terminate()
+    with (
+        Plc(guarded.port, prepare=As("plc", certificates)) as plc,
+        Camera(guarded.port, prepare=As("cam1", certificates)) as camera,
+    ):
+        camera.send(*(frame(i) for i in range(3)))
+        for name in IDS:
+            with session_of(name, guarded.port, prepare=As("plc", certificates), clean=True):
+                pass
+        guarded_daemon.start()
+        wait_until(lambda: plc.answered() == {f"f-{i}": 1 for i in range(3)}, "the frames that waited are decided")
+        with ExitStack() as taken:
+            for name in IDS:
+                taken.enter_context(session_of(name, guarded.port, prepare=As("plc", certificates), clean=True))
+            camera.send(frame(3))
+            wait_until(lambda: plc.answered().get("f-3"), "a frame is decided while others have those ids")
+        assert guarded_daemon.logged("broker away") == []
+        key = (guarded_daemon.folder / "data" / "session-key").read_text().strip()
+        assert key in guarded.log.read_text()
+        assert not any(key.encode() in payload for _, payload, _ in plc.messages)
+    assert key not in guarded_daemon.log.read_text()

@@ -1,0 +1,39 @@
+"""The part of client ids that nobody can guess: made once, kept, told to nobody."""
+
+from pathlib import Path
+
+import pytest
+
+from inspector.errors import StoreError
+from inspector.line.session_key import NAME, SessionKey
+
+
+def test_a_key_is_made_once_and_is_for_the_daemons_user_alone(tmp_path: Path) -> None:
+    (tmp_path / "daemon.lock").touch()
+    key = SessionKey.open(tmp_path)
+    assert len(key.text) == 32
+    assert not key.former
+    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
+    assert [there.name for there in sorted(tmp_path.iterdir())] == ["daemon.lock", NAME]
+    (tmp_path / "ledger.sqlite3").touch()
+    again = SessionKey.open(tmp_path)
+    assert (again.text, again.former) == (key.text, False)
+
+
+def test_sessions_without_a_key_are_looked_for_until_they_are_gone(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite3").touch()
+    key = SessionKey.open(tmp_path)
+    assert key.former
+    assert SessionKey.open(tmp_path).former
+    key.forget_former()
+    again = SessionKey.open(tmp_path)
+    assert (again.text, again.former) == (key.text, False)
+    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("written", ["", "0123\n", "g" * 32, "a" * 32 + " later\n"])
+def test_a_file_that_holds_no_key_is_refused_and_left_as_it_is(written: str, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(written)
+    with pytest.raises(StoreError, match="expected 32 hexadecimal digits"):
+        SessionKey.open(tmp_path)
+    assert (tmp_path / NAME).read_text() == written
