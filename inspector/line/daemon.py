@@ -66,6 +66,7 @@ log = logging.getLogger(__name__)
 
 STAGE_LABELS = ("queue", *STAGES)
 
+_ATTEMPTS = "attempts"
 _BANKS = "banks"
 _DATABASE = "database"
 _IN_USE = "is used by another daemon, expected one of its own"
@@ -227,6 +228,7 @@ class _Daemon:
             on_seen=self._snapshots.seen,
             hand_on=self._recorder.record,
             all_durable=self._recorder.flush,
+            on_store=self._attempts_changed,
             on_fault=self._fault,
         )
 
@@ -375,6 +377,12 @@ class _Daemon:
             if one.outcome.heatmap is not None and not one.duplicate:
                 self._heatmaps.show(delivery.station, one.outcome.heatmap)
         self._metrics.outbox_depth.inc(len(messages))
+
+    def _attempts_changed(self, fault: str | None) -> None:
+        """Whether the ledger takes that a frame is begun which the broker sends again."""
+        self._health.set(_ATTEMPTS, fault)
+        if fault is not None:
+            self._metrics.store_failures.inc()
 
     def _control_changed(self, fault: str | None) -> None:
         self._health.set(BROKER, fault)

@@ -47,7 +47,8 @@ class Worker:
 
     on_seen: looks at each frame that was inspected, and at the payloads of stations without a post. hand_on: takes each
     outcome and returns its number. all_durable: waits, at most so many seconds, until the outcomes up to a number are
-    durable, and says whether they are.
+    durable, and says whether they are. on_store: called with what is wrong each time that the ledger cannot be asked,
+    and with None when it can again.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Worker:
         on_seen: Callable[[StationId, Frame | bytes], None],
         hand_on: Callable[[Outcome], int],
         all_durable: Callable[[float, int], bool],
+        on_store: Callable[[str | None], None],
         on_fault: Callable[[BaseException], None],
     ) -> None:
         self._intake = intake
@@ -67,6 +69,7 @@ class Worker:
         self._on_seen = on_seen
         self._hand_on = hand_on
         self._all_durable = all_durable
+        self._on_store = on_store
         self._handed_on = 0
         self._closing = threading.Event()
         self._in_hand: tuple[Delivery, float] | None = None
@@ -141,20 +144,26 @@ class Worker:
         Earlier frames are durable before this one is begun: it might end the process, and they are not to blame.
         """
         frame = (str(delivery.station), delivery.raw.frame_id, delivery.raw.sha256)
-        told = ""
+        failed = False
         while not self._closing.is_set():
             if not self._all_durable(_STORE_RETRY_S, self._handed_on):
                 continue
             try:
-                if frame[2] in self._ledger.known([frame[:2]]).values():
-                    return "decided"
-                return "poison" if self._ledger.attempt(*frame) >= MAX_ATTEMPTS else "new"
+                seen = self._look_up(*frame)
             except StoreError as error:
-                if str(error) != told:
-                    told = str(error)
-                    log.warning("ledger", extra={"fault": told, "retry_s": _STORE_RETRY_S})
+                failed = True
+                self._on_store(str(error))
                 self._closing.wait(_STORE_RETRY_S)
+                continue
+            if failed:
+                self._on_store(None)
+            return seen
         return None
+
+    def _look_up(self, station: str, frame_id: str, sha256: str) -> Literal["decided", "poison", "new"]:
+        if sha256 in self._ledger.known([(station, frame_id)]).values():
+            return "decided"
+        return "poison" if self._ledger.attempt(station, frame_id, sha256) >= MAX_ATTEMPTS else "new"
 
     def _inspect(self, post: Post | None, message: FrameMessage) -> tuple[Inspection, bytes | None]:
         if post is None:

@@ -17,7 +17,7 @@ import faulty_daemon
 import pytest
 from line import CAM1, CAM2, Camera, Daemon, Plc, agrees, drawn_part, frame
 from listening import pass_on
-from services import DEADLINE_S, Mosquitto, wait_until
+from services import DEADLINE_S, Mosquitto, fill_up, small_disk, wait_until
 
 from inspector import contract
 from inspector.camera import CameraOptions, publish
@@ -156,6 +156,25 @@ def test_a_full_disk_holds_frames_back_and_loses_none(daemon: Daemon, plc: Plc, 
     wait_until(lambda: len(plc.answered()) == 21, "all are decided when there is space again")
     wait_until(daemon.ready, "ready again")
     agrees(daemon)
+
+
+def test_a_disk_that_was_full_before_the_start_is_told_too(daemon: Daemon, plc: Plc, camera: Camera) -> None:
+    """What comes again is looked for in the ledger before it is inspected, and noted there."""
+    with small_disk(daemon.folder / "data", size=3_000_000):
+        daemon.start()
+        filling = fill_up(daemon.folder / "data")
+        camera.send(*(frame(i) for i in range(5)))
+        wait_until(lambda: "ledger" in daemon.faults(), "the full disk is told")
+        daemon.terminate()
+        daemon.start(ready=False)
+        wait_until(lambda: daemon.get("/readyz")[0] == 503 and "attempts" in daemon.faults(), "it is told again")
+        assert "full" in daemon.faults()["attempts"]
+        assert daemon.metric("inspector_store_failures_total") > 0
+        assert plc.answered() == {}
+        filling.unlink()
+        wait_until(lambda: len(plc.answered()) == 5, "all are decided when there is space again")
+        wait_until(daemon.ready, "ready again")
+        daemon.terminate()
 
 
 def rename(daemon: Daemon, table: str, column: str, to: str) -> None:
