@@ -255,6 +255,8 @@ class Link:
             self._is_up()
 
     def _is_up(self) -> None:
+        if self.up or self._ending:
+            return
         self.up = self.was_up = True
         self._handlers.up(self._session_present)
 
@@ -267,6 +269,8 @@ class Link:
     def _arrived(self, _c: Client, _u: Any, message: MQTTMessage) -> None:
         if self._probe:
             return
+        if self._session_present:  # mosquitto hands over all that waits before it answers the subscription
+            self._is_up()
         if (fault := lenient.unreadable(message.properties)) is not None:
             _limited.warning(message.topic, "properties unreadable", topic=message.topic, fault=fault)
         self._handlers.arrived(Arrival.of(self.number, message))

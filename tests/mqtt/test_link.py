@@ -163,6 +163,36 @@ def test_a_broker_that_refuses_the_version_is_spoken_to_in_the_other(connect: Co
         thread.join(DEADLINE_S)
 
 
+def test_a_message_of_a_kept_session_says_before_the_broker_that_the_subscription_holds(connect: Connect) -> None:
+    answer = threading.Event()
+
+    def serve(server: socket.socket) -> None:
+        peer, _ = server.accept()
+        with peer:
+            peer.recv(1000)
+            peer.sendall(bytes([0x20, 2, 1, 0]))  # CONNACK: session present
+            subscribe = peer.recv(1000)
+            peer.sendall(b"\x32\x06\x00\x01t\x00\x01x")  # PUBLISH
+            answer.wait(DEADLINE_S)
+            peer.sendall(b"\x90\x03" + subscribe[2:4] + b"\x01")  # SUBACK
+            peer.sendall(b"\x32\x06\x00\x01t\x00\x02y")
+            peer.recv(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(DEADLINE_S)
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        reader = Identity("c", subscriptions=[("t", 1)], persistent=True)
+        connection, seen = connect(server.getsockname()[1], reader, protocol="3.1.1")
+        first = seen.messages.get(timeout=DEADLINE_S)
+        assert (first.payload, connection.link, seen.changes) == (b"x", first.link, [None])
+        answer.set()
+        assert seen.messages.get(timeout=DEADLINE_S).payload == b"y"
+        assert seen.changes == [None], "it is told once"
+        connection.close()
+        thread.join(DEADLINE_S)
+
+
 def test_what_nobody_waits_for_is_left_out_while_the_network_is_too_slow_for_it(
     mosquitto: Mosquitto, connect: Connect
 ) -> None:
