@@ -38,7 +38,7 @@ class Entries:
     def _entry(self, settled: Settled) -> Entry:
         """Its row of the ledger, and what is published about it."""
         if settled.error is not None:
-            return self._error(settled.outcome, settled.error)
+            return replace(self._error(settled.outcome, settled.error), variant=settled.key[2])
         if settled.outcome.inspection is not None:
             return self._verdict(settled.outcome, settled.outcome.inspection)
         return _drop(settled.outcome)

@@ -71,7 +71,7 @@ class Reception:
         self._received = metrics.received.labels(self.name)
         self._missing = metrics.gaps.labels(self.name)
         self._repeated = metrics.repeated.labels(self.name)
-        self._before: tuple[str, str] | None = None
+        self._before: tuple[str | None, str] = None, ""
         self._future = metrics.future.labels(self.name)
         self._skew = metrics.clock_skew.labels(self.name)
         self._last = [metrics.last_frame.labels(name) for name in (self.name, *beside)]
@@ -118,10 +118,12 @@ class Reception:
         raw = delivery.raw
         if delivery.dup or delivery.retain:
             return
-        if self._before is not None and raw.sha256 == self._before[1] and raw.frame_id != self._before[0]:
+        frame_id = raw.text("frame_id")
+        before, sha256 = self._before
+        if raw.sha256 == sha256 and (frame_id is None or frame_id != before):
             self._repeated.inc()
             self._limited.warning(("frozen", self.name), "picture repeated", station=self.name, frame_id=raw.frame_id)
-        self._before = raw.frame_id, raw.sha256
+        self._before = frame_id, raw.sha256
 
     def _check_sequence(self, delivery: Delivery) -> None:
         raw = delivery.raw

@@ -1,7 +1,8 @@
 """What each delivery counts as, given what the ledger knows: decided here alone, without a database.
 
 (station, frame id) has one verdict. The same bytes again are a duplicate. Other bytes under an id that has a verdict
-are an error. An error does not claim its id: a better copy of the frame may still come.
+are an error. An error does not claim its id: a better copy of the frame may still come. Without a legible id the
+bytes do not say which part it is, so each such frame is an error of its own, unless the broker sends it again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from inspector.errors import FrameError, FrameIdReusedError
 from inspector.line.outcome import Outcome
-from inspector.store.ledger import Key
+from inspector.store.ledger import Key, variant_of_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ def _settle(outcome: Outcome, seen: Mapping[Key, str]) -> Settled:
             return Settled(outcome, failure, duplicate=True)
         return Settled(outcome, claim)
     if failure in seen:
-        return Settled(outcome, failure, duplicate=True)
+        if delivery.dup or delivery.raw.text("frame_id") is not None:
+            return Settled(outcome, failure, duplicate=True)
+        return Settled(outcome, (station, frame_id, variant_of_result(outcome.result_id)), error)
     if claimed == sha256 and delivery.dup:
         return Settled(outcome, claim, duplicate=True)
     return Settled(outcome, failure, error)

@@ -20,7 +20,8 @@ class Entry:
 
     outcome: a check is the verdict of a check part. word: the decision of a verdict or check, or the reason of an error
     or a drop. document: what is published, JSON.
-    topic: where it is published; None for what is only counted.
+    topic: where it is published; None for what is only counted. variant: tells errors of one frame id apart; None: by
+    sha256.
     image: the suffix of the archived picture. queued: an operator is asked for it. sampled: it is ok, and drawn at
     random. score_ratio: score over the ng threshold, for what is queued.
     """
@@ -49,11 +50,12 @@ class Entry:
     queued: bool = False
     sampled: bool = False
     score_ratio: float | None = None
+    variant: str | None = None
 
     @property
     def key(self) -> "Key":
         """What may be in the ledger once."""
-        return self.station, self.frame_id, self.sha256 if self.outcome == "error" else ""
+        return self.station, self.frame_id, (self.variant or self.sha256) if self.outcome == "error" else ""
 
 
 Key = tuple[str, str, str]
@@ -61,6 +63,9 @@ Key = tuple[str, str, str]
 
 Known = Mapping[Key, str]
 """Of frames that have an outcome, the sha256 by key."""
+
+_OF_RESULT = "result "
+"""Comes behind every digest in the order of each collation, so that an index passes over what begins with it."""
 
 _COLUMNS = tuple(column.name for column in frames.columns if column.name in Entry.__dataclass_fields__)
 
@@ -77,6 +82,7 @@ _RESULT = select(frames.c.result_id).where(*_OF_KEY)
 _KNOWN = select(frames.c.station, frames.c.frame_id, frames.c.variant, frames.c.sha256).where(
     frames.c.station.in_(bindparam("stations", expanding=True)),
     frames.c.frame_id.in_(bindparam("frame_ids", expanding=True)),
+    frames.c.variant < _OF_RESULT,
 )
 _NEWEST_NUMBERS = (
     select(frames.c.station, frames.c.seq, frames.c.outcome, frames.c.word).order_by(frames.c.id.desc()).limit(10_000)
@@ -93,6 +99,11 @@ _READ_ATTEMPT = select(attempts.c.count).where(*OF_ATTEMPT)
 _FORGET_ATTEMPT = delete(attempts).where(*OF_ATTEMPT)
 
 
+def variant_of_result(result_id: str) -> str:
+    """Of an error that is told apart by its result alone; `known` does not look for such ones, there may be many."""
+    return _OF_RESULT + result_id
+
+
 class Ledger:
     """Reads and writes outcomes. One process writes; its threads may share this object."""
 
@@ -103,7 +114,7 @@ class Ledger:
         self._repeated: int | None = None
 
     def known(self, frame_ids: Iterable[tuple[str, str]]) -> dict[Key, str]:
-        """Which of these (station, frame id) have outcomes.
+        """Which of these (station, frame id) have outcomes, but for those that are told apart by their result alone.
 
         Raises:
             StoreError: the database cannot be read.

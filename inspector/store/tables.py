@@ -2,7 +2,8 @@
 
 frames    one row for each outcome. (station, frame_id, variant) is unique: variant is '' for a verdict, a check (the
           verdict of a check part) or a drop, which claim the frame id, and the sha256 of the image for an error, which
-          leaves the id to a better copy. duplicates counts the deliveries that came after the first.
+          leaves the id to a better copy; that of the result where a frame without id has the bytes of an earlier one.
+          duplicates counts the deliveries that came after the first.
 outbox    what is committed and not yet confirmed by the broker, in order of id.
 attempts  how often a redelivered frame was begun without an outcome: a frame that ends the process is seen here.
 reviews   what operators said, one row for each disposition, undo or escape. The database refuses to change or delete

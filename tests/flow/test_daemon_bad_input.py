@@ -118,6 +118,20 @@ def test_a_frame_that_comes_twice_has_one_verdict(daemon: Daemon, plc: Plc, came
     assert plc.answered() == {"f-1": 1, "f-2": 1}
 
 
+def test_of_two_parts_without_id_or_picture_each_has_an_error(daemon: Daemon, plc: Plc, camera: Camera) -> None:
+    daemon.start()
+    for part in ("one", "two"):
+        camera.send_raw(FRAMES, b"", [("part_id", part)])
+    camera.send(frame(1))
+    wait_until(lambda: plc.answered().get("f-1"), "the verdict of the next frame")
+    agrees(daemon)
+    assert [(error["reason"], error["part_id"]) for error in plc.documents("error")] == [
+        ("bad_message", "one"),
+        ("bad_message", "two"),
+    ]
+    assert daemon.metric("inspector_frames_repeated_total") == 1
+
+
 def test_a_frame_id_with_other_bytes_is_an_error(daemon: Daemon, plc: Plc, camera: Camera) -> None:
     daemon.start()
     camera.send(frame(1), frame(1, payload=drawn_part(7)), frame(1, payload=drawn_part(7)), frame(2))

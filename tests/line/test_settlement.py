@@ -26,6 +26,11 @@ def error(frame_id: str = "f", payload: bytes = b"x", *, dup: bool = False) -> O
     return replace(decided, inspection=None, error=FrameDamagedError("broken"))
 
 
+def nameless(*, dup: bool = False) -> Outcome:
+    arrival = Arrival(1, 1, "t", b"", dup=dup)
+    return replace(error(), delivery=Delivery.of(CAM1, arrival))
+
+
 def words(settled: list[Settled]) -> list[str]:
     return [
         "duplicate" if one.duplicate else one.error.reason if one.error else one.outcome.dropped or "verdict"
@@ -61,6 +66,14 @@ def test_the_broker_sending_again_decides_nothing_anew() -> None:
 
 def test_a_camera_may_try_again_after_an_error() -> None:
     assert words(settle([verdict()], known(error()))) == ["verdict"]
+
+
+def test_each_part_without_an_id_has_an_error_though_the_bytes_are_those_of_another() -> None:
+    first, second, third = replace(nameless(), result_id="1"), replace(nameless(), result_id="2"), nameless(dup=True)
+    settled = settle([first, second, third], {})
+    assert words(settled) == ["damaged", "damaged", "duplicate"]
+    assert settled[0].key != settled[1].key
+    assert words(settle([replace(nameless(), result_id="4"), third], known(first, second))) == ["damaged", "duplicate"]
 
 
 def test_what_was_dropped_is_not_decided_later() -> None:

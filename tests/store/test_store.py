@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 import inspector.store
 from inspector.errors import StoreError
 from inspector.store import ConflictError, Entry, Ledger, Outbox, Quarantine, open_database
+from inspector.store.ledger import variant_of_result
 from inspector.store.tables import HEAD, frames, metadata
 from inspector.types import StationId
 
@@ -204,6 +205,14 @@ def test_a_verdict_claims_its_frame_id_and_an_error_does_not(ledger: Ledger) -> 
     assert set(ledger.known([(CAM1, "f1"), (CAM1, "f2")])) == {(CAM1, "f1", ""), (CAM1, "f1", "a" * 64)}
     with pytest.raises(StoreError):
         ledger.commit([replace(VERDICT, sha256="b" * 64)])
+
+
+def test_what_only_its_result_tells_apart_is_written_and_not_looked_for(ledger: Ledger, database: Engine) -> None:
+    others = [replace(ERROR, result_id=f"r{i}", variant=variant_of_result(f"r{i}")) for i in range(3)]
+    ledger.commit([ERROR, *others])
+    assert set(ledger.known([(CAM1, "f1")])) == {(CAM1, "f1", "a" * 64)}
+    with database.connect() as connection:
+        assert len(connection.execute(select(frames)).all()) == 4
 
 
 def test_a_commit_is_whole_or_not_at_all(ledger: Ledger, database: Engine) -> None:
