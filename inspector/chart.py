@@ -103,6 +103,11 @@ class Chart:
         return dict(zip(SIGNALS, self._states, strict=True))
 
     @property
+    def well(self) -> bool:
+        """Whether the state of each signal is ok."""
+        return all(state is State.OK for state in self._states)
+
+    @property
     def _telling(self) -> Signals:
         """The averages that count: 0 where a signal is below normal and that is no fault."""
         return np.where(ONE_SIDED, np.maximum(self._average, 0), self._average)

@@ -14,20 +14,33 @@ from inspector.types import BankRef, StationId
 REMIND_FRAMES = 100
 """While a station is not well, its figures are told again after so many frames."""
 
+SURE_FRAMES = 20
+"""So many the average needs to reach the limit of `shifted`. The broker may have kept that state from before a start,
+which fewer frames do not refute."""
+
 
 @dataclass(slots=True)
 class _Watched:
-    """A station, since its present bank took over."""
+    """A station, since its present bank took over. exchanged: from another one, since the start."""
 
     bank: BankRef | None = None
     baseline: Baseline | None = None
     chart: Chart | None = None
     frames: int = 0
+    exchanged: bool = False
     changed_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def begin(self, post: Post, now: datetime) -> None:
+        self.exchanged = self.bank not in (None, post.bank)
         self.bank, self.baseline, self.frames, self.changed_at = post.bank, post.drift, 0, now
         self.chart = None if post.drift is None else Chart(Limits.of(post.drift))
+
+    @property
+    def sure(self) -> bool:
+        """Whether there is something to tell: `ok` rests on frames, or is the first word about another bank."""
+        if self.bank is None:
+            return False
+        return self.chart is None or self.exchanged or self.frames >= SURE_FRAMES or not self.chart.well
 
 
 class DriftWatch:
@@ -71,12 +84,14 @@ class DriftWatch:
         return {station: signals for station, signals in told.items() if signals}
 
     def documents(self) -> dict[str, tuple[object, bytes]]:
-        """By topic: a value that changes when there is something new to tell, and what `/drift` carries now."""
+        """By topic: a value that changes when there is something new to tell, and what `/drift` carries now. After a
+        start a station that is well is left out for SURE_FRAMES.
+        """
         with self._lock:
             return {
                 contract.station_topic(station, "drift"): (_news(watched), _document(station, watched))
                 for station, watched in self._watched.items()
-                if watched.bank is not None
+                if watched.sure
             }
 
 
@@ -91,8 +106,7 @@ def _news(watched: _Watched) -> object:
     if watched.chart is None:
         return watched.bank
     states = tuple(watched.chart.states.values())
-    well = all(state is State.OK for state in states)
-    return watched.bank, states, 0 if well else watched.frames // REMIND_FRAMES
+    return watched.bank, states, 0 if watched.chart.well else watched.frames // REMIND_FRAMES
 
 
 def _told(watched: _Watched) -> dict[str, dict[str, object]]:

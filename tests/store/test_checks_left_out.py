@@ -1,6 +1,7 @@
 """Check parts are no production: whatever asks, counts, tries or shows what the line made leaves them out."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from inspector.store import (
     UnknownFrameError,
 )
 from inspector.store.tables import frames
+from inspector.types import BankRef
 
 DAY = spans(NOON - timedelta(hours=6), NOON + timedelta(hours=18), {"early": "06:00", "late": "18:00"}, UTC)
 
@@ -100,6 +102,7 @@ def test_no_drift_chart_takes_them(bank: Path) -> None:
     opened = pipeline.bank
     watch = DriftWatch([STATION])
     post = Post(pipeline, opened.ref, opened.thresholds, opened.recipe.name, drift=opened.drift)
+    watch.begin(STATION, replace(post, bank=BankRef("before", "0" * 64)))
     watch.begin(STATION, post)
     picture = Path(bank.parent / "good" / "0.png").read_bytes()
 
