@@ -61,7 +61,7 @@ class Control:
         *,
         info: Command,
         health: Command,
-        drift: Callable[[], Mapping[str, tuple[object, bytes]]],
+        drift: Callable[[Mapping[str, object]], Mapping[str, tuple[object, bytes]]],
         commands: Mapping[str, Command],
     ) -> None:
         self._instance = instance
@@ -99,9 +99,7 @@ class Control:
         self._tell_drift()
 
     def _tell_drift(self) -> None:
-        for topic, (news, document) in self._drift().items():
-            if self._told_drift.get(topic) == news:
-                continue
+        for topic, (news, document) in self._drift(self._told_drift).items():
             if self._connection.publish(topic, document, retain=True) is not None:
                 self._told_drift[topic] = news
 

@@ -83,16 +83,17 @@ class DriftWatch:
             told = {str(station): _told(watched) for station, watched in self._watched.items()}
         return {station: signals for station, signals in told.items() if signals}
 
-    def documents(self) -> dict[str, tuple[object, bytes]]:
-        """By topic: a value that changes when there is something new to tell, and what `/drift` carries now. After a
-        start a station that is well is left out for SURE_FRAMES.
+    def documents(self, told: Mapping[str, object]) -> dict[str, tuple[object, bytes]]:
+        """By topic, where something is new: a value that changes with what there is to tell, and what `/drift` carries
+        now. After a start a station that is well is left out for SURE_FRAMES. told: the values that were told.
         """
+        documents: dict[str, tuple[object, bytes]] = {}
         with self._lock:
-            return {
-                contract.station_topic(station, "drift"): (_news(watched), _document(station, watched))
-                for station, watched in self._watched.items()
-                if watched.sure
-            }
+            for station, watched in self._watched.items():
+                topic, news = contract.station_topic(station, "drift"), _news(watched)
+                if watched.sure and told.get(topic) != news:
+                    documents[topic] = news, _document(station, watched)
+        return documents
 
 
 def _figures(chart: Chart | None) -> dict[str, tuple[float, int]]:

@@ -3,9 +3,13 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+import pytest
 
+from inspector import contract
+from inspector.contract import drift_json
 from inspector.drift import PICTURE_SIDE, SIGNALS, Baseline, Reference
 from inspector.line.delivery import Delivery
 from inspector.line.drift_watch import DriftWatch
@@ -47,7 +51,7 @@ def take(watch: DriftWatch, frames: int, *, off: float = 0.0) -> None:
 
 
 def told(watch: DriftWatch) -> list[tuple[str, int]]:
-    documents = [json.loads(document) for _, document in watch.documents().values()]
+    documents = [json.loads(document) for _, document in watch.documents({}).values()]
     return [(document["state"], document["frames"]) for document in documents]
 
 
@@ -68,6 +72,22 @@ def test_after_a_start_drift_is_told_as_soon_as_it_shows() -> None:
 def test_of_a_bank_that_takes_over_from_another_all_is_told_at_once() -> None:
     assert told(started(ANOTHER, POST)) == [("ok", 0)]
     assert told(started(POST, POST)) == []
+
+
+def test_what_was_told_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def counted(*said: Any, **more: Any) -> bytes:
+        made.append(said)
+        return drift_json(*said, **more)
+
+    monkeypatch.setattr(contract, "drift_json", counted)
+    watch = started(ANOTHER, POST)
+    before = {topic: news for topic, (news, _) in watch.documents({}).items()}
+    assert watch.documents(before) == {}
+    assert len(made) == 1
+    take(watch, 6, off=4.0)
+    assert [json.loads(document)["state"] for _, document in watch.documents(before).values()] == ["drifting"]
 
 
 def test_a_bank_without_a_baseline_says_so_at_once() -> None:

@@ -110,7 +110,7 @@ def test_no_drift_chart_takes_them(bank: Path) -> None:
         arrival = Arrival(1, 1, "t", picture, properties=[("frame_id", "f"), *said.items()])
         delivery = Delivery.of(STATION, arrival)
         watch.take(Outcome(delivery, NOON, "r", inspection=pipeline.inspect(picture), post=post))
-        [(_, document)] = watch.documents().values()
+        [(_, document)] = watch.documents({}).values()
         return int(json.loads(document)["frames"])
 
     assert [take(), take(expected="ok"), take(expected="ng"), take()] == [1, 1, 1, 2]
