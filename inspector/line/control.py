@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from queue import SimpleQueue
 from typing import Any
 
 from inspector import contract
@@ -49,10 +50,14 @@ class _Told:
     info: Mapping[str, Any]
     wrong: tuple[object, object]
     at_s: float
+    all_at_s: float
 
 
 class Control:
-    """Tells the broker about the daemon, and answers commands: `cmd/{name}` with Response Topic."""
+    """Tells the broker about the daemon, and answers commands: `cmd/{name}` with Response Topic.
+
+    warn: told which of these topics the broker refuses.
+    """
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class Control:
         health: Command,
         drift: Callable[[Mapping[str, object]], Mapping[str, tuple[object, bytes]]],
         commands: Mapping[str, Command],
+        warn: Callable[[str, str | None], None],
     ) -> None:
         self._instance = instance
         self._connection = connection
@@ -70,37 +76,46 @@ class Control:
         self._health = health
         self._drift = drift
         self._commands = commands
+        self._warn = warn
+        self._answers: SimpleQueue[tuple[int, int, str | None]] = SimpleQueue()
+        self._sent: dict[tuple[int, int], str] = {}
+        self._refused: set[str] = set()
         self._told_drift: dict[str, object] = {}
         self._told: _Told | None = None
         self._allowance = Allowance(_COMMANDS_A_SECOND)
         self._limited = RateLimited(log)
 
     def tell(self) -> None:
-        """Publishes what is new. Over each new connection that is everything; later it is info when it changes, health
-        when its faults or warnings change and every ten seconds, and a station's drift when its state changes.
+        """Publishes what is new. Over each new connection that is everything, and every ten seconds while the broker
+        refuses some of it; else it is info when it changes, health when its faults or warnings change and every ten
+        seconds, and a station's drift when its state changes.
         """
         link = self._connection.link
         if link is None:
             return
+        self._take_answers()
         health, info = dict(self._health()), dict(self._info())
         wrong = health.get("faults"), health.get("warnings")
         now = time.monotonic()
         told = self._told if self._told is not None and self._told.link == link else None
+        if told is not None and self._refused and now - told.all_at_s >= HEALTH_EVERY_S:
+            told = None
         if told is None:
+            self._sent.clear()
             self._told_drift.clear()
             self._publish("status", b"online")
         if told is None or told.info != info:
             self._publish("info", _json(info))
         if told is None or told.wrong != wrong or now - told.at_s >= HEALTH_EVERY_S:
             self._publish("health", _json({**health, "at": contract.timestamp(datetime.now(UTC))}))
-            self._told = _Told(link, info, wrong, now)
+            self._told = _Told(link, info, wrong, now, now if told is None else told.all_at_s)
         else:
             self._told = replace(told, info=info)
         self._tell_drift()
 
     def _tell_drift(self) -> None:
         for topic, (news, document) in self._drift(self._told_drift).items():
-            if self._connection.publish(topic, document, retain=True) is not None:
+            if self._hand_over(topic, document):
                 self._told_drift[topic] = news
 
     def stopped(self) -> None:
@@ -110,6 +125,10 @@ class Control:
     def failed(self) -> None:
         """The last word: the daemon ends by a fault."""
         self._publish("status", b"offline")
+
+    def answered(self, link: int, mid: int, refusal: str | None) -> None:
+        """The broker confirmed a message, or refused it with a reason. Called in the network thread."""
+        self._answers.put((link, mid, refusal))
 
     def command(self, arrival: Arrival) -> None:
         """Answers one command. Retained ones, those that ask to be answered in a place of ours, and what is above
@@ -133,7 +152,24 @@ class Control:
         self._connection.publish(answer_to, _json(answer), qos=1, correlation=arrival.correlation)
 
     def _publish(self, name: str, payload: bytes) -> None:
-        self._connection.publish(contract.instance_topic(self._instance, name), payload, retain=True)
+        self._hand_over(contract.instance_topic(self._instance, name), payload)
+
+    def _hand_over(self, topic: str, payload: bytes) -> bool:
+        sent = self._connection.publish(topic, payload, retain=True)
+        if sent is not None:
+            self._sent[sent] = topic
+        return sent is not None
+
+    def _take_answers(self) -> None:
+        while not self._answers.empty():
+            link, mid, refusal = self._answers.get()
+            topic = self._sent.pop((link, mid), None)
+            if topic is not None and refusal is not None:
+                self._refused.add(topic)
+            elif topic is not None:
+                self._refused.discard(topic)
+        told = ", ".join(sorted(self._refused)[:3])
+        self._warn("own topics", f"the broker refuses {told}" if told else None)
 
 
 def _may_answer(topic: str, instance: str) -> bool:

@@ -161,7 +161,7 @@ class _Daemon:
             on_change=self._control_changed,
             on_fault=self._fault,
             on_message=lambda arrival: self._control.command(arrival),
-            on_published=lambda link, mid, refusal: self._publisher.answered(link, mid, refusal),
+            on_published=self._answered,
         )
         report = SelfReport(
             settings.instance,
@@ -178,6 +178,7 @@ class _Daemon:
             health=report.state,
             drift=self._drift.documents,
             commands={"ping": report.ping, "health": report.state, "reload": self._reload},
+            warn=self._health.warn,
         )
         unknown_stations = UnknownStations(
             frozenset(settings.station_names), self._control_connection, on_frame=self._count_unknown
@@ -387,6 +388,11 @@ class _Daemon:
     def _control_changed(self, fault: str | None) -> None:
         self._health.set(BROKER, fault)
         self._heatmaps.connection_changed(fault)
+
+    def _answered(self, link: int, mid: int, refusal: str | None) -> None:
+        """The broker confirmed what somebody published, or refused it."""
+        self._publisher.answered(link, mid, refusal)
+        self._control.answered(link, mid, refusal)
 
     def _confirmed(self, ids: Sequence[int]) -> None:
         """The broker has these messages."""

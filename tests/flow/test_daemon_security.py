@@ -185,7 +185,9 @@ def test_what_the_broker_refuses_waits_until_it_is_allowed(
 ) -> None:
     acl = guarded.folder / "acl"
     allowed = acl.read_text()
-    acl.write_text(allowed.replace("topic write inspector/v1/+/+/+/+/verdict", ""))
+    less = allowed.replace("topic write inspector/v1/+/+/+/+/verdict", "")
+    ours = "inspector/v1/_inspector/"
+    acl.write_text(less.replace(f"readwrite {ours}#", f"read {ours}#\ntopic write {ours}+/status"))
     guarded.reload()
     guarded_daemon.start()
     with (
@@ -197,11 +199,14 @@ def test_what_the_broker_refuses_waits_until_it_is_allowed(
         wait_until(lambda: "the broker refuses" in guarded_daemon.faults().get("outbox", ""), "the refusal is told")
         waiting = "SELECT count(*) FROM outbox WHERE topic LIKE '%/verdict'"
         wait_until(lambda: guarded_daemon.rows(waiting) == [(2,)], "both verdicts wait")
+        wait_until(lambda: "own topics" in guarded_daemon.get("/readyz")[1], "nor may it say what it runs")
         acl.write_text(allowed)
         guarded.reload()
         wait_until(lambda: len(plc.documents("verdict")) == 2, "the verdicts")
         assert [v["frame_id"] for v in plc.documents("verdict")] == ["f-0", "f-2"]
         wait_until(guarded_daemon.ready, "ready again")
+        wait_until(lambda: plc.last(f"{ours}main/info"), "it says what it runs")
+        wait_until(lambda: "own topics" not in guarded_daemon.get("/readyz")[1], "all are told")
 
 
 def test_what_would_take_the_daemons_memory_ends_at_the_broker(
