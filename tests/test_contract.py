@@ -2,7 +2,7 @@
 
 import json
 import tracemalloc
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal
@@ -170,6 +170,56 @@ def test_a_broken_envelope_is_told(payload: bytes, hint: str) -> None:
     with pytest.raises(FrameMessageError, match=hint) as caught:
         contract.check(STATION, opened)
     conforms("error", error_of(caught.value, opened))
+
+
+@pytest.mark.parametrize(
+    ("said", "good"),
+    [
+        ({}, True),
+        ({"image": b64encode(b"picture" * 20).decode()}, True),
+        ({"image": encodebytes(b"picture" * 20).decode()}, False),
+        ({"image": "YQ==\n"}, False),
+        ({"image": "YQ-_"}, False),
+        ({"seq": 5}, True),
+        ({"seq": 5.0}, True),
+        ({"seq": 5.5}, False),
+        ({"seq": 1e300}, False),
+        ({"seq": 2**63 - 1}, True),
+        ({"seq": 2**63}, False),
+        ({"seq": "5"}, True),
+        ({"seq": "9" * 18}, True),
+        ({"seq": "9" * 19}, False),
+        ({"seq": "5\n"}, False),
+        ({"seq": ""}, False),
+        ({"seq": True}, False),
+        ({"seq": None, "part_id": None, "captured_at": None, "crc32": None}, True),
+        ({"frame_id": "Teil Ä 1"}, True),
+        ({"frame_id": "a\tb"}, False),
+        ({"frame_id": 7}, False),
+        ({"part_id": "p\n"}, False),
+        ({"lot": "l\x7f"}, False),
+        ({"recipe": ""}, False),
+        ({"captured_at": "2026-03-01T12:00:00.123456789+01:00"}, True),
+        ({"captured_at": "2026-03-01t12:00:00z"}, True),
+        ({"captured_at": "2026-03-01T12:00:00.1234567890Z"}, False),
+        ({"captured_at": "2026-03-01T12:00:60Z"}, False),
+        ({"captured_at": "2026-03-01T12:00:00Z\n"}, False),
+        ({"captured_at": "2026-03-01T12:00:00"}, False),
+        ({"captured_at": "0001-01-01T00:00:00+01:00"}, False),
+        ({"crc32": "DEADBEE"}, False),
+        ({"crc32": "e8b7be43\n"}, False),
+        ({"crc32": "E8B7BE43"}, True),
+    ],
+)
+def test_the_schema_of_an_envelope_and_the_daemon_agree(said: dict[str, Any], good: bool) -> None:
+    envelope = {"frame_id": "f", "image": "YQ==", **said}
+    assert jsonschema.Draft202012Validator(contract.schema("frame")).is_valid(envelope) is good
+    opened = contract.unpack(json.dumps(envelope).encode())
+    if good:
+        contract.check(STATION, opened)
+    else:
+        with pytest.raises(FrameMessageError):
+            contract.check(STATION, opened)
 
 
 def test_an_envelope_that_is_no_object_is_told() -> None:

@@ -49,7 +49,9 @@ class RawFrame:
     def seq(self) -> int | None:
         """The sequence number when it is one, also where something else of the message is malformed."""
         value = self.said.get("seq")
-        if isinstance(value, str) and len(value) <= 19 and value.isascii() and value.isdigit():
+        if isinstance(value, str):
+            value = int(value) if len(value) <= 19 and value.isascii() and value.isdigit() else None
+        if isinstance(value, float) and value.is_integer():
             value = int(value)
         return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SEQ else None
 
