@@ -42,7 +42,8 @@ def test_a_budget_is_kept_where_rejects_are_as_rare_as_it_says(tmp_path: Path, t
         tmp_path / "bank" / "calibration.safetensors",
         lambda arrays: arrays.update(scores=(arrays["scores"] * times).astype(np.float32)),
     )
-    rates = goals.kept(tmp_path / "bank", write_good(tmp_path / "test", 30, first_seed=500))
+    frames = write_good(tmp_path / "test", 30, first_seed=500)
+    rates = goals.kept(tmp_path / "bank", sorted(frames.iterdir()))
     assert list(rates) == ["0.05", "0.02", "0.01"]
     assert all(rate["of"] == 30 for rate in rates.values())
     assert all(rate["kept"] == kept for rate in rates.values())
