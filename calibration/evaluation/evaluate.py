@@ -114,8 +114,8 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, everywhere: bool = False, tr
     contents = contents_of(test_dir)
     cases = cases_in(test_dir, contents)
     figures, own = PixelFigures(), _OwnSamples(pipeline.bank.manifest.samples)
-    outcomes = [_outcome(case, pipeline, own, figures, everywhere) for case in track(cases, "inspecting")]
-    counted = tuple(outcome for outcome in outcomes if not outcome.outside)
+    outcomes = [_outcome(case, pipeline, own, figures) for case in track(cases, "inspecting")]
+    counted = tuple(outcome for outcome in outcomes if everywhere or not outcome.outside)
     if counted and all(outcome.error is not None for outcome in counted):
         raise SamplesError(
             f"test folder {test_dir}: none of {len(counted)} frames can be inspected, so nothing can be told: "
@@ -145,7 +145,7 @@ class _OwnSamples:
         return bool(self._pixels) and pixels_sha256(frame) in self._pixels
 
 
-def _outcome(case: Case, pipeline: Pipeline, own: _OwnSamples, figures: PixelFigures, everywhere: bool) -> Outcome:
+def _outcome(case: Case, pipeline: Pipeline, own: _OwnSamples, figures: PixelFigures) -> Outcome:
     """Inspects the case, and adds its anomaly map to the figures."""
     try:
         payload = case.path.read_bytes()
@@ -167,7 +167,7 @@ def _outcome(case: Case, pipeline: Pipeline, own: _OwnSamples, figures: PixelFig
         sample=own.have(payload, frame),
         above_ng=inspection.score > thresholds.ng,
         misfit=inspection.reason if inspection.score <= thresholds.ok else None,
-        outside=unseen and not everywhere,
+        outside=unseen,
         mostly_white=areas is not None and bool(areas.defective.mean() > 0.5),
         note=note,
     )

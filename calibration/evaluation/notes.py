@@ -19,7 +19,7 @@ def notes_of(
 ) -> tuple[str, ...]:
     """About the folder, all frames, then single ones. outcomes: of all cases; everywhere: as in `evaluate`."""
     cases = [outcome.case for outcome in outcomes]
-    counted = [outcome for outcome in outcomes if not outcome.outside]
+    counted = [outcome for outcome in outcomes if everywhere or not outcome.outside]
     return (
         *_missing([outcome.case for outcome in counted], test_dir),
         *_left_out(cases, contents, test_dir),
