@@ -205,9 +205,9 @@ def test_a_ledger_that_cannot_be_written_after_a_crash_is_told_once(daemon: Daem
     daemon.start(ready=False)
 
     def told() -> int:
-        return daemon.log.read_text().count('"inspector.line.worker"')
+        return sum(line.get("condition") == "attempts" for line in daemon.logged("condition"))
 
-    wait_until(told, "the worker tells it")
+    wait_until(told, "the condition is told")
     time.sleep(3)
     assert told() == 1
     rename(daemon, "frames", "other", "word")

@@ -31,7 +31,7 @@ def test_what_the_broker_refuses_is_a_warning_and_told_again_once_it_may_be(
     health, faults = Health(), list[BaseException]()
     connection = Connection(
         BrokerSettings.model_validate({"port": broker.port}),
-        control_identity("main"),
+        control_identity("main", "key"),
         on_change=lambda _: None,
         on_fault=faults.append,
         on_published=lambda *answer: told.answered(*answer),

@@ -487,7 +487,8 @@ def test_on_a_phone_the_next_frame_comes_with_its_picture_in_sight(site: ReviewS
     for frame in frames[:2]:
         shows(page, frame)
         expect(page.locator("#notice")).to_be_visible(visible=away and frame != frames[0])
-        page.wait_for_timeout(200)  # a tap on a frame that nobody has seen does not count
+        page.wait_for_selector(".panel .near")  # what comes above a button moves it under the finger
+        page.wait_for_timeout(600)  # a tap on a frame that nobody has seen does not count, nor half of a double tap
         stain = page.get_by_role("button", name="4 stain")
         stain.evaluate("(one) => one.scrollIntoView({ block: 'center' })")
         assert not page.evaluate(UNCOVERED)

@@ -50,7 +50,8 @@ function show(made, { remember = true } = {}) {
 
 /** Whoever has scrolled down to a button, as on a phone, sees the picture of the next frame all the same. */
 function bringIntoSight(picture) {
-  if (picture.getBoundingClientRect().top < document.querySelector(".bar").getBoundingClientRect().bottom) picture.scrollIntoView({ block: "start" });
+  const [bar, strip, seen] = [document.querySelector(".bar"), document.getElementById("notice"), picture].map((one) => one.getBoundingClientRect());
+  if (seen.top < Math.max(bar.bottom, strip.bottom)) picture.scrollIntoView({ block: "start" });
 }
 
 /** Where a key has put the focus: the same control of the next frame has it then. Null after a click. */
