@@ -468,13 +468,13 @@ def test_gloves_do_what_keys_do(site: ReviewSite, visit: Visit) -> None:
     recorded(site, frames[1], ("defect", "stain", "olga"))
 
 
-UNCOVERED = """() => {
+UNCOVERED = """(line) => {
   const box = (name) => document.querySelector(name).getBoundingClientRect();
   const strip = document.getElementById("notice");
   const top = strip.hidden ? box(".bar").bottom : strip.getBoundingClientRect().bottom;
-  return box(".viewer").top >= top && box(".viewer").bottom <= box(".says").top;
+  return box(".viewer").top + line >= top && box(".viewer").bottom <= box(".says").top;
 }"""
-"""Nothing that stays where it is covers any of the picture."""
+"""Nothing that stays where it is covers any of the picture, or no more than a line of so many pixels at its top."""
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["all well", "with something in the strip"])
@@ -491,10 +491,10 @@ def test_on_a_phone_the_next_frame_comes_with_its_picture_in_sight(site: ReviewS
         page.wait_for_timeout(600)  # a tap on a frame that nobody has seen does not count, nor half of a double tap
         stain = page.get_by_role("button", name="4 stain")
         stain.evaluate("(one) => one.scrollIntoView({ block: 'center' })")
-        assert not page.evaluate(UNCOVERED)
+        assert not page.evaluate(UNCOVERED, 0)
         stain.tap()
     shows(page, frames[2])
-    page.wait_for_function(UNCOVERED)
+    page.wait_for_function(UNCOVERED, arg=30 if away else 0)  # the strip may say a line more once the frame is there
     page.context.set_offline(False)
     recorded(site, frames[1], ("defect", "stain", "olga"))
 
