@@ -110,8 +110,6 @@ class _Daemon:
         self._intake = Intake({station.id: station.queue for station in settings.stations})
         self._receptions: dict[StationId, Reception] = {}
         self._ways_in: list[AbstractContextManager[object]] = []
-        self._former: set[StationId] = set()
-        self._former_lock = threading.Lock()
         self._drift = DriftWatch(station.id for station in settings.stations)
         self._metrics.observe_drift(self._drift.figures)
         self._posts = Posts(settings, self._metrics, self._health, self._drift)
@@ -273,13 +271,12 @@ class _Daemon:
         connect = partial(self._connect_station, station.id)
         identity = station_identity(self._settings.instance, station, self._key.text)
         if self._key.former:
-            self._former.add(station.id)
             former = FormerSession(
                 reception,
                 identity,
                 connect,
                 instance=self._settings.instance,
-                on_gone=partial(self._former_gone, station.id),
+                on_gone=self._key.await_former(station.id),
                 on_fault=self._fault,
             )
             self._ways_in.append(former)
@@ -298,17 +295,6 @@ class _Daemon:
             on_fault=self._fault,
             on_message=on_message,
         )
-
-    def _former_gone(self, station: StationId) -> None:
-        """Nothing waits any more under the client id that a station had before ids had a key."""
-        with self._former_lock:
-            self._former.remove(station)
-            if self._former:
-                return
-        try:
-            self._key.forget_former()
-        except OSError as error:
-            log.warning("session key not written", extra={"fault": str(error)})
 
     def _serve_http(self) -> AbstractContextManager[int]:
         metrics = self._settings.metrics

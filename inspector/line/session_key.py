@@ -4,13 +4,20 @@ A broker lets whoever has any password connect under any client id, take over it
 all that waits in it. So the daemon's ids end in a key, which is made once and kept in the data folder.
 """
 
+import logging
 import re
 import secrets
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from inspector.durable import HALF, write_file
 from inspector.errors import StoreError
+from inspector.types import StationId
+
+log = logging.getLogger(__name__)
 
 NAME = "session-key"
 
@@ -27,6 +34,8 @@ class SessionKey:
         self.text = text
         self.former = former
         self._path = path
+        self._lock = threading.Lock()
+        self._awaited: set[StationId] = set()
 
     @classmethod
     def open(cls, data_dir: Path) -> Self:
@@ -46,6 +55,24 @@ class SessionKey:
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror or error}, expected a file to read and write") from error
         return made
+
+    def await_former(self, station: StationId) -> Callable[[], None]:
+        """The former session of that station is to be emptied; call the result when it is. Behind the last of them none
+        is looked for any more.
+        """
+        with self._lock:
+            self._awaited.add(station)
+        return partial(self._emptied, station)
+
+    def _emptied(self, station: StationId) -> None:
+        with self._lock:
+            self._awaited.remove(station)
+            if self._awaited:
+                return
+        try:
+            self.forget_former()
+        except OSError as error:
+            log.warning("session key not written", extra={"fault": str(error)})
 
     def forget_former(self) -> None:
         """No frame waits under an id without the key any more.
