@@ -16,13 +16,11 @@ import numpy as np
 from inspector import chunks, strips
 from inspector.errors import FrameDamagedError, FrameEmptyError, FrameFormatError, FrameTooLargeError
 from inspector.header import fields, reader_of
+from inspector.strips import MOST_SCANS
 from inspector.types import Frame, UInt8Image
 
 MAX_PIXELS = 64_000_000
 """Default limit of width x height; 64 MP is 192 MB once decoded."""
-
-_MOST_SCANS = 32
-"""Of a JPEG: encoders make about ten. Each takes as long as a whole picture, and may be sixty bytes long."""
 
 _MOST_SEGMENTS = 1000
 """Of a JPEG behind its header: the scans, their tables, comments."""
@@ -68,7 +66,7 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
         FrameEmptyError: no bytes.
         FrameFormatError: not one of the four formats, samples that are no 8- or 16-bit unsigned integers, or a
             compression that is not read.
-        FrameTooLargeError: the header announces more than max_pixels, a JPEG has more than _MOST_SCANS, a TIFF a field
+        FrameTooLargeError: the header announces more than max_pixels, a JPEG has more than MOST_SCANS, a TIFF a field
             of more than _MOST_NUMBERS or far larger tiles than its picture, or a PNG too many chunks.
         FrameDamagedError: it begins like an image and does not decode, a strip of a TIFF is not whole, or a JPEG has no
             end marker. One that is cut in its middle and has the marker all the same decodes with grey below.
@@ -138,7 +136,7 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
         raise FrameDamagedError(f"frame: JPEG of {len(payload)} bytes ends before its end marker: truncated")
     if kind == "JPEG" and _has_too_many_scans(payload, stream.tell()):
         raise FrameTooLargeError(
-            f"frame: JPEG has more than {_MOST_SCANS} scans or {_MOST_SEGMENTS} segments between them, expected about "
+            f"frame: JPEG has more than {MOST_SCANS} scans or {_MOST_SEGMENTS} segments between them, expected about "
             "ten scans; nothing was decoded"
         )
     return kind
@@ -159,13 +157,13 @@ def _has_whole_directory(payload: bytes) -> bool:
 def _has_too_many_scans(payload: bytes, at: int) -> bool:
     """Of a JPEG whose first scan begins at this byte."""
     # All scans are among these, which are counted first: to walk takes a third of decoding.
-    if len(_MAYBE_SCAN.findall(payload, at)) < _MOST_SCANS:
+    if len(_MAYBE_SCAN.findall(payload, at)) < MOST_SCANS:
         return False
     scans = 1
     for _ in range(_MOST_SEGMENTS):
         marker = _MARKER.search(payload, at)
-        if scans > _MOST_SCANS or marker is None or marker[1] == _END:
-            return scans > _MOST_SCANS
+        if scans > MOST_SCANS or marker is None or marker[1] == _END:
+            return scans > MOST_SCANS
         scans += marker[1] == _SCAN
         at = marker.end() + int.from_bytes(payload[marker.end() : marker.end() + 2], "big")
     return True

@@ -1,13 +1,12 @@
 """Headers of pictures, read without a pixel: the format, the size, and how the camera was held."""
 
-import io
 import re
 import struct
 import warnings
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin
 
 from inspector import chunks, strips
 from inspector.errors import FrameDamagedError, FrameFormatError
@@ -15,11 +14,9 @@ from inspector.folder import CONVERT
 
 _Reader = Callable[[IO[bytes]], ImageFile.ImageFile]
 
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-
 _HEADERS: dict[bytes, tuple[str, _Reader]] = {
     b"\xff\xd8\xff": ("JPEG", JpegImagePlugin.JpegImageFile),
-    _PNG_MAGIC: ("PNG", chunks.PngFile),
+    b"\x89PNG\r\n\x1a\n": ("PNG", chunks.PngFile),
     b"II*\x00": ("TIFF", strips.TiffFile),
     b"MM\x00*": ("TIFF", strips.TiffFile),
     b"BM": ("BMP", BmpImagePlugin.BmpImageFile),
@@ -91,8 +88,6 @@ def orientation_of(header: ImageFile.ImageFile) -> int:
     """
     if isinstance(header, strips.TiffFile):
         found = header.tag_v2.get(_ORIENTATION)
-    elif isinstance(header, PngImagePlugin.PngImageFile):
-        found = _orientation_in(_png_exif(header))
     else:
         found = _orientation_in(header.info.get("exif", b"").removeprefix(b"Exif\0\0"))
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
@@ -149,17 +144,3 @@ def _orientation_in(exif: bytes) -> int | None:
     except struct.error:
         return None
     return None if place is None else place & 0xFFFF if exif.startswith(b"II") else place >> 16
-
-
-def _png_exif(header: ImageFile.ImageFile) -> bytes:
-    """The first eXIf chunk, which may follow the pixels; empty where there is none."""
-    stream = header.fp
-    if stream is None:
-        return b""
-    stream.seek(len(_PNG_MAGIC))
-    while len(head := stream.read(8)) == 8:
-        length, name = struct.unpack(">I4s", head)
-        if name == b"eXIf":
-            return stream.read(length)
-        stream.seek(length + 4, io.SEEK_CUR)
-    return b""

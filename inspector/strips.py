@@ -20,7 +20,7 @@ _BROKEN = "-2"
 _JPEG = "jpeg"
 _SCAN = b"\xff\xda"
 
-_MOST_SCANS = 32
+MOST_SCANS = 32
 """Of a JPEG: encoders make about ten. Each takes as long as a whole picture, and may be sixty bytes long."""
 
 _MOST = 200_000
@@ -84,7 +84,7 @@ def check(header: TiffFile, payload: bytes) -> None:
 
     Raises:
         FrameDamagedError: one is not, or is missing.
-        FrameTooLargeError: one is a JPEG of more than _MOST_SCANS.
+        FrameTooLargeError: one is a JPEG of more than MOST_SCANS.
     """
     compression = header.info.get("compression")
     if compression == _JPEG:
@@ -114,16 +114,16 @@ def _check_deflate(header: TiffFile, payload: bytes) -> None:
 
 
 def _check_scans(header: TiffFile, payload: bytes) -> None:
-    if payload.count(_SCAN) <= _MOST_SCANS:
+    if payload.count(_SCAN) <= MOST_SCANS:
         return
     left = 2 * len(payload)  # to be looked at: strips do not lie over each other
     try:
         for begin, end in _places(header):
             end = len(payload) if end is None else end
             left -= max(0, end - begin)
-            if left < 0 or payload.count(_SCAN, begin, end) > _MOST_SCANS:
+            if left < 0 or payload.count(_SCAN, begin, end) > MOST_SCANS:
                 raise FrameTooLargeError(
-                    f"frame: TIFF has a JPEG of more than {_MOST_SCANS} scans, or strips that lie over each other, "
+                    f"frame: TIFF has a JPEG of more than {MOST_SCANS} scans, or strips that lie over each other, "
                     "expected about ten scans; nothing was decoded"
                 )
     except TypeError as error:  # of values that are no whole numbers

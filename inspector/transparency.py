@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_MAGIC = b"\x89PNG\r\n\x1a\n"
+from inspector.header import suffix_of
+
 _KIND = 25
 """Where a PNG says whether its pixels have alpha: the byte's third bit."""
 
@@ -14,7 +15,7 @@ def hidden_in(payload: bytes) -> NDArray[np.bool_] | None:
 
     Other formats have none here: of a BMP the byte is often there and means nothing, a TIFF is decoded onto black.
     """
-    if not payload.startswith(_MAGIC):
+    if suffix_of(payload) != "png":
         return None
     if not (payload[_KIND] & 4 or b"tRNS" in payload[: max(0, payload.find(b"IDAT"))]):
         return None
