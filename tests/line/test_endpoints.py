@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 from prometheus_client import CollectorRegistry
-from services import DEADLINE_S, listening, no_descriptors_left, wait_until
+from services import DEADLINE_S, answered, listening, no_descriptors_left, wait_until
 
 from inspector.errors import SettingsError
 from inspector.line.endpoints import serve
@@ -18,13 +18,7 @@ from inspector.line.health import Health
 
 
 def get(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
+    return answered(urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers, method=method))
 
 
 def test_what_is_served() -> None:

@@ -27,7 +27,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from prometheus_client.parser import text_string_to_metric_families
-from services import DEADLINE_S, listening, wait_until
+from services import DEADLINE_S, answered, listening, wait_until
 
 from inspector import contract
 from inspector.demo.port import free_port
@@ -282,11 +282,7 @@ class Daemon:
         """Status and body of a request; 0 where nothing listens."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
+            return answered(request)
         except OSError:
             return 0, ""
 
