@@ -6,6 +6,7 @@ from inspector.web.pages import (
     audit,
     banks,
     calibrate,
+    candidates,
     checks,
     export,
     figures,
@@ -45,5 +46,6 @@ PAGES = (
     language,
     region,
     calibrate,
+    candidates,
     setup,
 )

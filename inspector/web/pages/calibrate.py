@@ -12,7 +12,7 @@ from inspector.samples.asked import Asked
 from inspector.samples.folder import MOST
 from inspector.web.access import Engineer, User
 from inspector.web.desk import Desk, DeskDep
-from inspector.web.pages.banks import candidate_or_404, candidate_page, to_candidate
+from inspector.web.pages.candidates import candidate_or_404, candidate_page, to_candidate
 from inspector.web.pages.sample_pictures import sample_folder
 from inspector.web.pages.samples import Query, samples_page, station_of
 
