@@ -1,6 +1,7 @@
 """Thresholds: drag them over the recorded scores, see what they would have done, and apply them with a reason."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -86,44 +87,37 @@ def apply(
     """
     query = TrialQuery(station=station, ok=min(ok, ng), ng=ng)
     trial = desk.trials.trial(station)
-    fault, guard, status = None, None, 400
+    page = partial(_page, request, desk, station, query, reason=reason)
     if ok > ng:
-        fault = f"Got ok {ok:g} above ng {ng:g}; frames at or below ok pass, so it must not be above ng."
-    elif not reason.strip():
-        fault = "Write down why: the audit keeps it beside the thresholds."
-    elif bank != trial.bank.ref.digest:
-        fault, status = "The station was given another bank meanwhile. Look at the figures again, then apply.", 409
-    elif (chosen := _chosen(trial, query)) == (trial.bank.thresholds.ok, trial.bank.thresholds.ng):
-        fault = "These thresholds are in use already."
-    if fault is None:
-        try:
-            apply_thresholds(
-                desk.settings,
-                desk.engine,
-                station,
-                ok=chosen[0],
-                ng=chosen[1],
-                by=user.name,
-                reason=reason.strip(),
-                seen=bank,
-                passing=passing,
-            )
-        except ChangedError as error:
-            fault, status = str(error), 409
-        except GuardError as error:
-            guard = error
-        except (BankError, EngineError) as error:
-            fault = str(error)
-        else:
-            return RedirectResponse(f"/thresholds?{urlencode({'station': station, 'applied': 1})}", status_code=303)
-    return _page(request, desk, station, query, status=status, fault=fault, guard=guard, reason=reason)
+        return page(fault=f"Got ok {ok:g} above ng {ng:g}; frames at or below ok pass, so it must not be above ng.")
+    if not reason.strip():
+        return page(fault="Write down why: the audit keeps it beside the thresholds.")
+    if bank != trial.bank.ref.digest:
+        text = "The station was given another bank meanwhile. Look at the figures again, then apply."
+        return page(fault=text, status=409)
+    ok, ng = _chosen(trial, query)
+    if (ok, ng) == (trial.bank.thresholds.ok, trial.bank.thresholds.ng):
+        return page(fault="These thresholds are in use already.")
+    try:
+        apply_thresholds(
+            desk.settings, desk.engine, station, ok=ok, ng=ng, by=user.name, reason=reason.strip(), seen=bank,
+            passing=passing,
+        )  # fmt: skip
+    except ChangedError as error:
+        return page(fault=str(error), status=409)
+    except GuardError as error:
+        return page(guard=error)
+    except (BankError, EngineError) as error:
+        return page(fault=str(error))
+    return RedirectResponse(f"/thresholds?{urlencode({'station': station, 'applied': 1})}", status_code=303)
 
 
 def _page(
-    request: Request, desk: Desk, station: str, query: TrialQuery, *, status: int = 200, fault: str | None = None,
+    request: Request, desk: Desk, station: str, query: TrialQuery, *, status: int = 400, fault: str | None = None,
     guard: GuardError | None = None, reason: str = "", applied: bool = False,
 ) -> Response:  # fmt: skip
-    """guard: what it said just now, so that nothing was applied."""
+    """fault: what went wrong just now, or guard: what it said, so that nothing was applied; answered with `status`."""
+    status = status if fault or guard else 200
     values: dict[str, Any] = {
         "station": station,
         "stations": desk.settings.station_names,
