@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -9,7 +11,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment
 from sqlalchemy import Engine
 
-from inspector.manifest import is_bank_there
+from inspector.banks.soundness import why_refused
+from inspector.errors import BankError
+from inspector.manifest import is_bank_there, read_manifest
+from inspector.recipe import Recipe
+from inspector.samples.folder import SampleFolder
 from inspector.settings import Settings
 from inspector.store import Accounts, Archive, ReviewQueue, Reviews, Sessions, Setup, Tokens
 from inspector.web.address import AddressQuery
@@ -63,6 +69,19 @@ class Desk:
         listed = self.settings.station_names
         return listed + sorted(set(others) - set(listed))
 
+    def station_asked(self, name: str | None) -> str:
+        """The station of the settings that an address names; the first of them where it names none.
+
+        Raises:
+            UsageError: it is not in the settings.
+        """
+        return str(self.settings.station(name or self.settings.station_names[0]).id)
+
+    def samples(self, station: str) -> SampleFolder:
+        """The good samples of a station. Raises UsageError: it is not in the settings."""
+        found = self.settings.station(station)
+        return SampleFolder(self.settings.data_dir, str(found.id), in_use=partial(_recipe_in_use, found.bank))
+
     def without_bank(self) -> list[str]:
         """The stations of the settings that have no bank yet, in their order."""
         return [str(one.id) for one in self.settings.stations if not is_bank_there(one.bank)]
@@ -83,6 +102,14 @@ class Desk:
         page_at = None if request.method == "GET" else way_back(request)
         text = page.render({"user": user, "navigation": shown, "here": request.url.path, "page_at": page_at} | values)
         return HTMLResponse(text, status_code=status, headers=BY_LANGUAGE)
+
+
+def _recipe_in_use(place: Path) -> Recipe | None:
+    """Of the bank at a place; None where there is none, or one that would be refused."""
+    try:
+        return None if why_refused(place) else read_manifest(place).recipe
+    except BankError:  # it is exchanged just now
+        return None
 
 
 def desk_of(request: Request) -> Desk:

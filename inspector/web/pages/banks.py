@@ -42,7 +42,7 @@ def show_banks(
     request: Request, desk: DeskDep, _user: Engineer, station: str | None = None, did: _Did | None = None
 ) -> Response:
     """One station: its bank, its history, its candidates. did: what the same person did just now."""
-    return banks_page(request, desk, station or desk.settings.station_names[0], did=did)
+    return banks_page(request, desk, desk.station_asked(station), did=did)
 
 
 @router.post("/rollback")

@@ -13,8 +13,7 @@ from inspector.samples.folder import MOST
 from inspector.web.access import Engineer, User
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.pages.candidates import candidate_or_404, candidate_page, to_candidate
-from inspector.web.pages.sample_pictures import sample_folder
-from inspector.web.pages.samples import Query, samples_page, station_of
+from inspector.web.pages.samples import Query, samples_page
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/samples", include_in_schema=False)
@@ -36,7 +35,7 @@ def calibrate(
     """Begins a candidate from the samples. budget: of good parts that may be rejected, percent."""
     asked = Asked(budget / 100, larger=larger, finetune=finetune, exclude_suspects=exclude_suspects)
     try:
-        return _begun(desk, user, station_of(desk, query), asked)
+        return _begun(desk, user, desk.station_asked(query.station), asked)
     except SamplesError as error:
         return samples_page(request, desk, query, fault=str(error))
 
@@ -58,7 +57,7 @@ def again(
     if rebuilding.is_running(desk.settings, row.station):  # asked first: nothing is left out for nothing
         return candidate_page(request, desk, row, fault="Another candidate is being made: wait until that is done.")
     try:
-        moved = sample_folder(desk, row.station).leave_out(name)
+        moved = desk.samples(row.station).leave_out(name)
         log.info("samples left out", extra={"station": row.station, "by": user.name, "number": moved})
         return _begun(desk, user, row.station, Asked.of(row.document["asked"]))
     except SamplesError as error:

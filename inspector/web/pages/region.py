@@ -17,7 +17,6 @@ from inspector.samples.sizes import Size, most_frequent, sizes_wh
 from inspector.web.access import Engineer
 from inspector.web.desk import DeskDep
 from inspector.web.drawing import Drawing, Kind, MaskGoneError, masks_of
-from inspector.web.pages.sample_pictures import sample_folder
 from inspector.web.region import stencil
 from inspector.window import frame_counts
 
@@ -47,8 +46,8 @@ class SentDrawing(Drawing):
 @router.get("")
 def show_region(request: Request, desk: DeskDep, _user: Engineer, station: _Station = "") -> Response:
     """The drawing over the samples of a station; the first of the settings where none is named."""
-    station = station or desk.settings.station_names[0]
-    samples = sample_folder(desk, station)
+    station = desk.station_asked(station)
+    samples = desk.samples(station)
     values: dict[str, Any] = {"station": station, "back": f"/samples?{urlencode({'station': station})}", "broken": None}
     sizes = sizes_wh(samples)
     frame_wh = most_frequent(sizes)
@@ -83,7 +82,7 @@ def mask(
     mask: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
 ) -> Response:
     """A mask picture of the station's recipe, transparent outside, in the colour that the page's own mask takes."""
-    region = sample_folder(desk, station).recipe().roi
+    region = desk.samples(station).recipe().roi
     area = masks_of(region).get(mask)
     if region is None or area is None:
         raise HTTPException(404, "This mask picture is no longer in the recipe.")
@@ -98,7 +97,7 @@ def save(desk: DeskDep, _user: Engineer, sent: SentDrawing) -> Response:
     Answers what is in the recipe now: `seen`, and `share` of the frame that counts. Where somebody else saved
     meanwhile, 409 with `error`, and the same of what is there now with its drawing `saved`: one of the two is chosen.
     """
-    samples = sample_folder(desk, sent.station)
+    samples = desk.samples(sent.station)
     if sent.frame_wh not in sizes_wh(samples).values():
         got = "{}x{}".format(*sent.frame_wh)
         raise SamplesError(f"no sample of this station is {got} pixels any more; reload the page and draw again")

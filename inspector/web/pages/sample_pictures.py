@@ -2,18 +2,14 @@
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from inspector.banks.soundness import why_refused
-from inspector.errors import BankError, FrameError, SamplesError
-from inspector.manifest import read_manifest
-from inspector.recipe import Recipe
-from inspector.samples.folder import LONGEST, FullError, SampleFolder
+from inspector.errors import FrameError, SamplesError
+from inspector.samples.folder import LONGEST, FullError
 from inspector.samples.naming import named_digest
 from inspector.web.access import Engineer
 from inspector.web.body import RAW
@@ -26,20 +22,6 @@ router = APIRouter(prefix="/samples", include_in_schema=False)
 
 _Station = Annotated[str, Query(max_length=260)]
 _Name = Annotated[str, Query(max_length=LONGEST)]
-
-
-def sample_folder(desk: Desk, station: str) -> SampleFolder:
-    """The samples of a station. Raises UsageError: it is not in the settings."""
-    found = desk.settings.station(station)
-    return SampleFolder(desk.settings.data_dir, str(found.id), in_use=partial(_recipe_in_use, found.bank))
-
-
-def _recipe_in_use(place: Path) -> Recipe | None:
-    """Of the bank at a place; None where there is none, or one that would be refused."""
-    try:
-        return None if why_refused(place) else read_manifest(place).recipe
-    except BankError:  # it is exchanged just now
-        return None
 
 
 @router.get("/picture")
@@ -59,7 +41,7 @@ async def add_picture(
     request: Request, desk: DeskDep, user: Engineer, station: _Station, name: _Name = ""
 ) -> dict[str, Any]:
     """Takes the body, if it is a picture that is not there yet. name: that of the file there, for the log."""
-    samples = sample_folder(desk, station)
+    samples = desk.samples(station)
     if request.headers.get("content-type", "").strip().lower() != RAW:
         raise HTTPException(415, f"A picture is sent as {RAW}, as it is.")
     async with desk.sample_pictures.coming:
@@ -80,7 +62,7 @@ async def add_picture(
 
 def _answer(desk: Desk, station: str, name: str, read: Callable[[Path], Picture]) -> Response:
     """Browsers keep a picture whose name says what it is of."""
-    samples = sample_folder(desk, station)
+    samples = desk.samples(station)
     try:
         shown = read(samples.path(name))
     except SamplesError as error:

@@ -27,7 +27,6 @@ from inspector.web.address import AddressQuery, Text
 from inspector.web.desk import Desk, DeskDep, without_empty_fields
 from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
-from inspector.web.pages.sample_pictures import sample_folder
 from inspector.window import frame_counts
 
 log = logging.getLogger(__name__)
@@ -115,7 +114,7 @@ def collect(
     over_s: Annotated[int, Form(ge=0, le=int(collecting.LONGEST_S))] = 0,
 ) -> Response:
     """Begins to collect from the running station."""
-    station = station_of(desk, query)
+    station = desk.station_asked(query.station)
     try:
         collecting.start(desk.settings, station, by=user.name, count=count, over_s=float(over_s))
     except SamplesError as error:
@@ -127,7 +126,7 @@ def collect(
 def stop(request: Request, desk: DeskDep, user: Engineer, query: Query) -> Response:
     """Ends the collection; what it took stays."""
     try:
-        collecting.stop(desk.settings, station_of(desk, query), by=user.name)
+        collecting.stop(desk.settings, desk.station_asked(query.station), by=user.name)
     except SamplesError as error:
         return samples_page(request, desk, query, fault=str(error))
     return _back(query)
@@ -136,7 +135,7 @@ def stop(request: Request, desk: DeskDep, user: Engineer, query: Query) -> Respo
 @router.get("/progress")
 def progress(desk: DeskDep, _user: Engineer, query: Query) -> dict[str, Any]:
     """How far the collection is, for the page's script."""
-    now = collecting.present(sample_folder(desk, station_of(desk, query)))
+    now = collecting.present(desk.samples(desk.station_asked(query.station)))
     if now is None or now.state != "running":
         return {"running": False}
     return {
@@ -166,8 +165,8 @@ def remove(
     request: Request, desk: DeskDep, user: Engineer, query: Query, seen: Annotated[str, Form(max_length=64)]
 ) -> Response:
     """Deletes what was left out. seen: the digest of those that were so when the page was made."""
-    station = station_of(desk, query)
-    samples = sample_folder(desk, station)
+    station = desk.station_asked(query.station)
+    samples = desk.samples(station)
     try:
         contents = _contents(samples)
         if contents.left_out_digest != seen:
@@ -188,10 +187,10 @@ def _move(
     names: Sequence[str],
     did: Literal["left_out", "taken_back"],
 ) -> Response:
-    station = station_of(desk, query)
+    station = desk.station_asked(query.station)
     if not names:
         return samples_page(request, desk, query, fault="Nothing was ticked: tick the pictures that are meant.")
-    samples = sample_folder(desk, station)
+    samples = desk.samples(station)
     try:
         moved = samples.leave_out(names) if did == "left_out" else samples.take_back(names)
     except SamplesError as error:
@@ -208,9 +207,9 @@ def samples_page(
     did: _Did | None = None, number: int = 0, count: int = COUNT, over_s: int = 8 * 3600,
 ) -> Response:  # fmt: skip
     """The page. fault: what went wrong just now, answered with `status`. count, over_s: what its form asks for."""
-    station = station_of(desk, query)
+    station = desk.station_asked(query.station)
     query = query.model_copy(update={"station": station})
-    samples = sample_folder(desk, station)
+    samples = desk.samples(station)
     now, trouble = None, fault
     try:
         now = collecting.present(samples)
@@ -302,11 +301,6 @@ def _lots(now: Collection) -> str | None:
     if others:
         said.append(f"{others} more")
     return ", ".join(said) or None
-
-
-def station_of(desk: Desk, query: SamplesQuery) -> str:
-    """The one that is asked for, or the first. Raises UsageError: it is not in the settings."""
-    return str(desk.settings.station(query.station or desk.settings.station_names[0]).id)
 
 
 def _back(query: SamplesQuery, *, did: _Did | None = None, number: int = 0) -> Response:

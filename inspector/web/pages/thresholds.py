@@ -50,14 +50,14 @@ def show_thresholds(
     request: Request, desk: DeskDep, _user: Operator, query: Annotated[TrialQuery, Query()], applied: int = 0
 ) -> Response:
     """The chart and the preview. applied: just now, by the same person."""
-    station = query.station or desk.settings.station_names[0]
+    station = desk.station_asked(query.station)
     return _page(request, desk, station, query, applied=bool(applied))
 
 
 @router.get("/api/v1/thresholds", tags=["figures"], summary="What other thresholds would have decided")
 def preview_for_machines(desk: DeskDep, _user: Operator, query: Annotated[TrialQuery, Query()]) -> dict[str, Any]:
     """About recorded frames, known defects and the bank's normal samples; counts, and the same in words."""
-    trial = desk.trials.trial(query.station or desk.settings.station_names[0])
+    trial = desk.trials.trial(desk.station_asked(query.station))
     ok, ng = _chosen(trial, query)
     in_use = trial.bank.thresholds
     return {
