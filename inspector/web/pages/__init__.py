@@ -8,6 +8,7 @@ from inspector.web.pages import (
     calibrate,
     candidates,
     checks,
+    collect,
     export,
     figures,
     find,
@@ -47,5 +48,6 @@ PAGES = (
     region,
     calibrate,
     candidates,
+    collect,
     setup,
 )

@@ -1,11 +1,11 @@
-"""Samples: collect good parts from the running line, look through them, leave out what is not good."""
+"""Samples: the page of a station's good parts, to look through them and leave out what is not good."""
 
 import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi import Query as InQuery
@@ -104,50 +104,6 @@ def show_samples(
     return samples_page(request, desk, query, did=did, number=number)
 
 
-@router.post("/collect")
-def collect(
-    request: Request,
-    desk: DeskDep,
-    user: Engineer,
-    query: Query,
-    count: Annotated[int, Form(ge=1, le=MOST)],
-    over_s: Annotated[int, Form(ge=0, le=int(collecting.LONGEST_S))] = 0,
-) -> Response:
-    """Begins to collect from the running station."""
-    station = desk.station_asked(query.station)
-    try:
-        collecting.start(desk.settings, station, by=user.name, count=count, over_s=float(over_s))
-    except SamplesError as error:
-        return samples_page(request, desk, query, fault=str(error), count=count, over_s=over_s)
-    return _back(query)
-
-
-@router.post("/stop")
-def stop(request: Request, desk: DeskDep, user: Engineer, query: Query) -> Response:
-    """Ends the collection; what it took stays."""
-    try:
-        collecting.stop(desk.settings, desk.station_asked(query.station), by=user.name)
-    except SamplesError as error:
-        return samples_page(request, desk, query, fault=str(error))
-    return _back(query)
-
-
-@router.get("/progress")
-def progress(desk: DeskDep, _user: Engineer, query: Query) -> dict[str, Any]:
-    """How far the collection is, for the page's script."""
-    now = collecting.present(desk.samples(desk.station_asked(query.station)))
-    if now is None or now.state != "running":
-        return {"running": False}
-    return {
-        "running": True,
-        "id": now.id,
-        "taken": now.taken,
-        "count": now.count,
-        "said": _said(now),
-        "trouble": now.trouble,
-    }
-
-
 @router.post("/leave_out")
 def leave_out(request: Request, desk: DeskDep, user: Engineer, query: Query, name: _Names = []) -> Response:  # noqa: B006
     """No calibration takes these any more."""
@@ -176,7 +132,7 @@ def remove(
     except SamplesError as error:
         return samples_page(request, desk, query, fault=str(error))
     log.info("samples deleted", extra={"station": station, "by": user.name, "number": gone})
-    return _back(query, did="deleted", number=gone)
+    return to_samples(query, did="deleted", number=gone)
 
 
 def _move(
@@ -199,7 +155,7 @@ def _move(
         "samples left out" if did == "left_out" else "samples taken back",
         extra={"station": station, "by": by, "number": moved},
     )
-    return _back(query, did=did, number=moved)
+    return to_samples(query, did=did, number=moved)
 
 
 def samples_page(
@@ -233,7 +189,7 @@ def samples_page(
         part=_part(contents.left_out if query.show == "left_out" else contents.used, query.page),
         moment_of=named_moment,
         now=now,
-        said=_said(now) if now else None,
+        said=how_far(now) if now else None,
         lots=_lots(now) if now else None,
         count_chosen=count,
         over_chosen=over_s,
@@ -282,7 +238,7 @@ def _looks_at(samples: SampleFolder) -> str:
     return f"{crop.width}×{crop.height} pixels from {crop.x}, {crop.y} on" if crop else "the whole frame"
 
 
-def _said(now: Collection) -> str:
+def how_far(now: Collection) -> str:
     """How far a collection is, in one line."""
     taken = f"{now.taken} of {now.count} samples"
     if now.state != "running":
@@ -303,7 +259,7 @@ def _lots(now: Collection) -> str | None:
     return ", ".join(said) or None
 
 
-def _back(query: SamplesQuery, *, did: _Did | None = None, number: int = 0) -> Response:
+def to_samples(query: SamplesQuery, *, did: _Did | None = None, number: int = 0) -> Response:
     """To the page that the form was on."""
     asked = query.text()
     if did is None:
