@@ -7,12 +7,12 @@ from html import escape
 
 from inspector.store import FrameRow
 from inspector.web.message import Message
+from inspector.web.picture import THUMBNAIL_WH
 
 GONE = Message("This frame has had its time and was removed.")
 LOST = Message("Lost: the archive no longer has the file.")
 DAMAGED = Message("Damaged: the archived file is no sound picture.")
 
-_PLACEHOLDER_WH = (400, 300)
 _COLUMNS = 26
 _LINE = 36
 
@@ -31,7 +31,7 @@ def not_archived(row: FrameRow, zone: tzinfo) -> Message | None:
 
 def placeholder(why: str) -> bytes:
     """The words as an SVG of a thumbnail's size."""
-    width, height = _PLACEHOLDER_WH
+    width, height = THUMBNAIL_WH
     wide = any(unicodedata.east_asian_width(letter) == "W" for letter in why)
     lines = textwrap.wrap(why, _COLUMNS // 2 if wide else _COLUMNS)
     top = height / 2 - (len(lines) - 1) * _LINE / 2

@@ -6,29 +6,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from inspector import frame as decoder
 from inspector.bank import SAMPLES_FOLDER, read_file
-from inspector.errors import BankError, EngineError, FrameError, FrameTooLargeError, InspectorError, StoreError
+from inspector.errors import BankError, EngineError, FrameError, InspectorError, StoreError
 from inspector.explain import Explanation
-from inspector.header import open_header, orientation_of, turned, upright_size_wh
+from inspector.header import upright_size_wh
 from inspector.heatmap import DRAWN, render_png
 from inspector.manifest import Manifest, read_manifest
 from inspector.pipeline import Pipeline
 from inspector.settings import Settings
 from inspector.store import Archive, FrameRow
-from inspector.thumbnail import fitted, jpeg
-from inspector.types import UInt8Image
+from inspector.thumbnail import jpeg
 from inspector.web.absence import DAMAGED, LOST, not_archived
 from inspector.web.bank_folders import BankFolders
 from inspector.web.message import Message
-from inspector.web.picture import SHOWN_AS_THEY_ARE, Picture, for_browser
+from inspector.web.picture import SHOWN_AS_THEY_ARE, Picture, for_browser, shrunk
 from inspector.web.recent import Recent
 from inspector.web.region import Region
-
-THUMBNAIL_WH = (400, 300)
-"""The largest thumbnail, pixels: twice what the queue shows, for fine screens."""
 
 _BOX, _RIM = (255, 110, 0), (255, 255, 255)
 _BANKS_OPEN = 2
@@ -214,28 +208,6 @@ def _unreadable(error: StoreError) -> Message:
 
 def _unusable(error: InspectorError) -> Message:
     return Message("The bank of that time cannot be used: %(why)s", why=error)
-
-
-def shrunk(data: bytes, suffix: str, max_pixels: int) -> tuple[UInt8Image, float]:
-    """Upright RGB pixels that fit a thumbnail, and their scale.
-
-    Raises:
-        FrameError: it does not decode, or its header announces more than max_pixels.
-        OSError, ValueError: a JPEG does not decode.
-    """
-    if suffix in ("jpg", "jpeg"):  # decoded at an eighth to a half of its size, which large frames need
-        with open_header(io.BytesIO(data)) as picture:
-            width, height = picture.size
-            if width * height > max_pixels:
-                raise FrameTooLargeError(f"frame: JPEG header announces {width}x{height}; nothing was decoded")
-            picture.draft("RGB", THUMBNAIL_WH)
-            upright = turned(picture, orientation_of(picture)).convert("RGB")
-        whole = max(width, height) / max(upright.size)
-        pixels: UInt8Image = np.asarray(upright, np.uint8)
-    else:
-        pixels, whole = decoder.decode(data, max_pixels=max_pixels).pixels, 1.0
-    small, scale = fitted(pixels, THUMBNAIL_WH)
-    return small, scale / whole
 
 
 def _media_type(name: str) -> str:

@@ -11,8 +11,7 @@ from inspector.errors import FrameError
 from inspector.samples.folder import SampleFolder
 from inspector.thumbnail import jpeg
 from inspector.web.absence import placeholder
-from inspector.web.evidence import shrunk
-from inspector.web.picture import Picture, for_browser
+from inspector.web.picture import Picture, for_browser, shrunk
 from inspector.web.recent import Recent
 
 _THUMBNAILS = 1500
