@@ -28,7 +28,7 @@ def _none() -> Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ScoresSeen:
     """Image scores under one memory bank, each array float64 (n,), ascending.
 
     ok, false_alarm, waiting: of the frames of a stretch of time that has `shifts` shifts in it, a part of one as a
@@ -45,7 +45,7 @@ class Evidence:
     def __post_init__(self) -> None:
         for scores in (self.normals, *(self.of(kind) for kind in KINDS)):
             if len(scores) and not (np.isfinite(scores).all() and (np.diff(scores) >= 0).all()):
-                raise ValueError("evidence: got scores that are not finite or not ascending")
+                raise ValueError("scores: got ones that are not finite or not ascending")
 
     def of(self, kind: Kind) -> Scores:
         """The scores of one kind."""
@@ -94,24 +94,24 @@ class Preview:
     normal_high: float
 
 
-def preview(evidence: Evidence, ok: float, ng: float) -> Preview:
+def preview(seen: ScoresSeen, ok: float, ng: float) -> Preview:
     """What these thresholds would have done, ok <= ng, on the same scale as the scores."""
     if not ok <= ng:
         raise ValueError(f"preview: got ok {ok} and ng {ng}, expected ok <= ng")
-    rejected = sum(_above(evidence.of(kind), ng) for kind in ("ok", "false_alarm"))
-    between = sum(_between(evidence.of(kind), ok, ng) for kind in ("ok", "false_alarm", "waiting"))
-    above, normals = _above(evidence.normals, ng), len(evidence.normals)
+    rejected = sum(_above(seen.of(kind), ng) for kind in ("ok", "false_alarm"))
+    between = sum(_between(seen.of(kind), ok, ng) for kind in ("ok", "false_alarm", "waiting"))
+    above, normals = _above(seen.normals, ng), len(seen.normals)
     return Preview(
         ok=ok,
         ng=ng,
-        false_rejects=_a_shift(rejected, evidence.good, evidence.shifts),
+        false_rejects=_a_shift(rejected, seen.good, seen.shifts),
         rejected=rejected,
-        waiting_rejected=_above(evidence.waiting, ng),
-        to_review=_a_shift(between, evidence.good + len(evidence.waiting), evidence.shifts),
+        waiting_rejected=_above(seen.waiting, ng),
+        to_review=_a_shift(between, seen.good + len(seen.waiting), seen.shifts),
         uncertain=between,
-        missed=len(evidence.defect) - _above(evidence.defect, ok),
-        doubted=_between(evidence.defect, ok, ng),
-        caught=_above(evidence.defect, ng),
+        missed=len(seen.defect) - _above(seen.defect, ok),
+        doubted=_between(seen.defect, ok, ng),
+        caught=_above(seen.defect, ng),
         normals=normals,
         normals_above=above,
         normal_rate=(1 + above) / (1 + normals),
@@ -134,18 +134,18 @@ def _a_shift(number: int, of: int, shifts: float) -> Estimate | None:
     return Estimate(number / shifts, lower(number, of) * scale, upper(number, of) * scale)
 
 
-def histogram(evidence: Evidence, low: float, high: float, bins: int) -> dict[Kind, NDArray[np.int64]]:
+def histogram(seen: ScoresSeen, low: float, high: float, bins: int) -> dict[Kind, NDArray[np.int64]]:
     """How many frames of each kind are in each of equal bins from low to high, low < high, by score: int64 (bins,).
 
     What lies outside is in the outermost bins.
     """
     edges = np.linspace(low, high, bins + 1)
-    return {kind: np.histogram(np.clip(evidence.of(kind), low, high), edges)[0] for kind in KINDS}
+    return {kind: np.histogram(np.clip(seen.of(kind), low, high), edges)[0] for kind in KINDS}
 
 
-def axis(evidence: Evidence, ok: float, ng: float) -> tuple[float, float]:
+def axis(seen: ScoresSeen, ok: float, ng: float) -> tuple[float, float]:
     """From where to where scores are drawn and thresholds can be moved: all but far outliers, with room beside both."""
-    everything = np.concatenate([evidence.normals, *(evidence.of(kind) for kind in KINDS)])
+    everything = np.concatenate([seen.normals, *(seen.of(kind) for kind in KINDS)])
     low = min(float(everything.min(initial=ok)), ok)
     high = min(max(float(everything.max(initial=ng)), ng), 3 * ng if ng > 0 else np.inf)
     span = high - low or max(abs(high), 1.0)
@@ -153,5 +153,5 @@ def axis(evidence: Evidence, ok: float, ng: float) -> tuple[float, float]:
 
 
 def ascending(scores: Float32Array | Scores) -> Scores:
-    """As `Evidence` holds them."""
+    """As `ScoresSeen` holds them."""
     return np.sort(np.asarray(scores, np.float64))

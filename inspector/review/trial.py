@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from inspector.charts.wording import count
-from inspector.review.preview import Estimate, Evidence, Preview
+from inspector.review.preview import Estimate, Preview, ScoresSeen
 from inspector.review.wording import share
 
 _PASSED = "Frames that passed count as good."
@@ -24,36 +24,36 @@ class Said:
     alarm: bool = False
 
 
-def said(evidence: Evidence, chosen: Preview, in_use: Preview, elsewhere: int) -> list[Said]:
+def said(seen: ScoresSeen, chosen: Preview, in_use: Preview, elsewhere: int) -> list[Said]:
     """Four figures. elsewhere: known defects that other banks scored, which cannot be compared."""
     return [
-        _false_rejects(evidence, chosen, in_use),
-        _missed(evidence, chosen, in_use, elsewhere),
-        _to_review(evidence, chosen, in_use),
+        _false_rejects(seen, chosen, in_use),
+        _missed(seen, chosen, in_use, elsewhere),
+        _to_review(seen, chosen, in_use),
         _normals(chosen, in_use),
     ]
 
 
-def _false_rejects(evidence: Evidence, chosen: Preview, in_use: Preview) -> Said:
+def _false_rejects(seen: ScoresSeen, chosen: Preview, in_use: Preview) -> Said:
     meaning = "false rejects per shift"
     if chosen.false_rejects is None:
         return Said("false_rejects", "–", meaning, "–", "No frame was recorded with this bank yet.")
-    among = f"{chosen.rejected:,} of {count(evidence.good, 'good frame')}"
-    if evidence.shifts < 1:
+    among = f"{chosen.rejected:,} of {count(seen.good, 'good frame')}"
+    if seen.shifts < 1:
         meaning, value, now = "false rejects so far", f"{chosen.rejected:,}", f"{in_use.rejected:,}"
         detail = f"{among}. {_EARLY} {_PASSED}"
     else:
         value, now = _value(chosen.false_rejects), _value(in_use.false_rejects)
         low, high = _number(chosen.false_rejects.low), _number(chosen.false_rejects.high)
-        detail = f"{low} to {high} with 95 % confidence: {among} in {_shifts(evidence.shifts)}. {_PASSED}"
+        detail = f"{low} to {high} with 95 % confidence: {among} in {_shifts(seen.shifts)}. {_PASSED}"
     if chosen.waiting_rejected:
         many = count(chosen.waiting_rejected, "frame that nobody has decided", "frames that nobody has decided")
         detail += f" {many} would be rejected too."
     return Said("false_rejects", value, meaning, now, detail)
 
 
-def _missed(evidence: Evidence, chosen: Preview, in_use: Preview, elsewhere: int) -> Said:
-    known = len(evidence.defect)
+def _missed(seen: ScoresSeen, chosen: Preview, in_use: Preview, elsewhere: int) -> Said:
+    known = len(seen.defect)
     meaning = f"of {count(known, 'known defect')} missed"
     other = f" {count(elsewhere, 'more was', 'more were')} scored by other banks and cannot be compared."
     tail = other if elsewhere else ""
@@ -64,15 +64,15 @@ def _missed(evidence: Evidence, chosen: Preview, in_use: Preview, elsewhere: int
     return Said("missed", f"{chosen.missed:,}", meaning, f"{in_use.missed:,}", detail, alarm=chosen.missed > 0)
 
 
-def _to_review(evidence: Evidence, chosen: Preview, in_use: Preview) -> Said:
+def _to_review(seen: ScoresSeen, chosen: Preview, in_use: Preview) -> Said:
     meaning = "uncertain per shift to review"
     if chosen.to_review is None:
         return Said("to_review", "–", meaning, "–", "No frame was recorded with this bank yet.")
-    if evidence.shifts < 1:
+    if seen.shifts < 1:
         so_far = f"{count(chosen.uncertain, 'frame')}. {_EARLY}"
         return Said("to_review", f"{chosen.uncertain:,}", "uncertain so far", f"{in_use.uncertain:,}", so_far)
     low, high = _number(chosen.to_review.low), _number(chosen.to_review.high)
-    detail = f"{low} to {high} with 95 % confidence: {chosen.uncertain:,} frames in {_shifts(evidence.shifts)}."
+    detail = f"{low} to {high} with 95 % confidence: {chosen.uncertain:,} frames in {_shifts(seen.shifts)}."
     return Said("to_review", _value(chosen.to_review), meaning, _value(in_use.to_review), detail)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from inspector.bank import Bank, Stamp, stamp
 from inspector.errors import BankError
 from inspector.manifest import Promise
-from inspector.review.preview import Evidence, Scores, ascending
+from inspector.review.preview import Scores, ScoresSeen, ascending
 from inspector.review.shifts import spans
 from inspector.settings import ReviewSettings, Settings, StationSettings
 from inspector.store import Tally
@@ -44,14 +44,14 @@ class InUse:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """sharing: how many stations have the bank; evidence, begin and elsewhere are of all of them, as other thresholds
-    are for all. begin: of the recorded frames, None without any. elsewhere: known defects that other banks scored.
+    """sharing: how many stations have the bank; seen, begin and elsewhere are of all of them, as other thresholds are
+    for all. begin: of the recorded frames, None without any. elsewhere: known defects that other banks scored.
     """
 
     station: str
     sharing: int
     bank: InUse
-    evidence: Evidence
+    seen: ScoresSeen
     begin: datetime | None
     elsewhere: int
 
@@ -92,17 +92,17 @@ class Trials:
     def _look(self, station: str, bank: InUse) -> Trial:
         now = datetime.now(UTC)
         sharing = self._settings.stations_at(self._settings.station(station).bank)
-        seen = [self._tally.recorded(one, bank.ref.id, since=now - BACK, most=NEWEST) for one in sharing]
-        evidence = Evidence(
+        recorded = [self._tally.recorded(one, bank.ref.id, since=now - BACK, most=NEWEST) for one in sharing]
+        seen = ScoresSeen(
             bank.normals,
-            _together(one.ok for one in seen),
-            _together(one.false_alarm for one in seen),
-            _together(one.waiting for one in seen),
-            _together(one.defect for one in seen),
-            sum(_shifts(one, now, self._settings.review) for one in seen),
+            _together(one.ok for one in recorded),
+            _together(one.false_alarm for one in recorded),
+            _together(one.waiting for one in recorded),
+            _together(one.defect for one in recorded),
+            sum(_shifts(one, now, self._settings.review) for one in recorded),
         )
-        begin = min((one.begin for one in seen if one.begin is not None), default=None)
-        return Trial(station, len(sharing), bank, evidence, begin, sum(one.elsewhere for one in seen))
+        begin = min((one.begin for one in recorded if one.begin is not None), default=None)
+        return Trial(station, len(sharing), bank, seen, begin, sum(one.elsewhere for one in recorded))
 
 
 def _shifts(seen: Recorded, now: datetime, review: ReviewSettings) -> float:

@@ -64,8 +64,8 @@ def preview_for_machines(desk: DeskDep, _user: Operator, query: Annotated[TrialQ
         "station": trial.station,
         "bank": {"id": trial.bank.ref.id, "digest": trial.bank.ref.digest},
         "in_use": {"ok": in_use.ok, "ng": in_use.ng},
-        "shifts": trial.evidence.shifts,
-        "preview": asdict(preview(trial.evidence, ok, ng)),
+        "shifts": trial.seen.shifts,
+        "preview": asdict(preview(trial.seen, ok, ng)),
         "said": [asdict(one) for one in _said(trial, ok, ng)],
     }
 
@@ -176,14 +176,12 @@ def _exact(shown: float, in_use: float) -> float:
 
 def _said(trial: Trial, ok: float, ng: float) -> list[Said]:
     in_use = trial.bank.thresholds
-    return said(
-        trial.evidence, preview(trial.evidence, ok, ng), preview(trial.evidence, in_use.ok, in_use.ng), trial.elsewhere
-    )
+    return said(trial.seen, preview(trial.seen, ok, ng), preview(trial.seen, in_use.ok, in_use.ng), trial.elsewhere)
 
 
 def _chart(trial: Trial, ok: float, ng: float) -> Markup:
     in_use = trial.bank.thresholds
-    low, high = axis(trial.evidence, min(ok, in_use.ok), max(ng, in_use.ng))
-    counted = histogram(trial.evidence, low, high, BINS)
+    low, high = axis(trial.seen, min(ok, in_use.ok), max(ng, in_use.ng))
+    counted = histogram(trial.seen, low, high, BINS)
     rows = [scores.Row(*_NAMES[kind], [int(number) for number in counted[kind]]) for kind in KINDS]
     return scores.draw(rows, low, high, scores.Mark(ok, ng), scores.Mark(in_use.ok, in_use.ng))
