@@ -1,6 +1,7 @@
 // The areas as a list, with the corners of the chosen one as numbers: all that the drawing does, without a pointer.
 
 import { KINDS } from "./drawing.js";
+import { element } from "./elements.js";
 import { clamped, wrong } from "./geometry.js";
 
 export class Areas {
@@ -124,12 +125,5 @@ export class Areas {
 function button(text, data, key) {
   const made = element("button", { type: "button" }, text);
   Object.assign(made.dataset, data, { key });
-  return made;
-}
-
-function element(name, attributes, text = "") {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.textContent = text;
   return made;
 }

@@ -2,9 +2,8 @@
 // the eye needs in pixels of the screen, as handles, follows its scale.
 
 import { KINDS } from "./drawing.js";
+import { shape } from "./elements.js";
 import { middles, wrong } from "./geometry.js";
-
-const SVG = "http://www.w3.org/2000/svg";
 
 export class Layers {
   constructor(stage, drawing, { maskAddress, crop }) {
@@ -124,10 +123,4 @@ export class Layers {
     }
     this.layers.sketch.replaceChildren(...made);
   }
-}
-
-export function shape(name, attributes) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
 }

@@ -1,6 +1,7 @@
 // The strip under the bar, on every page: what waits to be sent and why; conflicts that nobody has looked at; what was not
 // recorded, until somebody has read it.
 
+import { element } from "./elements.js";
 import { condition, conflicts, outbox, refusals, send, settle, waiting } from "./outbox.js";
 import { request, user } from "./request.js";
 import "./steps.js"; // what is sent from here may meet somebody else's word
@@ -49,15 +50,15 @@ function show() {
   if (now === drawn) return; // a link that is exchanged each second can be neither pressed nor kept in focus
   drawn = now;
   strip.replaceChildren();
-  if (said) strip.append(element("span", said));
+  if (said) strip.append(element("span", {}, said));
   if (condition() === "login" && user) {
-    const link = element("a", t("Log in"));
+    const link = element("a", {}, t("Log in"));
     link.className = "button main";
     link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
     strip.append(link);
   }
   if (open) {
-    const link = element("a", n("%(number)s decision of yours met somebody else's", "%(number)s decisions of yours met somebody else's", open));
+    const link = element("a", {}, n("%(number)s decision of yours met somebody else's", "%(number)s decisions of yours met somebody else's", open));
     link.href = `/frame/${conflicts()[0].conflict.frame}`;
     link.className = "button";
     link.dataset.conflicts = open;
@@ -65,7 +66,7 @@ function show() {
     strip.append(link);
   }
   if (refused.length) showRefused(refused);
-  for (const { message } of passing) strip.append(element("span", message));
+  for (const { message } of passing) strip.append(element("span", {}, message));
   const undo = passing.at(-1)?.undo; // of what was done last: an older one takes nothing else back
   if (undo) strip.append(pressed(t("Undo"), undo));
   strip.classList.toggle("calm", !open && !refused.length && !old && (condition() === "idle" || condition() === "sending"));
@@ -87,20 +88,14 @@ async function face(event) {
 }
 
 function showRefused(refused) {
-  for (const { text } of refused.slice(0, MOST_REFUSALS)) strip.append(element("span", text));
-  if (refused.length > MOST_REFUSALS) strip.append(element("span", t("And %(number)s more.", { number: refused.length - MOST_REFUSALS })));
+  for (const { text } of refused.slice(0, MOST_REFUSALS)) strip.append(element("span", {}, text));
+  if (refused.length > MOST_REFUSALS) strip.append(element("span", {}, t("And %(number)s more.", { number: refused.length - MOST_REFUSALS })));
   strip.append(pressed(t("OK"), () => settle(...refused.map(({ key }) => key))));
 }
 
 function pressed(name, act) {
-  const made = element("button", name);
+  const made = element("button", {}, name);
   made.addEventListener("click", act);
-  return made;
-}
-
-function element(name, text) {
-  const made = document.createElement(name);
-  made.textContent = text;
   return made;
 }
 

@@ -3,6 +3,7 @@
 
 import { Areas } from "./areas.js";
 import { Drawing } from "./drawing.js";
+import { element } from "./elements.js";
 import { endConflict, showConflict } from "./region_conflict.js";
 import { request } from "./request.js";
 import { Share } from "./share.js";
@@ -143,10 +144,7 @@ function tell(name, text, link = null, href = null, target = "") {
   const place = find(name);
   place.hidden = !text;
   place.textContent = text ?? "";
-  if (!link) return;
-  const made = document.createElement("a");
-  Object.assign(made, { href, target, textContent: link });
-  place.append(" ", made);
+  if (link) place.append(" ", element("a", { href, target }, link));
 }
 
 // ---- buttons, keys

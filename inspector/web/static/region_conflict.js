@@ -1,7 +1,7 @@
 // Somebody else saved where to look while it was drawn here: what was saved is shown over it, and one of the two is chosen.
 
 import { areasOf } from "./drawing.js";
-import { shape } from "./layers.js";
+import { shape } from "./elements.js";
 
 const place = document.getElementById("conflict");
 const layer = document.getElementById("saved");

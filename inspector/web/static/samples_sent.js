@@ -1,5 +1,6 @@
 // Sends pictures from this computer, one after another, each as it is; tells how far it is and what was refused.
 
+import { element } from "./elements.js";
 import { sendFile } from "./request.js";
 
 const MOST_REFUSED = 50;
@@ -23,9 +24,7 @@ function over(status) {
 
 function refuse(file, why) {
   if (refused.children.length >= MOST_REFUSED) return;
-  const line = document.createElement("li");
-  line.textContent = `${file.name}: ${why}`;
-  refused.append(line);
+  refused.append(element("li", {}, `${file.name}: ${why}`));
 }
 
 async function errorOf(answer) {

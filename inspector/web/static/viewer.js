@@ -1,6 +1,7 @@
 // The picture: zoom by wheel, pinch, keys and buttons, pan by dragging, the anomaly map over it. An SVG's viewBox moves.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { shape } from "./elements.js";
+
 const STEP = 1.25;
 const MOST = 40;
 const OPACITY = "inspector.opacity";
@@ -163,12 +164,6 @@ function numbered({ x, y, width, height, number }, size) {
   const label = shape("text", { x: Number(x) + Number(width) / 2, y: Number(y) - size * 0.35, "font-size": size, "stroke-width": size * 0.2, class: "patch-number" });
   label.textContent = number;
   return [shape("rect", { x, y, width, height, class: "patch-box" }), label];
-}
-
-function shape(name, attributes) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
 }
 
 function apart(one, other) {
