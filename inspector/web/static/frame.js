@@ -1,9 +1,10 @@
 // One frame after the other: the next ones are here before they are asked for, and what is decided leaves by the outbox.
 
 import { forget, GONE, nearest, panelHere, panelOf, standing } from "./ahead.js";
+import { Conflict } from "./frame_conflict.js";
 import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
-import { condition, conflicts, outbox, put, settle, versionOf } from "./outbox.js";
+import { condition, outbox, put, versionOf } from "./outbox.js";
 import { drained, takenBack, unsent } from "./patience.js";
 import { request, user } from "./request.js";
 import * as steps from "./steps.js";
@@ -16,7 +17,6 @@ const MOST_VISITED = 500;
 const LATE_MS = 300; // from then on it is seen that the page waits: style.css has the same
 
 const place = document.getElementById("frame");
-const dialogs = { conflict: document.getElementById("conflict"), keys: document.getElementById("keys") };
 const visited = [];
 let panel = null;
 let viewer = null;
@@ -37,7 +37,7 @@ function show(made, { remember = true } = {}) {
   bringIntoSight(panel.querySelector(".viewer"));
   tellAloud();
   viewer = new Viewer(panel);
-  note = new Note(panel, showConflict);
+  note = new Note(panel, () => conflict.show());
   shown += 1;
   const query = panel.dataset.query;
   history.replaceState(null, "", `/frame/${panel.dataset.frame}${query ? `?${query}` : ""}`);
@@ -45,7 +45,7 @@ function show(made, { remember = true } = {}) {
   explain(shown);
   fetchAhead();
   keepUp();
-  showConflict();
+  conflict.show();
 }
 
 /** Whoever has scrolled down to a button, as on a phone, sees the picture of the next frame all the same. */
@@ -285,62 +285,14 @@ function goBack() {
 
 // ---- somebody else was quicker
 
-function words(said, passed) {
-  if ("disposition" in said && !said.disposition) return t("took it back");
-  return t("“%(word)s”", { word: said.defect_type ? plantWord(said.defect_type) : answer(said.disposition ?? said.to ?? "escape", passed) });
-}
-
-let facing = null; // the conflict that is on the screen, until the dialog has told of its end
-let together = []; // its key, and those of the ones behind it that the same answer may be given to: nothing was written there
-
-function showConflict() {
-  const [first] = conflicts();
-  if (!first || facing || note?.isOpen) return; // whoever writes would answer it with the next blank
-  facing = first;
-  const { conflict, entry } = first;
-  const own = conflict.reviewer === user; // from another browser
-  const write = (name, text) => { document.getElementById(`conflict-${name}`).textContent = text; };
-  write("title", own ? t("Your own decision was recorded meanwhile") : t("Somebody else was quicker"));
-  const name = own ? t("Recorded") : (conflict.reviewer ?? t("Somebody"));
-  write("theirs", t("%(name)s: %(what)s, %(time)s.", { name, what: words(conflict, entry.passed), time: conflict.at ? clock(conflict.at) : "" }));
-  write("yours", entry.undo || entry.back ? t("You: took it back.") : t("You: %(what)s (%(label)s).", { what: words(entry.body, entry.passed), label: entry.name ?? entry.label }));
-  write("keep", own ? t("Keep it") : t("Keep theirs"));
-  const like = (one) => one.key === first.key || (one.conflict.reviewer !== user && !one.entry.body.note);
-  together = own ? [] : conflicts().filter(like).map(({ key }) => key);
-  write("all", t("Keep all %(number)s of theirs", { number: together.length }));
-  document.getElementById("conflict-all").hidden = together.length < 2;
-  dialogs.conflict.returnValue = own ? "again" : "keep";
-  dialogs.conflict.showModal();
-  for (const name of ["again", "keep"]) {
-    const button = document.getElementById(`conflict-${name}`);
-    const main = name === dialogs.conflict.returnValue;
-    button.classList.toggle("main", main);
-    if (main) button.focus();
-  }
-}
-
-/** A time by the plant's clock. */
-function clock(at) {
-  const local = new Date(Date.parse(at) + Number(place.dataset.offset) * 1000);
-  return local.toISOString().slice(0, 19).replace("T", " ");
-}
-
-async function settled() {
-  const { conflict, entry, key } = facing;
-  const frame = String(conflict.frame);
-  const again = dialogs.conflict.returnValue === "again";
-  if (again && entry.body.note) draft(frame, entry.body.note);
-  const there = () => move((holds) => go(frame, holds, { fresh: true }));
-  const done = !again || (panel && ((await there()) || (await panelOf(frame, panel.dataset.query)) === GONE));
-  facing = null; // not before: the frame that comes would show it once more
-  if (!done) return; // the strip tells of it
-  settle(...(dialogs.conflict.returnValue === "all" ? together : [key]));
-  showConflict();
-}
-
-dialogs.conflict.addEventListener("close", settled);
-dialogs.conflict.addEventListener("keydown", (event) => event.repeat && event.preventDefault()); // a key that is held answers nothing
-outbox.addEventListener("conflict", ({ detail }) => detail.elsewhere || showConflict());
+const conflict = new Conflict({
+  waits: () => note?.isOpen, // whoever writes would answer it with the next blank
+  async lead(frame) {
+    if (!panel) return false;
+    const there = await move((holds) => go(frame, holds, { fresh: true }));
+    return there || (await panelOf(frame, panel.dataset.query)) === GONE;
+  },
+});
 
 // ---- keys, buttons
 
@@ -351,7 +303,7 @@ const actions = {
   next: goOn,
   previous: goBack,
   undo,
-  help: () => dialogs.keys.showModal(),
+  help: () => document.getElementById("keys").showModal(),
   note: () => panel.dataset.busy || note.open(), // else the frame would change under who writes
   "note-keep": () => note.keep(),
   "note-leave": () => note.leave(),
