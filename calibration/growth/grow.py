@@ -1,10 +1,7 @@
 """Growing a bank: normal pictures are added without embedding all the others again.
 
-Patches of the newcomers that the bank knows already are passed over. The others are selected farthest first, by the
-greedy k-center of `coreset` begun with the vectors that are there, until none is so far away that its frame could not
-pass. Where a score is the mean of several distances one vector nearby is not enough, and more are added, the same one
-again if need be. All earlier vectors stay, so no distance grows: a frame that passed still passes, and what the
-thresholds promised of it holds. HEADROOM bounds the price.
+Patches of the newcomers that the bank knows already are passed over; of the others those are added that cover what all
+stand for (`calibration.growth.cover`).
 
 Thresholds stay. The newcomers are scored against the bank as it was, which checks the thresholds on pictures that did
 not set them; and, fold by fold, against the bank with the other newcomers, which says what may be promised now.
@@ -17,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.coreset import greedy_k_center
+from calibration.growth.cover import merge, most_vectors, unknown
 from calibration.growth.derive import Check, Derived, Memory, write_derived
 from calibration.growth.reader import Newcomer, Reader
 from calibration.normal_scores import NormalScores
-from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join
+from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
 from calibration.samples import SampleFile, Skipped, in_blocks, read_sample
 from calibration.threads import half_of_the_cores
 from inspector.bank import Bank
@@ -29,14 +26,11 @@ from inspector.errors import FrameError, SamplesError, in_words
 from inspector.manifest import Sample, Source
 from inspector.progress import Track, silent
 from inspector.proportions import misfit
-from inspector.scoring import NearestNeighbours, image_score
+from inspector.scoring import image_score
 from inspector.types import Float32Array, Thresholds
 
 FOLDS = 5
 """Into how many parts newcomers are split to be scored by the others."""
-
-HEADROOM = 1.0
-"""How far growth may go beyond the vectors of the recipe, as a share of them; then it is time to calibrate again."""
 
 
 @half_of_the_cores()
@@ -65,7 +59,7 @@ def grow(
     first = len(bank.manifest.samples)
     pools, before = _novel(reader, usable, fold, first, track)
     normals = _cross_fit(reader, usable, fold, pools, track)
-    patches, radius = _merge(reader, [pool.patches() for pool in pools])
+    patches, radius = merge(reader, [pool.patches() for pool in pools])
     still = _not_passing(reader, usable, patches, track)
     names = [f"{number:06d}.jpg" for number in _free_numbers(bank, len(usable))]
     samples = tuple(
@@ -99,7 +93,7 @@ def grow(
         promise=manifest.calibration.promise,
         check=_check(before, bank.thresholds),
         still=still,
-        cautions=_cautions_of_growth(len(usable), bank, still, full=len(patches.vectors) >= _most(bank)),
+        cautions=_cautions_of_growth(len(usable), bank, still, full=len(patches.vectors) >= most_vectors(bank)),
     )
 
 
@@ -160,15 +154,6 @@ def _novel(
     return pools, scores
 
 
-def unknown(reader: Reader, patches: Patches) -> NDArray[np.int64]:
-    """Rows of the patches that are novel to the bank, by the mean of their k distances, as on the line."""
-    return _beyond(reader.known, patches, reader.novel)
-
-
-def _beyond(neighbours: NearestNeighbours, patches: Patches, limit: float) -> NDArray[np.int64]:
-    return np.flatnonzero(neighbours.distances(patches.vectors).mean(1) > limit)
-
-
 def _cross_fit(
     reader: Reader, newcomers: Sequence[Newcomer], fold: NDArray[np.int32], pools: Sequence[Pool], track: Track
 ) -> NormalScores:
@@ -176,57 +161,12 @@ def _cross_fit(
     scores, peaks = np.empty(len(fold), np.float32), np.empty(len(fold), np.float32)
     for held_out in track(range(len(pools)), "checking thresholds"):
         others = [pool.patches() for index, pool in enumerate(pools) if index != held_out]
-        patches, _ = _merge(reader, others)
+        patches, _ = merge(reader, others)
         neighbours = reader.neighbours(patches.vectors)
         for index in np.flatnonzero(fold == held_out):
             embeddings = reader.embed(newcomers[int(index)].path.read_bytes())
             scores[index], peaks[index] = reader.figures(neighbours.patch_scores(embeddings, reader.grid.inside))
     return NormalScores(scores, peaks, fold)
-
-
-def _merge(reader: Reader, novel: Sequence[Patches]) -> tuple[Patches, float]:
-    """The patches of the bank and the novel ones that it needs; and the radius within which they cover all."""
-    bank = reader.bank
-    old = Patches(bank.vectors, bank.source, bank.position)
-    patches, radius = cover(reader, old, novel, bank.manifest.covering_radius, until=reader.reach)
-    return _deepened(reader, patches, novel), radius
-
-
-def _deepened(reader: Reader, patches: Patches, novel: Sequence[Patches]) -> Patches:
-    """With more of the novel patches where a score is the mean of k distances: until each mean is within reach, or the
-    bank is full. Each turn adds one more vector within reach, the same again if need be, so k turns are enough.
-    """
-    bank = reader.bank
-    rng = np.random.default_rng(bank.manifest.seed)
-    for _ in range(1, bank.recipe.neighbours):
-        neighbours, room = reader.neighbours(patches.vectors), _most(bank) - len(patches.vectors)
-        far = [part.take(_beyond(neighbours, part, reader.reach)) for part in novel]
-        if room <= 0 or not any(len(part.vectors) for part in far):
-            break
-        wanted = join(far)
-        rows, _ = greedy_k_center(wanted.vectors, room, rng, radius=reader.reach)
-        patches = join([patches, wanted.take(rows)])
-    return patches
-
-
-def cover(
-    reader: Reader, old: Patches, novel: Sequence[Patches], radius: float, *, until: float
-) -> tuple[Patches, float]:
-    """The old patches, which cover what they stand for within `radius`, and of the novel ones those needed: until none
-    is farther than `until` from a patch that is taken, or the bank is full.
-
-    Returns:
-        The patches, and the radius within which they cover all.
-    """
-    everything = join([old, *novel])
-    kept, rng = np.arange(len(old.vectors)), np.random.default_rng(reader.bank.manifest.seed)
-    rows, left = greedy_k_center(everything.vectors, max(_most(reader.bank), len(kept)), rng, start=kept, radius=until)
-    return everything.take(rows), max(radius, left)
-
-
-def _most(bank: Bank) -> int:
-    """How many vectors the bank may grow to."""
-    return int((1 + HEADROOM) * bank.recipe.vectors)
 
 
 def _not_passing(reader: Reader, newcomers: Sequence[Newcomer], patches: Patches, track: Track) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.growth.grow import unknown
+from calibration.growth.cover import unknown
 from calibration.growth.reader import Newcomer, Reader
 from calibration.threads import half_of_the_cores
 from inspector.errors import FrameError

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.caveats import LOWER
+from calibration.growth.cover import cover
 from calibration.growth.derive import Derived, Memory, write_derived
-from calibration.growth.grow import cover
 from calibration.growth.reader import Newcomer, Reader
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool

@@ -14,8 +14,9 @@ from pictures import with_opencv
 from safetensors.numpy import load_file
 
 from calibration.calibrate import Options, calibrate
+from calibration.growth.cover import HEADROOM
 from calibration.growth.derive import Derived, with_thresholds
-from calibration.growth.grow import HEADROOM, grow
+from calibration.growth.grow import grow
 from calibration.growth.reader import Newcomer
 from calibration.growth.shrink import shrink
 from inspector.bank import Bank, digests
