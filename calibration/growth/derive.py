@@ -1,9 +1,9 @@
 """A bank made from a bank: what stays is copied, what changed is written, and lineage says which it came from."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -68,6 +68,34 @@ class Derived:
     check: Check | None
     still: tuple[str, ...]
     cautions: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        parent: Bank,
+        path: Path,
+        manifest: Manifest,
+        *,
+        skipped: Sequence[Skipped] = (),
+        check: Check | None = None,
+        still: Sequence[str] = (),
+        cautions: Sequence[str],
+    ) -> Self:
+        """Of the bank that was written to `path` with this manifest; the others as above."""
+        return cls(
+            path=path,
+            bank_id=manifest.id,
+            added=manifest.lineage.added,
+            removed=manifest.lineage.removed,
+            skipped=tuple(skipped),
+            vectors=(len(parent.vectors), manifest.vectors),
+            radius=(parent.manifest.covering_radius, manifest.covering_radius),
+            thresholds=manifest.thresholds,
+            promise=manifest.calibration.promise,
+            check=check,
+            still=tuple(still),
+            cautions=tuple(cautions),
+        )
 
 
 def write_derived(

@@ -81,16 +81,11 @@ def grow(
         added=added,
         replace=replace,
     )
-    return Derived(
-        path=out_dir,
-        bank_id=manifest.id,
-        added=added,
-        removed=(),
-        skipped=tuple(skipped),
-        vectors=(len(bank.vectors), manifest.vectors),
-        radius=(bank.manifest.covering_radius, radius),
-        thresholds=manifest.thresholds,
-        promise=manifest.calibration.promise,
+    return Derived.of(
+        bank,
+        out_dir,
+        manifest,
+        skipped=skipped,
         check=_check(before, bank.thresholds),
         still=still,
         cautions=_cautions_of_growth(len(usable), bank, still, full=len(patches.vectors) >= most_vectors(bank)),

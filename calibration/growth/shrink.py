@@ -64,7 +64,7 @@ def shrink(
         for index in np.flatnonzero(leaving)
     )
     drift, normals = _drift_of(bank, stays), NormalScores.of(bank)
-    derived = write_derived(
+    written = write_derived(
         bank,
         out_dir,
         operation=f"remove {len(gone)} pictures",
@@ -74,18 +74,10 @@ def shrink(
         removed=gone,
         replace=replace,
     )
-    return Derived(
-        path=out_dir,
-        bank_id=derived.id,
-        added=(),
-        removed=gone,
-        skipped=(),
-        vectors=(len(bank.vectors), derived.vectors),
-        radius=(manifest.covering_radius, radius),
-        thresholds=derived.thresholds,
-        promise=derived.calibration.promise,
-        check=None,
-        still=(),
+    return Derived.of(
+        bank,
+        out_dir,
+        written,
         cautions=(
             *_cautions_of_shrinking(len(bank.vectors) - remaining, len(samples) - len(found)),
             *_rests_on_removed(bank, normals.scores, stays),
