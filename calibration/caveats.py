@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from calibration.samples import Samples
+from calibration.samples import Samples, evenly
 from calibration.suspects import FEWEST, Suspect, nearest_of
 from calibration.thresholds import limits
 from inspector.manifest import Promise
@@ -127,8 +127,8 @@ def _black(samples: Samples) -> str | None:
 
 
 def _alike(samples: Samples) -> str | None:
-    some = np.unique(np.linspace(0, len(samples.files) - 1, COMPARED).astype(int))
-    _, distance = nearest_of(np.stack([samples.files[index].look.thumbnail for index in some]))
+    some = evenly(samples.files, COMPARED)
+    _, distance = nearest_of(np.stack([file.look.thumbnail for file in some]))
     usual = float(np.median(distance))
     if usual >= HARDLY:
         return None
