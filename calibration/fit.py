@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.augmentation import any_augmentation, moved_by
+from calibration.augmentation import any_augmentation
 from calibration.bench import Bench
 from calibration.coreset import greedy_k_center
 from calibration.doubt import doubt, undoubted
@@ -16,7 +16,7 @@ from calibration.drift import Normals
 from calibration.finetuning.finetune import Tuned, finetune
 from calibration.metric import Metric, learn
 from calibration.normal_scores import NormalScores
-from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_of
+from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_at
 from calibration.projection import Projection
 from calibration.support import support
 from inspector.drift import Baseline, usual_patch
@@ -122,8 +122,7 @@ def _embedded(bench: Bench) -> tuple[Patches, ...]:
     ]
     for index in bench.track(range(len(bench)), "embedding patches"):
         for picture, place in bench.placed(index):
-            embedding, moved = bench.embed(picture, index), moved_by(place, bench.recipe, bench.grid.hw)
-            pools[bench.fold[index]].add(patches_of(embedding, index, bench.grid.inside, moved))
+            pools[bench.fold[index]].add(patches_at(place, bench.embed(picture, index), index, bench.grid))
     return tuple(pools.pop(0).patches() for _ in range(number))  # what a pool held goes before the next is put together
 
 

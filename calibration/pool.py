@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from calibration.augmentation import Place, moved_by
 from calibration.coreset import greedy_k_center
 from inspector.bank import MEMORY_FILE
+from inspector.grid import PatchGrid
 from inspector.scoring import Inside
 from inspector.types import Float32Array
 
@@ -71,6 +73,11 @@ def patches_of(
     position = np.clip(position, 0, np.array((rows - 1, columns - 1), np.int32))
     patches = Patches(embeddings.reshape(-1, dim), np.full(rows * columns, source, np.int32), position)
     return patches if inside is None else patches.take(np.flatnonzero(inside))
+
+
+def patches_at(place: Place, embeddings: Float32Array, source: int, grid: PatchGrid) -> Patches:
+    """The same of a picture of the sample in that place, as `calibration.augmentation.placed` gives both."""
+    return patches_of(embeddings, source, grid.inside, moved_by(place, grid.recipe, grid.hw))
 
 
 class Pool:

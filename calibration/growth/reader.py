@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from calibration.augmentation import moved_by, placed
-from calibration.pool import Patches, join, patches_of
+from calibration.augmentation import placed
+from calibration.pool import Patches, join, patches_at
 from calibration.samples import refuse_data_set
 from calibration.thumbnail import thumbnail
 from inspector import frame as decoder
@@ -69,13 +69,8 @@ class Reader:
 
     def patches(self, payload: bytes, source: int) -> Patches:
         """Those inside, in each light and place that the recipe banks samples in. Raises FrameError."""
-        recipe, grid = self.bank.recipe, self.grid
-        return join(
-            [
-                patches_of(self._embedded(picture), source, grid.inside, moved_by(place, recipe, grid.hw))
-                for picture, place in placed(decoder.decode(payload), recipe)
-            ]
-        )
+        pictures = placed(decoder.decode(payload), self.bank.recipe)
+        return join([patches_at(place, self._embedded(picture), source, self.grid) for picture, place in pictures])
 
     def _embedded(self, picture: UInt8Image) -> Float32Array:
         embeddings: Float32Array = self._engine.embed(picture[None])[0]
