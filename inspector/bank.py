@@ -30,8 +30,9 @@ from safetensors.numpy import load as load_arrays
 from inspector.drift import ARRAYS, Baseline
 from inspector.errors import BankError
 from inspector.manifest import MANIFEST_FILE, Calibration, Manifest, check_plain, read_manifest
+from inspector.proportions import misfit
 from inspector.recipe import Recipe
-from inspector.types import BankRef, Float32Array, Thresholds
+from inspector.types import BankRef, Decision, Float32Array, Thresholds
 
 GRAPH_FILE: Final = "graph.xml"
 BACKBONE_FILE: Final = "backbone.safetensors"
@@ -68,6 +69,15 @@ class Bank:
     def thresholds(self) -> Thresholds:
         """The thresholds that calibration set."""
         return self.manifest.thresholds
+
+    def decide(self, score: float, size_wh: tuple[int, int]) -> tuple[Decision, str | None]:
+        """What a frame of this size, in pixels, is with this score, as long as drift does not explain it; and what is
+        wrong with its size, if anything.
+        """
+        usual = self.manifest.proportions
+        wrong = None if usual is None else misfit(size_wh, usual)
+        decision = self.thresholds.decide(score)
+        return Decision.UNCERTAIN if decision is Decision.OK and wrong is not None else decision, wrong
 
     def summary(self) -> dict[str, Any]:
         """Which bank it is and what it weighs, as reports and --json have it: id, vectors, dim, bytes on disk."""

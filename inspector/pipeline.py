@@ -15,7 +15,6 @@ from inspector.errors import BankError, InferenceError, InspectorError
 from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patches
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of, view_of
-from inspector.proportions import misfit
 from inspector.scoring import image_score, p_value, regions
 from inspector.types import Decision, Engine, Float32Array, Frame, Inspection, Region, UInt8Image
 from inspector.window import View, picture_wh
@@ -100,9 +99,7 @@ class Pipeline:
         score = image_score(patch_scores)
         searched = perf_counter()
         heat = self._grid.anomaly_map(patch_scores)
-        decision, reason = thresholds.decide(score), self._misfit(frame)
-        if decision is Decision.OK and reason is not None:
-            decision = Decision.UNCERTAIN
+        decision, reason = self.bank.decide(score, frame.size_wh)
         found = () if decision is Decision.OK else self._regions(heat, view_of(frame, recipe))
         mapped = perf_counter()
         baseline, reading, explained = self.bank.drift, None, False
@@ -126,10 +123,6 @@ class Pipeline:
             explained=explained,
         )
         return inspection, frame
-
-    def _misfit(self, frame: Frame) -> str | None:
-        usual = self.bank.manifest.proportions
-        return None if usual is None else misfit(frame.size_wh, usual)
 
     def _regions(self, heat: Float32Array, view: View) -> tuple[Region, ...]:
         """The regions of a flagged frame: at least one."""

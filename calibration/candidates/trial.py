@@ -60,4 +60,5 @@ def _found(shadow: Shadow, fed: Collection[int]) -> dict[str, object]:
         "fed": len(fed),
         "fed_cleared": sum(one.frame in fed for one in shadow.cleared),
         "others_cleared": sum(one.after == "ok" for one in others),
+        "scores": {str(one.frame): one.score_after for one in shadow.guard},
     }

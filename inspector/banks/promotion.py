@@ -1,12 +1,13 @@
 """Taking a bank into use at a station: the guard is asked, the exchange made, and the audit told."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from inspector.banks.replay import Judged, replay
+from inspector.banks import guard
+from inspector.banks.replay import Judged
 from inspector.banks.shelf import Action, Move, Shelf
 from inspector.draft import draft_folder
 from inspector.errors import BankError, InspectorError, StoreError
@@ -14,7 +15,7 @@ from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.settings import Settings
-from inspector.store import Archive, Candidates, Cases, Promotion, Promotions
+from inspector.store import Archive, Candidates, Cases, FrameRow, Promotion, Promotions
 from inspector.store.candidates import PROMOTABLE, CandidateState
 
 
@@ -71,7 +72,10 @@ def promote(
     reason = (reason or "").strip() or None
     cases, sharing = Cases(engine), settings.stations_at(place)
     pipeline = Pipeline.open(candidate, max_pixels=settings.max_pixels, engine=settings.engine)
-    shadow = replay(cases.guard(*sharing), Archive(settings.frames_dir), pipeline, track=track)
+    bank, defects = pipeline.bank, cases.guard(*sharing)
+    parent = bank.manifest.lineage.parent if action == "thresholds" else None
+    scores = _scores(engine, defects, Shelf(place).with_memory_of(parent or bank.ref.digest))
+    shadow = guard.ask(defects, Archive(settings.frames_dir), pipeline, scores, track=track)
     missed = shadow.missed
     if missed and (reason is None or (passing is not None and len(missed) > passing)):
         may = "with a written reason" if passing is None else f"saying that {len(missed)} may pass, with a reason"
@@ -88,7 +92,7 @@ def promote(
         action=action,
         guard=len(shadow.guard),
         guard_missed=len(missed),
-        tried=pipeline.bank.ref.digest,
+        tried=bank.ref.digest,
         seen=seen,
     )
     record(settings, engine, place)
@@ -162,6 +166,12 @@ def record_all(settings: Settings, engine: Engine) -> list[str]:
         except (BankError, StoreError) as error:
             faults.append(str(error))
     return faults
+
+
+def _scores(engine: Engine, defects: Sequence[FrameRow], banks: Collection[str]) -> dict[int, float]:
+    """What these banks gave confirmed defects, on the line or in a shadow run, by the number of the frame."""
+    decided = {row.id: row.score for row in defects if row.bank_digest in banks and row.score is not None}
+    return Candidates(engine).scores(banks) | decided
 
 
 def _record(engine: Engine, place: Path, stations: Sequence[str]) -> None:

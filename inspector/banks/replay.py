@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from inspector.errors import FrameError, StoreError
 from inspector.pipeline import Pipeline
@@ -37,6 +37,25 @@ class Judged:
     received_at: datetime | None = None
     reason_before: str | None = None
     reason_after: str | None = None
+
+    @classmethod
+    def of(cls, row: FrameRow, after: str, score_after: float, reason_after: str | None = None) -> Self:
+        """A frame beside what the line decided then."""
+        return cls(
+            frame=row.id,
+            station=row.station,
+            frame_id=row.frame_id,
+            disposition=row.disposition,
+            defect_type=row.defect_type,
+            before=row.word,
+            after=after,
+            score_before=row.score,
+            score_after=score_after,
+            part_id=row.part_id,
+            received_at=row.received_at,
+            reason_before=row.verdict.get("reason"),
+            reason_after=reason_after,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As `inspector replay --json` and the page have it."""
@@ -153,30 +172,14 @@ def replay(
         try:
             payload = archive.read(row.sha256, row.image or "")
             after = candidate.inspect(payload)
-            before, score, reason = row.word, row.score, row.verdict.get("reason")
+            one = Judged.of(row, after.decision.value, after.score, after.why)
             if in_use is not None and in_use.bank.ref.digest != row.bank_digest:
                 again = in_use.inspect(payload)
-                before, score, reason = again.decision.value, again.score, again.why
+                one = replace(one, before=again.decision.value, score_before=again.score, reason_before=again.why)
         except (FrameError, StoreError) as error:
             kind = error.reason if isinstance(error, FrameError) else NO_PICTURE
             why = str(error).removeprefix("frame: ")
             untried.append(Untried(row.id, row.frame_id, row.disposition, kind, why))
             continue
-        judged.append(
-            Judged(
-                frame=row.id,
-                station=row.station,
-                frame_id=row.frame_id,
-                disposition=row.disposition,
-                defect_type=row.defect_type,
-                before=before,
-                after=after.decision.value,
-                score_before=score,
-                score_after=after.score,
-                part_id=row.part_id,
-                received_at=row.received_at,
-                reason_before=reason,
-                reason_after=after.why,
-            )
-        )
+        judged.append(one)
     return Shadow(tuple(judged), tuple(untried))

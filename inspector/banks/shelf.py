@@ -173,6 +173,15 @@ class Shelf:
             found[move.number] = move
         return tuple(found.values())
 
+    def with_memory_of(self, digest: str) -> set[str]:
+        """The digests of all banks that differ from this one in their thresholds alone, by the journal; its own too."""
+        moves = [move for move in self.moves() if move.action == "thresholds"]
+        pairs = [{move.before.digest, move.after.digest} for move in moves if move.before is not None]
+        found = {digest}
+        while further := [pair for pair in pairs if len(pair & found) == 1]:
+            found.update(*further)
+        return found
+
     def kept(self) -> dict[str, Path]:
         """Earlier banks by digest: those whose manifest can be read."""
         found = {}

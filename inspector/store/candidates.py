@@ -1,7 +1,7 @@
 """Candidate banks: built from what operators said, tried on recorded frames, promoted or not."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -98,6 +98,13 @@ class Candidates:
         query = select(candidates).where(candidates.c.station == station).order_by(candidates.c.id.desc()).limit(limit)
         with store_errors("candidates"), self._engine.connect() as connection:
             return [_candidate(row) for row in connection.execute(query)]
+
+    def scores(self, digests: Collection[str]) -> dict[int, float]:
+        """What banks with these digests scored confirmed defects in their shadow runs, by the number of the frame."""
+        query = select(candidates.c.document).where(candidates.c.digest.in_(digests)).order_by(candidates.c.id)
+        with store_errors("candidates"), self._engine.connect() as connection:
+            shadows = [json.loads(text).get("shadow", {}) for text in connection.scalars(query)]
+        return {int(frame): score for shadow in shadows for frame, score in shadow.get("scores", {}).items()}
 
     def tell(
         self,

@@ -8,19 +8,24 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from line import CAM1, CAM2, drawn_part
 from review_site import ReviewSite, running_site
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from calibration.candidates.making import Told
+from calibration.candidates.trial import try_it
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.banks import promotion
 from inspector.banks.promotion import GuardError, apply_thresholds, promote, record, rollback
 from inspector.banks.shelf import Shelf
 from inspector.errors import BankError, UsageError
+from inspector.progress import silent
 from inspector.settings import Settings
-from inspector.store import Audit, AuditFilter, open_database
+from inspector.store import Audit, AuditFilter, Candidates, open_database
 from inspector.store.tables import frames
 
 STATION = str(CAM1)
@@ -85,6 +90,78 @@ def test_thresholds_are_applied_as_a_bank_of_their_own(site: ReviewSite) -> None
         apply_thresholds(site.settings, site.engine, STATION, ok=1e6, ng=1e6, by="emil")
     assert Bank.load(in_use(site)).ref == after.ref
     assert list(site.settings.data_dir.glob(".thresholds*")) == []
+
+
+def defects(site: ReviewSite, number: int) -> list[int]:
+    """So many confirmed ones; only those whose picture is there can be inspected."""
+    found = [site.add() for _ in range(number)]
+    for one in found:
+        site.reviews.dispose(one, to="defect", reviewer="olga", version=0)
+    return found
+
+
+def without_pictures(site: ReviewSite) -> None:
+    for picture in site.archive.folder.glob("*/*"):
+        picture.unlink()
+
+
+def test_thresholds_hold_against_what_their_memory_scored_without_inspecting_it_again(site: ReviewSite) -> None:
+    found = defects(site, 3)
+    without_pictures(site)
+    ok = Bank.load(in_use(site)).thresholds.ok
+    for ng in (1e5, 2e5):  # the second time the frames are of the bank before the one in use
+        done = apply_thresholds(site.settings, site.engine, STATION, ok=ok, ng=ng, by="emil")
+        assert (done.guard, done.missed, done.lost) == (3, (), 0)
+    with site.engine.connect() as connection:
+        scores = connection.execute(select(frames.c.id, frames.c.score).order_by(frames.c.score)).all()
+    between = scores[0].score  # a score at ok passes
+    with pytest.raises(GuardError, match="passes 1 of 3 confirmed") as caught:
+        apply_thresholds(site.settings, site.engine, STATION, ok=between, ng=1e6, by="emil")
+    assert [(one.frame, one.score_after) for one in caught.value.missed] == [tuple(scores[0])]
+    with pytest.raises(GuardError) as caught:
+        apply_thresholds(site.settings, site.engine, STATION, ok=1e6, ng=1e6, by="emil")
+    assert [one.frame for one in caught.value.missed] == found
+    Shelf(in_use(site)).rollback(by="emil")
+    assert apply_thresholds(site.settings, site.engine, STATION, ok=ok, ng=3e5, by="emil").guard == 3
+
+
+def test_a_defect_that_another_memory_scored_is_inspected(site: ReviewSite) -> None:
+    defects(site, 2)
+    with site.engine.begin() as connection:
+        connection.execute(update(frames).values(bank_digest="0" * 64, score=1e9))
+    with pytest.raises(GuardError, match="passes 2 of 2 confirmed"):
+        apply_thresholds(site.settings, site.engine, STATION, ok=1e6, ng=1e6, by="emil")
+    without_pictures(site)
+    done = apply_thresholds(site.settings, site.engine, STATION, ok=1e6, ng=1e6, by="emil")
+    assert (done.guard, done.lost) == (0, 2)
+
+
+def test_a_defect_in_a_frame_of_other_proportions_passes_no_thresholds(site: ReviewSite) -> None:
+    part = cv2.imdecode(np.frombuffer(drawn_part(1, scratched=True), np.uint8), cv2.IMREAD_COLOR)
+    wide = site.add(bytes(cv2.imencode(".png", part[:60])[1]))
+    site.reviews.dispose(wide, to="defect", reviewer="olga", version=0)
+    assert apply_thresholds(site.settings, site.engine, STATION, ok=1e6, ng=1e6, by="emil").missed == ()
+
+
+def test_a_candidate_is_held_against_what_its_shadow_run_scored_and_inspects_what_came_since(
+    site: ReviewSite, tmp_path: Path
+) -> None:
+    found = defects(site, 2)
+    store, candidate = Candidates(site.engine), blind(site, tmp_path)
+    row = store.begin(STATION, by="emil", base=Bank.load(in_use(site)).ref)
+    told = Told(store, row.id, silent)
+    told.built(Bank.load(candidate))
+    try_it(site.settings, site.engine, STATION, candidate, in_use=in_use(site), told=told)
+    without_pictures(site)
+    found += defects(site, 1)
+    with pytest.raises(GuardError, match="passes 3 of 3 confirmed") as caught:
+        promote(site.settings, site.engine, STATION, candidate, by="emil")
+    assert [one.frame for one in caught.value.missed] == found
+    done = promote(site.settings, site.engine, STATION, candidate, by="emil", reason="a trial", passing=3)
+    assert (done.guard, done.lost) == (3, 0)
+    without_pictures(site)
+    back = apply_thresholds(site.settings, site.engine, STATION, ok=0.0, ng=0.0, by="emil")
+    assert (back.guard, len(back.missed), back.lost) == (2, 0, 1), "in use, it is the memory that the shadow run asked"
 
 
 def _apply(settings: Settings, ng: float) -> None:
