@@ -14,7 +14,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,10 +148,10 @@ class Shelf:
             Pipeline.open(folder)
             return self._exchange(folder, after, by=by, reason=reason, action="rollback")
 
-    def previous(self) -> BankRef | None:
-        """What a rollback would take into use; None where there is nothing."""
+    def previous(self, kept: Mapping[str, Path] | None = None) -> BankRef | None:
+        """What a rollback would take into use; None where there is nothing. kept: what `kept` gave, if known."""
         try:
-            return self._previous()[0]
+            return self._previous(kept)[0]
         except BankError:
             return None
 
@@ -192,13 +192,13 @@ class Shelf:
                 continue  # a damaged folder can be rolled back to by nobody, and is cleared away in its turn
         return found
 
-    def _previous(self) -> tuple[BankRef, Path]:
+    def _previous(self, kept: Mapping[str, Path] | None = None) -> tuple[BankRef, Path]:
         current = self._in_use()
         moves = [move for move in self.moves() if move.action != "rollback" and move.after == current and move.before]
         if current is None or not moves or moves[-1].before is None:
             raise BankError(f"bank {self.bank}: replaced no other bank, so there is nothing to roll back to")
         before = moves[-1].before
-        folder = self.kept().get(before.digest)
+        folder = (self.kept() if kept is None else kept).get(before.digest)
         if folder is None:
             raise BankError(
                 f"bank {self.bank}: {before.id}, which it replaced, is no longer on the shelf (it keeps {KEEP}); "

@@ -317,6 +317,21 @@ def test_defects_and_false_alarms_are_counted_without_reading_what_was_published
     assert sum("frames.document" in query for query in asked) == 1, "of the last frame alone"
 
 
+def test_the_shelf_is_looked_through_once_for_the_page(
+    site: ReviewSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, before = site.settings.stations[0].bank, named(site.settings.stations[0].bank)
+    with_thresholds(place, tmp_path / "next", ok=1.0, ng=2.0)
+    Shelf(place).promote(tmp_path / "next", by="emil")
+    looked, kept = [], Shelf.kept
+    monkeypatch.setattr(Shelf, "kept", lambda shelf: looked.append(shelf) or kept(shelf))
+    with site.client("emil") as client:
+        text = Parsed(client.get("/banks").text).text
+    assert f"Roll back to {before}" in text
+    assert "no longer on the shelf" not in text
+    assert len(looked) == 1
+
+
 def test_a_damaged_bank_in_use_is_told(site: ReviewSite) -> None:
     (site.settings.stations[0].bank / "manifest.json").write_text("{")
     with site.client("emil") as client:

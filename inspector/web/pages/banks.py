@@ -1,7 +1,9 @@
 """Banks: what each station runs and where it came from; rollback. Their candidates have pages of their own."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, Response
@@ -79,7 +81,7 @@ def banks_page(
     except BankError as error:
         broken = str(error)
     known = {sample.sha256 for sample in in_use.manifest.samples} if in_use else set()
-    alarms, moves = cases.false_alarm_digests(station), shelf.moves()
+    alarms, moves, kept = cases.false_alarm_digests(station), shelf.moves(), shelf.kept()
     values = {
         "station": station,
         "stations": desk.settings.station_names,
@@ -90,10 +92,10 @@ def banks_page(
         "refused": why_refused(place) if in_use else None,
         "no_bank": not is_bank_there(place),
         "last": cases.last(station),
-        "ancestors": _ancestors(in_use.manifest, shelf) if in_use else (),
+        "ancestors": _ancestors(in_use.manifest, kept) if in_use else (),
         "names": {one.digest: one.id for move in moves for one in (move.before, move.after) if one is not None},
         "moves": tuple(reversed(moves))[:_MOVES],
-        "previous": shelf.previous(),
+        "previous": shelf.previous(kept),
         "candidates": [
             rebuilding.settled(desk.settings, desk.engine, one) for one in Candidates(desk.engine).of(station)
         ],
@@ -110,9 +112,9 @@ def banks_page(
     return desk.page(request, "banks.html", status=status if fault else 200, page_at=page_at, **values)
 
 
-def _ancestors(manifest: Manifest, shelf: Shelf) -> list[tuple[str, Manifest | None]]:
+def _ancestors(manifest: Manifest, kept: Mapping[str, Path]) -> list[tuple[str, Manifest | None]]:
     """The banks that this one came from, nearest first: digest, and the manifest where the shelf still has it."""
-    kept, found = shelf.kept(), []
+    found = []
     parent = manifest.lineage.parent
     while parent is not None:
         folder = kept.get(parent)
