@@ -12,7 +12,7 @@ from review_site import NOON, ReviewSite
 from services import DEADLINE_S, wait_until
 
 from inspector.bank import Bank
-from inspector.banks.rebuilding import is_running
+from inspector.banks.rebuilding import alone_at_station, is_running
 from inspector.samples.folder import SampleFolder
 from inspector.store import Candidates
 
@@ -101,6 +101,13 @@ COVERED = """() => [...document.querySelectorAll('#judged .frame-card')].flatMap
 """What on the cards lies under a tick box: pictures with their rings, words."""
 
 
+FOUND = {
+    "samples": 25, "vectors": 500, "dim": 64, "size_wh": [64, 64], "metric": False, "region": None, "left_out": [],
+    "left_out_total": 0, "excluded": False, "suspects": [], "suspects_total": 2, "trimmed": 0, "highest": [],
+    "caveats": [], "tuned": None, "seconds": 1,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_no_tick_box_covers_a_ring_a_picture_or_words(site: ReviewSite, visit: Visit, width: int) -> None:
     folder = SampleFolder(site.settings.data_dir, STATION)
@@ -112,13 +119,8 @@ def test_no_tick_box_covers_a_ring_a_picture_or_words(site: ReviewSite, visit: V
     doubts = [{"kind": "outlying", "reason": "far"}, {"kind": "doubtful", "reason": "few"}]
     store = Candidates(site.engine)
     number = store.begin(STATION, by="emil", base=Bank.load(site.settings.stations[0].bank).ref, asked={}).id
-    found = {
-        "samples": 25, "vectors": 500, "dim": 64,
-        "size_wh": [64, 64], "metric": False, "region": None, "left_out": [], "left_out_total": 0, "excluded": False,
-        "suspects": [one | {"reasons": doubts} for one in marked[:2]], "suspects_total": 2, "trimmed": 0,
-        "highest": marked[1:], "caveats": [], "tuned": None, "seconds": 1,
-    }  # fmt: skip
-    store.tell(number, state="shadowed", found=found)
+    suspects = [one | {"reasons": doubts} for one in marked[:2]]
+    store.tell(number, state="shadowed", found=FOUND | {"suspects": suspects, "highest": marked[1:]})
     page = visit("emil", f"/banks/candidates/{number}", has_touch=True)
     assert fits(page, width)
     expect(page.locator("#judged .frame-card")).to_have_count(4)
@@ -129,6 +131,27 @@ def test_no_tick_box_covers_a_ring_a_picture_or_words(site: ReviewSite, visit: V
         assert min(size["width"], size["height"]) >= 44
     page.locator("#judged .pick").first.tap()
     expect(page.locator("#judged .pick input").first).to_be_checked()
+
+
+def test_what_is_ticked_stays_when_the_candidate_is_done(site: ReviewSite, visit: Visit) -> None:
+    names = [path.name for path in sorted(SampleFolder(site.settings.data_dir, STATION).good.iterdir())[:3]]
+    highest = [{"name": name, "score": 1.5, "size_wh": [96, 96], "at": [0.5, 0.5]} for name in names]
+    store = Candidates(site.engine)
+    with alone_at_station(site.settings, STATION):
+        number = store.begin(STATION, by="emil", base=Bank.load(site.settings.stations[0].bank).ref, asked={}).id
+        store.tell(number, state="built", found=FOUND | {"highest": highest})
+        page = visit("emil", f"/banks/candidates/{number}")
+        page.evaluate("() => { window.opened = true; }")
+        tick = page.get_by_label(f"Tick {names[1]}")
+        tick.check()
+        store.tell(number, state="shadowed")
+        expect(page.locator(".badge.shadowed")).to_be_visible()
+    expect(page.locator("#notice")).to_contain_text(f"Candidate {number}: tried")
+    expect(tick).to_be_checked()
+    expect(tick).to_be_focused()
+    assert page.evaluate("() => window.opened"), "it was not loaded anew"
+    expect(page.get_by_role("button", name="Leave these out")).to_be_visible()
+    expect(page.get_by_role("button", name="Promote")).to_be_visible()
 
 
 def test_what_is_asked_is_checked(site: ReviewSite) -> None:

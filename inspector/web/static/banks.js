@@ -1,23 +1,39 @@
-// Shows how far a candidate is, and the page anew when it is done.
+// Shows how far a candidate is, and what came out when it is done.
 
 import { ask } from "./ask.js";
+import { say } from "./notice.js";
 import { follow } from "./progress.js";
 
 const SOON_MS = 1000;
 const RENEWED = ["candidates", "feedback"].map((name) => `section[aria-labelledby=${name}]`);
+const list = document.querySelector(RENEWED[0]); // of the page of banks
 
-/** The page anew; where somebody has opened a form, which may hold a reason, what stands beside it. False: not now. */
+/** The page of banks anew; where somebody has opened a form, which may hold a reason, what stands beside it. A candidate's
+ * as what has changed. False: not now.
+ */
 async function renew() {
-  if (!document.querySelector("details.act[open]")) {
+  if (list && !document.querySelector("details.act[open]")) {
     location.reload();
     return true;
   }
   const text = await ask(location.href, "text/html");
   if (text === null) return false;
   const page = new DOMParser().parseFromString(text, "text/html");
-  for (const part of RENEWED) document.querySelector(part)?.replaceWith(page.querySelector(part));
+  if (list) for (const part of RENEWED) document.querySelector(part)?.replaceWith(page.querySelector(part));
+  else exchange(page);
   start();
   return true;
+}
+
+/** The candidate's page, but for its samples: some may be ticked. */
+function exchange(page) {
+  const held = document.activeElement;
+  const samples = document.getElementById("judged");
+  if (samples) page.getElementById("judged").replaceWith(samples);
+  document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+  held.focus({ preventScroll: true });
+  const state = document.querySelector(".badge.state");
+  if (state) say(`${document.querySelector("h1").textContent}: ${state.textContent}`);
 }
 
 /** Whether this place is done. */
