@@ -102,7 +102,7 @@ class Session:
         events: Events,
     ) -> None:
         self._broker = broker
-        self._where = f"broker {broker.host}:{broker.port}"
+        self._where = f"broker {broker.address}"
         self._protocol = protocol
         self._events = events
         self._changed = threading.Condition()

@@ -63,7 +63,7 @@ class Uplink:
         on_tally: Callable[[FrameTally], None] = lambda _: None,
     ) -> None:
         self._broker = broker
-        self._where = f"broker {broker.host}:{broker.port}"
+        self._where = f"broker {broker.address}"
         self._client_id = client_id
         self._window = window
         self._on_notice = on_notice

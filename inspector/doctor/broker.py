@@ -30,7 +30,7 @@ def broker(settings: Settings, *, publish: bool) -> Iterator[Finding]:
 
     publish: also tries topics of a station, where listeners see it.
     """
-    where = f"{settings.broker.host}:{settings.broker.port}"
+    where = settings.broker.address
     versions = ("5", "3.1.1") if settings.broker.protocol == "auto" else (settings.broker.protocol,)
     refusal: BrokerError | None = None
     for version in versions:

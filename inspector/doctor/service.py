@@ -19,7 +19,7 @@ from inspector.file_lock import is_locked
 from inspector.http_status import status_of
 from inspector.manifest import is_bank_there
 from inspector.pipeline import Pipeline
-from inspector.settings import Settings
+from inspector.settings import Settings, address_of
 from inspector.settings.secret import read_secret
 from inspector.store.database import ENCODING, MAKE_IT, encoding, make_engine, revision, schemas
 from inspector.store.tables import HEAD
@@ -144,11 +144,11 @@ def ports(settings: Settings) -> Iterator[Finding]:
     metrics, review = settings.metrics, settings.review
     ours = is_locked(settings.daemon_lock)
     if (why := _refused(metrics.host, metrics.port)) is None:
-        yield ok("metrics", f"{metrics.host}:{metrics.port} is free")
+        yield ok("metrics", f"{address_of(metrics.host, metrics.port)} is free")
     elif not ours:
         yield fail(
             "metrics",
-            f"{metrics.host}:{metrics.port} {why}",
+            f"{address_of(metrics.host, metrics.port)} {why}",
             expected="a free one",
             do="set metrics.port, or end the other one",
         )
@@ -161,13 +161,13 @@ def ports(settings: Settings) -> Iterator[Finding]:
             "review", f"{review.port} is the port of metrics too", expected="one of its own", do="set review.port"
         )
     elif (why := _refused(review.host, review.port)) is None:
-        yield ok("review", f"{review.host}:{review.port} is free")
+        yield ok("review", f"{address_of(review.host, review.port)} is free")
     elif ours:
-        yield ok("review", f"{review.host}:{review.port} is in use, and so is the daemon")
+        yield ok("review", f"{address_of(review.host, review.port)} is in use, and so is the daemon")
     else:
         yield fail(
             "review",
-            f"{review.host}:{review.port} {why}",
+            f"{address_of(review.host, review.port)} {why}",
             expected="a free one",
             do="set review.port",
         )
@@ -175,8 +175,8 @@ def ports(settings: Settings) -> Iterator[Finding]:
 
 def _guarded(settings: Settings) -> Iterator[Finding]:
     metrics = settings.metrics
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(metrics.host, metrics.host)
-    url = f"http://{host}:{metrics.port}/metrics"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(metrics.host, metrics.host)
+    url = f"http://{address_of(host, metrics.port)}/metrics"
     stranger = status_of(url, within_s=_ANSWERS_S)
     if metrics.token_file is None:
         if stranger == 200:

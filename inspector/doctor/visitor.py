@@ -65,7 +65,7 @@ class Visitor:
 
     def __enter__(self) -> Self:
         """Raises BrokerError where the broker is not reached, or refuses."""
-        where = f"broker {self._broker.host}:{self._broker.port}"
+        where = f"broker {self._broker.address}"
         try:
             show_credentials(self._client, self._broker)
             self._client.connect_timeout = PATIENCE_S

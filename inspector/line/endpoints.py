@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from inspector.errors import SettingsError
 from inspector.line.health import Health
+from inspector.settings import address_of
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +103,8 @@ def serve(health: Health, registry: CollectorRegistry, *, host: str, port: int, 
         server = make_server(host, port, app, server_class=kind, handler_class=_QuietHandler)
     except OSError as error:
         raise SettingsError(
-            f"metrics: cannot listen on {host}:{port}: {error.strerror or error}; is another daemon running? "
-            "metrics.port names another one"
+            f"metrics: cannot listen on {address_of(host, port)}: {error.strerror or error}; is another daemon "
+            "running? metrics.port names another one"
         ) from error
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="http", daemon=True)
     thread.start()

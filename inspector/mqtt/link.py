@@ -97,7 +97,7 @@ class Link:
             self._let_go()
 
     def _run(self) -> None:
-        where = f"broker {self._broker.host}:{self._broker.port}"
+        where = f"broker {self._broker.address}"
         try:
             show_credentials(self._client, self._broker)
             self._client.connect(self._broker.host, self._broker.port, _KEEPALIVE_S, **self._connect_options())

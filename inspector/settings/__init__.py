@@ -10,6 +10,7 @@ from inspector.settings.sections import (
     ReviewSettings,
     StationSettings,
     TlsSettings,
+    address_of,
     is_loopback,
 )
 from inspector.settings.settings import Settings
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "StationSettings",
     "TlsSettings",
+    "address_of",
     "is_loopback",
     "load",
     "trace",

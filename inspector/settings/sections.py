@@ -53,6 +53,11 @@ class BrokerSettings(Section):
     password_file: SecretPath | None = Field(default=None, description="file that holds the password alone")
     tls: TlsSettings | None = Field(default=None, description="encrypts; {} verifies the broker by the system's CAs")
 
+    @property
+    def address(self) -> str:
+        """As messages tell it."""
+        return address_of(self.host, self.port)
+
     @model_validator(mode="after")
     def _named(self) -> "BrokerSettings":
         if self.password_file is not None and self.username is None:
@@ -149,6 +154,11 @@ def _own_zone() -> tzinfo:
 def _check_pair(cert_file: Path | None, key_file: Path | None) -> None:
     if (cert_file is None) != (key_file is None):
         raise ValueError("got one of cert_file and key_file, expected both or none")
+
+
+def address_of(host: str, port: int) -> str:
+    """host:port, an IPv6 address in brackets, as messages and URLs have it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:

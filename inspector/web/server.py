@@ -10,7 +10,7 @@ import uvicorn
 from inspector import logs
 from inspector.errors import SettingsError
 from inspector.samples import collecting
-from inspector.settings import ReviewSettings, Settings
+from inspector.settings import ReviewSettings, Settings, address_of
 from inspector.store import open_database
 from inspector.web.app import create_app
 from inspector.web.desk import Desk
@@ -52,7 +52,7 @@ def address(review: ReviewSettings, port: int) -> str:
     """Where a browser on this machine finds the page."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(review.host, review.host)
     scheme = "https" if review.cert_file else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{address_of(host, port)}"
 
 
 def _listen(review: ReviewSettings) -> socket.socket:
@@ -70,7 +70,7 @@ def _listen(review: ReviewSettings) -> socket.socket:
             raise
     except OSError as error:
         raise SettingsError(
-            f"review: cannot listen on {review.host}:{review.port}: {error.strerror or error}"
+            f"review: cannot listen on {address_of(review.host, review.port)}: {error.strerror or error}"
         ) from error
     return listener
 

@@ -1,6 +1,7 @@
 """Sources of frames, and what a camera station refuses before it connects."""
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -273,8 +274,9 @@ def test_options_that_make_no_sense_are_refused(wrong: dict[str, object]) -> Non
         publish(CameraOptions(**{"source": "synthetic", "station": STATION, **wrong}))  # type: ignore[arg-type]
 
 
-def test_a_broker_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1:9"), ("::1", "[::1]:9")])
+def test_a_broker_that_is_not_there_is_one_clear_error(tmp_path: Path, host: str, told: str) -> None:
     picture(tmp_path / "one.png")
-    options = CameraOptions(source=str(tmp_path), station=STATION, broker=BrokerSettings(port=9))
-    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:9: cannot be reached"):
+    options = CameraOptions(source=str(tmp_path), station=STATION, broker=BrokerSettings(host=host, port=9))
+    with pytest.raises(BrokerError, match=f"broker {re.escape(told)}: cannot be reached"):
         publish(options)

@@ -154,9 +154,14 @@ def test_a_broker_without_retained_messages_fails_as_it_takes_no_verdict_of_the_
         wait_until(lambda: "Retain not supported" in daemon.get("/readyz")[1], "the daemon is refused")
 
 
-def test_a_broker_that_is_away_fails_and_the_rest_is_still_looked_at(write: Callable[..., Path]) -> None:
-    found = doctor(write(free_port()), code=1)
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_a_broker_that_is_away_fails_and_the_rest_is_still_looked_at(
+    write: Callable[..., Path], host: str, told: str
+) -> None:
+    port = free_port()
+    found = doctor(write(port, broker={"host": host, "port": port}), code=1)
     assert marks(found)["broker"] == {"fail"}
+    assert found["broker"][0]["got"].startswith(f"broker {told}:{port}: ")
     assert marks(found)["bank"] == {"ok"}
 
 

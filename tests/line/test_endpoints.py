@@ -1,6 +1,7 @@
 """The HTTP server that tells readiness and the metrics."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -62,11 +63,12 @@ def test_it_listens_on_ipv6_too() -> None:
         assert answer.status == 200
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_a_port_that_is_taken_is_told(host: str, told: str) -> None:
     with (
-        serve(Health(), CollectorRegistry(), host="127.0.0.1", port=0, token=None) as port,
-        pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1:{port}"),
-        serve(Health(), CollectorRegistry(), host="127.0.0.1", port=port, token=None),
+        serve(Health(), CollectorRegistry(), host=host, port=0, token=None) as port,
+        pytest.raises(SettingsError, match=re.escape(f"cannot listen on {told}:{port}:")),
+        serve(Health(), CollectorRegistry(), host=host, port=port, token=None),
     ):
         pass
 
