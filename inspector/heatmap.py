@@ -1,4 +1,4 @@
-"""The anomaly map as a picture: transparent where normal, from blue to yellow the more anomalous."""
+"""The anomaly map as a picture: transparent where normal, from violet over red to yellow the more anomalous."""
 
 import cv2
 import numpy as np
@@ -26,12 +26,13 @@ _BAND = 64
 def colour(anomaly_map: Float32Array, pixel_threshold: float) -> UInt8Image:
     """float32 (height, width) -> uint8 (height, width, 4) RGBA: transparent below SPAN, opaque yellow at its end.
 
-    The palette (cividis) reads the same to colour-blind eyes; the threshold lies in its middle.
+    The threshold lies in the middle of the palette, plasma, whose lightness rises evenly for every eye. There it is a
+    red that no metal has: with a grey one, as cividis has in its middle, what is just above the threshold is not seen.
     """
     low, high = SPAN
     level = np.clip((anomaly_map / max(pixel_threshold, 1e-9) - low) / (high - low), 0, 1)
-    palette = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)
-    opacity = np.clip(level * 1.5, 0, 1) * 200
+    palette = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_PLASMA)
+    opacity = np.clip(level * 1.5, 0, 1) ** 2 * 200
     rgba: UInt8Image = np.dstack([palette[..., ::-1], opacity.astype(np.uint8)])
     return rgba
 

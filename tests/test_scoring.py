@@ -149,6 +149,15 @@ def test_heatmaps_are_transparent_where_normal(threshold: float) -> None:
     assert heatmap.render_png(heat, threshold).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("grey", [60, 128, 200])
+def test_what_is_just_above_the_threshold_is_seen_on_grey_metal_and_what_is_well_below_is_not(grey: int) -> None:
+    heat = np.float32([[0, 0.75, 1.02, 1.2]])
+    drawn = heatmap.overlay(np.full((1, 4, 3), grey, np.uint8), heat, 1.0)
+    lab = cv2.cvtColor(drawn.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+    _, below, above, far = np.linalg.norm(lab - lab[0], axis=1)  # CIE76: 2.3 is just noticed
+    assert below < 10 < 25 < above < far
+
+
 def test_an_overlay_has_the_pictures_size_and_leaves_normal_pixels_alone() -> None:
     pixels = np.full((40, 60, 3), 90, np.uint8)
     heat = np.zeros((20, 30), np.float32)

@@ -17,6 +17,8 @@ from inspector.types import Decision
 MISSES, FALSE_REJECTS, NARROW, CATCHES = 12, 8, 6, 6
 """Examples of each kind at most: with pictures of nothing but noise the page still stays below 5 MB."""
 
+_STRETCHED = "The colours of each map are stretched here, from its own median to its own highest value."
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -44,8 +46,7 @@ def _kinds(evaluation: Evaluation, pipeline: Pipeline) -> Iterable[Kind]:
     defective = [o for o in evaluation.outcomes if o.case.label != GOOD]
     yield Kind(
         "Misses: defective, but passed",
-        f"The lowest scores first; ok is up to {ok}. Does the map point at the defect, but too "
-        "weakly? To tell, its colours are stretched here, from its own median to its own highest value.",
+        f"The lowest scores first; ok is up to {ok}. Does the map point at the defect, but too weakly? {_STRETCHED}",
         "No defective frame passed." if defective else "There was no defective frame.",
         _decided(defective, Decision.OK),
         MISSES,
@@ -54,20 +55,22 @@ def _kinds(evaluation: Evaluation, pipeline: Pipeline) -> Iterable[Kind]:
     yield Kind(
         "False rejects: good, but rejected",
         f"The highest scores first; ng is above {ng}. The map shows what was held against them: "
-        "is it a defect that the label missed?",
+        f"is it a defect that the label missed? {_STRETCHED}",
         "No good frame was rejected." if good else "There was no good frame.",
         _decided(good, Decision.NG)[::-1],
         FALSE_REJECTS,
+        stretched=True,
     )
     stopped = sorted((o for o in defective if o.decision in (Decision.UNCERTAIN, Decision.NG)), key=lambda o: o.score)
     closest, others = _halves(stopped)
     none_stopped = "No defective frame was stopped." if defective else "There was no defective frame."
     yield Kind(
         "Closest calls: defective, only just not passed",
-        f"The lowest scores above ok, {ok}: what would be missed first if thresholds were raised.",
+        f"The lowest scores above ok, {ok}: what would be missed first if thresholds were raised. {_STRETCHED}",
         none_stopped,
         closest,
         NARROW,
+        stretched=True,
     )
     yield Kind(
         "Catches: defective and stopped",
