@@ -13,7 +13,8 @@ from inspector.errors import SamplesError
 from inspector.file_lock import is_locked
 
 _PATIENCE_S = 1.0
-_START_S = 20.0
+_START_S = 60.0
+"""On a box whose cores inspect meanwhile, the imports alone can take a quarter of a minute."""
 _GONE_WITHIN_S = 5.0
 
 
