@@ -2,18 +2,15 @@
 
 import errno
 import socket
-import statistics
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
-import cv2
-import numpy as np
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from inspector.bank import DRIFT_FILE
 from inspector.doctor.finding import Finding, fail, ok, warn
+from inspector.doctor.speed import Speed, kept_frames, speed
 from inspector.errors import InspectorError, StoreError
 from inspector.file_lock import is_locked
 from inspector.http_status import status_of
@@ -23,8 +20,8 @@ from inspector.settings import Settings, address_of
 from inspector.settings.secret import read_secret
 from inspector.store.database import ENCODING, MAKE_IT, encoding, make_engine, revision, schemas
 from inspector.store.tables import HEAD
+from inspector.types import StationId
 
-_PICTURES = 10
 _BUSY = 0.8
 _SKEW_S = 2.0
 _ANSWERS_S = 5.0
@@ -88,7 +85,8 @@ def database(settings: Settings) -> Iterator[Finding]:
 
 def banks(settings: Settings, *, takt_s: float) -> Iterator[Finding]:
     """Each bank is verified and run; one process inspects for all cameras, so their times add up."""
-    times: dict[Path, float] = {}
+    kept = kept_frames(settings)
+    speeds: dict[StationId, Speed] = {}
     unusable = False
     for folder in dict.fromkeys(station.bank for station in settings.stations):
         if not is_bank_there(folder):
@@ -105,38 +103,29 @@ def banks(settings: Settings, *, takt_s: float) -> Iterator[Finding]:
             unusable = True
             yield fail("bank", str(error), expected="a bank that can be used", do="calibrate, or correct the path")
             continue
-        times[folder] = seconds = _inspection_s(pipeline)
+        here = {one.id: speed(pipeline, kept.get(one.id)) for one in settings.stations if one.bank == folder}
+        speeds |= here
         manifest = pipeline.bank.manifest
-        told = f"{folder} is sound ({manifest.id}), {seconds * 1e3:.1f} ms a frame"
+        told = f"{folder} is sound ({manifest.id}), {max(here.values(), key=lambda one: one.seconds)}"
         if DRIFT_FILE in manifest.files:
             yield ok("bank", told)
         else:
             yield warn("bank", told, expected="one that knows drift", do="calibrate again")
-    if unusable or not times:
+    if unusable or not speeds:
         return
     cameras = settings.cameras.values()
-    share = sum(max(times.get(product.bank, 0.0) for product in products) for products in cameras) / takt_s
+    taken = {station: one.seconds for station, one in speeds.items()}
+    share = sum(max(taken.get(one.id, 0.0) for one in products) for products in cameras) / takt_s
     told = f"{len(cameras)} camera(s) use {share:.0%} of a takt of {takt_s:g} s"
+    if drawn := [station for station, one in speeds.items() if not one.decoded]:
+        more = f" (and {len(drawn) - 1} more)" if len(drawn) > 1 else ""
+        told += f", without decoding the frames of {drawn[0]}{more}, of which none is kept to try"
     if share > 1:
         yield fail("speed", told, expected="less than all of it", do="spread stations over more machines")
     elif share > _BUSY:
         yield warn("speed", told, expected=f"less than {_BUSY:.0%}", do="spread stations over more machines")
     else:
         yield ok("speed", told)
-
-
-def _inspection_s(pipeline: Pipeline) -> float:
-    """The median time of a noisy picture of the recipe's size; of one's own size, decoding comes on top."""
-    recipe = pipeline.bank.recipe
-    if recipe.roi is not None:
-        width, height = recipe.roi.frame_wh
-    elif recipe.crop is not None:
-        width, height = recipe.crop.x + recipe.crop.width, recipe.crop.y + recipe.crop.height
-    else:
-        width, height = recipe.size_wh
-    noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
-    payload = cv2.imencode(".jpg", noise)[1].tobytes()
-    return statistics.median(sum(pipeline.inspect(payload).stage_ms.values()) / 1e3 for _ in range(_PICTURES))
 
 
 def ports(settings: Settings) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """`inspector doctor` at real brokers: what is well, and each thing that would go wrong."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,14 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from line import CAM1, CAM2, Daemon, Plc
 from postgres import Postgres
+from reviewing import filled, verdict
 from services import Mosquitto, wait_until
 from sqlalchemy import text
 
 from inspector.demo.port import free_port
+from inspector.store import Archive
 from inspector.store.database import open_database
 
 Findings = dict[str, list[dict[str, Any]]]
@@ -264,6 +269,27 @@ def test_a_bank_that_is_damaged_and_one_that_is_too_slow_are_found(
     found = doctor(write(broker.port, stations=[{"id": str(CAM1), "bank": str(damaged)}]), code=1)
     assert marks(found)["bank"] == {"fail"}
     assert "manifest.json" in found["bank"][0]["got"]
+
+
+def test_the_takt_is_held_against_the_newest_kept_frame_of_each_station_as_drawn_ones_are_decoded_at_once(
+    write: Callable[..., Path], tmp_path: Path, bank: Path
+) -> None:
+    path = write(free_port(), stations=[{"id": str(one), "bank": str(bank)} for one in (CAM1, CAM2)])
+    (drawn,) = doctor(path, code=1)["speed"]
+    assert drawn["got"].endswith(f", without decoding the frames of {CAM1} (and 1 more), of which none is kept to try")
+    noise = np.random.default_rng(0).integers(0, 255, (3000, 3000, 3), dtype=np.uint8)
+    frames = {CAM1: bytes(cv2.imencode(".jpg", noise)[1]), CAM2: b"no picture"}
+    with open_database(f"sqlite:///{tmp_path / 'data' / 'ledger.sqlite3'}") as database:
+        for number, (station, picture) in enumerate(frames.items()):
+            digest = hashlib.sha256(picture).hexdigest()
+            Archive(tmp_path / "data" / "frames").keep(digest, picture, "jpg")
+            filled(database, verdict(number, station=str(station), sha256=digest, image="jpg"))
+    found = doctor(path, code=1)
+    assert "ms a frame of 3000x3000" in found["bank"][0]["got"]
+    (kept,) = found["speed"]
+    small, large = (int(told["got"].split()[3].removesuffix("%")) for told in (drawn, kept))
+    assert large > 2 * small
+    assert kept["got"].endswith(f", without decoding the frames of {CAM2}, of which none is kept to try")
 
 
 def test_a_first_bank_that_is_still_to_be_made_is_told_and_the_others_are_timed(
