@@ -21,6 +21,10 @@ from inspector.store.database import make_engine
 _PROCESS_BYTES = 400_000_000
 """The daemon with its engine, before any bank."""
 
+_MOUNTS = Path("/proc/self/mounts")
+_SHARES = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "fuse.glusterfs", "fuse.sshfs")
+"""File systems of another machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
@@ -154,8 +158,15 @@ def _disk(settings: Settings) -> Iterator[Surprise]:
             f"pictures and quarantine may take {bound / 1e9:.0f} GB, the disk of {settings.data_dir} has "
             f"{usage.total / 1e9:.0f} GB; lower retention.max_gb",
         )
-    if _file_system(here) in ("tmpfs", "ramfs"):
+    kind = _file_system(here)
+    if kind in ("tmpfs", "ramfs"):
         yield Surprise("data_dir", f"{settings.data_dir} is in memory: ledger and outbox are gone after a restart")
+    if kind in _SHARES and settings.database is None:
+        yield Surprise(
+            "data_dir",
+            f"{settings.data_dir} is on a network share ({kind}), where SQLite may damage the ledger; put data_dir on "
+            "a disk of this machine, or set database to PostgreSQL",
+        )
 
 
 def _retention(settings: Settings) -> Iterator[Surprise]:
@@ -172,7 +183,7 @@ def _retention(settings: Settings) -> Iterator[Surprise]:
 def _file_system(folder: Path) -> str | None:
     """The kind of file system that a folder is on; None where the system does not tell."""
     try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        mounts = _MOUNTS.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     points = {Path(fields[1].replace("\\040", " ")): fields[2] for fields in map(str.split, mounts)}

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from inspector import settings
+from inspector.doctor import surprises
 from inspector.errors import StoreError
 from inspector.store import open_database
 
@@ -78,6 +79,26 @@ def test_what_would_surprise_is_told(tmp_path: Path, bank: Path, more: str, key:
     assert len(found) == 1
     assert word in found[0]
     assert "hunter2" not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "told"),
+    [
+        ("nfs4", "", True),
+        ("cifs", "", True),
+        ("fuse.sshfs", "", True),
+        ("nfs4", "database: postgresql://db/x\n", False),
+        ("ext4", "", False),
+    ],
+)
+def test_a_ledger_on_a_network_share_is_told(
+    tmp_path: Path, bank: Path, monkeypatch: pytest.MonkeyPatch, kind: str, more: str, told: bool
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nnas:/box {tmp_path} {kind} rw 0 0\n")
+    monkeypatch.setattr(surprises, "_MOUNTS", mounts)
+    found = surprises.surprises(settings.load(written(tmp_path, bank, more)))
+    assert [one.key for one in found if f"a network share ({kind})" in one.text] == ["data_dir"] * told
 
 
 def test_one_bank_for_two_products_is_told(tmp_path: Path, bank: Path) -> None:
