@@ -3,7 +3,7 @@
     inspector/v1/{site}/{area}/{line}/{station}/frame    in: an image with v5 properties, or a JSON envelope
     inspector/v1/{site}/{area}/{line}/{station}/verdict  out
     inspector/v1/{site}/{area}/{line}/{station}/error    out: what could not be inspected, and why
-    inspector/v1/{site}/{area}/{line}/{station}/heatmap  out: PNG, on request
+    inspector/v1/{site}/{area}/{line}/{station}/heatmap  out: PNG, on request; v5 properties frame_id, result_id
     inspector/v1/{site}/{area}/{line}/{station}/drift    out, retained: whether its pictures are still like the normals
     inspector/v1/_inspector/{instance}/status            out, retained: online, stopped or offline
     inspector/v1/_inspector/{instance}/info              out, retained: version, machine, what each station runs
@@ -14,7 +14,7 @@
 `schemas/` holds the JSON Schema of the envelope, the verdict, the error and the drift.
 """
 
-from inspector.contract.documents import drift_json, error_json, schema, timestamp, verdict_json
+from inspector.contract.documents import drift_json, error_json, heatmap_properties, schema, timestamp, verdict_json
 from inspector.contract.frame_message import check, frame_envelope, frame_properties
 from inspector.contract.raw_frame import FRAME_PROPERTIES, RawFrame, unpack
 from inspector.contract.topics import ALL_FRAMES, ROOT, instance_topic, station_topic
@@ -29,6 +29,7 @@ __all__ = [
     "error_json",
     "frame_envelope",
     "frame_properties",
+    "heatmap_properties",
     "instance_topic",
     "schema",
     "station_topic",

@@ -29,6 +29,14 @@ def timestamp(moment: datetime | None) -> str | None:
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
+def heatmap_properties(frame_id: str, result_id: str) -> list[tuple[str, str]]:
+    """What `/heatmap` says beside its PNG, with MQTT 5. Brokers end the connection on a property with control
+    characters, which an envelope may have: then the result's id stands alone.
+    """
+    said = {"frame_id": frame_id, "result_id": result_id}
+    return [(name, value) for name, value in said.items() if value.isprintable()]
+
+
 def verdict_json(verdict: Verdict) -> bytes:
     """What `/verdict` carries."""
     return compact(

@@ -362,7 +362,12 @@ class _Daemon:
                 self._drift.take(one.outcome)
             self._receptions[delivery.station].settled(delivery)
             if one.outcome.heatmap is not None and not one.duplicate:
-                self._heatmaps.show(delivery.station, one.outcome.heatmap)
+                self._heatmaps.show(
+                    delivery.station,
+                    one.outcome.heatmap,
+                    frame_id=delivery.raw.frame_id,
+                    result_id=one.outcome.result_id,
+                )
         self._metrics.outbox_depth.inc(len(messages))
 
     def _attempts_changed(self, fault: str | None) -> None:

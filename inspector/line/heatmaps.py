@@ -63,17 +63,18 @@ class Heatmaps:
         self._limit = MapLimit()
         self._told: set[StationId] = set()
 
-    def show(self, station: StationId, png: bytes) -> None:
+    def show(self, station: StationId, png: bytes, *, frame_id: str, result_id: str) -> None:
         """Sends one, unless it is larger than the broker takes; that is told as a warning."""
         topic = contract.station_topic(station, "heatmap")
+        said = contract.heatmap_properties(frame_id, result_id)
         most = self._limit.most
-        if not self._connection.takes(topic, png) or (most is not None and len(png) > most):
+        if not self._connection.takes(topic, png, said) or (most is not None and len(png) > most):
             with self._lock:
                 self._told.add(station)
                 self._health.warn(f"heatmap {station}", _LEFT_OUT)
         elif self._calm():
             with self._lock:
-                if self._connection.publish(topic, png, qos=0) is not None:
+                if self._connection.publish(topic, png, qos=0, properties=said) is not None:
                     self._limit.sent(len(png), time.monotonic())
 
     def connection_changed(self, fault: str | None) -> None:

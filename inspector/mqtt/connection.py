@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -29,7 +29,8 @@ _SUSPICIOUS = 3
 _LOOK_S = 0.1
 _NUMBERS = count(1)
 """Of links: no two in this process have the same, whichever connection they belong to."""
-_HEAD = 64  # more bytes than a packet has beside its topic and payload
+_HEAD = 64  # more bytes than a packet has beside its topic, payload and user properties
+_PROPERTY_HEAD = 5  # a user property's own: its kind, and two lengths
 
 
 def _ignore(*_: object) -> None:
@@ -112,19 +113,31 @@ class Connection:
             if mid and self._link is not None and self._link.number == link:
                 self._link.ack(mid)
 
-    def takes(self, topic: str, payload: bytes) -> bool:
+    def takes(self, topic: str, payload: bytes, properties: Sequence[tuple[str, str]] = ()) -> bool:
         """Whether a message is no larger than the broker announced that it takes."""
         most = None if (link := self._link) is None else link.max_packet
-        return most is None or len(topic) + len(payload) + _HEAD <= most
+        said = sum(_PROPERTY_HEAD + len(f"{name}{value}".encode()) for name, value in properties)
+        return most is None or len(topic) + len(payload) + said + _HEAD <= most
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, correlation: bytes | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        correlation: bytes | None = None,
+        properties: Sequence[tuple[str, str]] = (),
     ) -> tuple[int, int] | None:
-        """Hands a message to the network thread; gives link and mid, or None while there is no connection."""
+        """Hands a message to the network thread; gives link and mid, or None while there is no connection.
+
+        properties: names and values of user properties, which brokers take only if they can be printed; left out where
+        3.1.1 is spoken.
+        """
         link = self._link
         if link is None:
             return None
-        mid = link.publish(topic, payload, qos=qos, retain=retain, correlation=correlation)
+        mid = link.publish(topic, payload, qos=qos, retain=retain, correlation=correlation, properties=properties)
         return None if mid is None else (link.number, mid)
 
     def _keep_connected(self) -> None:

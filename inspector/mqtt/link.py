@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,21 +158,32 @@ class Link:
         """Acknowledges a message of QoS 1. From any thread."""
         self._client.ack(mid, 1)
 
-    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, correlation: bytes | None) -> int | None:
-        """Hands over a message; gives its mid. From any thread.
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        correlation: bytes | None,
+        properties: Sequence[tuple[str, str]],
+    ) -> int | None:
+        """Hands over a message; gives its mid. properties: as a user's, which 3.1.1 does not have. From any thread.
 
         None when the connection is not up, and for a message of QoS 0 while several before it wait for the network: the
         client would keep any number of them, and what is to be confirmed would wait behind them.
         """
         if not self.up or (not qos and self._behind()):
             return None
-        properties = None
+        said = None
         if self.version == "5":
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.ContentType = _content_type(payload)
+            said = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            said.ContentType = _content_type(payload)
             if correlation is not None:
-                properties.CorrelationData = correlation
-        sent = self._client.publish(topic, payload, qos, retain, properties)
+                said.CorrelationData = correlation
+            if properties:
+                said.UserProperty = list(properties)
+        sent = self._client.publish(topic, payload, qos, retain, said)
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return None
         if qos:

@@ -104,6 +104,29 @@ def test_two_stations_are_inspected_by_one_process(daemon: Daemon, plc: Plc, cam
     agrees(daemon, CAM2)
 
 
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_an_anomaly_map_says_which_frame_and_result_it_belongs_to(
+    version: str, mosquitto: Mosquitto, daemon: Daemon, plc: Plc
+) -> None:
+    daemon.settings["broker"]["protocol"] = version
+    daemon.settings["stations"][0]["heatmap"] = True
+    daemon.start()
+    unprintable = "f\x85"
+    with Camera(mosquitto.port, version="3.1.1") as camera:
+        camera.send(frame(1), frame(2, frame_id=unprintable), frame(3, frame_id="f-\u96f6\u4ef6"))
+    heatmap = contract.station_topic(CAM1, "heatmap")
+
+    def maps() -> list[dict[str, str]]:
+        return [said for (topic, *_), said in zip(plc.messages, plc.properties, strict=False) if topic == heatmap]
+
+    wait_until(lambda: len(maps()) == 3, "the maps, also of a frame whose id no broker takes as a property")
+    results = {verdict["frame_id"]: verdict["result_id"] for verdict in plc.documents("verdict")}
+    whole = [{"frame_id": frame_id, "result_id": result} for frame_id, result in results.items()]
+    whole[1] = {"result_id": results[unprintable]}
+    assert maps() == (whole if version == "5" else [{}, {}, {}])
+    assert daemon.logged("broker away") == []
+
+
 def test_it_says_how_it_is(daemon: Daemon, plc: Plc) -> None:
     daemon.start()
     wait_until(lambda: plc.last(STATUS) == b"online", "status online")

@@ -15,7 +15,7 @@ WITHIN_S = 0.5
 class TooLarge(Connection):
     """Never opened, to a broker that announced that it takes hardly anything."""
 
-    def takes(self, _topic: str, _payload: bytes) -> bool:
+    def takes(self, *_: object) -> bool:
         return False
 
 
@@ -39,10 +39,10 @@ def test_a_map_that_is_left_out_while_the_connection_comes_back_is_no_fault() ->
     health = SlowHealth()
     broker = TooLarge(BrokerSettings(), Identity("maps"), on_change=lambda _: None, on_fault=lambda _: None)
     heatmaps = Heatmaps(broker, health, calm=lambda: True)
-    heatmaps.show(StationId("plant", "hall", "line", "first"), b"png")
+    heatmaps.show(StationId("plant", "hall", "line", "first"), b"png", frame_id="f", result_id="r")
 
     def show() -> None:
-        heatmaps.show(SlowStation("plant", "hall", "line", "second"), b"png")
+        heatmaps.show(SlowStation("plant", "hall", "line", "second"), b"png", frame_id="f", result_id="r")
         told.set()
 
     thread = threading.Thread(target=show)

@@ -94,6 +94,18 @@ def test_a_lost_connection_is_made_anew_with_another_number(mosquitto: Mosquitto
     assert seen.faults == []
 
 
+def test_user_properties_count_in_how_large_a_message_is(
+    start_mosquitto: Callable[..., Mosquitto], connect: Connect
+) -> None:
+    connection, seen = connect(start_mosquitto("max_packet_size 2000").port, Identity("c"), protocol="5")
+    link = up(connection)
+    said = [("frame_id", "\u96f6" * 128), ("result_id", "r" * 36)]
+    largest = max(size for size in range(2000) if connection.takes("t", bytes(size), said))
+    connection.publish("t", bytes(largest), properties=said)
+    assert seen.published.get(timeout=DEADLINE_S)[2] is None
+    assert connection.link == link
+
+
 def test_an_exception_in_a_handler_is_told(mosquitto: Mosquitto, connect: Connect) -> None:
     def fail(_: Arrival) -> None:
         raise RuntimeError("a bug")

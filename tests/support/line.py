@@ -142,6 +142,7 @@ class Plc:
 
     def __init__(self, port: int, *, version: str = "5", prepare: Callable[[Client], None] | None = None) -> None:
         self.messages: list[tuple[str, bytes, bool]] = []
+        self.properties: list[dict[str, str]] = []
         self.unschematic: list[str] = []
         self._client = _client(version == "5", prepare)
         self._client.on_connect = lambda client, *_: client.subscribe(
@@ -171,6 +172,7 @@ class Plc:
                 _VALIDATORS[kind].validate(json.loads(message.payload))
             except jsonschema.ValidationError as error:
                 self.unschematic.append(f"{message.topic}: {error.message}")
+        self.properties.append(dict(getattr(message.properties, "UserProperty", ())))
         self.messages.append((message.topic, bytes(message.payload), message.retain))
 
     def documents(self, kind: str, station: StationId | None = None) -> list[dict[str, Any]]:
