@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -59,21 +59,8 @@ class Judged:
 
     def to_json(self) -> dict[str, Any]:
         """As `inspector replay --json` and the page have it."""
-        return {
-            "frame": self.frame,
-            "station": self.station,
-            "frame_id": self.frame_id,
-            "disposition": self.disposition,
-            "defect_type": self.defect_type,
-            "before": self.before,
-            "after": self.after,
-            "score_before": self.score_before,
-            "score_after": round(self.score_after, 6),
-            "part_id": self.part_id,
-            "received_at": self.received_at.isoformat() if self.received_at else None,
-            "reason_before": self.reason_before,
-            "reason_after": self.reason_after,
-        }
+        received_at = self.received_at.isoformat() if self.received_at else None
+        return asdict(self) | {"score_after": round(self.score_after, 6), "received_at": received_at}
 
 
 @dataclass(frozen=True, slots=True)
