@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from inspector.errors import StationNameError
 
@@ -215,6 +216,28 @@ class BankRef:
 
     id: str
     digest: str
+
+
+ExchangeAction = Literal["promote", "rollback", "thresholds"]
+
+
+class Exchange(BaseModel):
+    """One bank that took the place of another. before: None where there was no bank.
+
+    guard: how many confirmed defects the bank was held against when it was taken into use; None where nobody asked.
+    guard_missed: how many of them it passes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: datetime
+    by: str
+    action: ExchangeAction
+    before: BankRef | None
+    after: BankRef
+    reason: str | None = None
+    guard: int | None = None
+    guard_missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,16 @@ from sqlalchemy import Engine
 
 from inspector.banks import guard
 from inspector.banks.replay import Judged
-from inspector.banks.shelf import Action, Move, Shelf
+from inspector.banks.shelf import Move, Shelf
 from inspector.draft import draft_folder
 from inspector.errors import BankError, InspectorError, StoreError
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.progress import Track, silent
 from inspector.settings import Settings
-from inspector.store import Archive, Candidates, Cases, FrameRow, Promotion, Promotions
+from inspector.store import Archive, Candidates, Cases, FrameRow, Promotions
 from inspector.store.candidates import PROMOTABLE, CandidateState
+from inspector.types import ExchangeAction
 
 
 class GuardError(InspectorError):
@@ -52,7 +53,7 @@ def promote(
     *,
     by: str,
     reason: str | None = None,
-    action: Action = "promote",
+    action: ExchangeAction = "promote",
     seen: str | None = None,
     passing: int | None = None,
     track: Track = silent,
@@ -176,22 +177,9 @@ def _scores(engine: Engine, defects: Sequence[FrameRow], banks: Collection[str])
 
 def _record(engine: Engine, place: Path, stations: Sequence[str]) -> None:
     done = [move for move in Shelf(place).moves() if move.done]
-    moves = [
-        Promotion(
-            at=move.at,
-            by=move.by,
-            action=move.action,
-            before=move.before,
-            after=move.after,
-            reason=move.reason,
-            guard_missed=move.guard_missed,
-            guard=move.guard,
-        )
-        for move in done
-    ]
     became, candidates = _became(done), Candidates(engine)
     for station in stations:
-        Promotions(engine).record(station, moves)
+        Promotions(engine).record(station, done)
         for candidate in candidates.of(station):
             state = became.get(candidate.digest or "", candidate.state)
             if candidate.state in ("promoted", *PROMOTABLE) and candidate.state != state:

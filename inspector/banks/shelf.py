@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from inspector.bank import manifest_digest, verify_files
 from inspector.bank_place import draft_prefix, is_bank_or_empty, shelf_folder, shelf_journal
@@ -33,12 +33,10 @@ from inspector.legible import legible
 from inspector.manifest import read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.pipeline import Pipeline
-from inspector.types import BankRef
+from inspector.types import BankRef, Exchange, ExchangeAction
 
 KEEP: Final = 5
 """How many earlier banks stay on the shelf."""
-
-Action = Literal["promote", "rollback", "thresholds"]
 
 NO_BANK: Final = "none"
 """In place of the digest of a bank in use, where there was none to look at."""
@@ -50,24 +48,10 @@ class ChangedError(BankError):
     """A bank is no longer the one that was looked at."""
 
 
-class Move(BaseModel):
-    """One exchange. before: None where there was no bank. done: False where the process ended before it happened.
-
-    guard: how many confirmed defects the bank was held against when it was taken into use; None where nobody asked.
-    guard_missed: how many of them it passes.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Move(Exchange):
+    """An exchange in the journal. done: False where the process ended before it happened."""
 
     number: int
-    at: datetime
-    by: str
-    action: Action
-    before: BankRef | None
-    after: BankRef
-    reason: str | None = None
-    guard: int | None = None
-    guard_missed: int = 0
     done: bool = False
 
 
@@ -91,7 +75,7 @@ class Shelf:
         *,
         by: str,
         reason: str | None = None,
-        action: Action = "promote",
+        action: ExchangeAction = "promote",
         guard: int | None = None,
         guard_missed: int = 0,
         tried: str | None = None,
@@ -99,7 +83,7 @@ class Shelf:
     ) -> Move:
         """A copy of the bank at `candidate` is taken into use; the bank in use goes to the shelf.
 
-        guard, guard_missed: for the journal, as Move has them. tried: the digest of the candidate as it was held
+        guard, guard_missed: for the journal, as Exchange has them. tried: the digest of the candidate as it was held
         against the guard. seen: that of the bank in use on which the decision rests, NO_BANK where there was none.
         Either may be None: whichever.
 

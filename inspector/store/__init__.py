@@ -13,7 +13,7 @@ from inspector.store.ledger import Entry, Known, Ledger
 from inspector.store.newest import Newest
 from inspector.store.newest_pictures import NewestPictures
 from inspector.store.outbox import Outbox, OutboxMessage
-from inspector.store.promotions import Promotion, Promotions
+from inspector.store.promotions import Promotions
 from inspector.store.quarantine import Quarantine
 from inspector.store.queue import Counts, Cursor, Page, ReviewQueue
 from inspector.store.queue_filter import QueueFilter, ShiftHours
@@ -53,7 +53,6 @@ __all__ = [
     "OutboxMessage",
     "Page",
     "Policy",
-    "Promotion",
     "PromotionRow",
     "Promotions",
     "Quarantine",

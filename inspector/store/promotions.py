@@ -1,36 +1,17 @@
 """Which bank a station was given, when, by whom and why: copied from the shelves' journals for the audit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select
 
 from inspector.store.database import in_turn, store_errors, writing
 from inspector.store.tables import frames, promotions
-from inspector.types import BankRef, Decision
+from inspector.types import Decision, Exchange
 
 _WRITE_LOCK = 0x70726F6D
 """ "prom": the advisory lock under which PostgreSQL records exchanges. Each page and command brings the audit up to
 date; two that do so at once would both find the same exchange missing, and nobody could take the second row out.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """One exchange of a bank.
-
-    guard: confirmed defects that it was held against, None where nobody asked; guard_missed: those it passes.
-    """
-
-    at: datetime
-    by: str
-    action: str
-    before: BankRef | None
-    after: BankRef
-    reason: str | None
-    guard_missed: int
-    guard: int | None = None
 
 
 class Promotions:
@@ -39,7 +20,7 @@ class Promotions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def record(self, station: str, exchanges: Sequence[Promotion]) -> int:
+    def record(self, station: str, exchanges: Sequence[Exchange]) -> int:
         """Those that are not in the table yet; returns how many they were.
 
         exchanges: all of the folder from which the station has its bank, oldest first. The station may have come to it
@@ -62,7 +43,7 @@ class Promotions:
         return len(new)
 
 
-def _new(connection: Connection, station: str, exchanges: Sequence[Promotion]) -> Sequence[Promotion]:
+def _new(connection: Connection, station: str, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
     """Those that the table does not have."""
     known = select(promotions.c.at, promotions.c.to_digest).where(promotions.c.station == station)
     seen = {(row[0], row[1]) for row in connection.execute(known)}
@@ -71,7 +52,7 @@ def _new(connection: Connection, station: str, exchanges: Sequence[Promotion]) -
     return [one for one in exchanges[begin:] if (one.at, one.after.digest) not in seen]
 
 
-def _begin(connection: Connection, station: str, exchanges: Sequence[Promotion]) -> int:
+def _begin(connection: Connection, station: str, exchanges: Sequence[Exchange]) -> int:
     """Which of them gave the station the bank that it ran first."""
     banks = {bank.id for one in exchanges for bank in (one.before, one.after) if bank is not None}
     decided = (
@@ -92,7 +73,7 @@ def _begin(connection: Connection, station: str, exchanges: Sequence[Promotion])
     return max((n for n, one in enumerate(exchanges) if one.at <= min(moments)), default=0)
 
 
-def _row(station: str, one: Promotion) -> dict[str, object]:
+def _row(station: str, one: Exchange) -> dict[str, object]:
     return {
         "at": one.at,
         "station": station,

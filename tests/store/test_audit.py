@@ -8,10 +8,12 @@ import pytest
 from reviewing import CAM1, CAM2, NOON, filled, verdict
 from sqlalchemy import Engine, insert
 
-from inspector.store import Audit, AuditFilter, Promotion, Promotions, Reviews
+from inspector.store import Audit, AuditFilter, Promotions, Reviews
 from inspector.store.database import writing
 from inspector.store.tables import promotions
-from inspector.types import BankRef
+from inspector.types import BankRef, Exchange
+
+FIRST = Exchange(at=NOON, by="cli", action="promote", before=None, after=BankRef("bank3", "c" * 64))
 
 
 @pytest.fixture
@@ -81,14 +83,11 @@ def test_promotions(audit: Audit) -> None:
 def test_an_exchange_that_two_record_at_once_is_there_once(database: Engine) -> None:
     together = Barrier(2)
 
-    def record(exchange: Promotion) -> int:
+    def record(exchange: Exchange) -> int:
         together.wait()
         return Promotions(database).record(CAM2, [exchange])
 
-    exchanges = [
-        Promotion(NOON + timedelta(hours=hour), "cli", "promote", None, BankRef("bank3", "c" * 64), None, 0)
-        for hour in range(10)
-    ]
+    exchanges = [FIRST.model_copy(update={"at": NOON + timedelta(hours=hour)}) for hour in range(10)]
     with ThreadPoolExecutor(2) as people:
         for exchange in exchanges:
             assert sorted(people.map(record, [exchange] * 2)) == [0, 1]
@@ -97,7 +96,6 @@ def test_an_exchange_that_two_record_at_once_is_there_once(database: Engine) -> 
 
 
 def test_exchanges_that_are_recorded_already_wait_for_nobody_who_writes(database: Engine) -> None:
-    exchange = Promotion(NOON, "cli", "promote", None, BankRef("bank3", "c" * 64), None, 0)
-    assert Promotions(database).record(CAM2, [exchange]) == 1
+    assert Promotions(database).record(CAM2, [FIRST]) == 1
     with writing(database):
-        assert Promotions(database).record(CAM2, [exchange]) == 0
+        assert Promotions(database).record(CAM2, [FIRST]) == 0
