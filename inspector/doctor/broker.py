@@ -5,15 +5,18 @@ Mosquitto confirms such subscriptions and delivers nothing.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from inspector import contract
 from inspector.doctor.certificate import valid
 from inspector.doctor.finding import Finding, fail, ok, warn
 from inspector.doctor.visitor import PATIENCE_S, Visitor
 from inspector.errors import BrokerError
-from inspector.settings import Settings
+from inspector.settings import Settings, is_loopback
 
 QUEUED = 2000
 """Small messages that are left for a session that is away; mosquitto's default keeps 1000 of them."""
@@ -23,6 +26,7 @@ AHEAD = 10
 
 _KINDS = ("verdict", "error", "heatmap", "drift")
 _MAX_PACKET = 4_000_000
+_FEW_FILES, _FILES = 4096, 65_536
 
 
 def broker(settings: Settings, *, publish: bool) -> Iterator[Finding]:
@@ -41,6 +45,7 @@ def broker(settings: Settings, *, publish: bool) -> Iterator[Finding]:
                     yield valid("the broker's", visitor.certified_until)
                 yield _spoken(version)
                 yield from _limits(visitor)
+                yield from _files(settings)
                 yield from _allowed(settings, visitor, version, publish=publish)
         except BrokerError as error:
             refusal = error
@@ -92,6 +97,24 @@ def _limits(visitor: Visitor) -> Iterator[Finding]:
     ahead = limits.get("ReceiveMaximum")
     if ahead is not None and ahead < AHEAD:
         yield warn("publishing", f"{ahead} messages ahead", expected=f"{AHEAD} or more", do="raise receive maximum")
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    """What a mosquitto on this machine may have open; the least, where there are several."""
+    limits = []
+    for name in Path("/proc").glob("[0-9]*/comm") if is_loopback(settings.broker.host) else ():
+        with suppress(OSError):  # it has ended meanwhile
+            if name.read_text(encoding="utf-8", errors="replace").strip() == "mosquitto":
+                told = name.with_name("limits").read_text(encoding="ascii")
+                limits += re.findall(r"^Max open files +(\d+)", told, re.MULTILINE)
+    least = min(map(int, limits), default=_FILES)
+    if least < _FEW_FILES:
+        yield warn(
+            "connections",
+            f"mosquitto may have {least} files open, and each connection is one: as many that say nothing keep out all",
+            expected=f"{_FILES}",
+            do="set LimitNOFILE as in configs/systemd/mosquitto.service.d",
+        )
 
 
 def _allowed(settings: Settings, visitor: Visitor, version: str, *, publish: bool) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -157,6 +158,21 @@ def test_a_broker_without_retained_messages_fails_as_it_takes_no_verdict_of_the_
     with Daemon(tmp_path, port=broker.port, bank=bank) as daemon:
         daemon.start(ready=False)
         wait_until(lambda: "Retain not supported" in daemon.get("/readyz")[1], "the daemon is refused")
+
+
+def test_a_broker_here_that_may_have_few_connections_is_told(
+    broker_with: Callable[..., Mosquitto], write: Callable[..., Path]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        broker = broker_with("max_queued_messages 20000")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    (finding,) = doctor(write(broker.port))["connections"]
+    assert finding["mark"] == "warn"
+    assert "may have 512 files open" in finding["got"]
+    assert "LimitNOFILE" in finding["do"]
 
 
 @pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
