@@ -162,7 +162,7 @@ class Shelf:
         moves = [move for move in self.moves() if move.action == "thresholds"]
         pairs = [{move.before.digest, move.after.digest} for move in moves if move.before is not None]
         found = {digest}
-        while further := [pair for pair in pairs if len(pair & found) == 1]:
+        while further := [pair for pair in pairs if pair & found and pair - found]:
             found.update(*further)
         return found
 
