@@ -30,17 +30,20 @@ class Look:
     """What one look saw, each by its path within the folder.
 
     pictures: files with a picture's suffix, and their state. foreign: one file of each other suffix, at most fifty.
-    closed: what could not be looked at, mostly subfolders, and why.
+    masks: one folder of masks of each name, in lower case. closed: what could not be looked at, mostly subfolders, and
+    why.
     """
 
     pictures: dict[str, FileState] = field(default_factory=dict)
     foreign: dict[str, str] = field(default_factory=dict)
+    masks: dict[str, str] = field(default_factory=dict)
     closed: dict[str, str] = field(default_factory=dict)
 
 
 def look(folder: Path) -> Look:
     """All regular files below the folder. Hidden ones, links, `sent`, and folders of masks, named `ground_truth` or
-    `masks` in any case, are left out.
+    `masks` in any case, are left out. Others that `evaluate` takes for such are not: what is drawn there tells it, and
+    of a folder into which parts still come nobody knows that yet.
 
     Raises:
         OSError: the folder itself cannot be read.
@@ -66,7 +69,10 @@ def _note(seen: Look, below: list[str], place: str, entry: os.DirEntry[str]) -> 
     suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 (many thousands of names in each look)
     try:
         if entry.is_dir(follow_symlinks=False):
-            below += [] if is_truth(entry.name) else [place]
+            if is_truth(entry.name):
+                seen.masks.setdefault(entry.name.lower(), place)
+            else:
+                below.append(place)
         elif not entry.is_file(follow_symlinks=False):
             return
         elif suffix in CONTENT_TYPES:

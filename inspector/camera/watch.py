@@ -191,6 +191,11 @@ class WatchedFolder:
     def _tell_of_others(self, seen: Look, now: float) -> None:
         for where, why in seen.closed.items():
             self._told.once(("closed", where), f"cannot read {self._shown(where)} ({why}); what lies there waits")
+        for name, where in seen.masks.items():
+            self._told.once(
+                ("masks", name),
+                f"{self._shown(where)} is left alone, and so is what is named like it: it is for masks, not frames",
+            )
         before = self._foreign
         self._foreign = {suffix: (place, now) for suffix, place in seen.foreign.items()}
         for suffix, (place, since) in before.items():

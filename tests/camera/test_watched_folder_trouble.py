@@ -169,13 +169,15 @@ def test_what_is_no_picture_is_left_alone_and_told_once_for_all_of_its_kind(
         drop(tmp_path, f"{number}.csv", b"1;2")
     drop(tmp_path, "upload.jpg.filepart", JPEG[:50])
     drop(tmp_path, ".hidden.jpg")
-    drop(tmp_path, "ground_truth/mask.png", PNG)
+    for place in ("ground_truth", "1/Masks", "2/masks"):
+        drop(tmp_path, f"{place}/mask.png", PNG)
     (tmp_path / "link.jpg").symlink_to(tmp_path / ".hidden.jpg")
     with watched(tmp_path) as it:
         for number in range(3):
             drop(tmp_path, f"{number}.jpg")
             assert it.next().part_id == f"{number}.jpg"
     assert it.told(".csv is left alone") == it.told(".filepart is left alone") == 1
+    assert it.told("ground_truth is left alone") == it.told("asks is left alone") == 1
     assert len([path for path in tmp_path.rglob("*.csv") if path.parent == tmp_path]) == 3
 
 
