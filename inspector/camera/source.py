@@ -115,7 +115,7 @@ def open_source(
 
         return DrawnSource(name.partition(":")[2] or "plate", run=run, seed=seed, defect_rate=defect_rate)
     if name.isdigit() or "://" in name or name.startswith("/dev/"):
-        from inspector.camera.video import LiveSource
+        from inspector.camera.live import LiveSource
 
         return LiveSource(name)
     path = Path(name)

@@ -17,7 +17,7 @@ from pictures import with_opencv
 from services import Mosquitto, as_nobody
 
 from inspector.camera import CameraOptions, SourceError, SourceLostError, open_source, publish
-from inspector.camera.video import LiveSource
+from inspector.camera.live import LiveSource
 from inspector.errors import BrokerError, InspectorError, SamplesError, UsageError
 from inspector.folder import image_files
 from inspector.frame import decode

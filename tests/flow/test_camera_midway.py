@@ -7,14 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from listening import STATION, listening_line, options
+from pictures import with_opencv
 from services import DEADLINE_S, Mosquitto, no_threads_left, wait_until
+from streaming import streaming
 
 from inspector.camera import CameraOptions, CameraSummary, publish
 from inspector.errors import BrokerError
@@ -135,43 +136,10 @@ def test_where_no_thread_is_left_it_connects_once_there_is(mosquitto: Mosquitto,
     assert summaries[0].acknowledged == summaries[0].published
 
 
-@contextmanager
-def streaming() -> Iterator[tuple[str, list[float]]]:
-    """A network camera: pictures over HTTP, twenty a second, without end. Its address, and when it gave each."""
-    given: list[float] = []
-    picture = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
-    head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
-
-    class Stream(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
-            self.end_headers()
-            with suppress(OSError):
-                while True:
-                    self.wfile.write(head + picture + b"\r\n")
-                    given.append(time.monotonic())
-                    time.sleep(0.05)
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Stream)
-    server.daemon_threads = True
-    server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/stream.mjpg", given
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def test_pictures_of_a_stream_that_pass_while_the_broker_is_away_are_a_gap(mosquitto: Mosquitto) -> None:
+    picture = with_opencv(np.full((48, 64, 3), 90, np.uint8), ".jpg")
     with (
-        streaming() as (address, given),
+        streaming(repeat(repeat(picture))) as (address, given),
         publishing(options(address, mosquitto.port, window=10)) as (notices, sent, summaries),
     ):
         until_now = sent.copy()

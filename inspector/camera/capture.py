@@ -1,0 +1,70 @@
+"""What OpenCV opens as video: a file, a network stream or a camera of this machine, picture by picture."""
+
+import cv2
+import numpy as np
+
+from inspector.camera.source import Shot, SourceError, without_password
+from inspector.types import UInt8Image
+
+_JPEG_QUALITY = 95
+_MJPEG = cv2.VideoWriter.fourcc(*"MJPG")
+_AS_IT_IS = -1
+"""Of CAP_PROP_FORMAT: pictures are not decoded."""
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+class Capture:
+    """An open video. Pictures of MJPEG stay the camera's own bytes: OpenCV would fill what is missing of one from the
+    picture before it, and say nothing. Those of other codecs are decoded.
+
+    Raises:
+        SourceError: OpenCV cannot open it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._video = _opened(name)
+        mjpeg = int(self._video.get(cv2.CAP_PROP_FOURCC)) == _MJPEG and self._video.getBackendName() == "FFMPEG"
+        self._as_it_is = mjpeg and self._video.set(cv2.CAP_PROP_FORMAT, _AS_IT_IS)
+
+    @property
+    def fps(self) -> float | None:
+        """Pictures a second, where it says so."""
+        rate = self._video.get(cv2.CAP_PROP_FPS)
+        return rate if 0 < rate <= 1000 else None
+
+    def read(self) -> bytes | UInt8Image | None:
+        """The next picture, a JPEG or (height, width, 3) in BGR; None where there is none that can be read."""
+        got, picture = self._video.read()
+        if not got:
+            return None
+        return picture.tobytes() if self._as_it_is else np.asarray(picture, dtype=np.uint8)
+
+    def release(self) -> None:
+        """Closes it."""
+        self._video.release()
+
+
+def shot_of(picture: bytes | UInt8Image, part_id: str | None = None) -> Shot:
+    """A picture that was read: what was decoded leaves as JPEG of high quality."""
+    if not isinstance(picture, bytes):
+        _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        picture = encoded.tobytes()
+    return Shot(picture, "image/jpeg", part_id)
+
+
+def _opened(name: str) -> cv2.VideoCapture:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:  # given such a name, OpenCV crashes
+        raise SourceError(
+            f"source {without_password(name)!r}: its name is no UTF-8, expected a video of another name"
+        ) from error
+    video = cv2.VideoCapture(int(name)) if name.isdigit() else cv2.VideoCapture(name)
+    if not video.isOpened():
+        video.release()
+        raise SourceError(
+            f"source {without_password(name)!r}: cannot be opened as video; expected a file, stream or device that "
+            "OpenCV reads"
+        )
+    return video
