@@ -33,6 +33,11 @@ class Capture:
         rate = self._video.get(cv2.CAP_PROP_FPS)
         return rate if 0 < rate <= 1000 else None
 
+    @property
+    def length(self) -> int:
+        """How many pictures it says that it has; 0 where it has no end."""
+        return max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT)))
+
     def read(self) -> bytes | UInt8Image | None:
         """The next picture, a JPEG or (height, width, 3) in BGR; None where there is none that can be read."""
         got, picture = self._video.read()

@@ -132,7 +132,7 @@ def open_source(
         raise SourceError(f"source {name!r}: a format that is not read: {foreign(path)}")
     from inspector.camera.video import FileSource
 
-    return FileSource(path)
+    return FileSource(path, on_notice)
 
 
 @dataclass(frozen=True, slots=True)

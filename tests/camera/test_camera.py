@@ -204,6 +204,26 @@ def test_a_video_gives_each_picture_and_its_own_rate(tmp_path: Path) -> None:
     assert brightness == pytest.approx([0, 40, 80, 120, 160], abs=6)
 
 
+def test_a_video_is_read_on_behind_pictures_that_cannot_be_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 48))
+    for number in range(20):
+        writer.write(np.full((48, 64, 3), 10 * number, np.uint8))
+    writer.release()
+    content = bytearray(path.read_bytes())
+    begins = [found.end() for found in re.finditer(b"00dc", content) if found.end() > content.index(b"movi")]
+    for begin in (begins[number] for number in (8, 9, 18, 19)):
+        size = int.from_bytes(content[begin : begin + 4], "little")
+        content[begin + 4 : begin + 4 + size] = bytes(size)
+    path.write_bytes(content)
+    told: list[str] = []
+    with open_source(str(path), on_notice=told.append) as source:
+        shots = list(source.shots())
+    assert [shot.part_id for shot in shots] == [f"clip-{number:06d}" for number in (*range(8), *range(10, 18))]
+    assert [shot.lost for shot in shots] == [0] * 8 + [2] + [0] * 7
+    assert told == [f"{path}: 16 of its 20 pictures could be decoded"]
+
+
 def test_a_live_source_tells_when_it_ends(tmp_path: Path) -> None:
     source = LiveSource(str(video(tmp_path / "clip.avi")))
     with source, pytest.raises(SourceLostError, match="the stream ended"):
