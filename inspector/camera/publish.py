@@ -129,7 +129,7 @@ def publish(
         _warn_if_unwatched(uplink, options.station, on_notice)
         rate = _rate(options, source)
         pace = _Pace(rate)
-        shots = _repeated(source, loop=options.loop)
+        shots = _repeated(source, stop, loop=options.loop)
         started = time.monotonic()
         sent = missed = 0
         with _drained_on_error(uplink, options, on_notice):
@@ -171,7 +171,14 @@ def _source(options: CameraOptions, run: str, stop: threading.Event, on_notice: 
             stop=stop,
             on_notice=on_notice,
         )
-    return open_source(options.source, run=run, seed=options.seed, defect_rate=options.defect_rate, on_notice=on_notice)
+    return open_source(
+        options.source,
+        run=run,
+        seed=options.seed,
+        defect_rate=options.defect_rate,
+        stop=stop,
+        on_notice=on_notice,
+    )
 
 
 def _drained(uplink: Uplink, options: CameraOptions) -> FrameTally:
@@ -211,9 +218,9 @@ def _rate(options: CameraOptions, source: Source) -> float:
     return DEFAULT_FPS if source.fps is None else source.fps
 
 
-def _repeated(source: Source, *, loop: bool) -> Iterator[Shot]:
+def _repeated(source: Source, stop: threading.Event, *, loop: bool) -> Iterator[Shot]:
     yield from source.shots()
-    while loop:
+    while loop and not stop.is_set():
         yield from source.shots()
 
 

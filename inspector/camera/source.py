@@ -11,6 +11,7 @@ synthetic[:PRODUCT] the drawn product, without end
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -99,12 +100,13 @@ def open_source(
     run: str = "",
     seed: int | None = None,
     defect_rate: float = 0.1,
+    stop: threading.Event | None = None,
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> Source:
     """The source of that name, not yet entered.
 
-    run: a word that makes the part ids of drawn parts unique. seed, defect_rate: for the drawn product. on_notice: a
-    line worth telling a person.
+    run: a word that makes the part ids of drawn parts unique. seed, defect_rate: for the drawn product. stop: once it
+    is set, a stream or device is not waited for any more. on_notice: a line worth telling a person.
 
     Raises:
         SourceError: there is no such file or folder, no image in the folder, or the name means nothing.
@@ -117,7 +119,7 @@ def open_source(
     if name.isdigit() or "://" in name or name.startswith("/dev/"):
         from inspector.camera.live import LiveSource
 
-        return LiveSource(name)
+        return LiveSource(name, stop=stop or threading.Event(), on_notice=on_notice)
     path = Path(name)
     if path.is_dir():
         return FolderSource.of(path, on_notice)

@@ -225,7 +225,7 @@ def test_a_video_is_read_on_behind_pictures_that_cannot_be_decoded(tmp_path: Pat
 
 
 def test_a_live_source_tells_when_it_ends(tmp_path: Path) -> None:
-    source = LiveSource(str(video(tmp_path / "clip.avi")))
+    source = LiveSource(str(video(tmp_path / "clip.avi")), stop=threading.Event())
     with source, pytest.raises(SourceLostError, match="the stream ended"):
         list(source.shots())
 
