@@ -1,5 +1,7 @@
 """What OpenCV opens as video: a file, a network stream or a camera of this machine, picture by picture."""
 
+import os
+
 import cv2
 import numpy as np
 
@@ -11,12 +13,18 @@ _MJPEG = cv2.VideoWriter.fourcc(*"MJPG")
 _AS_IT_IS = -1
 """Of CAP_PROP_FORMAT: pictures are not decoded."""
 
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_OPTIONS_OF_STREAMS = "rtsp_flags;prefer_tcp|fflags;+discardcorrupt"
+"""The first is OpenCV's own. The second leaves out pictures of which the stream itself tells that a part is missing."""
+
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class Capture:
     """An open video. Pictures of MJPEG stay the camera's own bytes: OpenCV would fill what is missing of one from the
-    picture before it, and say nothing. Those of other codecs are decoded.
+    picture before it, and say nothing. Those of other codecs, and of a camera of this machine, are decoded.
+
+    is_mjpeg: each of its pictures is a JPEG by itself.
 
     Raises:
         SourceError: OpenCV cannot open it.
@@ -24,8 +32,9 @@ class Capture:
 
     def __init__(self, name: str) -> None:
         self._video = _opened(name)
-        mjpeg = int(self._video.get(cv2.CAP_PROP_FOURCC)) == _MJPEG and self._video.getBackendName() == "FFMPEG"
-        self._as_it_is = mjpeg and self._video.set(cv2.CAP_PROP_FORMAT, _AS_IT_IS)
+        self.is_mjpeg = int(self._video.get(cv2.CAP_PROP_FOURCC)) == _MJPEG
+        by_ffmpeg = self._video.getBackendName() == "FFMPEG"
+        self._as_it_is = self.is_mjpeg and by_ffmpeg and self._video.set(cv2.CAP_PROP_FORMAT, _AS_IT_IS)
 
     @property
     def fps(self) -> float | None:
@@ -65,6 +74,8 @@ def _opened(name: str) -> cv2.VideoCapture:
         raise SourceError(
             f"source {without_password(name)!r}: its name is no UTF-8, expected a video of another name"
         ) from error
+    if "://" in name:
+        os.environ.setdefault(_OPTIONS, _OPTIONS_OF_STREAMS)
     video = cv2.VideoCapture(int(name)) if name.isdigit() else cv2.VideoCapture(name)
     if not video.isOpened():
         video.release()

@@ -32,13 +32,14 @@ class LiveSource:
         self,
         name: str,
         *,
-        stop: threading.Event,
+        stop: threading.Event | None = None,
         on_notice: Callable[[str], None] = lambda _: None,
         patience_s: float = 120.0,
     ) -> None:
         self._name = name
         self._shown = without_password(name)
-        self._stop = stop
+        self._stop = stop or threading.Event()
+        self._on_notice = on_notice
         self._told = Told(on_notice)
         self._patience_s = patience_s
         self._left = threading.Event()
@@ -64,7 +65,13 @@ class LiveSource:
             yield shot
 
     def __enter__(self) -> "LiveSource":
-        self._thread = threading.Thread(target=self._take, args=(Capture(self._name),), name="capture", daemon=True)
+        capture = Capture(self._name)
+        if "://" in self._name and not capture.is_mjpeg:
+            self._on_notice(
+                f"{self._shown} is not MJPEG: a picture that is damaged on its way may look sound; set the camera to "
+                "MJPEG, or let it write files (--watch)"
+            )
+        self._thread = threading.Thread(target=self._take, args=(capture,), name="capture", daemon=True)
         self._thread.start()
         return self
 

@@ -119,7 +119,7 @@ def open_source(
     if name.isdigit() or "://" in name or name.startswith("/dev/"):
         from inspector.camera.live import LiveSource
 
-        return LiveSource(name, stop=stop or threading.Event(), on_notice=on_notice)
+        return LiveSource(name, stop=stop, on_notice=on_notice)
     path = Path(name)
     if path.is_dir():
         return FolderSource.of(path, on_notice)

@@ -2,10 +2,7 @@
 
 import os
 import re
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +12,7 @@ import pytest
 from listening import STATION, options
 from pictures import with_opencv
 from services import Mosquitto, as_nobody
+from streaming import serving
 
 from inspector.camera import CameraOptions, SourceError, SourceLostError, open_source, publish
 from inspector.camera.live import LiveSource
@@ -225,7 +223,7 @@ def test_a_video_is_read_on_behind_pictures_that_cannot_be_decoded(tmp_path: Pat
 
 
 def test_a_live_source_tells_when_it_ends(tmp_path: Path) -> None:
-    source = LiveSource(str(video(tmp_path / "clip.avi")), stop=threading.Event())
+    source = LiveSource(str(video(tmp_path / "clip.avi")))
     with source, pytest.raises(SourceLostError, match="the stream ended"):
         list(source.shots())
 
@@ -234,17 +232,8 @@ def test_a_live_source_tells_when_it_ends(tmp_path: Path) -> None:
 def clip_at(tmp_path: Path) -> Iterator[str]:
     """Host and port of a network camera, whose stream `clip.avi` ends."""
     video(tmp_path / "clip.avi")
-
-    class Files(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=tmp_path)) as server:
-        threading.Thread(target=server.serve_forever, args=(0.1,)).start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    with serving(tmp_path) as at:
+        yield at
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 import threading
 from collections.abc import Iterator
 from itertools import repeat
+from pathlib import Path
+from random import Random
 
+import cv2
 import numpy as np
 import pytest
-from pictures import with_opencv
-from streaming import streaming
+from pictures import smooth_picture, with_opencv
+from streaming import serving, streaming
 
 from inspector.camera.capture import Capture, shot_of
 from inspector.camera.live import LiveSource
@@ -34,9 +37,51 @@ def test_a_picture_that_arrived_by_half_is_not_mended_with_the_one_before() -> N
         decode(images[5])
 
 
+def lossy_stream(path: Path) -> str:
+    """A file of a hundred pictures, each told as its difference from the one before, with a hundredth of it lost on the
+    way. Its name.
+    """
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (320, 240))
+    ground = cv2.resize(smooth_picture(), (320, 240))
+    for number in range(100):
+        writer.write(np.roll(ground, 3 * number, axis=1))
+    writer.release()
+    sent = path.read_bytes()
+    packets = [sent[begin : begin + 188] for begin in range(0, len(sent), 188)]
+    draw = Random(1)
+    path.write_bytes(b"".join(packet for packet in packets if packet[1] & 0x40 or draw.random() > 0.02))
+    return path.name
+
+
+@pytest.mark.parametrize("asked", [None, "rtsp_flags;prefer_tcp"])
+def test_damage_that_a_stream_tells_of_is_left_out_unless_other_options_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str | None
+) -> None:
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", asked or "")
+    if asked is None:
+        monkeypatch.delenv("OPENCV_FFMPEG_CAPTURE_OPTIONS")
+    name = lossy_stream(tmp_path / "lossy.ts")
+    with serving(tmp_path) as at:
+        stream = Capture(f"http://{at}/{name}")
+        read = sum(stream.read() is not None for _ in range(200))
+        stream.release()
+    assert read == 100 if asked else 50 < read < 100
+
+
+def test_a_stream_that_cannot_tell_damaged_pictures_is_told_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    name = lossy_stream(tmp_path / "lossy.ts")
+    with serving(tmp_path) as at, LiveSource(f"http://cam:S3cret@{at}/{name}", on_notice=told.append) as source:
+        next(source.shots())
+    assert told == [
+        f"http://***@{at}/{name} is not MJPEG: a picture that is damaged on its way may look sound; set the camera to "
+        "MJPEG, or let it write files (--watch)"
+    ]
+
+
 def taken(address: str, told: list[str], patience_s: float) -> Iterator[Shot]:
     """What a live source gives until it is lost."""
-    source = LiveSource(address, stop=threading.Event(), on_notice=told.append, patience_s=patience_s)
+    source = LiveSource(address, on_notice=told.append, patience_s=patience_s)
     with source, pytest.raises(SourceLostError, match="no picture for") as lost:
         yield from source.shots()
     told.append(str(lost.value))

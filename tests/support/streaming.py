@@ -1,12 +1,30 @@
-"""A network camera: JPEGs over HTTP, one after the other, as MJPEG."""
+"""Network cameras: JPEGs over HTTP, one after the other, as MJPEG; and streams that lie in a file."""
 
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 _EVERY_S = 0.05
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """A server of files: its host and port."""
+
+    class Files(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.1,)).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 @contextmanager
