@@ -24,14 +24,17 @@ class Capture:
     """An open video. Pictures of MJPEG stay the camera's own bytes: OpenCV would fill what is missing of one from the
     picture before it, and say nothing. Those of other codecs, and of a camera of this machine, are decoded.
 
-    is_mjpeg: each of its pictures is a JPEG by itself.
+    size_wh: pixels that a camera of this machine is asked for; without that OpenCV takes 640x480. is_mjpeg: each of its
+    pictures is a JPEG by itself.
 
     Raises:
-        SourceError: OpenCV cannot open it.
+        SourceError: OpenCV cannot open it, or it gives another size.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, size_wh: tuple[int, int] | None = None) -> None:
         self._video = _opened(name)
+        if size_wh is not None:
+            _ask(self._video, name, size_wh)
         self.is_mjpeg = int(self._video.get(cv2.CAP_PROP_FOURCC)) == _MJPEG
         by_ffmpeg = self._video.getBackendName() == "FFMPEG"
         self._as_it_is = self.is_mjpeg and by_ffmpeg and self._video.set(cv2.CAP_PROP_FORMAT, _AS_IT_IS)
@@ -84,3 +87,18 @@ def _opened(name: str) -> cv2.VideoCapture:
             "OpenCV reads"
         )
     return video
+
+
+def _ask(device: cv2.VideoCapture, name: str, size_wh: tuple[int, int]) -> None:
+    """For a size, and for MJPEG, in which alone most cameras give their larger ones."""
+    sides = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
+    device.set(cv2.CAP_PROP_FOURCC, _MJPEG)
+    for side, pixels in zip(sides, size_wh, strict=True):
+        device.set(side, pixels)
+    width, height = (int(device.get(side)) for side in sides)
+    if (width, height) != size_wh:
+        device.release()
+        raise SourceError(
+            f"source {name!r}: gives {width}x{height} pixels, --size asks for {size_wh[0]}x{size_wh[1]}; "
+            "`v4l2-ctl --list-formats-ext` shows which sizes it has"
+        )

@@ -25,18 +25,21 @@ class LiveSource:
     """A stream or device, until `stop` is set. A thread takes every picture off it, so that the newest is at hand and
     none is stale, and opens it again where it breaks off.
 
-    patience_s: how long to wait for a picture. on_notice: told where none comes, and when one comes again.
+    size_wh: pixels that a device is asked for. patience_s: how long to wait for a picture. on_notice: told where none
+    comes, and when one comes again.
     """
 
     def __init__(
         self,
         name: str,
         *,
+        size_wh: tuple[int, int] | None = None,
         stop: threading.Event | None = None,
         on_notice: Callable[[str], None] = lambda _: None,
         patience_s: float = 120.0,
     ) -> None:
         self._name = name
+        self._size_wh = size_wh
         self._shown = without_password(name)
         self._stop = stop or threading.Event()
         self._on_notice = on_notice
@@ -65,7 +68,7 @@ class LiveSource:
             yield shot
 
     def __enter__(self) -> "LiveSource":
-        capture = Capture(self._name)
+        capture = Capture(self._name, self._size_wh)
         if "://" in self._name and not capture.is_mjpeg:
             self._on_notice(
                 f"{self._shown} is not MJPEG: a picture that is damaged on its way may look sound; set the camera to "
@@ -137,7 +140,7 @@ class LiveSource:
             self._fresh.notify_all()
         while not self._left.is_set():
             with suppress(SourceError):
-                return Capture(self._name)
+                return Capture(self._name, self._size_wh)
             self._left.wait(_NEXT_TRY_S)
         return None
 

@@ -1,6 +1,7 @@
 """Frames out of a source and up to the broker, at a rate, each with an identity of its own."""
 
 import hashlib
+import io
 import json
 import secrets
 import threading
@@ -10,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from inspector.camera.source import PictureIdentity, Shot, Source, open_source, printable
+from inspector.camera.source import PictureIdentity, Shot, Source, is_device, open_source, printable, without_password
 from inspector.camera.uplink import FrameTally, Uplink
 from inspector.camera.watch import WatchedFolder
 from inspector.contract import instance_topic
-from inspector.errors import BrokerError, InspectorError, UsageError
+from inspector.errors import BrokerError, FrameError, InspectorError, UsageError
+from inspector.header import upright_size_wh
 from inspector.mqtt.credentials import passing_id
 from inspector.settings import BrokerSettings
 from inspector.types import Expected, FrameMessage, StationId
@@ -37,8 +39,8 @@ class CameraOptions:
     count: stop after so many. loop: begin the source anew at its end. lot, recipe: said with every frame.
     expected: all frames are checks, of parts that are known to be good or defective.
     window: frames on their way at a time. ack_timeout_s: how long to wait for the broker's answer at the end.
-    seed, defect_rate: for the drawn product. watch: the source is a folder that a camera writes into; keep, bridged,
-    patience_s: see `WatchedFolder`.
+    seed, defect_rate: for the drawn product. size_wh: pixels that a USB camera is asked for. watch: the source is a
+    folder that a camera writes into; keep, bridged, patience_s: see `WatchedFolder`.
     """
 
     source: str
@@ -54,6 +56,7 @@ class CameraOptions:
     ack_timeout_s: float = 30.0
     seed: int | None = None
     defect_rate: float = 0.1
+    size_wh: tuple[int, int] | None = None
     watch: bool = False
     keep: int | None = None
     bridged: bool = False
@@ -66,6 +69,12 @@ class CameraOptions:
             raise UsageError(f"count: got {self.count}, expected at least 1")
         if not 1 <= self.window <= 65_535:
             raise UsageError(f"window: got {self.window}, expected 1 to 65535 frames")
+        if self.size_wh is not None and (self.watch or not is_device(self.source)):
+            width, height = self.size_wh
+            raise UsageError(
+                f"--size {width}x{height}: only a USB camera is asked for a size, by its number or as /dev/video0; "
+                f"got {without_password(self.source)!r}"
+            )
         if self.watch and self.loop:
             raise UsageError("--watch with --loop: a watched folder has no end to start over at; choose one")
         if self.keep is not None and not self.watch:
@@ -132,11 +141,13 @@ def publish(
         shots = _repeated(source, stop, loop=options.loop)
         started = time.monotonic()
         sent = missed = 0
+        size_told = False
         with _drained_on_error(uplink, options, on_notice):
             while (options.count is None or sent < options.count) and pace.wait(sent, stop):
                 shot = next(shots, None)
                 if shot is None:
                     break
+                size_told = size_told or _size_told(shot, on_notice)
                 missed += shot.lost
                 if (passed := _passed(shot, rate, uplink.waited_s)) > 0:
                     missed += passed
@@ -176,6 +187,7 @@ def _source(options: CameraOptions, run: str, stop: threading.Event, on_notice: 
         run=run,
         seed=options.seed,
         defect_rate=options.defect_rate,
+        size_wh=options.size_wh,
         stop=stop,
         on_notice=on_notice,
     )
@@ -222,6 +234,16 @@ def _repeated(source: Source, stop: threading.Event, *, loop: bool) -> Iterator[
     yield from source.shots()
     while loop and not stop.is_set():
         yield from source.shots()
+
+
+def _size_told(shot: Shot, on_notice: Callable[[str], None]) -> bool:
+    """Whether the picture tells its size, and so it was told."""
+    try:
+        width, height = upright_size_wh(io.BytesIO(shot.image))
+    except FrameError:
+        return False
+    on_notice(f"pictures have {width}x{height} pixels")
+    return True
 
 
 def _message(options: CameraOptions, shot: Shot, run: str, seq: int) -> FrameMessage:

@@ -100,13 +100,15 @@ def open_source(
     run: str = "",
     seed: int | None = None,
     defect_rate: float = 0.1,
+    size_wh: tuple[int, int] | None = None,
     stop: threading.Event | None = None,
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> Source:
     """The source of that name, not yet entered.
 
-    run: a word that makes the part ids of drawn parts unique. seed, defect_rate: for the drawn product. stop: once it
-    is set, a stream or device is not waited for any more. on_notice: a line worth telling a person.
+    run: a word that makes the part ids of drawn parts unique. seed, defect_rate: for the drawn product. size_wh:
+    pixels that a device is asked for. stop: once it is set, a stream or device is not waited for any more. on_notice: a
+    line worth telling a person.
 
     Raises:
         SourceError: there is no such file or folder, no image in the folder, or the name means nothing.
@@ -116,10 +118,10 @@ def open_source(
         from inspector.camera.drawn import DrawnSource
 
         return DrawnSource(name.partition(":")[2] or "plate", run=run, seed=seed, defect_rate=defect_rate)
-    if name.isdigit() or "://" in name or name.startswith("/dev/"):
+    if "://" in name or is_device(name):
         from inspector.camera.live import LiveSource
 
-        return LiveSource(name, stop=stop, on_notice=on_notice)
+        return LiveSource(name, size_wh=size_wh, stop=stop, on_notice=on_notice)
     path = Path(name)
     if path.is_dir():
         return FolderSource.of(path, on_notice)
@@ -206,6 +208,11 @@ def _frames(folder: Path, contents: Contents) -> tuple[list[Path], list[Path]]:
     from calibration.evaluation.cases import without_masks
 
     return without_masks(folder, contents.pictures)
+
+
+def is_device(name: str) -> bool:
+    """Whether it names a camera of this machine."""
+    return name.isdigit() or name.startswith("/dev/")
 
 
 def without_password(name: str) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"(?P<host>\[[^]]*]|[^:]*)(:(?P<port>[^:]*))?")
 """HOST, HOST:PORT, [ADDRESS] or [ADDRESS]:PORT."""
 
+_SIZE = re.compile(r"(?P<width>[1-9][0-9]{0,4})x(?P<height>[1-9][0-9]{0,4})")
+
 
 @click.command()
 @click.argument("source")
@@ -32,6 +34,7 @@ _ADDRESS = re.compile(r"(?P<host>\[[^]]*]|[^:]*)(:(?P<port>[^:]*))?")
 @click.option("--password-file", type=click.Path(path_type=Path), help="File that holds the password alone.")
 @click.option("--tls", is_flag=True, help="Encrypt; the broker is verified against the system's CAs.")
 @click.option("--ca-file", type=click.Path(path_type=Path), help="CA of the broker; implies --tls.")
+@click.option("--size", metavar="WxH", help="USB: pixels to ask the camera for, as in 1920x1080.  [640x480]")
 @click.option("--lot", help="Sent with every frame.")
 @click.option("--recipe", help="Sent with every frame.")
 @click.option("--expected", type=click.Choice(["ok", "ng"]), help="The parts are check parts, known to be so.")
@@ -53,6 +56,7 @@ def camera(
     password_file: Path | None,
     tls: bool,
     ca_file: Path | None,
+    size: str | None,
     lot: str | None,
     recipe: str | None,
     expected: str | None,
@@ -84,6 +88,7 @@ def camera(
         expected=None if expected is None else Expected(expected),
         seed=seed,
         defect_rate=defect_rate,
+        size_wh=None if size is None else _size_wh(size),
     )
     live = Live(f"camera {station}")
     summary = publish(
@@ -96,6 +101,14 @@ def camera(
     click.echo(_as_json(summary) if as_json else _as_text(summary, watch=watch, bridged=bridged))
     if (lost := summary.refused + summary.given_up) and not watch:
         raise BrokerError(f"broker {broker}: did not take {lost} of {summary.published} frames of {station}")
+
+
+def _size_wh(text: str) -> tuple[int, int]:
+    from inspector.errors import UsageError
+
+    if (sides := _SIZE.fullmatch(text)) is None:
+        raise UsageError(f"--size {text}: expected width and height in pixels, as in 1920x1080")
+    return int(sides["width"]), int(sides["height"])
 
 
 def _broker(

@@ -15,6 +15,7 @@ from services import Mosquitto, as_nobody
 from streaming import serving
 
 from inspector.camera import CameraOptions, SourceError, SourceLostError, open_source, publish
+from inspector.camera.capture import Capture
 from inspector.camera.live import LiveSource
 from inspector.errors import BrokerError, InspectorError, SamplesError, UsageError
 from inspector.folder import image_files
@@ -190,6 +191,49 @@ def test_a_video_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(SourceError, match="'/dev/video97': cannot be opened"):
         open_source("/dev/video97").__enter__()
+
+
+def test_a_device_that_gives_another_size_than_asked_for_is_refused(tmp_path: Path) -> None:
+    clip = str(video(tmp_path / "clip.avi"))
+    Capture(clip, size_wh=(64, 48)).release()
+    with pytest.raises(SourceError, match=r"clip\.avi': gives 64x48 pixels, --size asks for 1920x1080; .*list-formats"):
+        Capture(clip, size_wh=(1920, 1080))
+
+
+def test_a_device_is_asked_for_mjpeg_and_then_for_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[int, float] = {cv2.CAP_PROP_FRAME_WIDTH: 640, cv2.CAP_PROP_FRAME_HEIGHT: 480}
+
+    class Device:
+        """None is here to try on."""
+
+        def __init__(self, number: int) -> None:
+            self.isOpened = lambda: number == 3
+            self.get = asked.__getitem__
+            self.set = asked.__setitem__
+            self.getBackendName = lambda: "V4L2"
+
+    monkeypatch.setattr(cv2, "VideoCapture", Device)
+    Capture("3", size_wh=(1920, 1080))
+    assert list(asked) == [cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FOURCC]
+    assert list(asked.values()) == [1920, 1080, cv2.VideoWriter.fourcc(*"MJPG")]
+
+
+@pytest.mark.parametrize("source", ["synthetic", "rtsp://cam:S3cret@host/1", "clip.avi"])
+def test_a_size_is_asked_of_devices_alone(source: str) -> None:
+    with pytest.raises(
+        UsageError, match="--size 640x480: only a USB camera is asked for a size, by its number"
+    ) as told:
+        CameraOptions(source=source, station=STATION, size_wh=(640, 480))
+    assert "S3cret" not in str(told.value)
+
+
+def test_the_size_of_the_first_picture_is_told_once(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    picture(tmp_path / "b.png")
+    picture(tmp_path / "c.png")
+    told: list[str] = []
+    publish(options(tmp_path, mosquitto.port, fps=0), on_notice=told.append)
+    assert [line for line in told if "pixels" in line] == ["pictures have 30x20 pixels"]
 
 
 def test_a_video_gives_each_picture_and_its_own_rate(tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ def test_version(cli: Cli) -> None:
     assert cli("--version").out == f"inspector, version {__version__}\n"
 
 
+@pytest.mark.parametrize("size", ["1920", "0x0", "1920x1080x3"])
+def test_a_size_of_a_camera_that_is_none_is_told(cli: Cli, size: str) -> None:
+    done = cli("camera", "0", "--station", "a/b/c/d", "--size", size)
+    expected = f"error: --size {size}: expected width and height in pixels, as in 1920x1080\n"
+    assert (done.code, done.err) == (2, expected)
+
+
 @pytest.mark.parametrize(
     "arguments", [("nosuch",), ("calibrate",), ("inspect",), ("inspect", "bank"), ("evaluate", "x"),
                   ("bank", "nosuch"), ("calibrate", "x", "--folds", "many"), ("calibrate", "x", "--nosuch"),

@@ -97,7 +97,7 @@ def test_frames_that_nobody_listens_to_are_told(mosquitto: Mosquitto, folder: Pa
     notices: list[str] = []
     summary = publish(options(folder, mosquitto.port, fps=0), on_notice=notices.append)
     assert summary.unheard == 6
-    [notice] = notices
+    [notice] = [line for line in notices if "pixels" not in line]
     assert notice.startswith(f"no daemon announces station {STATION}, as far as this user of the broker may read; ")
 
 
@@ -123,7 +123,7 @@ def test_an_announced_station_needs_no_notice_while_its_daemon_is_there(
         publish(options(folder, mosquitto.port, fps=0), on_notice=notices.append)
     client.disconnect()
     client.loop_stop()
-    assert [notice.partition(";")[0] for notice in notices] == expected
+    assert [notice.partition(";")[0] for notice in notices if "pixels" not in notice] == expected
 
 
 def test_a_daemon_that_a_slow_broker_tells_of_late_is_not_missed(mosquitto: Mosquitto, folder: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_daemon_that_a_slow_broker_tells_of_late_is_not_missed(mosquitto: Mosq
     notices: list[str] = []
     with listening_line(mosquitto.port), slow_way(mosquitto.port, answers_after_s=1.0) as port:
         publish(options(folder, port, fps=0), on_notice=notices.append)
-    assert notices == []
+    assert [notice for notice in notices if "pixels" not in notice] == []
 
 
 def test_frames_that_the_broker_refuses_are_counted_and_fail_the_command(
