@@ -20,7 +20,7 @@ _SIZE = re.compile(r"(?P<width>[1-9][0-9]{0,4})x(?P<height>[1-9][0-9]{0,4})")
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", envvar="SOURCE")
 @click.option("--station", required=True, help="site/area/line/station, as in plant/hall1/line1/cam1.")
 @click.option("--fps", type=float, help="Frames a second; 0: as fast as acknowledged.  [source's own, or 2]")
 @click.option("--count", type=int, help="Stop after this many frames.")
@@ -67,7 +67,8 @@ def camera(
     """Publish frames as a camera station.
 
     SOURCE is a folder of images, an image, a video file, a stream (rtsp://...), a device number, or
-    synthetic[:plate|:cap]. With --watch it is a folder that a camera writes into; what is published leaves it.
+    synthetic[:plate|:cap]. With --watch it is a folder that a camera writes into; what is published leaves it. The
+    environment variable SOURCE names it where no argument does: arguments are shown to every user of the machine.
     """
     from inspector.camera import CameraOptions, publish
     from inspector.errors import BrokerError

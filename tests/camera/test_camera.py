@@ -2,17 +2,21 @@
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
+from string import Template
 from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 import pytest
-from listening import STATION, options
+from listening import STATION, listening_line, options
 from pictures import with_opencv
-from services import Mosquitto, as_nobody
-from streaming import serving
+from services import DEADLINE_S, Mosquitto, as_nobody, wait_until
+from streaming import serving, streaming
 
 from inspector.camera import CameraOptions, SourceError, SourceLostError, open_source, publish
 from inspector.camera.capture import Capture
@@ -297,6 +301,31 @@ def test_the_password_in_an_address_is_in_no_message(
         publish(asked, on_notice=print)
     assert f"http://***@{clip_at}/" in str(caught.value)
     assert "S3cret" not in str(caught.value) + "".join(capfd.readouterr())
+
+
+def test_the_unit_of_a_camera_station_shows_its_password_to_no_other_user(mosquitto: Mosquitto) -> None:
+    unit = Path(__file__).parents[2] / "configs" / "systemd" / "inspector-camera@.service"
+    (run,) = re.findall(r"^ExecStart=\S+/inspector (.*)$", unit.read_text(), re.MULTILINE)
+    picture = with_opencv(np.full((48, 64, 3), 90, np.uint8), ".jpg")
+    with streaming(repeat(repeat(picture))) as (address, _), listening_line(mosquitto.port) as line:
+        source = address.replace("://", "://cam:S3cret@")
+        given = {"SOURCE": source, "ARGUMENTS": f"--station {STATION} --broker 127.0.0.1:{mosquitto.port}"}
+        station = subprocess.Popen(
+            [sys.executable, "-m", "inspector", *Template(run).substitute(given).split()],
+            env={**os.environ, **given},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            wait_until(lambda: line.frames or station.poll() is not None, "the station publishes")
+            shown = Path(f"/proc/{station.pid}/cmdline").read_text()
+        finally:
+            station.terminate()
+            said, _ = station.communicate(timeout=DEADLINE_S)
+    assert str(STATION) in shown
+    assert "S3cret" not in shown + said
+    assert station.returncode == 0, said
 
 
 def test_drawn_parts_know_their_truth_and_repeat_with_a_seed() -> None:
