@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -90,7 +90,7 @@ class Shelf:
         Raises:
             ChangedError: the candidate, or the bank in use, is another one by now.
             BankError: the candidate is refused, is in use already, or the exchange is not possible here; or a word of
-                the journal is none.
+                the journal is none; or it is in use now, says so, and the disk failed behind that.
             UsageError: the place lies in another bank.
         """
         _check_words(by, reason)
@@ -111,8 +111,10 @@ class Shelf:
                     raise BankError(f"bank {candidate}: changed while it was copied; promote it again")
                 said = {"by": by, "reason": reason, "action": action, "guard": guard, "guard_missed": guard_missed}
                 return self._exchange(draft, after, **said)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
+            except BaseException:
+                with suppress(BankError, OSError):
+                    self._tidy()  # not the draft alone: behind the exchange it is the bank that was replaced
+                raise
 
     def rollback(self, *, by: str, reason: str | None = None, seen: str | None = None) -> Move:
         """The bank that the one in use replaced is taken into use again; once more goes one further back.
@@ -121,7 +123,8 @@ class Shelf:
 
         Raises:
             ChangedError: the bank in use is another one by now.
-            BankError: nothing was replaced, or it is no longer on the shelf; or a word of the journal is none.
+            BankError: nothing was replaced, or it is no longer on the shelf; or a word of the journal is none; or it is
+                in use now, as `promote` has it.
         """
         _check_words(by, reason)
         if not self.folder.exists():
@@ -238,10 +241,13 @@ class Shelf:
                 folder.rename(self.bank)
         except OSError as error:
             raise BankError(f"bank {self.bank}: cannot be exchanged ({error.strerror})") from error
-        sync_dir(self.bank.parent)
         done = move.model_copy(update={"done": True})
-        self._write(done)
-        self._tidy()
+        try:
+            sync_dir(self.bank.parent)
+            self._write(done)
+            self._tidy()
+        except (BankError, OSError) as error:
+            raise BankError(f"bank {self.bank}: {after.id} is in use now, but: {error}") from error
         return done
 
     def _write(self, move: Move) -> None:

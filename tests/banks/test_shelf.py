@@ -1,5 +1,6 @@
 """The shelf: a bank is in use at every moment, and the one before it is a step away."""
 
+import errno
 import multiprocessing
 import os
 import random
@@ -7,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -263,6 +265,32 @@ def test_a_full_disk_is_told_in_a_line_and_nothing_is_left(in_use: Path, bank: P
     assert str(told.value).count("File too large") == 1
     assert Bank.load(in_use).thresholds.pixel == 1.0
     assert [entry.name for entry in Shelf(in_use).folder.iterdir()] == ["lock"]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("how", ["Ctrl-C", "the disk fails", "the disk is full"])
+def test_what_goes_wrong_behind_an_exchange_leaves_the_way_back(
+    how: str, in_use: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf, before = Shelf(in_use), digest(in_use)
+    candidate = variant(bank, tmp_path / "candidate", 2.0)
+
+    def go_wrong(_folder: Path) -> None:
+        monkeypatch.undo()
+        if how == "Ctrl-C":
+            raise KeyboardInterrupt
+        if how == "the disk fails":
+            raise OSError(errno.EIO, "Input/output error")
+        full.enter_context(files_no_larger_than((shelf.folder / "journal.jsonl").stat().st_size))
+
+    monkeypatch.setattr(shelves, "sync_dir", go_wrong)
+    expected = KeyboardInterrupt if how == "Ctrl-C" else BankError
+    with ExitStack() as full, pytest.raises(expected, match=None if how == "Ctrl-C" else "is in use now, but: "):
+        shelf.promote(candidate, by="anna")
+    assert digest(in_use) == digest(candidate)
+    assert sorted(entry.name for entry in shelf.folder.iterdir()) == sorted([before, "journal.jsonl", "lock"])
+    shelf.rollback(by="ben")
+    assert digest(in_use) == before
 
 
 def test_an_exchange_is_refused_in_words_where_it_is_impossible(tmp_path: Path) -> None:
