@@ -143,7 +143,15 @@ class Shelf:
             return None
 
     def moves(self) -> tuple[Move, ...]:
-        """The journal, oldest first."""
+        """The journal, oldest first. The last one is done also where the process ended behind the exchange, before it
+        wrote that down.
+        """
+        moves = self._written()
+        if moves and not moves[-1].done and self._holds(moves[-1].after):
+            return *moves[:-1], moves[-1].model_copy(update={"done": True})
+        return moves
+
+    def _written(self) -> tuple[Move, ...]:
         try:
             # Not splitlines(), which also ends lines at characters that a reason may hold.
             lines = self._journal.read_text(encoding="utf-8", errors="replace").split("\n")
@@ -212,10 +220,16 @@ class Shelf:
         try:
             return _named(self.bank)
         except BankError:
-            taken = [move.after for move in self.moves() if move.done]
+            taken = [move.after for move in self._written() if move.done]
             if not taken:
                 raise
             return taken[-1]
+
+    def _holds(self, bank: BankRef) -> bool:
+        try:
+            return _named(self.bank) == bank
+        except (BankError, OSError):
+            return False
 
     def _copy(self, candidate: Path, draft: Path) -> None:
         try:
@@ -287,8 +301,8 @@ class Shelf:
     def _tell_what_happened(self) -> None:
         """Completes the record of an exchange after which the process ended."""
         moves = self.moves()
-        if moves and not moves[-1].done and moves[-1].after == self._in_use():
-            self._write(moves[-1].model_copy(update={"done": True}))
+        if moves != self._written():
+            self._write(moves[-1])
 
     def _tidy(self) -> None:
         """Each folder under its own digest, the last KEEP in the order in which they were replaced, no draft."""

@@ -20,7 +20,8 @@ from calibration.candidates.trial import try_it
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.banks import promotion
-from inspector.banks.promotion import GuardError, apply_thresholds, promote, record, rollback
+from inspector.banks import shelf as shelves
+from inspector.banks.promotion import GuardError, apply_thresholds, promote, record, record_all, rollback
 from inspector.banks.shelf import Shelf
 from inspector.errors import BankError, UsageError
 from inspector.progress import silent
@@ -200,6 +201,25 @@ def test_what_the_command_line_exchanged_is_in_the_audit_too(site: ReviewSite, t
     for _ in range(2):
         record(site.settings, site.engine, in_use(site))
     assert [row.by for row in Audit(site.engine).promotions(AuditFilter(station=STATION), limit=9)] == ["root"]
+
+
+def test_an_exchange_behind_which_the_process_ended_is_in_the_audit_at_once_and_once(
+    site: ReviewSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(_folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    shelf, candidate = Shelf(in_use(site)), blind(site, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(shelves, "sync_dir", end)
+        with pytest.raises(KeyboardInterrupt):
+            shelf.promote(candidate, by="anna", reason="new light")
+    for _ in range(2):
+        assert record_all(site.settings, site.engine) == []
+        assert told(site, STATION) == ["anna"]
+    assert [move.done for move in shelf.moves()] == [True]
+    rollback(site.settings, site.engine, STATION, by="emil", reason="enough")
+    assert told(site, STATION) == ["anna", "emil"]
 
 
 def test_what_cannot_be_promoted(site: ReviewSite, tmp_path: Path) -> None:
