@@ -12,6 +12,7 @@ from inspector.errors import StoreError
 from inspector.guarded import guarded
 from inspector.line.aside import Aside
 from inspector.line.health import Health
+from inspector.line.refusals import Refusals
 from inspector.logs import RateLimited
 from inspector.mqtt.connection import Connection
 from inspector.store import Outbox, OutboxMessage
@@ -25,7 +26,6 @@ _Item = TypeVar("_Item")
 _MAX_AHEAD = 100
 _MAX_FRESH = 1000
 _LOOK_EVERY_S = 0.5
-_REFUSED_WAIT_S = 10.0
 _DRAIN_S = 5.0
 
 
@@ -68,7 +68,7 @@ class Publisher:
         self._apart: dict[int, str] = {}
         self._held: set[int] = set()
         self._confirmed: set[int] = set()
-        self._refused: dict[str, float] = {}
+        self._refusals = Refusals()
         self._limited = RateLimited(log)
         self._closing = False
         self._thread = guarded("publisher", self._run, on_fault)
@@ -128,10 +128,8 @@ class Publisher:
         if link != self._link:
             self._lost(now)
             self._link = link
-            self._begin_anew()
-        if any(until <= now for until in self._refused.values()):
-            self._refused = {topic: until for topic, until in self._refused.items() if until > now}
-            self._begin_anew()
+        if (row := self._refusals.over(now)) is not None:
+            self._begin_at(row)
         try:
             everything = self._send(now)
         except StoreError as error:
@@ -141,7 +139,7 @@ class Publisher:
         return everything and not self._in_flight
 
     def _take_answers(self) -> None:
-        confirmed = []
+        confirmed, now = [], time.monotonic()
         for link, mid, refusal in _drain(self._answers):
             if link != self._link or mid not in self._in_flight:
                 continue
@@ -149,8 +147,9 @@ class Publisher:
             self._settled(message.id)
             if refusal is None:
                 confirmed.append(message.id)
+                self._refusals.taken(message.topic)
             else:
-                self._refused[message.topic] = time.monotonic() + _REFUSED_WAIT_S
+                self._refusals.refused(message.topic, min(message.id, self._after + 1), now)
                 self._limited.warning(message.topic, "broker refused a message", topic=message.topic, fault=refusal)
         self._confirmed.update(confirmed)
         self._confirm(confirmed)
@@ -159,20 +158,23 @@ class Publisher:
 
     def _settled(self, row: int) -> None:
         self._apart.pop(row, None)
+        waited = self._aside.rows
         if self._aside.settled(row):
-            self._begin_anew()
+            self._begin_at(min(waited | {row}))
 
     def _lost(self, now: float) -> None:
         """Another connection than that over which messages went."""
         sent = {message.id: message for message in self._in_flight.values()}
         self._in_flight.clear()
+        self._begin_at(min(sent.keys() | self._aside.rows | {self._after + 1}))
         self._aside.lost({row: len(message.payload) for row, message in sent.items()}, now)
         self._aside.connected()
         self._apart |= {row: _named(sent[row]) for row in self._aside.rows & sent.keys()}
 
-    def _begin_anew(self) -> None:
-        """From the oldest message of the outbox."""
-        self._after, self._keeps_up = 0, False
+    def _begin_at(self, row: int) -> None:
+        """Messages from this one on may have to be sent: the outbox is read, from there at least."""
+        self._after, self._keeps_up = min(self._after, row - 1), False
+        self._refusals.passed_over_from(row)
 
     def _send(self, now: float) -> bool:
         """Returns whether all that waits was handed to the network thread.
@@ -184,8 +186,8 @@ class Publisher:
         if (row := self._aside.due(now)) is not None:
             self._try_alone(row)
         if self._fell_behind:
-            self._fell_behind = False
-            self._begin_anew()
+            self._fell_behind = self._keeps_up = False
+        self._try_refused(now)
         if not self._keeps_up:
             self._keeps_up = self._send_from_outbox()
         return self._keeps_up and self._send_fresh()
@@ -195,14 +197,31 @@ class Publisher:
         if message is None or message.id != row:
             self._settled(row)
         elif not self._hand_over(message):
-            self._begin_anew()
+            self._begin_at(row)
+
+    def _try_refused(self, now: float) -> None:
+        """The first message of a topic that was refused, and the next, as the first may be refused for itself."""
+        for topic, row in self._refusals.due(now).items():
+            if len(self._in_flight) >= _MAX_AHEAD:
+                return
+            near = [one for one in self._outbox.waiting(after=row - 1, most=_MAX_AHEAD) if one.topic == topic]
+            if not near:  # what waits for it, if anything does, is far behind: it is read as any other
+                self._refusals.taken(topic)
+            for message in near[:2]:
+                if message.id not in self._skipped() and not self._hand_over(message):
+                    return
+            self._refusals.tried(topic, now)
+
+    def _skipped(self) -> set[int]:
+        """Messages that are on their way, confirmed, or waiting apart."""
+        return {message.id for message in self._in_flight.values()} | self._confirmed | self._aside.rows
 
     def _send_from_outbox(self) -> bool:
         """Returns whether all of the outbox is on its way."""
         newest = self._fresh[-1].id if self._fresh else 0
-        skip = {message.id for message in self._in_flight.values()} | self._confirmed | self._aside.rows
+        skip = self._skipped()
         most = _MAX_AHEAD + len(skip)
-        messages = self._outbox.waiting(after=self._after, most=most, but=self._refused)
+        messages = self._outbox.waiting(after=self._after, most=most, but=self._refusals.topics)
         for message in messages:
             if message.id not in skip and not self._hand_over(message):
                 return False
@@ -216,8 +235,8 @@ class Publisher:
     def _send_fresh(self) -> bool:
         while self._fresh:
             message = self._fresh[0]
-            if message.id > self._after and message.topic not in self._refused:
-                if not self._hand_over(message):
+            if message.id > self._after:
+                if message.topic not in self._refusals.topics and not self._hand_over(message):
                     return False
                 self._after = message.id
             self._fresh.popleft()
@@ -242,7 +261,7 @@ class Publisher:
             log.warning("message held", extra={"fault": f"{self._apart[row]} is larger than the broker takes"})
         self._held = held
         self._on_held(len(held))
-        refused = ", ".join(sorted(self._refused)[:3])
+        refused = ", ".join(sorted(self._refusals.topics)[:3])
         told = [f"the broker refuses {refused}"] if refused else []
         if held:
             told.append(

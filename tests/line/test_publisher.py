@@ -2,13 +2,15 @@
 
 import threading
 import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from services import wait_until
+from sqlalchemy import Engine
 
-from inspector.line import aside
+from inspector.line import aside, refusals
 from inspector.line.health import Health
 from inspector.line.publisher import Publisher
 from inspector.mqtt.connection import Connection
@@ -71,3 +73,105 @@ def test_what_waits_apart_is_tried_again_also_while_others_are_always_on_their_w
             assert line.sent.count(b"1") == 3
             wait_until(lambda: len(line.sent) == row + 2, "the others go on")
     assert faults == []
+
+
+class Broker:
+    """A connection to one that answers at once, and refuses what it is told to."""
+
+    def __init__(self, refuses: Callable[[str, bytes], bool]) -> None:
+        self.link = 1
+        self.refuses = refuses
+        self.tried: list[bytes] = []
+        self.taken: list[bytes] = []
+        self.publisher: Any = None
+
+    def takes(self, *_: object) -> bool:
+        return True
+
+    def publish(self, topic: str, payload: bytes) -> tuple[int, int]:
+        self.tried.append(payload)
+        refused = self.refuses(topic, payload)
+        if not refused:
+            self.taken.append(payload)
+        self.publisher.answered(self.link, len(self.tried), "Not authorized" if refused else None)
+        return self.link, len(self.tried)
+
+
+class Watched(Outbox):
+    """after: from where it was read, each time."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.after: list[tuple[int, int]] = []
+
+    def waiting(self, *, after: int = 0, most: int, but: Collection[str] = ()) -> list[OutboxMessage]:
+        found = super().waiting(after=after, most=most, but=but)
+        self.after.append((after, len(found)))
+        return found
+
+
+@pytest.fixture
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Broker, Watched, Callable[..., None]]]:
+    """A broker that refuses the topic `a`, the outbox, and a function that commits messages to both."""
+    monkeypatch.setattr(refusals, "WAIT_S", 0.2)
+    broker, faults = Broker(lambda topic, _: topic == "a"), list[BaseException]()
+    with open_database(f"sqlite:///{tmp_path}/ledger.sqlite3") as engine:
+
+        def confirm(rows: Sequence[int]) -> None:
+            with engine.begin() as connection:
+                connection.execute(outbox.delete().where(outbox.c.id.in_(rows)))
+            broker.publisher.removed(rows)
+
+        def commit(topic: str, rows: Sequence[int]) -> None:
+            messages = [OutboxMessage(row, topic, str(row).encode()) for row in rows]
+            with engine.begin() as connection:
+                connection.execute(
+                    outbox.insert(), [{"id": one.id, "topic": topic, "payload": one.payload} for one in messages]
+                )
+            broker.publisher.publish(messages)
+
+        watched = Watched(engine)
+        broker.publisher = Publisher(
+            watched,
+            cast(Connection, broker),
+            Health(),
+            confirm=confirm,
+            on_held=lambda _: None,
+            on_fault=faults.append,
+        )
+        with broker.publisher:
+            yield broker, watched, commit
+    assert faults == []
+
+
+def test_what_waits_for_a_refused_topic_is_read_once_and_goes_in_order_once_it_is_taken(
+    line: tuple[Broker, Watched, Callable[..., None]],
+) -> None:
+    broker, watched, commit = line
+    commit("a", range(1, 1501))
+    wait_until(lambda: broker.tried.count(b"1") > 1, "it is tried again")
+    commit("b", [1501])
+    wait_until(lambda: broker.taken == [b"1501"], "another topic goes")
+    begun = len(watched.after)
+    broker.link += 1
+    seen = broker.tried.count(b"1")
+    wait_until(lambda: broker.tried.count(b"1") > seen + 2, "it is tried again and again")
+    assert [after for after, found in watched.after[begun:] if after < 1500 and found != 100] == []
+    assert len(set(broker.tried)) <= 102, "of a refused topic no more than what was on its way at first"
+    broker.refuses = lambda *_: False
+    commit("a", [1502])
+    wait_until(lambda: len(broker.taken) == 1502, "all goes")
+    assert [one for one in map(int, broker.taken) if one != 1501] == [*range(1, 1501), 1502]
+
+
+def test_a_message_that_is_refused_for_itself_holds_back_none_behind_it(
+    line: tuple[Broker, Watched, Callable[..., None]],
+) -> None:
+    broker, _, commit = line
+    broker.refuses = lambda _, payload: payload == b"1"
+    commit("a", [1])
+    wait_until(lambda: broker.tried == [b"1"], "it is refused")
+    commit("a", range(2, 40))
+    wait_until(lambda: [int(one) for one in broker.taken] == list(range(2, 40)), "the others go")
+    broker.refuses = lambda *_: False
+    wait_until(lambda: broker.taken[-1] == b"1", "it is tried again")
