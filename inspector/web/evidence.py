@@ -20,13 +20,14 @@ from inspector.thumbnail import jpeg
 from inspector.web.absence import DAMAGED, LOST, not_archived
 from inspector.web.bank_folders import BankFolders
 from inspector.web.message import Message
-from inspector.web.picture import SHOWN_AS_THEY_ARE, Picture, for_browser, shrunk
+from inspector.web.picture import SHOWN_AS_THEY_ARE, THUMBNAILS_BYTES, Picture, for_browser, shrunk
 from inspector.web.recent import Recent
 from inspector.web.region import Region
 
 _BOX, _RIM = (255, 110, 0), (255, 255, 255)
 _BANKS_OPEN = 2
 _EXPLANATIONS = 200
+_MAPS_BYTES = 64_000_000
 _THUMBNAILS = 1500
 _REGIONS = 50
 _MANIFESTS = 20
@@ -58,8 +59,12 @@ class Evidence:
         self._archive = archive
         self._turn = threading.Lock()  # a pipeline is used by one thread at a time
         self._pipelines = Recent[str, Pipeline](_BANKS_OPEN)
-        self._whys = Recent[tuple[str, str], Why](_EXPLANATIONS)
-        self._thumbnails = Recent[tuple[str, str], Picture](_THUMBNAILS)
+        self._whys = Recent[tuple[str, str], Why](
+            _EXPLANATIONS, most_bytes=_MAPS_BYTES, weigh=lambda why: len(why.map_png)
+        )
+        self._thumbnails = Recent[tuple[str, str], Picture](
+            _THUMBNAILS, most_bytes=THUMBNAILS_BYTES, weigh=lambda small: len(small.data)
+        )
         self._regions = Recent[str, Region | None](_REGIONS)
         self._manifests = Recent[str, Manifest](_MANIFESTS)
         self._banks = BankFolders(station.bank for station in settings.stations)

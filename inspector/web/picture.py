@@ -18,6 +18,9 @@ SHOWN_AS_THEY_ARE = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpe
 THUMBNAIL_WH = (400, 300)
 """The largest thumbnail, pixels: twice what the queue shows, for fine screens."""
 
+THUMBNAILS_BYTES = 64_000_000
+"""So much of them is kept of frames, and as much of samples."""
+
 UNCHANGING = {"cache-control": "private, max-age=86400, immutable"}
 """Headers of a picture whose address names its content."""
 

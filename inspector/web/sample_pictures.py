@@ -11,7 +11,7 @@ from inspector.errors import FrameError
 from inspector.samples.folder import SampleFolder
 from inspector.thumbnail import jpeg
 from inspector.web.absence import placeholder
-from inspector.web.picture import Picture, for_browser, shrunk
+from inspector.web.picture import THUMBNAILS_BYTES, Picture, for_browser, shrunk
 from inspector.web.recent import Recent
 
 _THUMBNAILS = 1500
@@ -34,7 +34,9 @@ class SamplePictures:
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels
         self._turn = threading.Lock()
-        self._thumbnails = Recent[tuple[Path, int], Picture](_THUMBNAILS)
+        self._thumbnails = Recent[tuple[Path, int], Picture](
+            _THUMBNAILS, most_bytes=THUMBNAILS_BYTES, weigh=lambda small: len(small.data)
+        )
         self.coming = asyncio.Semaphore(_AT_ONCE)
 
     def thumbnail(self, file: Path) -> Picture:

@@ -24,6 +24,7 @@ from inspector.banks.shelf import Shelf
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.types import UInt8Image
+from inspector.web import evidence
 
 Visit = Callable[..., Page]
 
@@ -104,6 +105,19 @@ def test_the_map_lies_over_what_was_inspected(site: ReviewSite) -> None:
     with site.client() as olga:
         near = olga.get(f"/frame/{frame}/nearest").text
     assert 'data-x="0" data-y="0" data-width="96" data-height="96"' in near
+
+
+def test_maps_are_kept_by_what_they_weigh(site: ReviewSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a map at 4096x4096 that is near the threshold all over, two hundred would be gigabytes."""
+    drawn: list[int] = []
+    monkeypatch.setattr(evidence, "render_png", lambda *_: drawn.append(1) or bytes(25_000_000))
+    frames = [site.add(drawn_part(number, scratched=True)) for number in (61, 62, 63)]
+    with site.client() as olga:
+        for frame in (*frames, *frames[1:]):
+            assert len(olga.get(f"/frame/{frame}/map").content) == 25_000_000
+        assert len(drawn) == 3, "the last two are kept"
+        olga.get(f"/frame/{frames[0]}/map")
+        assert len(drawn) == 4, "the first has made room"
 
 
 def test_the_bank_of_that_time_explains_also_after_another_was_promoted(tmp_path: Path, bank: Path) -> None:
