@@ -52,6 +52,7 @@ class SessionKey:
             used = any(there.name not in ("daemon.lock", NAME + HALF) for there in data_dir.iterdir())
             made = cls(path, secrets.token_hex(16), former=used)
             made._write()
+            log.info("session key made", extra={"file": str(path)})
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror or error}, expected a file to read and write") from error
         return made

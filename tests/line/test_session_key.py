@@ -1,5 +1,6 @@
 """The part of client ids that nobody can guess: made once, kept, told to nobody."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ def test_a_key_is_made_once_and_is_for_the_daemons_user_alone(tmp_path: Path) ->
     (tmp_path / "ledger.sqlite3").touch()
     again = SessionKey.open(tmp_path)
     assert (again.text, again.former) == (key.text, False)
+
+
+def test_that_a_key_is_made_is_told_without_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Sessions under another key keep frames at the broker: who looks for why they are there finds when that began."""
+    with caplog.at_level(logging.INFO):
+        key = SessionKey.open(tmp_path)
+        SessionKey.open(tmp_path)
+    assert [record.getMessage() for record in caplog.records] == ["session key made"]
+    assert key.text not in str([vars(record) for record in caplog.records])
 
 
 def test_sessions_without_a_key_are_looked_for_until_they_are_gone(tmp_path: Path) -> None:
