@@ -29,8 +29,11 @@ class OwnCertificate:
         Raises:
             OSError: certificate and key cannot be read, or are none of each other.
         """
-        changed = self.certificate.stat().st_mtime_ns, self.key.stat().st_mtime_ns
-        return _until(self.certificate, self.key, self.clients, changed)
+        return _until(self.certificate, self.key, self.clients, self.changed())
+
+    def changed(self) -> tuple[int, int]:
+        """When the files were changed last. Raises OSError: they are not there."""
+        return self.certificate.stat().st_mtime_ns, self.key.stat().st_mtime_ns
 
 
 def own_certificates(settings: Settings) -> dict[str, OwnCertificate]:

@@ -9,12 +9,14 @@ import uvicorn
 
 from inspector import logs
 from inspector.errors import SettingsError
+from inspector.mqtt.certificate import own_certificates
 from inspector.samples import collecting
 from inspector.settings import ReviewSettings, Settings, address_of
 from inspector.store import open_database
 from inspector.web.app import create_app
 from inspector.web.desk import Desk
 from inspector.web.patience import Door, Patience
+from inspector.web.renewed import Renewed
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
         desk: Desk = app.state.desk
         if (code := desk.setup.begin()) is not None:
             say(f"first start: make the first account at {url}/setup?code={code}")
-        server = uvicorn.Server(_configuration(app, review))
+        server = uvicorn.Server(_configuration(app, settings))
         try:
             server.run(sockets=[listener])
         finally:
@@ -75,8 +77,10 @@ def _listen(review: ReviewSettings) -> socket.socket:
     return listener
 
 
-def _configuration(app: object, review: ReviewSettings) -> uvicorn.Config:
-    return uvicorn.Config(
+def _configuration(app: object, settings: Settings) -> uvicorn.Config:
+    review, own = settings.review, own_certificates(settings).get("review")
+    renewed = Renewed(own) if own else None
+    configuration = uvicorn.Config(
         app,  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
@@ -90,3 +94,7 @@ def _configuration(app: object, review: ReviewSettings) -> uvicorn.Config:
         ssl_keyfile=review.key_file,
         timeout_graceful_shutdown=_DRAIN_S,
     )
+    configuration.load()
+    if renewed is not None and configuration.ssl is not None:
+        configuration.ssl.sni_callback = renewed.show  # called at each handshake, also where no name is asked for
+    return configuration

@@ -172,6 +172,28 @@ def test_with_a_certificate_of_its_own_it_speaks_tls_alone(tmp_path: Path, trust
             httpx.get(f"http://127.0.0.1:{port}/login", timeout=DEADLINE_S)
 
 
+def test_a_certificate_that_is_renewed_in_place_is_shown_to_who_connects_then(
+    tmp_path: Path, trust: ssl.SSLContext
+) -> None:
+    """Also where it is of another kind than the first."""
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "800", "-nodes"]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", "new-key.pem", "-out", "new.pem"]
+    subprocess.run(["openssl", "req", "-x509", *curve, *subject], cwd=tmp_path, check=True, capture_output=True)
+    first, second = ((tmp_path / name).read_text() for name in ("cert.pem", "new.pem"))
+    with review_alone(tmp_path, cert_file="cert.pem", key_file="key.pem") as (_, port):
+        wait_until(lambda: listening(port), "the page listens")
+        page = f"https://127.0.0.1:{port}/login"
+        with httpx.Client(verify=trust, timeout=DEADLINE_S) as browser:
+            assert browser.get(page).status_code == 200
+            (tmp_path / "new.pem").rename(tmp_path / "cert.pem")
+            assert ssl.get_server_certificate(("127.0.0.1", port)) == first, "the key is not there yet"
+            (tmp_path / "new-key.pem").rename(tmp_path / "key.pem")
+            assert ssl.get_server_certificate(("127.0.0.1", port)) == second
+            assert browser.get(page).status_code == 200, "whoever was connected stays"
+        renewed = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+        assert httpx.get(page, verify=renewed, timeout=DEADLINE_S).status_code == 200
+
+
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     with review_alone(tmp_path) as (_, port):
         wait_until(lambda: listening(port), "the page listens")
