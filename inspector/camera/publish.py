@@ -15,8 +15,10 @@ from inspector.camera.source import PictureIdentity, Shot, Source, is_device, op
 from inspector.camera.uplink import FrameTally, Uplink
 from inspector.camera.watch import WatchedFolder
 from inspector.contract import instance_topic
+from inspector.contract.raw_frame import MAX_TEXT
 from inspector.errors import BrokerError, FrameError, InspectorError, UsageError
 from inspector.header import upright_size_wh
+from inspector.legible import is_word
 from inspector.mqtt.credentials import passing_id
 from inspector.settings import BrokerSettings
 from inspector.types import Expected, FrameMessage, StationId
@@ -83,6 +85,12 @@ class CameraOptions:
             raise UsageError("--bridged without --watch: only a watched folder waits for somebody who listens")
         if self.keep is not None and not 0 <= self.keep <= _MOST_KEPT:
             raise UsageError(f"--keep: got {self.keep}, expected 0 to {_MOST_KEPT} pictures")
+        for name, word in (("lot", self.lot), ("recipe", self.recipe)):
+            if word is not None and not is_word(word, MAX_TEXT):
+                raise UsageError(
+                    f"--{name}: got {word!r}, expected 1 to {MAX_TEXT} characters, none a control character; "
+                    f"leave it out where there is no {name}"
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -356,6 +356,13 @@ def test_options_that_make_no_sense_are_refused(wrong: dict[str, object]) -> Non
         publish(CameraOptions(**{"source": "synthetic", "station": STATION, **wrong}))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["lot", "recipe"])
+@pytest.mark.parametrize("wrong", ["", "x" * 129, "A\n7"])
+def test_a_word_that_would_make_an_error_of_every_frame_is_refused(name: str, wrong: str) -> None:
+    with pytest.raises(UsageError, match=f"--{name}: got .*, expected 1 to 128 characters, none a control character"):
+        CameraOptions(**{"source": "synthetic", "station": STATION, name: wrong})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1:9"), ("::1", "[::1]:9")])
 def test_a_broker_that_is_not_there_is_one_clear_error(tmp_path: Path, host: str, told: str) -> None:
     picture(tmp_path / "one.png")
