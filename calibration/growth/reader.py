@@ -11,7 +11,8 @@ from calibration.samples import refuse_data_set
 from calibration.thumbnail import thumbnail
 from inspector import frame as decoder
 from inspector.bank import Bank
-from inspector.folder import contents_of
+from inspector.errors import SamplesError
+from inspector.folder import CONTENT_TYPES, contents_of
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
@@ -41,10 +42,14 @@ def newcomers_in(folder: Path) -> list[Newcomer]:
     """All files of pictures below a folder, in order of their paths.
 
     Raises:
-        SamplesError: no such folder, or a whole data set.
+        SamplesError: no such folder, no picture in it, or a whole data set.
     """
     contents = contents_of(folder)
     refuse_data_set(folder, contents.pictures)
+    if not contents.every:
+        raise SamplesError(
+            f"samples {folder}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"
+        )
     return [Newcomer(file.relative_to(folder).as_posix(), file) for file in contents.every]
 
 

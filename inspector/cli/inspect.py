@@ -31,8 +31,7 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
 
     Exits with 1 when a picture could not be inspected: an error is never ok.
     """
-    from inspector.errors import FrameError, SamplesError
-    from inspector.folder import CONTENT_TYPES
+    from inspector.errors import FrameError
     from inspector.pipeline import Pipeline
 
     pipeline = Pipeline.open(bank, engine=engine)
@@ -40,8 +39,6 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
     if heatmaps:
         _prepare_heatmaps(heatmaps, images)
     paths = list(_expand(images))
-    if not paths:
-        raise SamplesError(f"{images[0]}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth")
     told = not as_json and (len(paths) == 1 or sys.stdout.isatty())  # the lines are the progress
     for number, path in enumerate(paths if told else track(paths, "inspecting")):
         try:
@@ -75,7 +72,9 @@ def _prepare_heatmaps(folder: Path, images: tuple[Path, ...]) -> None:
 
 
 def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
-    from inspector.folder import contents_of
+    """The pictures, and those below folders. Raises SamplesError: a folder has none, also beside others that have."""
+    from inspector.errors import SamplesError
+    from inspector.folder import CONTENT_TYPES, contents_of
 
     for image in images:
         if image.is_dir():
@@ -85,6 +84,10 @@ def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
             if masks:
                 told = f"left out, masks of frames: {len(masks)}, such as {masks[0].relative_to(image)}"
                 click.echo(on_one_line(told), err=True)
+            if not frames:
+                raise SamplesError(
+                    f"{image}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"
+                )
             yield from frames
         else:
             yield image

@@ -135,7 +135,9 @@ def test_inspect_fails_in_one_line(cli: Cli, bank: Path, parts: Path, tmp_path: 
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
     part = parts / "good" / "0.png"
-    assert "no picture there" in cli.fails("inspect", bank, tmp_path / "empty")
+    for others in ((), (part,), (parts,)):
+        told = cli.fails("inspect", bank, *others, tmp_path / "empty")
+        assert f"{tmp_path / 'empty'}: no picture there; expected .bmp, " in told
     assert "no manifest.json there" in cli.fails("inspect", tmp_path, part)
     assert "no such engine" in cli.fails("inspect", bank, part, "--engine", "tpu")
     told = cli.fails("inspect", bank, part, "--heatmaps", tmp_path / "file", code=2)

@@ -183,6 +183,13 @@ def test_a_whole_data_set_is_not_taken_for_good_samples(site: ReviewSite, tmp_pa
         rebuild(site.settings, site.engine, STATION, by="emil", good=tmp_path)
 
 
+def test_a_folder_of_good_samples_without_any_is_told(site: ReviewSite, tmp_path: Path) -> None:
+    said(site, stamped_part(0), "false_alarm")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SamplesError, match="empty: no picture there; expected"):
+        rebuild(site.settings, site.engine, STATION, by="emil", good=tmp_path / "empty")
+
+
 def test_a_picture_that_is_gone_is_told(site: ReviewSite) -> None:
     for seed in range(6):
         said(site, stamped_part(seed), "false_alarm")

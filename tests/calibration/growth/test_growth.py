@@ -186,6 +186,19 @@ def test_a_folder_to_be_added_tells_what_is_not_read_and_is_no_whole_data_set(
     assert "is a whole data set" in said.err
 
 
+@pytest.mark.parametrize("words", ["add {bank} {good} {empty}", "remove {bank} 000.png --good {empty}"])
+def test_a_folder_without_pictures_is_told_also_beside_others(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    good, empty = write_good(tmp_path / "good", 1, first_seed=40), tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(SystemExit) as left:
+        main(["bank", *(word.format(bank=bank, good=good, empty=empty) for word in words.split())])
+    assert left.value.code == 1
+    assert f"samples {empty}: no picture there; expected .bmp, " in capsys.readouterr().err
+    assert not bank.with_name(f"{bank.name}.new").exists()
+
+
 def test_what_went_is_gone_and_can_be_made_up_for(bank: Path, tmp_path: Path) -> None:
     before = Bank.load(bank)
     gone = before.manifest.samples[4]
