@@ -2,6 +2,7 @@
 changes places with it in one step.
 """
 
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,15 +32,16 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     path = path.resolve()
     refuse_bank(path.parent, "a new bank in")
+    instead = f"make the new one beside it, then: inspector bank promote NEW {shlex.quote(str(path))}"
     if path.exists() and not replace:
-        raise BankError(f"bank {path}: exists already; choose another name, or pass --replace")
+        raise BankError(
+            f"bank {path}: exists already; choose another name, or pass --replace, which deletes it; to be able to go "
+            f"back: {instead}"
+        )
     if path.exists() and not is_bank_or_empty(path):
         raise BankError(f"bank {path}: is no bank, so it is not replaced; choose another name, or move it away")
     if path.exists() and shelf_journal(path).is_file():
-        raise BankError(
-            f"bank {path}: was taken into use by promotion, so it is not replaced; make the new one beside it, "
-            f"then: inspector bank promote NEW {path}"
-        )
+        raise BankError(f"bank {path}: was taken into use by promotion, so it is not replaced; {instead}")
     made = ExitStack()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

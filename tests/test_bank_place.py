@@ -47,7 +47,8 @@ def test_an_existing_bank_is_replaced_only_when_asked(tmp_path: Path) -> None:
     place = tmp_path / "bank"
     place.mkdir()
     (place / "manifest.json").write_text("x")
-    with pytest.raises(BankError, match="exists already; choose another name, or pass --replace"), new_folder(place):
+    told = f"exists already; choose another name, or pass --replace, .* go back: .* inspector bank promote NEW {place}"
+    with pytest.raises(BankError, match=told), new_folder(place):
         pass
     with new_folder(place, replace=True) as draft:
         (draft / "new").write_text("y")

@@ -62,7 +62,10 @@ def collect(folder: Path, config: Path, station: str | None, count: int, over_s:
         on_tally=lambda collected, next_s: live.show(_now(collected, count, next_s)),
     )
     live.clear()
-    click.echo(_as_json(name, folder, collected) if as_json else _as_text(name, folder, collected, banks[name]))
+    if as_json:
+        click.echo(_as_json(name, folder, collected))
+    else:
+        click.echo(_as_text(name, folder, collected, _commands(folder, banks[name], config)))
     if not collected.taken:
         raise SamplesError(f"{folder}: no sample was collected; {collected.why or 'no new frame came'}")
 
@@ -72,7 +75,7 @@ def _now(collected: "Collected", count: int, next_s: float) -> str:
     return f"{collected.taken} of {count} samples, {due}"
 
 
-def _as_text(station: str, folder: Path, collected: "Collected", bank: Path) -> str:
+def _as_text(station: str, folder: Path, collected: "Collected", commands: list[str]) -> str:
     lines = [f"samples  {folder}: {collected.taken} of {station} in {span(collected.seconds)}"]
     named = [(lot, count) for lot, count in collected.lots.items() if lot is not None]
     if named:
@@ -85,8 +88,21 @@ def _as_text(station: str, folder: Path, collected: "Collected", bank: Path) -> 
         lines.append(f"not read {collected.unreadable} frames; the first: {collected.why}")
     if collected.taken:
         lines.append("next     look at them and move away what is not good; then")
-        lines.append(f"         inspector calibrate {shlex.quote(str(folder))} -o {shlex.quote(str(bank))}")
+        lines += [f"         {command}" for command in commands]
     return "\n".join(lines)
+
+
+def _commands(folder: Path, bank: Path, config: Path) -> list[str]:
+    """What makes a bank of the samples: where there is one already, beside it, so that there is a way back."""
+    from inspector.manifest import is_bank_there
+
+    if not is_bank_there(bank):
+        return [shlex.join(["inspector", "calibrate", str(folder), "-o", str(bank)])]
+    new = f"{bank}.new"
+    return [
+        shlex.join(["inspector", "calibrate", str(folder), "-o", new]),
+        shlex.join(["inspector", "bank", "promote", new, str(bank), "-c", str(config)]),
+    ]
 
 
 def _as_json(station: str, folder: Path, collected: "Collected") -> str:

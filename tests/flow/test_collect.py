@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from banks import write_good
 from click.testing import CliRunner
 from line import CAM1, CAM2, Camera, drawn_part, frame
 from services import DEADLINE_S, Mosquitto, wait_until
@@ -288,6 +291,33 @@ def test_the_command_says_what_to_do_next_and_ctrl_c_ends_it_well(mosquitto: Mos
     assert said.startswith(f"samples  {tmp_path}/good samples: 1 of plant/hall1/line1/cam1 in ")
     assert "lots     A 1" in said
     assert f"inspector calibrate '{tmp_path}/good samples' -o {tmp_path}/banks/cam1" in said
+
+
+def test_what_it_says_to_do_beside_a_bank_in_use_leaves_a_way_back(
+    mosquitto: Mosquitto, tmp_path: Path, bank: Path
+) -> None:
+    place, good, config = tmp_path / "banks" / "cam1", write_good(tmp_path / "good samples", 4), tmp_path / "plant.yaml"
+    shutil.copytree(bank, place)
+    settings_for(mosquitto, tmp_path).rename(config)
+    arguments = [str(good), "-c", str(config), "--station", str(CAM1), "--count", "1"]
+    over = threading.Event()
+
+    def show_parts() -> None:
+        with Camera(mosquitto.port) as camera:
+            for number in range(10, 10_000):
+                camera.send(frame(number))
+                if over.wait(0.2):
+                    return
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(show_parts)
+        result = CliRunner().invoke(command, arguments)
+        over.set()
+    said = [shlex.split(line) for line in result.stdout.splitlines() if line.startswith("         ")]
+    assert [words[:2] for words in said] == [["inspector", "calibrate"], ["inspector", "bank"]]
+    for words in (*said, ["inspector", "bank", "rollback", str(place)]):
+        subprocess.run([sys.executable, "-m", *words], check=True, cwd=tmp_path)
+    assert (place / "manifest.json").read_bytes() == (bank / "manifest.json").read_bytes()
 
 
 def test_the_command_fails_where_nothing_came(mosquitto: Mosquitto, tmp_path: Path) -> None:
