@@ -1,6 +1,7 @@
 """`inspector calibrate`."""
 
 import json
+import shlex
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -185,7 +186,7 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None, *, opt
         ]
     lines.append(_highest(done, page, options_of))
     lines += [f"caution    {caveat}" for caveat in done.caveats]
-    lines.append(f"next       inspector inspect {done.path} PICTURE...")
+    lines.append(f"next       inspector inspect {shlex.quote(str(done.path))} PICTURE...")
     return "\n".join(lines)
 
 

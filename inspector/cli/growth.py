@@ -1,6 +1,7 @@
 """`inspector bank add` and `inspector bank remove`."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,5 +111,6 @@ def _text(grown: "Derived", bank: Path) -> str:
     lines.append(f"promise    thresholds stay: {promise.in_words()}")
     lines += [f"left out   {item.path}: {item.reason}" for item in grown.skipped[:10]]
     lines += [f"caution    {caution}" for caution in grown.cautions]
-    lines.append(f"next       inspector bank diff {bank} {grown.path}; inspector bank promote {grown.path} {bank}")
+    old, new = shlex.quote(str(bank)), shlex.quote(str(grown.path))
+    lines.append(f"next       inspector bank diff {old} {new}; inspector bank promote {new} {old}")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ The ledger knows the defects, and the settings know the ledger: those that are n
 where the command is called. A bank that no settings speak of, as on an engineer's own machine, has no guard.
 """
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,8 @@ class TakenIntoUse:
         if self.not_asked is not None:
             return (
                 f"not asked: {self.not_asked}. With -c SETTINGS a bank is held against the defects that operators "
-                f"confirmed; inspector replay {bank} --from SETTINGS shows which of them this one passes"
+                f"confirmed; inspector replay {shlex.quote(str(bank))} --from SETTINGS shows which of them this one "
+                "passes"
             )
         lost = f"; {self.lost} more could not be asked, their pictures are not there" if self.lost else ""
         if not self.move.guard:

@@ -124,6 +124,14 @@ def test_bank_promote_rollback_and_diff(cli: Cli, bank: Path, tmp_path: Path) ->
     assert "nothing to roll back to" in cli.fails("bank", "rollback", place)
 
 
+def test_commands_to_be_copied_hold_where_a_name_has_a_space(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    own, new = copy_of(bank, tmp_path / "Good Parts"), write_good(tmp_path / "new", 1, first_seed=3000)
+    grown = f"{own}.new"
+    said = cli("bank", "add", own, new).out
+    assert f"inspector bank diff '{own}' '{grown}'; inspector bank promote '{grown}' '{own}'\n" in said
+    assert f"; inspector replay '{own}' --from SETTINGS shows" in cli("bank", "promote", grown, own).out
+
+
 @pytest.mark.parametrize("inside", ["", "samples"])
 @pytest.mark.parametrize(
     "words",

@@ -14,13 +14,13 @@ def test_calibrate_says_what_it_built_and_promises(cli: Cli, tmp_path: Path) -> 
     good = write_good(tmp_path / "good", 6)
     (good / "bad.png").write_bytes(b"x")
     (tmp_path / "recipe.yaml").write_text(RECIPE)
-    done = cli("calibrate", good, "-o", tmp_path / "bank", "--recipe", tmp_path / "recipe.yaml", "--folds", "2")
+    done = cli("calibrate", good, "-o", tmp_path / "a bank", "--recipe", tmp_path / "recipe.yaml", "--folds", "2")
     assert (done.code, done.err) == (0, "")
     assert "32 vectors of" in done.out
     assert "bad.png: frame: " in done.out
     assert "6 samples are too few for 0.50% false rejects: that needs 199" in done.out
     assert "ESTIMATE" in done.out
-    assert f"inspector inspect {tmp_path / 'bank'}" in done.out
+    assert f"inspector inspect '{tmp_path / 'a bank'}' PICTURE" in done.out
 
 
 def test_calibrate_json(cli: Cli, tmp_path: Path) -> None:
