@@ -33,11 +33,11 @@ def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: b
     from inspector.banks.replay import replay as run
     from inspector.errors import BankError, StoreError
     from inspector.pipeline import Pipeline
-    from inspector.store import Archive, Cases, open_database
+    from inspector.store import Archive, Cases, Tally, open_database
 
     pictures, database, known = _recorded(config)
-    name = options.one_of(station, known)
     with open_database(database) as engine:
+        name = options.one_of(station, known or Tally(engine).stations())
         cases = Cases(engine)
         rows = (*cases.guard(name), *cases.false_alarms(name), *cases.recent(name, limit=limit))
         frames = list({row.id: row for row in rows}.values())

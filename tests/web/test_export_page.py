@@ -78,7 +78,7 @@ def test_the_command_says_how_many_it_found(
     exported(site, "--format", "csv", "--state", "all", "-o", tmp_path / "all.csv")
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"{tmp_path / 'all.csv'}: {len(HOSTILE) + 1} frames\n")
-    exported(site, "--format", "csv", "--station", "plant/hall1/line1/cam9", "-o", tmp_path / "none.csv")
+    exported(site, "--format", "csv", "--part", "none such", "-o", tmp_path / "none.csv")
     assert f"no frame matches; stations that the ledger has frames of: {CAM1}, {CAM2}" in capsys.readouterr().err
 
 
@@ -190,6 +190,16 @@ def test_bad_usage_is_one_line_and_leaves_nothing(
     assert arguments[0].lstrip("-") in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", ["x", "plant/hall1/line1/cam9"])
+def test_a_station_that_nobody_knows_is_told_and_overwrites_nothing(
+    client: httpx.Client, site: ReviewSite, tmp_path: Path, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "frames.csv").write_text("those of yesterday")
+    exported(site, "--format", "csv", "-o", tmp_path / "frames.csv", "--station", wrong, code=2)
+    assert capsys.readouterr().err == f"error: --station: got {wrong}, expected one of {CAM1}, {CAM2}\n"
+    assert (tmp_path / "frames.csv").read_text() == "those of yesterday"
 
 
 @pytest.mark.parametrize(

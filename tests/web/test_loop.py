@@ -338,6 +338,15 @@ def test_a_bank_that_does_not_fit_the_pictures_says_why_nothing_could_be_tried(
     assert "guard      0 of 1 confirmed defects would pass (0 pass now); 1 more could not be tried\n" in done.out
 
 
+def test_a_data_dir_knows_its_own_stations(site: ReviewSite, capsys: pytest.CaptureFixture[str]) -> None:
+    site.add(drawn_part(100))
+    source = ("replay", site.settings.stations[0].bank, "--from", site.settings.data_dir)
+    told = json.loads(Cli(capsys)(*source, "--json").out)
+    assert (told["station"], told["frames"]) == (STATION, 1)
+    refused = Cli(capsys).fails(*source, "--station", "a/b/c/d", code=2)
+    assert refused == f"error: --station: got a/b/c/d, expected one of {STATION}\n"
+
+
 def test_where_nothing_is_recorded_nothing_was_tried(
     site: ReviewSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
