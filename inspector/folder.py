@@ -91,7 +91,8 @@ def contents_of(folder: Path) -> Contents:
             would be left out silently.
     """
     if not folder.is_dir():
-        raise SamplesError(f"{folder}: no such folder; expected a folder of pictures")
+        what = "is a file," if folder.exists() else "no such folder;"
+        raise SamplesError(f"{folder}: {what} expected a folder of pictures")
     if bank := _bank_around(folder):
         what = "is a bank" if bank == folder.resolve() else f"lies in the bank {bank}"
         raise SamplesError(f"{folder}: {what}, whose small pictures are no samples; name the folder they came from")

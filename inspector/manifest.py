@@ -188,8 +188,11 @@ def read_manifest(path: Path) -> Manifest:
         raise BankError(
             f"bank {path}: no manifest.json there; expected a folder made by `inspector calibrate`"
         ) from error
+    except NotADirectoryError as error:
+        raise BankError(f"bank {path}: is no folder, expected one made by `inspector calibrate`") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise BankError(f"bank {path}: manifest.json cannot be read ({error})") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BankError(f"bank {path}: manifest.json cannot be read ({why})") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         got = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise BankError(f"bank {path}: schema {got!r}, this version reads schema {SCHEMA}; calibrate again")

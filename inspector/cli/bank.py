@@ -35,11 +35,16 @@ bank.add_command(remove)
 def list_banks(folder: Path, as_json: bool) -> None:
     """One line for each bank below FOLDER."""
     from inspector.errors import BankError
-    from inspector.manifest import read_manifest
+    from inspector.manifest import MANIFEST_FILE, read_manifest
 
     if not folder.is_dir():
         raise BankError(f"banks {folder}: no such folder; expected a folder of banks")
-    for path in sorted(file.parent for file in folder.glob("[!.]*/manifest.json")):
+    if (folder / MANIFEST_FILE).exists():
+        raise BankError(f"banks {folder}: is a bank itself, expected a folder of banks; see bank show")
+    paths = sorted(file.parent for file in folder.glob(f"[!.]*/{MANIFEST_FILE}"))
+    if not paths:
+        raise BankError(f"banks {folder}: no bank there, expected a folder of banks")
+    for path in paths:
         try:
             manifest = read_manifest(path)
         except BankError as error:

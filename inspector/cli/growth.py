@@ -48,10 +48,11 @@ def remove(
     IMAGE is a path as `inspector bank show --json` lists it, or a sha256, where several have that path. BANK itself is
     not changed.
     """
+    from calibration.growth.reader import newcomers_in
     from calibration.growth.shrink import shrink
 
     place = output or _beside(bank)
-    pictures = _pictures((good,)) if good else []
+    pictures = newcomers_in(good) if good else []
     _tell(shrink(bank, images, place, good=pictures, replace=replace, track=track), bank, as_json)
 
 

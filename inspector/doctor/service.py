@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from inspector.bank import DRIFT_FILE
 from inspector.doctor.finding import Finding, fail, ok, warn
+from inspector.doctor.machine import nearest
 from inspector.doctor.speed import Speed, kept_frames, speed
 from inspector.errors import InspectorError, StoreError
 from inspector.file_lock import is_locked
@@ -38,7 +39,8 @@ def database(settings: Settings) -> Iterator[Finding]:
     """
     file = settings.ledger_file
     if settings.database is None and not file.exists():
-        yield ok("database", f"{file} will be made at the first start")
+        if nearest(file.parent).is_dir():  # if not, the finding on the disk says so
+            yield ok("database", f"{file} will be made at the first start")
         return
     where = str(file) if settings.database is None else "as the settings say"
     try:

@@ -64,7 +64,8 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
             f"{path}: no such file, expected the settings in YAML; name their file, or call it where they lie"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{path}: cannot be read ({why}), expected the settings in YAML") from error
     except yaml_text.FAULTS as error:
         raise SettingsError(f"{path}: not valid YAML: {yaml_text.why(error)}") from error
     if not isinstance(root, yaml.MappingNode):

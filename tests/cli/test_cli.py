@@ -97,6 +97,31 @@ def test_a_broker_that_is_neither_is_told(given: str, told: str) -> None:
     assert str(caught.value).startswith(f"--broker {given}: ")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("inspect {file} {bank}", "bank {file}: is no folder, expected one made by `inspector calibrate`"),
+        ("bank show {file}", "bank {file}: is no folder, expected one made by `inspector calibrate`"),
+        ("bank add {bank} {none}", "cannot be read (No such file or directory)"),
+        ("bank remove {bank} 0.png --good {none}", "{none}: no such folder; expected a folder of pictures"),
+        ("bank remove {bank} 0.png --good {file}", "{file}: is a file, expected a folder of pictures"),
+        ("bank list {bank}", "banks {bank}: is a bank itself, expected a folder of banks; see bank show"),
+        ("bank list {empty}", "banks {empty}: no bank there, expected a folder of banks"),
+        ("calibrate {file} -o {none}", "{file}: is a file, expected a folder of pictures"),
+        ("evaluate {bank} {file}", "{file}: is a file, expected a folder of pictures"),
+        ("config check -c {empty}", "{empty}: cannot be read (Is a directory), expected the settings in YAML"),
+    ],
+)
+def test_a_path_of_the_wrong_kind_is_told_in_words(cli: Cli, bank: Path, tmp_path: Path, words: str, told: str) -> None:
+    named = {"bank": bank, "file": tmp_path / "part.png", "empty": tmp_path / "empty", "none": tmp_path / "none"}
+    named["file"].write_bytes(drawn_part(1))
+    named["empty"].mkdir()
+    done = cli(*(word.format(**named) for word in words.split()))
+    assert done.code in (1, 2)
+    assert told.format(**named) in done.out + done.err
+    assert "[Errno" not in done.out + done.err
+
+
 def test_a_name_that_is_no_text_is_printed_all_the_same(bank: Path, tmp_path: Path) -> None:
     strange = os.fsdecode(os.fsencode(tmp_path) + b"/Pr\xfcfteil.png")
     Path(strange).write_bytes(drawn_part(1))

@@ -111,8 +111,10 @@ def test_it_leaves_nothing_behind(write: Callable[..., Path], tmp_path: Path) ->
     assert "will be made" in found["disk"][0]["got"]
     assert marks(found)["disk speed"] <= {"ok", "warn"}
     (tmp_path / "new").write_text("no folder")
-    (finding,) = doctor(path, code=1)["disk"]
+    found = doctor(path, code=1)
+    (finding,) = found["disk"]
     assert finding["mark"] == "fail"
+    assert "database" not in found, "it cannot be made there"
     assert f"{tmp_path / 'new'} is no folder" in finding["got"]
 
 
