@@ -73,7 +73,7 @@ def calibrate(
     if report:
         page = options.written(lambda: _report(done, good_dir, report), f"the bank is at {done.path}")
         if not as_json:
-            click.echo(f"report     {page}")
+            click.echo(on_one_line(f"report     {page}"))
 
 
 def _name(good_dir: Path) -> str:
@@ -160,11 +160,11 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None, *, opt
         lines.append(f"region     {done.extent}")
     if done.skipped:
         lines.append(f"left out   {len(done.skipped)} file(s):")
-        lines += [f"             {on_one_line(str(item.path))}: {item.reason}" for item in done.skipped[:10]]
+        lines += [f"             {item.path}: {item.reason}" for item in done.skipped[:10]]
         if len(done.skipped) > 10:
             lines.append(f"             … and {len(done.skipped) - 10} more (--json lists all)")
     if done.suspects or done.excluded:
-        lines.append(_suspects(done, page, options_of))
+        lines += _suspects(done, page, options_of)
     _, high = promise.interval
     ok, ng = told_apart(thresholds.ok, thresholds.ng)
     if promise.estimated:
@@ -184,10 +184,10 @@ def as_text(done: "Calibrated", seconds: float, page: Path | None = None, *, opt
             f"thresholds ok up to {ok}, ng above",
             f"promise    {promise.in_words()}",
         ]
-    lines.append(_highest(done, page, options_of))
+    lines += _highest(done, page, options_of)
     lines += [f"caution    {caveat}" for caveat in done.caveats]
     lines.append(f"next       inspector inspect {shlex.quote(str(done.path))} PICTURE...")
-    return "\n".join(lines)
+    return "\n".join(map(on_one_line, lines))
 
 
 def _choice(choice: "Choice") -> list[str]:
@@ -204,27 +204,28 @@ def _choice(choice: "Choice") -> list[str]:
     return lines
 
 
-def _highest(done: "Calibrated", page: Path | None, options_of: str) -> str:
-    named = ", ".join(f"{on_one_line(item.name)} ({item.score:.4g})" for item in done.highest[:NAMED])
+def _highest(done: "Calibrated", page: Path | None, options_of: str) -> list[str]:
+    named = ", ".join(f"{item.name} ({item.score:.4g})" for item in done.highest[:NAMED])
     asked = f"the thresholds rest on these; if one is defective, move it away: {_shown(page, options_of)}"
-    return f"highest    {named}\n             {asked}"
+    return [f"highest    {named}", f"             {asked}"]
 
 
-def _suspects(done: "Calibrated", page: Path | None, options_of: str) -> str:
+def _suspects(done: "Calibrated", page: Path | None, options_of: str) -> list[str]:
     from calibration.suspects import FEWEST
 
     kinds = Counter(item.doubts[0].kind for item in done.suspects)
     said = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
     if not done.excluded:
-        return f"suspects   {said}: {_shown(page, options_of)}, {options_of}--exclude-suspects leaves them out"
-    doubtful = f"of the other samples, {done.trimmed:.1%} of the patches: they are doubtful"
+        return [f"suspects   {said}: {_shown(page, options_of)}, {options_of}--exclude-suspects leaves them out"]
+    doubtful = f"             of the other samples, {done.trimmed:.1%} of the patches: they are doubtful"
     if not done.suspects:
         few = f": {done.samples} samples cannot tell, expected {FEWEST} at least" if done.samples < FEWEST else ""
-        return f"suspects   none left out{few}" + f"\n             {doubtful}" * (done.trimmed > 0)
-    return (
+        return [f"suspects   none left out{few}", *[doubtful] * (done.trimmed > 0)]
+    return [
         f"suspects   {said}: left out; if they are good after all, up to {done.left_out:.1%} more good parts "
-        f"are rejected\n             {doubtful}"
-    )
+        "are rejected",
+        doubtful,
+    ]
 
 
 def _shown(page: Path | None, options_of: str) -> str:

@@ -9,6 +9,7 @@ import click
 
 from inspector.cli import options
 from inspector.cli.progress import track
+from inspector.legible import on_one_line
 
 if TYPE_CHECKING:
     from calibration.growth.derive import Derived
@@ -114,4 +115,4 @@ def _text(grown: "Derived", bank: Path) -> str:
     lines += [f"caution    {caution}" for caution in grown.cautions]
     old, new = shlex.quote(str(bank)), shlex.quote(str(grown.path))
     lines.append(f"next       inspector bank diff {old} {new}; inspector bank promote {new} {old}")
-    return "\n".join(lines)
+    return "\n".join(map(on_one_line, lines))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,19 @@ def test_bank_promote_rollback_and_diff(cli: Cli, bank: Path, tmp_path: Path) ->
     assert "rollback" in cli("bank", "rollback", place, "--by", "ben").out
     assert "the same: every frame gets the same verdict" in cli("bank", "diff", bank, place).out
     assert "nothing to roll back to" in cli.fails("bank", "rollback", place)
+
+
+@pytest.mark.parametrize("words", ["add {own} {evil}", "remove {own} 0.png"])
+def test_a_name_fakes_no_line_of_what_growth_says(cli: Cli, bank: Path, tmp_path: Path, words: str) -> None:
+    own, evil = copy_of(bank, tmp_path), write_good(tmp_path / "evil", 1, first_seed=3000)
+    shutil.copy(evil / "000.png", evil / "a\nnext       sh x\u202e.png")
+    named = [word.format(own=own, evil=evil) for word in words.split()]
+    done = cli("bank", *named, "-o", tmp_path / "b\n1")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert [line for line in lines if line.startswith(("next ", "1"))] == [lines[-1]]
+    if "add" in words:
+        assert f"left out   {evil}/a\\nnext       sh x\\u202e.png: the same picture as 000.png" in lines
 
 
 def test_commands_to_be_copied_hold_where_a_name_has_a_space(cli: Cli, bank: Path, tmp_path: Path) -> None:

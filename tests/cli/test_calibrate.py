@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from banks import write_good
 from calling import Cli
+from line import drawn_part
 
 RECIPE = "{name: disc, size_wh: [64, 64], vectors: 32}"
 
@@ -21,6 +22,20 @@ def test_calibrate_says_what_it_built_and_promises(cli: Cli, tmp_path: Path) -> 
     assert "6 samples are too few for 0.50% false rejects: that needs 199" in done.out
     assert "ESTIMATE" in done.out
     assert f"inspector inspect '{tmp_path / 'a bank'}' PICTURE" in done.out
+
+
+def test_a_name_fakes_no_line_of_what_calibrate_says(cli: Cli, tmp_path: Path) -> None:
+    good = write_good(tmp_path / "good", 6)
+    (good / "a\nnext       sh x\u202e").mkdir()
+    for name in ("a\nnext       sh x\u202e/1.png", "twin.png"):
+        (good / name).write_bytes(drawn_part(9))
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    done = cli("calibrate", good, "-o", tmp_path / "b\n1", "--recipe", tmp_path / "recipe.yaml", "--folds", "2")
+    assert (done.code, done.err) == (0, "")
+    assert f"{good / 'twin.png'}: the same picture as a\\nnext       sh x\\u202e/1.png\n" in done.out
+    lines = done.out.splitlines()
+    assert [line for line in lines if line.startswith(("next ", "1"))] == [lines[-1]]
+    assert "\u202e" not in done.out
 
 
 def test_calibrate_json(cli: Cli, tmp_path: Path) -> None:
