@@ -57,9 +57,10 @@ def grow(
         raise SamplesError(f"bank {bank_dir}: nothing to add of {len(newcomers)} pictures{why}")
     fold = _folds(len(usable), bank)
     first = len(bank.manifest.samples)
-    pools, before = _novel(reader, usable, fold, first, track)
+    pools, before, known_within = _novel(reader, usable, fold, first, track)
     normals = _cross_fit(reader, usable, fold, pools, track)
     patches, radius = merge(reader, [pool.patches() for pool in pools])
+    radius = max(radius, known_within)
     still = _not_passing(reader, usable, patches, track)
     names = [f"{number:06d}.jpg" for number in _free_numbers(bank, len(usable))]
     samples = tuple(
@@ -132,21 +133,26 @@ def _usable(
 
 def _novel(
     reader: Reader, newcomers: Sequence[Newcomer], fold: NDArray[np.int32], first: int, track: Track
-) -> tuple[list[Pool], Float32Array]:
-    """The patches of each fold that the bank does not know; and the score of each newcomer by the bank as it is."""
+) -> tuple[list[Pool], Float32Array, float]:
+    """The patches of each fold that the bank does not know; the score of each newcomer by the bank as it is; and how
+    far the patches that it knows, which are passed over, are from its vectors at most.
+    """
     bank = reader.bank
     limit = KEEP * bank.recipe.vectors
     pools = [
         Pool(MAX_BYTES // FOLDS, limit, np.random.default_rng([bank.manifest.seed, number]))
         for number in range(int(fold.max()) + 1)
     ]
-    scores = np.empty(len(newcomers), np.float32)
+    scores, within = np.empty(len(newcomers), np.float32), 0.0
     for index in track(range(len(newcomers)), "embedding patches"):
         payload = newcomers[index].path.read_bytes()
         scores[index] = image_score(reader.known.patch_scores(reader.embed(payload), reader.grid.inside))
         patches = reader.patches(payload, first + index)
-        pools[fold[index]].add(patches.take(unknown(reader, patches)))
-    return pools, scores
+        novel = unknown(reader, patches)
+        pools[fold[index]].add(patches.take(novel))
+        known = np.delete(patches.vectors, novel, axis=0)
+        within = max(within, float(reader.known.search(known, 1)[0].max(initial=0)))
+    return pools, scores, within
 
 
 def _cross_fit(

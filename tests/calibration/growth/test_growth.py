@@ -17,7 +17,7 @@ from calibration.calibrate import Options, calibrate
 from calibration.growth.cover import HEADROOM
 from calibration.growth.derive import Derived, with_thresholds
 from calibration.growth.grow import grow
-from calibration.growth.reader import Newcomer
+from calibration.growth.reader import Newcomer, Reader
 from calibration.growth.shrink import shrink
 from inspector.bank import Bank, digests
 from inspector.cli import main
@@ -219,6 +219,27 @@ def test_what_went_is_gone_and_can_be_made_up_for(bank: Path, tmp_path: Path) ->
     assert filled.vectors[1] >= int((before.source != 4).sum())
     assert filled.radius[1] <= filled.radius[0]
     assert not any("--good" in caution for caution in filled.cautions)
+
+
+def farthest(bank: Path, pictures: Sequence[Newcomer]) -> float:
+    """How far a patch of these pictures is at most from the vector nearest to it."""
+    reader = Reader(bank)
+    patches = [reader.patches(picture.path.read_bytes(), 0).vectors for picture in pictures]
+    return float(reader.known.search(np.concatenate(patches), 1)[0].max())
+
+
+def test_what_passed_by_the_vectors_of_a_newcomer_still_passes_when_that_goes(bank: Path, tmp_path: Path) -> None:
+    """Patches that are near enough to its vectors are not banked, but are within the radius that is told."""
+    first, *others = newcomers(tmp_path / "new", [stamped_part(seed) for seed in range(30)])
+    one = grow(bank, [first], tmp_path / "one").path
+    like = [picture for picture in others if decisions(one, [picture.path.read_bytes()]) == [Decision.OK]]
+    assert len(like) > 5
+    many = grow(one, like, tmp_path / "many")
+    assert farthest(many.path, [first, *like]) <= many.radius[1] <= Bank.load(bank).thresholds.ok
+    samples = [Newcomer(file.name, file) for file in sorted((bank.parent / "good").iterdir())]
+    without = shrink(many.path, [first.name], tmp_path / "without", good=[*samples, *like])
+    assert farthest(without.path, like) <= without.radius[1] * 1.001
+    assert set(decisions(without.path, [picture.path.read_bytes() for picture in like])) == {Decision.OK}
 
 
 @pytest.mark.usefixtures("short_heads")
