@@ -5,11 +5,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from inspector.types import Float32Array
 
 CONFIDENCE: Final = 0.90
+
+FEWEST: Final = 3
+"""Of two frames of a kind nothing can be said: equals would be told apart in a quarter of all comparisons of four."""
 
 
 class Scores(NamedTuple):
@@ -36,15 +39,20 @@ def interval(auroc: float, good: int, defect: int) -> tuple[float, float]:
 def behind(best: Scores, other: Scores, others: int) -> tuple[float, float]:
     """How far the image AUROC of a candidate is behind that of the best, by the same frames in the same order.
 
-    The paired difference of DeLong et al. (1988). others: how many are held against the best; as it was picked by
-    these frames, the tails are divided by that (Bonferroni). A single frame of a kind tells nothing.
+    The paired difference of DeLong et al. (1988), in Student's distribution, as few frames of a kind hardly tell how
+    much they vary; its degrees of freedom are Satterthwaite's (1946). others: how many are held against the best; as it
+    was picked by these frames, the tails are divided by that (Bonferroni). Fewer than FEWEST of a kind tell nothing.
     """
     ahead = _above(best) - _above(other)
-    if min(ahead.shape) < 2:
+    if min(ahead.shape) < FEWEST:
         return -1.0, 1.0
-    error = math.sqrt(sum(ahead.mean(axis).var(ddof=1) / ahead.shape[1 - axis] for axis in (0, 1)))
-    reach = float(norm.isf((1 - CONFIDENCE) / 2 / others)) * error
-    middle = float(ahead.mean())
+    counts = np.array(ahead.shape)
+    parts = np.array([ahead.mean(1).var(ddof=1), ahead.mean(0).var(ddof=1)]) / counts
+    middle, squared = float(ahead.mean()), float(parts.sum())
+    if squared == 0:
+        return middle, middle
+    freedom = squared**2 / float((parts**2 / (counts - 1)).sum())
+    reach = float(t.isf((1 - CONFIDENCE) / 2 / others, freedom)) * math.sqrt(squared)
     return middle - reach, middle + reach
 
 

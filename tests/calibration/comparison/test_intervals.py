@@ -39,11 +39,16 @@ def test_few_frames_in_perfect_order_do_not_show_perfection() -> None:
     assert min(widths) > 0.3
 
 
-@pytest.mark.parametrize(("good", "defect", "count"), [(20, 10, 4), (60, 30, 2), (60, 30, 4)])
-def test_equals_are_seldom_told_apart_however_many_there_are(good: int, defect: int, count: int) -> None:
+EQUALS = [(20, 10, 4, 0.95), (60, 30, 2, 0.95), (60, 30, 4, 0.95), (200, 3, 4, 0.85), (200, 5, 4, 0.85),
+          (3, 100, 2, 0.85), (200, 2, 4, 0.85)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("good", "defect", "count", "auroc"), EQUALS)
+def test_equals_are_seldom_told_apart_however_many_there_are(good: int, defect: int, count: int, auroc: float) -> None:
+    """Also with few frames of a kind, which hardly tell how much they vary."""
     rng, apart = np.random.default_rng(0), 0
     for _ in range(200):
-        scored = drawn(rng, good, defect, [0.95] * count)
+        scored = drawn(rng, good, defect, [auroc] * count)
         best, *others = sorted(scored, key=area, reverse=True)
         apart += any(behind(best, other, len(others))[0] > 0 for other in others)
     assert apart / 200 <= 1 - CONFIDENCE + 0.03
@@ -62,7 +67,9 @@ def test_a_difference_on_the_same_frames_is_told_where_intervals_overlap() -> No
     assert interval(0.97, 60, 30)[0] < interval(0.87, 60, 30)[1]
 
 
-def test_the_same_scores_are_not_apart_and_one_frame_tells_nothing() -> None:
+def test_the_same_scores_are_not_apart_and_two_frames_tell_nothing() -> None:
     one = Scores(np.float32([1, 2, 3]), np.float32([2, 3, 4]))
     assert behind(one, one, 3) == (0.0, 0.0)
-    assert behind(Scores(one.good, one.defect[:1]), Scores(one.good, one.good[:1]), 1) == (-1.0, 1.0)
+    for count in (1, 2):
+        less, other = (Scores(one.good, frames[:count]) for frames in (one.defect, one.good))
+        assert behind(less, other, 1) == (-1.0, 1.0)
