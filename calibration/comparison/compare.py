@@ -16,7 +16,7 @@ import numpy as np
 from calibration.calibrate import calibrate
 from calibration.comparison.accuracy import Accuracy, Common, Said, noted, share
 from calibration.comparison.candidate import Candidate
-from calibration.comparison.intervals import behind, interval
+from calibration.comparison.intervals import behind, interval, passes_fewer
 from calibration.comparison.latency import BURST, ROUNDS, take_turns
 from calibration.comparison.outcome import Comparison, Judged
 from calibration.evaluation.cases import GOOD, find_cases
@@ -232,12 +232,15 @@ def _held_against(judged: Sequence[Judged], accuracies: Sequence[Accuracy], comm
     """With intervals, differences to the best, and the front. judged: of the accuracies, in their order."""
     best = min(range(len(judged)), key=lambda index: judged[index].rank)
     scored = [common.scores_by(accuracy) for accuracy in accuracies]
+    passed = [[said.decision is Decision.OK for said in common.said_by(accuracy)[1]] for accuracy in accuracies]
+    others = len(judged) - 1
     return [
         replace(
             item,
             interval=interval(item.image_auroc or 0, len(common.good), len(common.defect)),
-            behind=behind(scored[best], own, len(judged) - 1) if item is not judged[best] else (0.0, 0.0),
+            behind=behind(scored[best], scored[index], others) if index != best else (0.0, 0.0),
+            passes_fewer=index != best and passes_fewer(passed[index], passed[best], others),
             front=not any(other.beats(item) for other in judged),
         )
-        for item, own in zip(judged, scored, strict=True)
+        for index, item in enumerate(judged)
     ]

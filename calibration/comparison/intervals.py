@@ -1,11 +1,12 @@
 """How sure figures are, given so many frames: where an AUROC lies, and how far a candidate is behind the best."""
 
 import math
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.stats import binom, norm, t
 
 from inspector.types import Float32Array
 
@@ -54,6 +55,16 @@ def behind(best: Scores, other: Scores, others: int) -> tuple[float, float]:
     freedom = squared**2 / float((parts**2 / (counts - 1)).sum())
     reach = float(t.isf((1 - CONFIDENCE) / 2 / others, freedom)) * math.sqrt(squared)
     return middle - reach, middle + reach
+
+
+def passes_fewer(own: Sequence[bool], best: Sequence[bool], others: int) -> bool:
+    """Whether a candidate lets fewer defects pass than the best, by more than chance explains: an exact sign test on
+    those that one of the two finds and the other lets pass.
+
+    own, best: whether each frame passes, in the same order. others: as in `behind`.
+    """
+    caught, lost = (sum(a and not b for a, b in zip(*pair, strict=True)) for pair in ((best, own), (own, best)))
+    return float(binom.sf(caught - 1, caught + lost, 0.5)) <= (1 - CONFIDENCE) / 2 / others
 
 
 def _above(scores: Scores) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ class Judged:
     seconds: how long it took to calibrate.
     interval: where the image AUROC lies with 90 % confidence. behind: how far it is behind the best, likewise, by the
     same frames; (0, 0) for the best.
+    passes_fewer: it lets fewer defects pass than the best, by more than chance explains.
     front: no other candidate is as good and faster, or as fast and better.
     """
 
@@ -30,6 +31,7 @@ class Judged:
     seconds: float
     interval: tuple[float, float] | None = None
     behind: tuple[float, float] | None = None
+    passes_fewer: bool = False
     front: bool = False
 
     @property
@@ -123,11 +125,16 @@ def conclusion(comparison: Comparison) -> list[str]:
         )
     else:
         said.append("All others separate less, by more than chance explains.")
-    passed, name = min(
-        (item.escape_rate, item.candidate.name) for item in comparison.judged if item.escape_rate is not None
-    )
-    if best.escape_rate is not None and passed < best.escape_rate:
-        said.append(
-            f"At the banks' thresholds {name} lets fewer defects pass: {passed:.1%} against {best.escape_rate:.1%}."
-        )
+    if sharper := [item for item in alike if item.passes_fewer]:
+        said.append(_passing_fewer(min(sharper, key=lambda item: item.escape_rate or 0), best))
     return said
+
+
+def _passing_fewer(item: Judged, best: Judged) -> str:
+    said = (
+        f"At the banks' thresholds {item.candidate.name} lets fewer defects pass: {item.escape_rate or 0:.1%} against "
+        f"{best.escape_rate or 0:.1%}"
+    )
+    if item.false_reject_rate is None or best.false_reject_rate is None:
+        return f"{said}."
+    return f"{said}. Of the good frames it rejects {item.false_reject_rate:.1%}, against {best.false_reject_rate:.1%}."

@@ -52,7 +52,7 @@ def _chart(comparison: Comparison) -> Markup:
         return Markup("")
     said = (
         "The higher the better separated, the further left the faster. On the dashed line lies what no other candidate "
-        f"beats at both. Bars are {CONFIDENCE:.0%} intervals: with other frames of this kind each would lie there."
+        f"beats at both. Bars are where the true image AUROC lies with {CONFIDENCE:.0%} confidence."
     )
     return section(
         "Accuracy against time",

@@ -126,12 +126,19 @@ def test_the_conclusion_says_no_more_than_the_frames_do(listed: list[Judged], sa
     assert said in " ".join(conclusion(Comparison(tuple(listed), (), False, 10, 10, ())))
 
 
-def test_the_conclusion_tells_who_lets_fewer_defects_pass() -> None:
-    best, other = judged("a", 0.95, 50, (0, 0)), judged("b", 0.90, 10, (0.01, 0.2))
-    best, other = replace(best, escape_rate=0.5), replace(other, escape_rate=0.25)
-    said = " ".join(conclusion(Comparison((best, other), (), False, 10, 10, ())))
-    assert "At the banks' thresholds b lets fewer defects pass: 25.0% against 50.0%." in said
-    assert "fewer defects" not in " ".join(conclusion(Comparison((other, best), (), False, 10, 10, ())))
+def test_the_conclusion_tells_who_lets_fewer_defects_pass_and_what_it_rejects_for_that() -> None:
+    best, other = judged("a", 0.95, 50, (0, 0)), judged("b", 0.94, 60, (-0.01, 0.03))
+    best = replace(best, escape_rate=0.5, false_reject_rate=0.005)
+    fewer = replace(other, escape_rate=0.25, false_reject_rate=0.04, passes_fewer=True)
+
+    def said(*listed: Judged) -> str:
+        return " ".join(conclusion(Comparison(listed, (), False, 10, 10, ())))
+
+    told = "At the banks' thresholds b lets fewer defects pass: 25.0% against 50.0%."
+    assert f"{told} Of the good frames it rejects 4.0%, against 0.5%." in said(best, fewer)
+    assert said(*(replace(item, false_reject_rate=None) for item in (best, fewer))).endswith(told)
+    assert "fewer defects" not in said(best, replace(fewer, passes_fewer=False))
+    assert "fewer defects" not in said(best, replace(fewer, behind=(0.01, 0.2)))
 
 
 def test_a_candidate_that_fails_is_told_and_the_others_go_on(parts: Path, tmp_path: Path) -> None:

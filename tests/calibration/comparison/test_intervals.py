@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from calibration.comparison.intervals import CONFIDENCE, Scores, behind, interval
+from calibration.comparison.intervals import CONFIDENCE, Scores, behind, interval, passes_fewer
 
 
 def area(scores: Scores) -> float:
@@ -73,3 +73,14 @@ def test_the_same_scores_are_not_apart_and_two_frames_tell_nothing() -> None:
     for count in (1, 2):
         less, other = (Scores(one.good, frames[:count]) for frames in (one.defect, one.good))
         assert behind(less, other, 1) == (-1.0, 1.0)
+
+
+def test_one_defect_of_sixty_is_not_fewer_that_pass_and_equals_seldom_pass_fewer() -> None:
+    best = [True] * 3 + [False] * 57
+    assert not passes_fewer([True] * 2 + [False] * 58, best, 1)
+    assert not passes_fewer(best, best, 1)
+    assert passes_fewer([False] * 60, [True] * 5 + [False] * 55, 1)
+    assert not passes_fewer([False] * 60, [True] * 5 + [False] * 55, 3)
+    rng = np.random.default_rng(0)
+    said = [passes_fewer(*(rng.random((2, 60)) < 0.2).tolist(), 1) for _ in range(400)]
+    assert np.mean(said) <= (1 - CONFIDENCE) / 2
