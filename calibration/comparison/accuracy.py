@@ -23,7 +23,7 @@ class Accuracy:
     """What a candidate, known by its name, finds, before it is timed and held against the others.
 
     good, defect: what it said of each frame, by the frame's path; at least one of both together.
-    blind: those of `defect` whose defect lies where it does not look.
+    blind: those of `defect` whose defect lies where it does not look. own: those that are samples of its bank.
     pixel_auroc, aupro: of what it looks at; None where they cannot be told.
     """
 
@@ -33,6 +33,7 @@ class Accuracy:
     pixel_auroc: float | None
     aupro: float | None
     blind: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
 
@@ -55,16 +56,18 @@ class Common:
 
     @classmethod
     def of(cls, accuracies: Sequence[Accuracy]) -> "Common":
-        """Frames that each candidate could inspect, without defects that none looks at. accuracies: at least one.
+        """Frames that each candidate could inspect, without samples of any, and without defects that none looks at.
+        accuracies: at least one.
 
         Where only some look at a defect it judges all: on the line the others would let it pass.
         """
         first, *others = accuracies
-        unseen = first.blind.intersection(*(other.blind for other in others))
-        good = [name for name in first.good if all(name in other.good for other in others)]
+        own = first.own.union(*(other.own for other in others))
+        unseen = first.blind.intersection(*(other.blind for other in others)) - own
+        good = [name for name in first.good if all(name in other.good for other in others) and name not in own]
         defect = [name for name in first.defect if all(name in other.defect for other in others)]
-        defect = [name for name in defect if name not in unseen]
-        every = {name for each in accuracies for name in (*each.good, *each.defect)}
+        defect = [name for name in defect if name not in unseen | own]
+        every = {name for each in accuracies for name in (*each.good, *each.defect)} - own
         notes = [
             f"{each.name}: does not look where {count(len(blind), 'defect')} can be seen: counted all the same, as on "
             "the line, but in no pixel figure"

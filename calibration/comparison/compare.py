@@ -175,6 +175,7 @@ def _by_frames(built: _Built, test_dir: Path) -> Accuracy:
         pixel_auroc=evaluation.pixel_auroc,
         aupro=evaluation.aupro,
         blind=frozenset(str(o.case.path) for o in read if o.outside),
+        own=frozenset(str(o.case.path) for o in read if o.sample),
         notes=evaluation.notes,
     )
 

@@ -56,10 +56,11 @@ class Evaluation:
             "pixel_auroc": self.pixel_auroc,
             "aupro": self.aupro,
             "f1_max": f1_max(good, defect),
-            "false_reject_rate": self._share(Decision.NG, GOOD),
+            "false_reject_rate": _share_of(Decision.NG, self.new_good()),
             "escape_rate": self._share(Decision.OK, *labels),
             "uncertain_rate": self._share(Decision.UNCERTAIN, GOOD, *labels),
             "n_good": sum(o.case.label == GOOD for o in self.outcomes),
+            "n_good_samples": sum(o.case.label == GOOD and o.sample for o in self.outcomes),
             "n_defect": sum(o.case.label != GOOD for o in self.outcomes),
             "n_outside": self.outside,
             "n_error": self._failed(GOOD) + self._failed(*labels),
@@ -73,21 +74,22 @@ class Evaluation:
         }
 
     def kept(self) -> Kept | None:
-        """The bank's promise, which is about scores above ng, compared with the good frames that were inspected, its
-        own samples left out.
-        """
+        """The bank's promise, which is about scores above ng, compared with the good frames that are new to it."""
         if self.promise is None:
             return None
-        inspected = [o for o in self._readable() if o.case.label == GOOD and not o.sample]
-        return held_against(self.promise, sum(o.above_ng for o in inspected), len(inspected))
+        new = self.new_good()
+        return held_against(self.promise, sum(o.above_ng for o in new), len(new))
+
+    def new_good(self) -> list[Outcome]:
+        """Of the good frames that were inspected, without the bank's own samples."""
+        return [o for o in self._readable() if o.case.label == GOOD and not o.sample]
 
     def _readable(self) -> list[Outcome]:
         return [o for o in self.outcomes if o.decision is not Decision.ERROR]
 
     def _share(self, decision: Decision, *labels: str) -> float | None:
         """Share of the labelled frames that got this decision, of those that could be inspected."""
-        among = [o for o in self._readable() if o.case.label in labels]
-        return sum(o.decision is decision for o in among) / len(among) if among else None
+        return _share_of(decision, [o for o in self._readable() if o.case.label in labels])
 
     def _failed(self, *labels: str) -> int:
         return sum(o.decision is Decision.ERROR for o in self.outcomes if o.case.label in labels)
@@ -188,6 +190,10 @@ def areas_of(case: Case, inspection: Inspection, recipe: Recipe) -> tuple[Areas 
     if white is None:
         return None, f"{wrong}; left out of the pixel figures"
     return areas_in(white, recipe, (width, height)), None
+
+
+def _share_of(decision: Decision, among: Sequence[Outcome]) -> float | None:
+    return sum(o.decision is decision for o in among) / len(among) if among else None
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

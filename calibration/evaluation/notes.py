@@ -27,7 +27,7 @@ def notes_of(
         *_mostly_white(counted),
         *([] if everywhere else _inside(cases, recipe, len(outcomes) - len(counted))),
         *_by_mask(cases, test_dir),
-        *_own_samples(counted),
+        *_own_samples(counted, everywhere=everywhere),
         *_held_back(counted),
         *_misfits(counted, test_dir),
         *(said for outcome in outcomes if (said := _of_one(outcome, test_dir))),
@@ -105,13 +105,14 @@ def _by_mask(cases: Sequence[Case], test_dir: Path) -> list[str]:
     return [f"no folder of good frames: frames whose mask is black count as good: {good}"] if good else []
 
 
-def _own_samples(outcomes: Sequence[Outcome]) -> list[str]:
+def _own_samples(outcomes: Sequence[Outcome], *, everywhere: bool) -> list[str]:
     known = sum(outcome.sample for outcome in outcomes)
     if not known:
         return []
+    then = "left out, but for pixel figures" if everywhere else "false rejects are counted among the others"
     return [
         f"{known} of these {len(outcomes)} frames are samples of this bank: how they score says nothing about frames "
-        "to come; the budget is held against the others"
+        f"to come; {then}"
     ]
 
 

@@ -1,6 +1,6 @@
 """The page of an evaluation: what the bank gets right and wrong on labelled frames, misses first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,12 @@ def headline(figures: dict[str, Any]) -> list[str]:
         escaped = round(figures["escape_rate"] * defective)
         passed = f"{escaped:,} of {count(defective, 'defective frame')} ({percent(figures['escape_rate'])})"
         said.append(f"{passed} passed as ok." if escaped else f"None of {defective:,} defective frames passed.")
-    if good := figures["n_good"] - figures["n_error_good"]:
+    if good := figures["n_good"] - figures["n_error_good"] - figures["n_good_samples"]:
         rejected = round(figures["false_reject_rate"] * good)
         share = f"{rejected:,} of {count(good, 'good frame')} ({percent(figures['false_reject_rate'])})"
-        said.append(f"{share} rejected." if rejected else f"None of {good:,} good frames rejected.")
+        said.append(f"{share} rejected." if rejected else f"None of {count(good, 'good frame')} rejected.")
+    elif figures["n_good_samples"]:
+        said.append("All good frames are samples of the bank: how many others it rejects cannot be told.")
     if figures["n_error"]:
         said.append(f"{figures['n_error']:,} of {figures['n_good'] + figures['n_defect']:,} could not be inspected.")
     return said
@@ -136,8 +138,9 @@ def _budget(evaluation: Evaluation) -> Markup:
 
 def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline) -> list[tuple[str, str, str]]:
     promise = pipeline.bank.manifest.calibration.promise
-    rejects = _interval(evaluation, lambda o: o.case.label == GOOD, Decision.NG)
-    escapes = _interval(evaluation, lambda o: o.case.label != GOOD, Decision.OK)
+    defective = [o for o in evaluation.outcomes if o.case.label != GOOD and o.decision is not Decision.ERROR]
+    rejects = _interval(evaluation.new_good(), Decision.NG, " that are no samples" * (figures["n_good_samples"] > 0))
+    escapes = _interval(defective, Decision.OK)
     latency = figures["latency_ms"]
     return [
         (
@@ -184,15 +187,13 @@ def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline
     ]
 
 
-def _interval(evaluation: Evaluation, among: Callable[[Outcome], bool], decision: Decision) -> str:
-    """Where the true rate lies (Clopper and Pearson, 1934), as a sentence; nothing without inspected frames."""
-    inspected = (o for o in evaluation.outcomes if o.decision is not Decision.ERROR)
-    chosen = [o.decision is decision for o in inspected if among(o)]
-    if not chosen:
+def _interval(among: Sequence[Outcome], decision: Decision, which: str = "") -> str:
+    """Where the true rate lies (Clopper and Pearson, 1934), as a sentence; nothing without frames."""
+    if not among:
         return ""
-    n, k = len(chosen), sum(chosen)
+    n, k = len(among), sum(o.decision is decision for o in among)
     between = f"{percent(lower(k, n, CONFIDENCE))} to {percent(upper(k, n, CONFIDENCE))}"
-    return f"From {count(n, 'frame')}, the true rate is {between} ({CONFIDENCE:.0%} confidence)."
+    return f"From {count(n, 'frame')}{which}, the true rate is {between} ({CONFIDENCE:.0%} confidence)."
 
 
 def _scores(evaluation: Evaluation, pipeline: Pipeline) -> Markup:

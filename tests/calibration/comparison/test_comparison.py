@@ -163,6 +163,20 @@ def test_a_test_folder_without_defects_says_what_cannot_be_told(parts: Path, tmp
     assert "Accuracy against time" not in page
 
 
+def test_samples_among_the_frames_are_in_no_figure_of_a_comparison(parts: Path, tmp_path: Path) -> None:
+    """Whose bank has more of them would be ahead."""
+    shutil.copytree(parts / "test", tmp_path / "test")
+    for number in range(3):
+        shutil.copy(parts / "train" / f"{number:03d}.png", tmp_path / "test" / "good" / f"sample{number}.png")
+    listed = candidates(["builtin"], {"tiny": TINY})
+    done = compare(parts / "train", tmp_path / "test", listed, tmp_path / "b", Options(folds=2))
+    assert (done.n_good, done.n_defect) == (4, 4)
+    (note,) = (note for note in done.notes if "samples of this bank" in note)
+    assert note.startswith("3 of these 11 frames are samples")
+    assert note.endswith("left out, but for pixel figures")
+    assert not any("could inspect" in note for note in done.notes)
+
+
 def test_a_candidate_does_not_win_by_looking_away_from_defects(parts: Path, tmp_path: Path) -> None:
     """Half of the masks lie in a corner that one candidate does not look at, one where neither looks."""
     for folder in ("test", "ground_truth"):

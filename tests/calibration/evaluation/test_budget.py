@@ -150,12 +150,27 @@ def test_the_samples_themselves_tell_nothing(bank: Path, tmp_path: Path) -> None
     shutil.copytree(bank.parent / "good", test / "good")
     evaluation = evaluate(Pipeline.open(bank), test)
     assert evaluation.to_json()["promise"]["word"] == "unknown"
+    assert evaluation.to_json()["false_reject_rate"] is None
     assert evaluation.notes[1].startswith("10 of these 10 frames are samples of this bank")
-    write_good(test / "scratch", 1, first_seed=500)
-    write_good(tmp_path / "more", 2, first_seed=700)
-    for number, file in enumerate((tmp_path / "more").iterdir()):
-        file.rename(test / "good" / f"new{number}.png")
-    assert evaluate(Pipeline.open(bank), test).to_json()["promise"]["among"] == 2
+    told = page(evaluation, Pipeline.open(bank), test, tmp_path)
+    assert "All good frames are samples of the bank: how many others it rejects cannot be told." in told
+    assert "the true rate" not in told
+
+
+def test_samples_among_the_good_frames_do_not_narrow_what_is_said_of_the_others(bank: Path, tmp_path: Path) -> None:
+    """Ten samples, one part that passes and one that does not."""
+    test, pipeline = tmp_path / "test", Pipeline.open(bank)
+    shutil.copytree(bank.parent / "good", test / "good")
+    (test / "good" / "new.png").write_bytes(drawn_part(700))
+    (test / "good" / "scratched.png").write_bytes(drawn_part(701, scratched=True))
+    evaluation = evaluate(pipeline, test)
+    figures = evaluation.to_json()
+    assert (figures["promise"]["among"], figures["n_good"], figures["n_good_samples"]) == (2, 12, 10)
+    assert figures["false_reject_rate"] == 0.5
+    assert "false rejects are counted among the others" in figures["notes"][1]
+    told = page(evaluation, pipeline, test, tmp_path)
+    assert "1 of 2 good frames (50.0%) rejected." in told
+    assert "From 2 frames that are no samples, the true rate is 2.5% to 97.5% (90% confidence)." in told
 
 
 @pytest.mark.parametrize(("recorded", "known"), [(True, "10 of these 10"), (False, "9 of these 10")])

@@ -214,7 +214,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(pipeline: Pipeline, 
 
 def test_the_headline_tells_perfection() -> None:
     figures = {"n_defect": 7, "escape_rate": 0.0, "n_good": 1200, "false_reject_rate": 0.0}
-    figures |= {"n_error": 0, "n_error_good": 0, "n_error_defect": 0}
+    figures |= {"n_error": 0, "n_error_good": 0, "n_error_defect": 0, "n_good_samples": 0}
     assert headline(figures) == ["None of 7 defective frames passed.", "None of 1,200 good frames rejected."]
 
 
