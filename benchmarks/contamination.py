@@ -111,7 +111,7 @@ def markdown(sets: dict[str, Any]) -> str:
     rows: list[list[object]] = [
         [
             name,
-            f"{figures['mixed in']} in {figures['good']}",
+            f"{figures['mixed in']} beside {figures['good']}",
             *(number(figures[how]["image_auroc"], 3) for how in HOW),
             f"{figures['excluded']['left_out']}, {figures['excluded']['of_them_defects']} of them defects",
         ]

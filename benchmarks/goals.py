@@ -4,14 +4,14 @@
 
 Runs `inspector calibrate` and `inspector evaluate` as processes of their own: with all good samples, as a user would,
 or with the first 200 by path, as the peer's figures are taken; each fine-tuned as well. With all samples, the
-cross-fitted scores are also held against those of the good test frames at each budget: a rate is kept where so many
-rejects or more would come of a rate within the budget with a probability of at least 5 %, given how many samples set
-the threshold (`calibration.evaluation.budget`). A figure that --json holds already is not measured again.
+cross-fitted scores are also held against those of the good test frames at each budget, with the verdicts of `evaluate`:
+kept, not refuted, broken (`calibration.evaluation.budget`). A figure that --json holds already is not measured again.
 """
 
 import argparse
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def kept(bank: Path, good: Sequence[Path]) -> dict[str, Figures]:
             "rejected": held.rejected,
             "of": held.among,
             "chance": held.chance,
-            "kept": held.word != "broken",
+            "verdict": held.verdict,
             "estimated": found.promise.estimated,
         }
     return rates
@@ -124,7 +124,9 @@ def markdown(sets: dict[str, Figures]) -> str:
             [[name, figures["samples"], *map(_rate, figures["budgets"].values())] for name, figures in told.items()],
         )
     )
-    return "\n\n".join([*parts, f"{sum(rate['kept'] for rate in rates)} of {len(rates)} budgets kept."])
+    verdicts = Counter(rate["verdict"] for rate in rates)
+    said = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ("kept", "not refuted", "broken"))
+    return "\n\n".join([*parts, f"Of {len(rates)} budgets: {said}."])
 
 
 def _accuracy(figures: Figures) -> list[object]:
@@ -138,8 +140,7 @@ def _accuracy(figures: Figures) -> list[object]:
 def _rate(rate: Figures) -> str | None:
     if not rate["of"]:
         return None
-    said = f"{rate['rejected'] / rate['of']:.1%} ({rate['rejected']} of {rate['of']})"
-    return said if rate["kept"] else f"{said}, not kept"
+    return f"{rate['rejected'] / rate['of']:.1%} ({rate['rejected']} of {rate['of']}), {rate['verdict']}"
 
 
 if __name__ == "__main__":

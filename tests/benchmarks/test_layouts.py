@@ -61,5 +61,6 @@ def test_a_figure_that_cannot_be_told_is_in_no_mean() -> None:
     known = dict.fromkeys(contamination.HOW, SCORED) | {"mixed in": 1, "good": 8, "look 1": SCORED}
     unknown = {how: SCORED | {"image_auroc": None, "escape_rate": None} for how in (*contamination.HOW, "look 1")}
     shown = contamination.markdown({"a": known, "b": unknown | {"mixed in": 0, "good": 8}})
+    assert "| a | 1 beside 8 |" in shown
     assert "| mean |  | 0.500 | 0.500 | 0.500 |  |" in shown
     assert "| b | look 1 | 1 |  |  |" in shown
