@@ -6,7 +6,7 @@ cross-fitted scores set the thresholds. The bank that is kept is selected from a
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,7 @@ from inspector.engines.openvino import OpenVinoEngine
 from inspector.errors import SamplesError
 from inspector.manifest import Promise
 from inspector.progress import Track, as_one_step, silent
+from inspector.recipe import Recipe
 from inspector.samples.enough import MINIMUM
 from inspector.types import Float32Array, Thresholds
 from inspector.window import Extent, extent_of
@@ -123,6 +124,9 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
             reasons = {item.index: f"suspicious: {item.reason}" for item in suspects}
             bench = bench_of(samples.without({**others, **reasons}))
             prepared = prepare(bench, tune=options.finetune).without_doubtful(bench)
+        if prepared.unlearnt:
+            backbone = replace(backbone, recipe=_plain(backbone.recipe))
+            choice = replace(choice, recipe=_plain(choice.recipe))
         new = _fitted(bench, prepared, backbone, _operation(options, suspects, prepared.tuned), options)
         manifest = new.write(draft, options, track)
     return Calibrated(
@@ -141,7 +145,7 @@ def calibrate(good_dir: Path, out_dir: Path, options: Options | None = None, *, 
         excluded=options.exclude_suspects,
         trimmed=prepared.trimmed,
         extent=extent_of(backbone.recipe, manifest.grid_hw),
-        caveats=_caveats(new, () if options.exclude_suspects else suspects, choice.unseen),
+        caveats=_caveats(new, () if options.exclude_suspects else suspects, choice.unseen, prepared.unlearnt),
         tuned=prepared.tuned,
     )
 
@@ -212,8 +216,13 @@ def _highest(new: NewBank) -> tuple[Highest, ...]:
     )
 
 
-def _caveats(new: NewBank, suspects: Collection[Suspect], unseen: str | None) -> tuple[str, ...]:
-    """What the samples cannot tell, the suspects that are in the bank included. unseen: as of the choice."""
+def _plain(recipe: Recipe) -> Recipe:
+    """Without the metric."""
+    return recipe.model_copy(update={"whitening": 0.0})
+
+
+def _caveats(new: NewBank, suspects: Collection[Suspect], *more: str | None) -> tuple[str, ...]:
+    """What the samples cannot tell, the suspects that are in the bank included. more: sentences from elsewhere."""
     resting = rests_on_suspects(new.fitted.normals.scores, tuple(suspects), new.image.promise, new.image.ok)
     recipe = new.backbone.recipe
-    return caveats(new.samples, resting, region_in_doubt(recipe), unseen, pressed(new.samples, recipe))
+    return caveats(new.samples, resting, region_in_doubt(recipe), *more, pressed(new.samples, recipe))

@@ -107,12 +107,15 @@ def choose(
         trial = Trial(taken, lesser, backbone, turns=TURNS, beside=looks, seed=seed, track=told)
         if (judging := int(trial.looked_at.any(0).sum())) < FEWEST:  # the same for each look
             return Choice(plain, unseen=_unseen(judging, len(taken)))
-        for power in (0.0, 1.0) if recipe.whitening == "auto" else (look.power,):
+        powers = (0.0, 1.0) if recipe.whitening == "auto" else (look.power,)
+        for power in powers if trial.measurable else (0.0,):
             candidate = look.model_copy(update={"whitening": power})
             found = trial.separation(power)
             tried.append(_held_against(candidate, found, held))
             if tried[-1].taken:
                 best, held = candidate, found
+    if recipe.whitening != "auto":  # all samples may be enough to learn the metric where those of a trial are not
+        best = best.model_copy(update={"whitening": recipe.whitening})
     return Choice(best, tuple(tried))
 
 

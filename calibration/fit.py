@@ -14,7 +14,7 @@ from calibration.coreset import greedy_k_center
 from calibration.doubt import doubt, undoubted
 from calibration.drift import Normals
 from calibration.finetuning.finetune import Tuned, finetune
-from calibration.metric import Metric, learn
+from calibration.metric import MEASURED, Metric, learn
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_at
 from calibration.projection import Projection
@@ -31,7 +31,7 @@ class Prepared:
     folds: the patches of each fold, as embedded. projection: learnt from all samples; cross_fitted: for each fold,
     learnt from the others. support: how far each sample's patches are from what most others show, float32 (grid_h,
     grid_w). tuned: the outcome of fine-tuning; None where it was not asked for. trimmed: the share of the patches that
-    is left out.
+    is left out. unlearnt: why there is no metric although the recipe has one.
     """
 
     folds: tuple[Patches, ...]
@@ -40,6 +40,7 @@ class Prepared:
     support: list[Float32Array]
     tuned: Tuned | None
     trimmed: float = 0.0
+    unlearnt: str | None = None
 
     @property
     def worst(self) -> Float32Array:
@@ -80,7 +81,8 @@ def prepare(bench: Bench, *, tune: bool) -> Prepared:
         return projection.apply(bench.embed(bench.picture(index), index))
 
     found = support(folds, projection.apply, embedded, len(bench), bench.grid.inside, bench.seed, bench.track)
-    return Prepared(folds, projection, cross_fitted, found, tuned)
+    unlearnt = _unlearnt(folds) if bench.recipe.power > 0 and projection.metric is None else None
+    return Prepared(folds, projection, cross_fitted, found, tuned, unlearnt=unlearnt)
 
 
 def cross_fit(bench: Bench, prepared: Prepared) -> CrossFitted:
@@ -144,6 +146,15 @@ def _projections(
     if tuned is None or tuned.head is None:
         return Projection(metric), tuple(Projection(each) for each in metrics)
     return Projection(metric, tuned.head), tuple(Projection(*pair) for pair in zip(metrics, tuned.heads, strict=True))
+
+
+def _unlearnt(folds: tuple[Patches, ...]) -> str:
+    counts, dim = [len(patches.vectors) for patches in folds], folds[0].vectors.shape[1]
+    return (
+        "the metric (whitening) cannot be learnt, and is left out: without one fold there are "
+        f"{sum(counts) - max(counts):,} patches, expected {MEASURED * dim:,} at least, not all the same; add samples, "
+        "or choose a larger picture"
+    )
 
 
 def _others(folds: tuple[Patches, ...], held_out: int) -> Patches:

@@ -22,7 +22,7 @@ from calibration.coreset import greedy_k_center
 from calibration.defects import plant as plant_on
 from calibration.evaluation.areas import Areas
 from calibration.evaluation.metrics import PixelFigures
-from calibration.metric import learn
+from calibration.metric import MEASURED, learn
 from calibration.pool import MAX_BYTES, join, patches_of
 from calibration.projection import Projection
 from calibration.samples import again, evenly
@@ -90,7 +90,8 @@ class Trial:
 
     turns: how many defects are planted in each sample, one at a time. beside: recipes that are compared with this one;
     a defect lies where all of them look. looked_at: bool (turns, n), where one does not, since all TRIES missed it: no
-    recipe can be judged by it. Of more files than fit into MAX_BYTES, those that fit are evenly spaced.
+    recipe can be judged by it. measurable: whether beside each fold there are patches enough to learn the metric. Of
+    more files than fit into MAX_BYTES, those that fit are evenly spaced.
 
     The defects of a file depend on its place among `paths`. So trials that are compared must be given the same files,
     no more than the largest of them has `room` for.
@@ -132,14 +133,17 @@ class Trial:
         self._normal = self._banked[:, 0]
         self._planted = [planted[turn::turns] for turn in range(turns)]
         self.looked_at = np.array(looked_at, bool).reshape(-1, turns).T
+        inside, (_, kept, rows, columns, dim) = self._grid.inside, self._banked.shape
+        each = kept * (rows * columns if inside is None else int(inside.sum()))
+        self.measurable = (len(taken) - int(np.bincount(self._fold).max())) * each >= MEASURED * dim
 
     def separation(self, power: float, pixels: PixelFigures | None = None) -> Separation:
         """Each sample, as it is and with its defects, against a bank of the other folds.
 
-        power: of the metric (calibration.metric); 0 for none. pixels: collects the anomaly maps of the defects that are
-        looked at.
+        power: of the metric (calibration.metric); 0 for none, as is any where it is not `measurable`. pixels: collects
+        the anomaly maps of the defects that are looked at.
         """
-        inside = self._grid.inside
+        inside, power = self._grid.inside, power if self.measurable else 0.0
         normal = np.empty(len(self.paths), np.float32)
         defect = np.empty((len(self._planted), len(self.paths)), np.float32)
         for held_out in self._track(range(FOLDS), "trying the metric" if power > 0 else "trying plain distances"):

@@ -176,7 +176,7 @@ def _by_frames(built: _Built, test_dir: Path) -> Accuracy:
         aupro=evaluation.aupro,
         blind=frozenset(str(o.case.path) for o in read if o.outside),
         own=frozenset(str(o.case.path) for o in read if o.sample),
-        notes=evaluation.notes,
+        notes=(*evaluation.notes, *_without_metric(built)),
     )
 
 
@@ -204,7 +204,19 @@ def _by_separation(built: _Built, paths: Sequence[Path], beside: Sequence[Recipe
         defect={name: Said(score, decide(score)) for name, score in zip(compress(names, seen), defect, strict=True)},
         pixel_auroc=pixels.auroc,
         aupro=pixels.aupro,
+        notes=_without_metric(built, trial),
     )
+
+
+def _without_metric(built: _Built, trial: Trial | None = None) -> tuple[str, ...]:
+    """Notes where the metric that the candidate's recipe has was not learnt, for its bank or for the trial."""
+    if built.candidate.recipe.whitening not in (0.0, "auto") and not built.recipe.power:
+        return ("calibrated without the metric of its recipe: too few patches to learn it",)
+    if trial is not None and built.recipe.power and not trial.measurable:
+        return (
+            "judged without the metric that its bank has: the samples of the trial have too few patches to learn it",
+        )
+    return ()
 
 
 def _timed_by(accuracy: Accuracy) -> list[Path]:

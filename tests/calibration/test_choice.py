@@ -13,6 +13,7 @@ from calibration import separation as separating
 from calibration.calibrate import Options, calibrate
 from calibration.choice import FEWEST, LEAST_GAIN, SIZES, TURNS, Tried, _held_against, _looks, choose
 from calibration.evaluation.metrics import image_auroc
+from calibration.samples import evenly
 from calibration.separation import Separation, Trial, room
 from inspector.cli import main
 from inspector.errors import RecipeError
@@ -25,7 +26,8 @@ RECIPE = Recipe(size_wh=(64, 64), vectors=64)
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_good(tmp_path_factory.mktemp("choice") / "good", 24)
+    """So many that the metric can be learnt from two of three parts of them at 64x64."""
+    return write_good(tmp_path_factory.mktemp("choice") / "good", 30)
 
 
 def files(folder: Path) -> list[Path]:
@@ -53,6 +55,27 @@ def test_the_metric_is_tried_and_the_choice_repeats(good: Path) -> None:
     assert [item.recipe.power for item in one.tried] == [0, 1]
     assert one.recipe == [item.recipe for item in one.tried if item.taken][-1]
     assert one.recipe.model_copy(update={"whitening": "auto"}) == RECIPE
+
+
+def test_a_metric_that_too_few_patches_cannot_tell_is_not_tried(good: Path) -> None:
+    """Beside a third of 24 samples there are 16 of 8 x 8 patches, fewer than ten for each of 128 directions."""
+    few, auto = files(good)[:24], RECIPE.model_copy(update={"auto": True})
+    found = choose(few, auto, "builtin")
+    assert [(item.recipe.size_wh[0], item.recipe.power) for item in found.tried][:3] == [(64, 0), (80, 0), (80, 1)]
+    trial = Trial(few, RECIPE, "builtin")
+    assert not trial.measurable
+    assert np.array_equal(trial.separation(1.0).defect, trial.separation(0.0).defect)
+    asked = choose(few, auto.model_copy(update={"whitening": 1.0}), "builtin")
+    assert [item.recipe.power for item in asked.tried] == [0, 1, 1]
+    assert asked.recipe.whitening == 1
+
+
+def test_a_bank_of_too_few_patches_for_the_metric_says_that_it_has_none(good: Path, tmp_path: Path) -> None:
+    asked = Options(recipe=RECIPE.model_copy(update={"whitening": 1.0}), first=12, folds=4)
+    done = calibrate(good, tmp_path / "bank", asked)
+    assert read_manifest(tmp_path / "bank").recipe.whitening == 0 == done.choice.recipe.whitening
+    (told,) = (said for said in done.caveats if "metric" in said)
+    assert "without one fold there are 576 patches, expected 1,280 at least" in told
 
 
 def test_sizes_are_tried_in_whole_strides(good: Path) -> None:
@@ -124,7 +147,7 @@ def test_defects_that_no_recipe_looks_at_judge_none() -> None:
 def test_a_recipe_is_tried_by_the_defects_in_its_region(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(separating, "TRIES", 1)
     most = Roi(frame_wh=(96, 96), include=([(0, 0), (95, 0), (95, 64), (0, 64)],))
-    recipe = RECIPE.model_copy(update={"roi": most})
+    recipe = RECIPE.model_copy(update={"roi": most, "size_wh": (96, 96)})
     found = choose(files(good), recipe, "builtin")
     trial = Trial(files(good), recipe, "builtin", turns=TURNS)
     assert np.count_nonzero(trial.looked_at.any(0)) >= FEWEST
@@ -142,7 +165,7 @@ def test_a_region_in_which_hardly_a_defect_lies_has_nothing_tried_and_it_is_told
     assert (done.choice.tried, done.choice.recipe.whitening) == ((), 0)
     [told] = [said for said in done.caveats if "nothing was tried for the recipe" in said]
     assert told == done.choice.unseen
-    assert f"of 24 samples lie where it looks, expected {FEWEST} at least" in told
+    assert f"of 30 samples lie where it looks, expected {FEWEST} at least" in told
 
 
 def bytes_for(samples: int, recipe: Recipe) -> int:
@@ -164,8 +187,8 @@ def test_all_sizes_are_tried_on_as_many_samples_as_the_largest_has_room_for(
     monkeypatch.setattr(separating, "MAX_BYTES", bytes_for(FEWEST + 1, largest))
     assert [room(look, "builtin", TURNS) for look in _looks(auto)] == [47, 30, FEWEST + 1]
     found = choose(files(good), auto, "builtin")
-    assert [item.recipe.size_wh for item in found.tried] == [(64, 64)] * 2 + [(80, 80)] * 2 + [(96, 96)] * 2
-    few = choose([files(good)[index * 24 // (FEWEST + 1)] for index in range(FEWEST + 1)], auto, "builtin")
+    assert [item.recipe.size_wh for item in found.tried] == [(64, 64)] + [(80, 80)] * 2 + [(96, 96)] * 2
+    few = choose(evenly(files(good), FEWEST + 1), auto, "builtin")
     assert found == few
 
 
@@ -183,7 +206,7 @@ def test_a_size_of_which_too_few_samples_fit_is_not_tried(good: Path, monkeypatc
     auto = RECIPE.model_copy(update={"auto": True})
     monkeypatch.setattr(separating, "MAX_BYTES", bytes_for(FEWEST - 1, _looks(auto)[-1]))
     found = choose(files(good), auto, "builtin")
-    assert [item.recipe.size_wh for item in found.tried] == [(64, 64)] * 2 + [(80, 80)] * 2
+    assert [item.recipe.size_wh for item in found.tried] == [(64, 64)] + [(80, 80)] * 2
 
 
 def test_the_bank_says_what_was_chosen(good: Path, tmp_path: Path) -> None:

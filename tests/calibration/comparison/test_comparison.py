@@ -157,7 +157,10 @@ def test_a_test_folder_without_defects_says_what_cannot_be_told(parts: Path, tmp
     done = compare(parts / "train", tmp_path / "test", listed, tmp_path / "b", Options(folds=2))
     told = done.to_json()
     assert {item["image_auroc"] for item in told["candidates"]} == {None}
-    assert told["notes"] == ["no defective frames: AUROC, F1 and escape rate cannot be told"]
+    assert told["notes"] == [
+        "no defective frames: AUROC, F1 and escape rate cannot be told",
+        "calibrated without the metric of its recipe: too few patches to learn it",
+    ]
     assert told["conclusion"] == ["Accuracy cannot be told from these frames; time and size can."]
     page = write_comparison(done, parts / "train", tmp_path / "test", tmp_path).read_text("utf-8")
     assert "Accuracy against time" not in page
@@ -367,7 +370,7 @@ def test_all_candidates_are_judged_by_what_the_largest_has_room_for(
     assert room(TINY, "builtin") > 12
     done = compare(parts / "train", None, candidates(["builtin"], RECIPES), tmp_path, Options(folds=2))
     assert (done.n_good, done.n_defect, done.failed) == (8, 8, ())
-    assert done.notes == ("judged by 8 of 12 samples: the largest candidate has room for no more",)
+    assert done.notes[0] == "judged by 8 of 12 samples: the largest candidate has room for no more"
     assert all(item.interval is not None for item in done.judged)
 
 
@@ -407,7 +410,8 @@ def test_candidates_are_judged_by_the_samples_that_all_of_them_have(tmp_path: Pa
     crop = {"x": 0, "y": 0, "width": 90, "height": 90}
     recipes = {"whole": SMALL, "cropped": Recipe.model_validate({**SMALL.model_dump(), "crop": crop})}
     done = compare(good, None, candidates(["builtin"], recipes), tmp_path / "b", Options(folds=2))
-    assert (done.failed, done.n_good, done.n_defect, done.notes) == ((), 6, 6, ())
+    assert (done.failed, done.n_good, done.n_defect) == ((), 6, 6)
+    assert done.notes == ("calibrated without the metric of its recipe: too few patches to learn it",)
 
 
 def test_candidates_without_samples_in_common_cannot_be_compared(tmp_path: Path) -> None:
