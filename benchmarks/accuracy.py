@@ -12,6 +12,7 @@ it took then. A figure that --json holds already is not measured again.
 """
 
 import argparse
+import hashlib
 import json
 import tempfile
 import time
@@ -75,7 +76,7 @@ def main() -> None:
                         print(f"{data.name}, seed {seed}, {side}: {json.dumps(found[side])}", flush=True)
                         write(document, arguments.json)
                 if "latency" not in figures and not arguments.side:
-                    figures["latency"] = bench.latency(seed, arguments.peer_python)
+                    figures["latency"] = bench.latency(arguments.vectors, seed, arguments.peer_python)
                     write(document, arguments.json)
     shown = markdown(document)
     print(shown)
@@ -123,13 +124,13 @@ class Bench:
             "evaluate_peak_mb": evaluated.peak_mb,
         }
 
-    def latency(self, seed: int, peer_python: Path | None) -> Figures:
+    def latency(self, vectors: int, seed: int, peer_python: Path | None) -> Figures:
         """Of the banks that `accuracy` has left, in turns with the peer's model as it is and in OpenVINO."""
         pipelines = {name: Pipeline.open(self._work / name) for name in ("builtin", "same")}
         rivals: dict[str, Rival] = {}
         with ExitStack() as stack:
             if peer_python is not None:
-                bank = peer_folder(self._work, self._good, seed) / "bank.npy"
+                bank = peer_folder(self._work, self._good, self._weights, vectors, seed) / "bank.npy"
                 for name in ("torch", "openvino"):
                     log = self._work / f"peer_{name}.log"
                     rival = stack.enter_context(running_rival(peer_python, self._weights, log))
@@ -144,7 +145,7 @@ class Bench:
         figures = fitted(python, self._weights, self._work, self._good, vectors, seed)
         maps = self._work / "maps.npy"
         with running_rival(python, self._weights, self._work / "peer_scores.log") as rival:
-            rival.ask("bank", bank=peer_folder(self._work, self._good, seed) / "bank.npy")
+            rival.ask("bank", bank=peer_folder(self._work, self._good, self._weights, vectors, seed) / "bank.npy")
             scores = np.array(rival.ask("score", pictures=self._test, out=maps)["scores"], np.float32)
             figures["score_peak_mb"] = rival.ask("memory")["peak_mb"]
         good = np.array([case.label == GOOD for case in self._cases])
@@ -153,14 +154,19 @@ class Bench:
         return figures | areas | {"image_auroc": image_auroc(scores[good], scores[~good])}
 
 
-def peer_folder(work: Path, good: Path, seed: int) -> Path:
-    """Where the peer's bank of these pictures, uint8 (n, height, width, 3) in a .npy file, is kept."""
-    return work / f"peer_{len(np.load(good, mmap_mode='r'))}_{seed}"
+def peer_folder(work: Path, good: Path, weights: Path, vectors: int, seed: int) -> Path:
+    """Where the peer's bank of so many vectors of these pictures, uint8 (n, height, width, 3) in a .npy file, is kept:
+    other pixels, weights or vectors have another folder.
+    """
+    with good.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(f"{weights.name} {vectors}".encode())
+    return work / f"peer_{digest.hexdigest()[:16]}_{seed}"
 
 
 def fitted(python: Path, weights: Path, work: Path, good: Path, vectors: int, seed: int = 0) -> Figures:
     """The peer's bank of the pictures in `good`, made here unless it is below `work` already."""
-    folder = peer_folder(work, good, seed)
+    folder = peer_folder(work, good, weights, vectors, seed)
     folder.mkdir(exist_ok=True)
     told = folder / "peer.json"
     earlier = told.exists()

@@ -169,7 +169,7 @@ def peer(
     save_pictures(samples, recipe, work / "good.npy")
     fitted(python, weights, work, work / "good.npy", recipe.vectors)
     with running_rival(python, weights, work / "peer_changed.log") as rival:
-        rival.ask("bank", bank=peer_folder(work, work / "good.npy", 0) / "bank.npy")
+        rival.ask("bank", bank=peer_folder(work, work / "good.npy", weights, recipe.vectors, 0) / "bank.npy")
         for name, change in CHANGES.items():
             scores = []
             for some in (good, defective):

@@ -75,6 +75,20 @@ def test_pictures_for_the_peer_are_what_the_recipe_makes(drawn: Path, tmp_path: 
     assert (pictures.shape, pictures.dtype) == ((4, 256, 256, 3), np.uint8)
 
 
+def test_a_bank_of_the_peer_is_taken_up_only_for_the_same_pixels_weights_and_vectors(tmp_path: Path) -> None:
+    good, weights = tmp_path / "good.npy", tmp_path / "timm-one.safetensors"
+    np.save(good, np.zeros((4, 8, 8, 3), np.uint8))
+
+    def folder(weights: Path, vectors: int, seed: int = 0) -> Path:
+        return accuracy.peer_folder(tmp_path, good, weights, vectors, seed)
+
+    first = folder(weights, 2048)
+    assert first == folder(weights, 2048)
+    others = {folder(weights, 4096), folder(weights, 2048, 1), folder(tmp_path / "timm-other.safetensors", 2048)}
+    np.save(good, np.ones((4, 8, 8, 3), np.uint8))
+    assert len({first, *others, folder(weights, 2048)}) == 5
+
+
 def test_a_failed_command_says_why(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"inspector evaluate: exit code 1: .*no manifest"):
         command("evaluate", tmp_path / "nowhere", tmp_path)
