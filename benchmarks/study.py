@@ -3,9 +3,9 @@
     python -m benchmarks.study --data DIR [--backbone NAME] [--only SET]... [--variant NAME]... [--json FILE]
 
 For each variant and data set: held-back good samples against the same with a synthetic defect, by folds, through the
-line's own decoder, engine and score (`calibration.separation`). Only `train/good` is read. Differences between variants
-are paired: same samples, same defects; their standard error comes from drawing the samples again with replacement. A
-figure that --json holds already is not measured again.
+line's own decoder, engine and score (`calibration.separation`). Only `train/good` is read. Differences between
+variants are paired: same samples, as many as the largest variant has room for, same defects; their standard error
+comes from drawing the samples again with replacement. A figure that --json holds already is not measured again.
 """
 
 import argparse
@@ -17,7 +17,8 @@ import numpy as np
 from benchmarks.ours import data_sets, good_in
 from benchmarks.report import continued, machine, number, table, write
 from calibration.evaluation.metrics import PixelFigures, image_auroc
-from calibration.separation import Trial, trial_samples
+from calibration.samples import evenly
+from calibration.separation import FOLDS, Trial, room, trial_samples
 from inspector.folder import image_files
 from inspector.recipe import Recipe
 from inspector.types import Float32Array
@@ -55,12 +56,13 @@ def main() -> None:
     document = {"machine": machine(), "backbone": arguments.backbone, "seed": arguments.seed, "variants": {}}
     document = continued(arguments.json, document, "backbone", "seed")
     sets = data_sets(arguments.data, arguments.only)
+    fit = max(FOLDS, min(room(recipe_of(name), arguments.backbone) for name in VARIANTS))
     for name in arguments.variant or VARIANTS:
         measured = document["variants"].setdefault(name, {})
         for data in sets:
             if data.name not in measured:
-                paths = trial_samples(image_files(good_in(data)))
-                recipe = Recipe(**{"whitening": 0.0, **VARIANTS[name]})
+                paths = evenly(trial_samples(image_files(good_in(data))), fit)
+                recipe = recipe_of(name)
                 pixels = PixelFigures()
                 found = Trial(paths, recipe, arguments.backbone, seed=arguments.seed).separation(recipe.power, pixels)
                 measured[data.name] = {
@@ -71,6 +73,11 @@ def main() -> None:
                 write(document, arguments.json)
                 print(f"{name}, {data.name}: {_area(measured[data.name]):.3f}", flush=True)
     print(markdown(document["variants"], [data.name for data in sets]))
+
+
+def recipe_of(variant: str) -> Recipe:
+    """The recipe of one of VARIANTS."""
+    return Recipe(**{"whitening": 0.0, **VARIANTS[variant]})
 
 
 def markdown(variants: dict[str, Any], sets: list[str]) -> str:
@@ -89,7 +96,18 @@ def markdown(variants: dict[str, Any], sets: list[str]) -> str:
 
 
 def compared(one: dict[str, Any], other: dict[str, Any], sets: list[str]) -> tuple[float, float]:
-    """The difference of the mean image AUROC, and its standard error by drawing samples again, paired."""
+    """The difference of the mean image AUROC, and its standard error by drawing samples again, paired.
+
+    Raises:
+        SystemExit: they are not of the same samples.
+    """
+    for each in sets:
+        if len(one[each]["normal"]) != len(other[each]["normal"]):
+            counts = " and of ".join(str(len(figures[each]["normal"])) for figures in (one, other))
+            raise SystemExit(
+                f"{each}: got figures of {counts} samples, expected the same ones for all variants; measure again, "
+                "without what --json holds"
+            )
     rng = np.random.default_rng(0)
     draws = []
     for turn in range(DRAWS + 1):

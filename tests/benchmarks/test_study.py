@@ -9,6 +9,7 @@ from banks import change_arrays, write_good
 
 from benchmarks import goals, study
 from benchmarks.report import continued, write
+from calibration import separation as separating
 from calibration.calibrate import Options, calibrate
 from inspector.recipe import Recipe
 
@@ -29,9 +30,31 @@ def test_a_difference_is_told_with_its_error(monkeypatch: pytest.MonkeyPatch) ->
     assert f"{difference:+.4f}" in shown
 
 
+def test_figures_of_other_samples_are_not_paired() -> None:
+    whole = {"plate": measured(1, 2.0)}
+    part = {"plate": {key: scores[:36] for key, scores in whole["plate"].items() if isinstance(scores, list)}}
+    with pytest.raises(SystemExit, match="plate: got figures of 36 and of 60 samples, expected the same ones"):
+        study.compared(part, whole, ["plate"])
+
+
+def test_all_variants_of_a_study_have_the_samples_that_the_largest_has_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of twelve samples, five fit at 384x384, and eleven at 256x256."""
+    write_good(tmp_path / "plate" / "train" / "good", 12)
+    write_good(tmp_path / "plate" / "test" / "good", 1)
+    monkeypatch.setattr(separating, "MAX_BYTES", 5 * 2 * 48 * 48 * 128 * 4)
+    for variant in ("plain distances", "384x384"):
+        told = ["study", "--data", str(tmp_path), "--variant", variant, "--json", str(tmp_path / "study.json")]
+        monkeypatch.setattr("sys.argv", told)
+        study.main()
+    variants = json.loads((tmp_path / "study.json").read_text("utf-8"))["variants"]
+    assert [len(figures["plate"]["normal"]) for figures in variants.values()] == [5, 5]
+
+
 def test_every_variant_is_a_recipe() -> None:
-    for keys in study.VARIANTS.values():
-        Recipe(**keys)
+    for variant in study.VARIANTS:
+        study.recipe_of(variant)
 
 
 @pytest.mark.parametrize(("times", "verdict"), [(4.0, "not refuted"), (0.25, "broken")])
