@@ -22,11 +22,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.ours import SAMPLES, command, data_sets, good_files, good_in, pixel_figures, save_pictures, weights_file
+from benchmarks.ours import (
+    SAMPLES,
+    command,
+    data_sets,
+    good_files,
+    good_in,
+    pixel_figures,
+    readable,
+    readable_cases,
+    save_pictures,
+    weights_file,
+)
 from benchmarks.report import continued, machine, number, ratio, table, write
 from benchmarks.rival import ARCH, Rival, running_rival
 from benchmarks.turns import HEAD, cells, latency, with_openvino
-from calibration.evaluation.cases import GOOD, find_cases
+from calibration.evaluation.cases import GOOD
 from calibration.evaluation.metrics import image_auroc
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
@@ -90,7 +101,7 @@ class Bench:
     def __init__(self, data: Path, weights: Path, work: Path, samples: int | None) -> None:
         work.mkdir(parents=True, exist_ok=True)
         self._data, self._weights, self._work, self._samples = data, weights, work, samples
-        self._cases = find_cases(data / "test")
+        self._cases = readable_cases(data)
         self._good, self._test = work / "good.npy", work / "test.npy"
 
     def accuracy(self, side: str, vectors: int, seed: int, peer_python: Path | None) -> Figures:
@@ -140,7 +151,7 @@ class Bench:
             return latency(pipelines, rivals, [case.path.read_bytes() for case in self._cases], self._test)
 
     def _peer(self, python: Path, vectors: int, seed: int) -> Figures:
-        save_pictures(good_files(self._data, self._samples), Recipe(), self._good)
+        save_pictures(readable(good_files(self._data, self._samples)), Recipe(), self._good)
         save_pictures([case.path for case in self._cases], Recipe(), self._test)
         figures = fitted(python, self._weights, self._work, self._good, vectors, seed)
         maps = self._work / "maps.npy"

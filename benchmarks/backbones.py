@@ -25,14 +25,14 @@ import openvino as ov
 import openvino.properties as props
 import openvino.properties.hint as hints
 
-from benchmarks.ours import SAMPLES, good_files, picture
+from benchmarks.ours import SAMPLES, good_files, picture, readable, readable_cases
 from benchmarks.report import table, write
 from calibration.backbones.backbone import open_backbone
 from calibration.backbones.builtin import load_weights, openvino_features
 from calibration.backbones.export import Features, embedding_graph
 from calibration.coreset import greedy_k_center
 from calibration.distill.student import random_weights
-from calibration.evaluation.cases import GOOD, find_cases
+from calibration.evaluation.cases import GOOD
 from calibration.evaluation.metrics import image_auroc
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.recipe import Recipe
@@ -167,14 +167,14 @@ def milliseconds(graphs: Mapping[str, ov.Model]) -> dict[str, tuple[float, float
 
 def auroc(engine: OpenVinoEngine, folder: Path, recipe: Recipe, seed: int) -> float:
     """Image AUROC on one set, 0..1, of a bank made of its first good samples."""
-    samples = [engine.embed(picture(path, recipe)[None]) for path in good_files(folder)]
+    samples = [engine.embed(picture(path, recipe)[None]) for path in readable(good_files(folder))]
     vectors = np.concatenate([embedding.reshape(-1, engine.grid[2]) for embedding in samples])
     del samples
     chosen, _ = greedy_k_center(vectors, recipe.vectors, np.random.default_rng(seed))
     neighbours = NearestNeighbours(vectors[chosen], recipe.neighbours)
     del vectors
     scores: dict[bool, list[float]] = {True: [], False: []}
-    for case in find_cases(folder / "test"):
+    for case in readable_cases(folder):
         embedding = engine.embed(picture(case.path, recipe)[None])[0]
         scores[case.label == GOOD].append(image_score(neighbours.patch_scores(embedding)))
     value = image_auroc(_array(scores[True]), _array(scores[False]))

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from line import drawn_part
 
-from benchmarks import contamination, goals, robustness
+from benchmarks import accuracy, backbones, contamination, goals, robustness
 from benchmarks.ours import data_sets, good_files, readable
+from calibration.backbones.backbone import open_backbone
 from calibration.evaluation.cases import find_cases
+from inspector.engines.openvino import OpenVinoEngine
+from inspector.recipe import Recipe
 
 SCORED = {"left_out": 0, "of_them_defects": 0, "image_auroc": 0.5, "escape_rate": 0.25, "defects": 1}
 
@@ -55,6 +58,16 @@ def test_good_frames_that_do_not_decode_are_told_and_none_is_no_division(
     assert [goals._rate(rate) for rate in none.values()] == [None] * 3
     robustness.write_frames(readable([data / "test" / "good" / "empty.png", *good_files(data, 2)]), tmp_path / "frames")
     assert [path.name for path in sorted((tmp_path / "frames").iterdir())] == ["00000.png", "00001.png"]
+
+
+def test_backbones_and_accuracy_leave_out_files_that_do_not_decode(data: Path, tmp_path: Path) -> None:
+    for folder in ("train/OK/A", "test/good"):
+        (data / folder / "empty.png").touch()
+    recipe = Recipe(size_wh=(64, 64), vectors=64, whitening=0)
+    engine = OpenVinoEngine(open_backbone("builtin", recipe).graph())
+    assert 0 <= backbones.auroc(engine, data, recipe, 0) <= 1
+    bench = accuracy.Bench(data, tmp_path / "none.safetensors", tmp_path / "work", None)
+    assert len(bench._cases) == 12
 
 
 def test_a_figure_that_cannot_be_told_is_in_no_mean() -> None:
