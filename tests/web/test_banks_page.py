@@ -21,6 +21,7 @@ from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank, file_sha256
 from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import alone_at_station
+from inspector.banks.replay import Judged, Shadow
 from inspector.banks.shelf import KEEP, Shelf
 from inspector.manifest import read_manifest
 from inspector.store import Candidates
@@ -205,6 +206,23 @@ def test_a_candidate_that_misses_a_guard_defect_asks_for_a_reason(site: ReviewSi
         )
     assert in_use(site) != before
     assert store.get(number).state == "promoted"
+
+
+def test_that_confirmed_defects_would_pass_is_told_first_and_where_it_cannot_be_overlooked(site: ReviewSite) -> None:
+    missed = Judged(site.add(part_id="P-1"), STATION, "f-1", "defect", "dent", "ng", "ok", 3.0, 1.0)
+    caught = Judged(site.add(), STATION, "f-2", "defect", "dent", "ng", "ng", 3.0, 3.0)
+    store = Candidates(site.engine)
+    with site.client("emil") as client:
+        for judged, told in (((missed, caught), 1), ((caught,), 0)):
+            number = store.begin(STATION, by="emil", base=BankRef("bank1", in_use(site))).id
+            shadow = Shadow(judged).to_json() | {"defects_without_picture": 0}
+            store.tell(number, state="shadowed", shadow=shadow)
+            page = client.get(f"/banks/candidates/{number}").text
+            first = page[page.index("State</dt>") : page.index("Begun</dt>")]
+            assert first.count('<span class="badge ng">1 confirmed defect would pass</span>') == told
+        row = client.get("/banks").text
+    assert row.count('<span class="badge ng">1 of 2</span>') == 1
+    assert "0 of 1" in Parsed(row).text
 
 
 def test_a_promotion_that_is_sent_twice_is_one_and_both_answers_say_so(site: ReviewSite, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from inspector.banks.promotion import promote
 from inspector.banks.rebuilding import alone_at_station, is_running, start
 from inspector.banks.replay import replay
 from inspector.banks.shelf import Shelf
-from inspector.charts.wording import told_apart
+from inspector.charts.wording import short_station, told_apart
 from inspector.errors import SamplesError
 from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
@@ -258,7 +258,8 @@ def test_a_frame_that_changes_is_told_by_its_part_with_its_time_and_why_it_is_un
     score = f"{rows[0].score:.4g}"
     why = "drift: brightness -15 %, contrast -14 %, embedding +177 %; the whole picture differs from the normals, "
     for name, minute in (("part-1", 1), ("f-nameless", 2)):
-        assert f"ng → uncertain {score} → {score} {name} {STATION} 2026-03-02 12:0{minute}:00 uncertain: {why}" in page
+        where = f"{name} {short_station(STATION)} 2026-03-02 12:0{minute}:00"
+        assert f"ng → uncertain {score} → {score} {where} uncertain: {why}" in page
     out = Cli(capsys)("replay", strict, "--from", tmp_path / "inspector.yaml", "--station", STATION).out
     for frame, name, minute in ((part, "part-1", 1), (nameless, "f-nameless", 2)):
         told = f"frame {frame} {name} 2026-03-02 12:0{minute} UTC; uncertain: {why}"
@@ -281,7 +282,7 @@ def test_what_stations_with_the_same_bank_found_guards_it_too(site: ReviewSite) 
     with site.client("emil") as client:
         page = Page(client.get(f"/banks/candidates/{candidate.id}").text)
     row = Cases(site.engine).false_alarms(str(CAM2))[0]
-    assert f"{row.part_id} {CAM2} {row.received_at:%Y-%m-%d %H:%M:%S}" in page.text
+    assert f"{row.part_id} {short_station(str(CAM2))} {row.received_at:%Y-%m-%d %H:%M:%S}" in page.text
 
 
 def test_a_shadow_run_fits_a_narrow_screen(site: ReviewSite, visit: Callable[..., BrowserPage]) -> None:
