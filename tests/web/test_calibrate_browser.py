@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from banks import write_good
+from banks import change_manifest, write_good
 from line import CAM1, drawn_part
+from pages import Page as Parsed
 from playwright.sync_api import Page, expect
 from review_site import NOON, ReviewSite
 from services import DEADLINE_S, wait_until
@@ -164,6 +165,24 @@ def test_what_is_asked_is_checked(site: ReviewSite) -> None:
     assert Candidates(site.engine).of(STATION) == []
     with site.client("olga") as olga:
         assert olga.post("/samples/calibrate", data={"budget": "1"}).status_code == 403
+
+
+def test_the_form_has_the_budget_of_the_bank_in_use_and_keeps_what_was_asked_where_it_could_not_begin(
+    site: ReviewSite,
+) -> None:
+    def form(text: str) -> tuple[str | None, set[str | None]]:
+        inputs = {one.get("name"): one for one in Parsed(text).all("input")}
+        return inputs["budget"]["value"], {name for name, one in inputs.items() if "checked" in one}
+
+    place = site.settings.stations[0].bank
+    change_manifest(place, lambda said: said["calibration"]["promise"].update(max_false_reject=0.07))
+    with site.client("emil") as emil:
+        assert form(emil.get("/samples").text) == ("7", set())
+        with alone_at_station(site.settings, STATION):
+            refused = emil.post("/samples/calibrate", data={"budget": "1.25", "finetune": "true"})
+        assert (refused.status_code, form(refused.text)) == (400, ("1.25", {"finetune"}))
+        shutil.rmtree(place)
+        assert form(emil.get("/samples").text) == ("0.5", set())
 
 
 def test_too_few_samples_are_told_on_the_page_of_the_candidate(site: ReviewSite, visit: Visit) -> None:

@@ -37,7 +37,7 @@ def calibrate(
     try:
         return _begun(desk, user, desk.station_asked(query.station), asked)
     except SamplesError as error:
-        return samples_page(request, desk, query, fault=str(error))
+        return samples_page(request, desk, query, fault=str(error), asked=asked)
 
 
 @router.post("/again")

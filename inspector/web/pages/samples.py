@@ -14,9 +14,11 @@ from pydantic import Field
 
 from inspector.banks import rebuilding
 from inspector.charts.wording import span
-from inspector.errors import RecipeError, SamplesError
+from inspector.errors import BankError, RecipeError, SamplesError
 from inspector.folder import CONTENT_TYPES
+from inspector.manifest import read_manifest
 from inspector.samples import collecting
+from inspector.samples.asked import Asked
 from inspector.samples.collection import Collection
 from inspector.samples.enough import MINIMUM, samples_needed
 from inspector.samples.folder import MOST, Sample, SampleFolder
@@ -160,9 +162,11 @@ def _move(
 
 def samples_page(
     request: Request, desk: Desk, query: SamplesQuery, *, status: int = 400, fault: str | None = None,
-    did: _Did | None = None, number: int = 0, count: int = COUNT, over_s: int = 8 * 3600,
+    did: _Did | None = None, number: int = 0, count: int = COUNT, over_s: int = 8 * 3600, asked: Asked | None = None,
 ) -> Response:  # fmt: skip
-    """The page. fault: what went wrong just now, answered with `status`. count, over_s: what its form asks for."""
+    """The page. fault: what went wrong just now, answered with `status`. count, over_s, asked: what its forms ask for;
+    asked None: of a calibration what the bank in use allows.
+    """
     station = desk.station_asked(query.station)
     query = query.model_copy(update={"station": station})
     samples = desk.samples(station)
@@ -198,6 +202,7 @@ def samples_page(
         suffixes=",".join(CONTENT_TYPES),
         looks_at=_looks_at(samples),
         made=_last_made(desk, station),
+        calibration=asked or _as_in_use(desk, station),
         needed=[(f"{share:g}", samples_needed(share / 100)) for share in (0.5, 1, 2)],
         minimum=MINIMUM,
     )
@@ -223,6 +228,14 @@ def _last_made(desk: Desk, station: str) -> Candidate | None:
     """The newest candidate of the station, of whatever kind."""
     found = Candidates(desk.engine).of(station, limit=1)
     return rebuilding.settled(desk.settings, desk.engine, found[0]) if found else None
+
+
+def _as_in_use(desk: Desk, station: str) -> Asked:
+    """What the next calibration is asked, with the budget of the bank in use where there is one."""
+    try:
+        return Asked(read_manifest(desk.settings.station(station).bank).calibration.promise.max_false_reject)
+    except BankError:
+        return Asked()
 
 
 def _looks_at(samples: SampleFolder) -> str:
