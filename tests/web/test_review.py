@@ -489,7 +489,7 @@ def test_on_a_phone_the_next_frame_comes_with_its_picture_in_sight(site: ReviewS
         expect(page.locator("#notice")).to_be_visible(visible=away and frame != frames[0])
         page.wait_for_selector(".panel .near")  # what comes above a button moves it under the finger
         page.wait_for_timeout(600)  # a tap on a frame that nobody has seen does not count, nor half of a double tap
-        stain = page.get_by_role("button", name="4 stain")
+        stain = page.get_by_role("button", name="stain")
         stain.evaluate("(one) => one.scrollIntoView({ block: 'center' })")
         assert not page.evaluate(UNCOVERED, 0)
         stain.tap()
@@ -497,6 +497,23 @@ def test_on_a_phone_the_next_frame_comes_with_its_picture_in_sight(site: ReviewS
     page.wait_for_function(UNCOVERED, arg=30 if away else 0)  # the strip may say a line more once the frame is there
     page.context.set_offline(False)
     recorded(site, frames[1], ("defect", "stain", "olga"))
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+def test_on_a_phone_what_the_line_said_and_what_a_defect_would_enter_stand_over_the_buttons(
+    site: ReviewSite, visit: Visit, locale: str
+) -> None:
+    frame = site.add(drawn_part(7100))
+    page = visit("olga", f"/frame/{frame}?state=all", has_touch=True, is_mobile=True, locale=locale)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_selector(".near")
+    top = page.locator(".says").evaluate("(one) => one.getBoundingClientRect().top")
+    for said in (".side header .badge.ok", ".side h1", ".side > .told"):
+        box = page.locator(said).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= top, said
+    page.get_by_role("button", name="Notiz" if locale == "de-DE" else "Note").tap()
+    assert [one for one in page.locator(".panel kbd").all() if one.is_visible()] == []
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180)], ids=["phone", "tablet"])
