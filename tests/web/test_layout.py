@@ -179,6 +179,13 @@ def test_charts_on_a_phone_keep_a_size_that_can_be_read(show: Show) -> None:
     assert min(heights) >= 11
 
 
+@pytest.mark.parametrize("width", [1024, 1280])
+def test_no_chart_is_cut_off_on_a_screen(width: int, show: Show) -> None:
+    charts = show("/figures?since={day}T00:00&until={day}T23:00", width).locator(".scores-scroll")
+    assert charts.count() > 3
+    assert not any(charts.evaluate_all("all => all.map((one) => one.scrollWidth - one.clientWidth)"))
+
+
 def test_the_audit_is_whole_on_paper(show: Show) -> None:
     page = show("/audit", 718)  # A4, upright
     page.emulate_media(media="print")
