@@ -186,6 +186,17 @@ def test_no_chart_is_cut_off_on_a_screen(width: int, show: Show) -> None:
     assert not any(charts.evaluate_all("all => all.map((one) => one.scrollWidth - one.clientWidth)"))
 
 
+@pytest.mark.parametrize("width", [1024, 1280])
+def test_morning_and_evening_are_told_apart_in_the_filter(width: int, show: Show) -> None:
+    field = show("/?since={day}T09:30&until={day}T21:30", width, locale="en-US").locator("input[name=since]")
+    room = """(one) => {
+      const whole = document.body.appendChild(one.cloneNode());
+      whole.style.width = "auto";
+      return one.offsetWidth - whole.offsetWidth;
+    }"""
+    assert field.evaluate(room) >= 0, "AM or PM is out of sight"
+
+
 def test_the_audit_is_whole_on_paper(show: Show) -> None:
     page = show("/audit", 718)  # A4, upright
     page.emulate_media(media="print")
