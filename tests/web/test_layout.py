@@ -197,6 +197,29 @@ def test_morning_and_evening_are_told_apart_in_the_filter(width: int, show: Show
     assert field.evaluate(room) >= 0, "AM or PM is out of sight"
 
 
+def test_of_many_stations_the_queue_names_those_where_frames_wait(
+    tmp_path: Path, bank: Path, chromium: Browser
+) -> None:
+    stations = [StationId.parse(f"plant/hall{1 + n // 10}/line{1 + n // 4}/cam{n}-tile") for n in range(40)]
+    with (
+        running_site(tmp_path, bank, stations=stations) as here,
+        chromium.new_context(viewport={"width": 1280, "height": 800}) as context,
+    ):
+        for number in (0, 7, 39):
+            here.add(station=stations[number])
+        page = context.new_page()
+        page.goto(f"{here.url}/enter?code={here.sessions.begin_link('olga', 1)}")
+        chips, chosen = page.locator("#tally .chip"), page.locator("#tally [aria-current=true]")
+        named = ["line1/cam0-tile 1", "line2/cam7-tile 1", "line10/cam39-tile 1"]
+        expect(chips).to_have_text(["all stations 3", *named])
+        expect(chosen).to_have_text("all stations 3")
+        assert page.locator("#cards").evaluate("(one) => one.getBoundingClientRect().top") < 400
+        page.goto(f"{here.url}/?station={stations[12]}")
+        expect(chosen).to_have_text("line4/cam12-tile 0")
+        here.add(station=stations[5])
+        expect(page.locator(f"#tally [data-station='{stations[5]}']")).to_have_text("line2/cam5-tile 1")
+
+
 def test_the_audit_is_whole_on_paper(show: Show) -> None:
     page = show("/audit", 718)  # A4, upright
     page.emulate_media(media="print")

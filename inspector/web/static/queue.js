@@ -87,7 +87,10 @@ async function refresh(why = {}, welcome = () => true) {
   cards.replaceChildren(...now);
   for (const [at, card] of now.entries()) if (card.dataset.frame !== places[at]) rest(card, AIMED_MS);
   giveBack?.();
-  document.getElementById("matching").replaceWith(page.getElementById("matching"));
+  for (const id of ["tally", "matching"]) {
+    const held = document.getElementById(id);
+    if (!held.contains(document.activeElement)) held.replaceWith(page.getElementById(id));
+  }
   const [empty, other] = [document.querySelector(".empty"), page.querySelector(".empty")];
   if (empty) empty.replaceWith(...(other ? [other] : []));
   else if (other) cards.after(other);
