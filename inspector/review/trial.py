@@ -72,7 +72,7 @@ def _to_review(seen: ScoresSeen, chosen: Preview, in_use: Preview) -> Said:
         so_far = f"{count(chosen.uncertain, 'frame')}. {_EARLY}"
         return Said("to_review", f"{chosen.uncertain:,}", "uncertain so far", f"{in_use.uncertain:,}", so_far)
     low, high = _number(chosen.to_review.low), _number(chosen.to_review.high)
-    detail = f"{low} to {high} with 95 % confidence: {chosen.uncertain:,} frames in {_shifts(seen.shifts)}."
+    detail = f"{low} to {high} with 95 % confidence: {count(chosen.uncertain, 'frame')} in {_shifts(seen.shifts)}."
     return Said("to_review", _value(chosen.to_review), meaning, _value(in_use.to_review), detail)
 
 

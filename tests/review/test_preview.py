@@ -114,3 +114,4 @@ def test_before_a_whole_shift_there_is_a_count_and_no_rate(shifts: float, reject
     assert told["false_rejects"].meaning == f"false rejects {rejects}"
     assert told["false_rejects"].value == told["to_review"].value == "1"
     assert review in told["to_review"].meaning
+    assert not any("1 frames" in item.detail for item in told.values())
