@@ -165,6 +165,12 @@ def test_on_a_tablet_every_account_has_its_buttons_in_sight(show: Show) -> None:
     assert table.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
+def test_a_role_and_its_button_stand_in_one_line(show: Show) -> None:
+    forms = show("/accounts", 1280).locator("td form:has(select)")
+    assert forms.count() == 3
+    assert forms.evaluate_all("all => all.map((one) => one.clientHeight)") == [48] * 3
+
+
 def test_a_frame_says_its_time_and_shift_in_full(show: Show) -> None:
     line = show("/frame/1", 1280).locator(".side header .line")
     assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
