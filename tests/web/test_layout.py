@@ -171,6 +171,14 @@ def test_a_role_and_its_button_stand_in_one_line(show: Show) -> None:
     assert forms.evaluate_all("all => all.map((one) => one.clientHeight)") == [48] * 3
 
 
+@pytest.mark.parametrize("path", ["/line", "/frame/1"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_time_does_not_break_within(path: str, width: int, show: Show) -> None:
+    times = show(path, width, locale="de-DE").locator("time")
+    assert times.count() > 1
+    assert set(times.evaluate_all("all => all.map((one) => one.getClientRects().length)")) == {1}
+
+
 def test_a_frame_says_its_time_and_shift_in_full(show: Show) -> None:
     line = show("/frame/1", 1280).locator(".side header .line")
     assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
