@@ -42,7 +42,7 @@ def behind(best: Scores, other: Scores, others: int) -> tuple[float, float]:
 
     The paired difference of DeLong et al. (1988), in Student's distribution, as few frames of a kind hardly tell how
     much they vary; its degrees of freedom are Satterthwaite's (1946). others: how many are held against the best; as it
-    was picked by these frames, the tails are divided by that (Bonferroni). Fewer than FEWEST of a kind tell nothing.
+    was picked by these frames, it could have been any pair of all (Bonferroni). Fewer than FEWEST of a kind tell nothing.
     """
     ahead = _above(best) - _above(other)
     if min(ahead.shape) < FEWEST:
@@ -53,7 +53,7 @@ def behind(best: Scores, other: Scores, others: int) -> tuple[float, float]:
     if squared == 0:
         return middle, middle
     freedom = squared**2 / float((parts**2 / (counts - 1)).sum())
-    reach = float(t.isf((1 - CONFIDENCE) / 2 / others, freedom)) * math.sqrt(squared)
+    reach = float(t.isf((1 - CONFIDENCE) / 2 / math.comb(others + 1, 2), freedom)) * math.sqrt(squared)
     return middle - reach, middle + reach
 
 
