@@ -42,7 +42,8 @@ def behind(best: Scores, other: Scores, others: int) -> tuple[float, float]:
 
     The paired difference of DeLong et al. (1988), in Student's distribution, as few frames of a kind hardly tell how
     much they vary; its degrees of freedom are Satterthwaite's (1946). others: how many are held against the best; as it
-    was picked by these frames, it could have been any pair of all (Bonferroni). Fewer than FEWEST of a kind tell nothing.
+    was picked by these frames, any pair of all could have been held so (Bonferroni). Fewer than FEWEST of a kind tell
+    nothing.
     """
     ahead = _above(best) - _above(other)
     if min(ahead.shape) < FEWEST:
