@@ -38,9 +38,10 @@ system:
 demo: $(LIGHT)  ## the whole product on this machine: broker, cameras, calibration, daemon
 	$(BIN)/inspector demo $(DEMO)
 
-# How many tests run side by side. Not as many as there are cores: a container sees those of its host.
-WORKERS ?= 2
-test: setup  ## all tests: real broker, real database, real processes; WORKERS=2 of them side by side
+# How many tests run side by side: on two cores three, as each waits for processes a quarter of its time. It is not
+# told by the number of cores, as a container sees those of its host.
+WORKERS ?= 3
+test: setup  ## all tests: real broker, real database, real processes; WORKERS=3 of them side by side
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 docs: $(FULL)  ## the documentation as a site in site/, which opens without a network
