@@ -34,12 +34,12 @@ def roc(good: Float32Array, defect: Float32Array, thresholds: Thresholds) -> Mar
             svg.text(x(tick), y.start + 18, f"{tick:.0%}", anchor="middle"),
             svg.text(x.start - 8, y(tick) + 4, f"{tick:.0%}", anchor="end"),
         ]
-    parts.append(svg.line(x(0), y(0), x(1), y(1), svg.UNCERTAIN, stroke_dasharray="3 4"))
-    parts.append(svg.text(x(0.61), y(0.53), "guessing", fill="#5f6670"))
     false, true, _ = roc_curve(np.repeat([0, 1], [len(good), len(defect)]), np.concatenate([good, defect]))
     course = " ".join(f"{x(float(a))},{y(float(b))}" for a, b in zip(false, true, strict=True))
     area = f"{course} {x(1)},{y(0)} {x(0)},{y(0)}"
     parts.append(el("polygon", points=area, fill=svg.GOOD_TINT, opacity="0.6"))
+    parts.append(svg.line(x(0), y(0), x(1), y(1), svg.UNCERTAIN, stroke_dasharray="3 4"))
+    parts.append(svg.text(x(0.61), y(0.53), "guessing", fill="#5f6670"))  # over the tint, on which it is still read
     parts.append(el("polyline", points=course, fill="none", stroke=svg.INK, stroke_width=2.5, stroke_linejoin="round"))
     parts += _operating_points(good, defect, thresholds, x, y)
     parts += [

@@ -98,7 +98,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Child]], *, figures: Sequ
         return [el(name, cell, class_="figure" if index in figures else _kind(cell)) for index, cell in enumerate(row)]
 
     body = [el("tr", cells("td", row)) for row in rows]
-    return el("div", el("table", el("thead", el("tr", cells("th", head))), el("tbody", body)), class_="scroll")
+    return el(
+        "div",
+        el("table", el("thead", el("tr", cells("th", head))), el("tbody", body)),
+        class_="scroll",
+        tabindex="0",
+        role="region",
+        aria_label=f"Table: {', '.join(head)}",
+    )
 
 
 def card(before: UInt8Image, after: UInt8Image, name: str, *said: Child) -> Markup:

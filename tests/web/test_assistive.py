@@ -131,6 +131,22 @@ def test_an_enlarged_picture_is_moved_by_keys(site: ReviewSite, visit: Visit) ->
     shows(page, frames[1])
 
 
+def test_what_is_on_is_not_told_by_colour_alone(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 2)
+    near = page.get_by_role("button", name="Nearest")
+    expect(near).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("n")
+    expect(near).to_have_attribute("aria-pressed", "true")
+    say(page, "1")
+    shows(page, frames[1])
+    expect(near).to_have_attribute("aria-pressed", "true")  # it stays so
+    recorded(site, frames[0], ("defect", "scratch", "olga"))
+    page.goto(f"/frame/{frames[0]}")
+    shows(page, frames[0])
+    expect(page.locator(".type[aria-pressed=true]")).to_have_count(1)
+    expect(page.locator(".type.on")).to_have_attribute("aria-pressed", "true")
+
+
 def test_the_map_is_lifted_by_its_button_while_a_key_is_held(site: ReviewSite, visit: Visit) -> None:
     page = visit("olga", f"/frame/{site.add()}")
     page.wait_for_selector(".stage .map")

@@ -242,6 +242,14 @@ def test_the_audit_is_whole_on_paper(show: Show) -> None:
     expect(page.locator(".bar")).to_be_hidden()
 
 
+def test_thresholds_on_paper_say_of_which_station_they_are(show: Show) -> None:
+    page = show(f"/thresholds?station={LONG}", 718)
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("Thresholds", use_inner_text=True)
+    page.emulate_media(media="print")
+    expect(heading).to_have_text(f"Thresholds of {LONG}", use_inner_text=True)
+
+
 def test_charts_keep_their_colours_where_the_system_sets_them(show: Show) -> None:
     page = show("/figures?since={day}T00:00&until={day}T23:00", 1280, forced_colors="active", color_scheme="dark")
     chart = page.locator("svg.chart").first

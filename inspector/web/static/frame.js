@@ -36,6 +36,7 @@ function show(made, { remember = true } = {}) {
   if (twin) ([...panel.querySelectorAll(`${twin}:enabled`)].find((one) => one.offsetParent) ?? place).focus({ preventScroll: true });
   bringIntoSight(panel.querySelector(".viewer"));
   tellAloud();
+  tellNear();
   viewer = new Viewer(panel);
   note = new Note(panel, () => conflict.show());
   shown += 1;
@@ -46,6 +47,11 @@ function show(made, { remember = true } = {}) {
   fetchAhead();
   keepUp();
   conflict.show();
+}
+
+/** Whether the nearest normals are large, which stays so from frame to frame, for who does not see it. */
+function tellNear() {
+  panel.querySelector("[data-do='near']")?.setAttribute("aria-pressed", nearLarge);
 }
 
 /** Whoever has scrolled down to a button, as on a phone, sees the picture of the next frame all the same. */
@@ -310,6 +316,7 @@ const actions = {
   near: () => {
     nearLarge = !nearLarge;
     document.body.classList.toggle("near-large", nearLarge);
+    tellNear();
   },
   queue,
   fetch: () => viewer.fetch(),
