@@ -1,6 +1,7 @@
 """`inspector collect`: the command around `inspector.samples.collect`."""
 
 import json
+import logging
 import re
 import shlex
 from pathlib import Path
@@ -53,6 +54,7 @@ def collect(folder: Path, config: Path, station: str | None, count: int, over_s:
     banks = {str(one.id): one.bank for one in loaded.stations}
     name = options.one_of(station, list(banks))
     live = Live(f"collect {name}")
+    logging.getLogger("inspector.mqtt").addHandler(logging.NullHandler())  # what it logs is told by notices
     collected = run(
         CollectOptions(
             StationId.parse(name), folder, loaded.broker, count, over_s, beside=loaded.beside(loaded.station(name))

@@ -134,6 +134,7 @@ def collect(
 def _wait_until_up(collector: "_Collector", stop: threading.Event) -> None:
     until = time.monotonic() + _CONNECT_S
     while not collector.was_up.wait(_LOOK_S) and not stop.is_set() and collector.fault is None:
+        collector.look_around()
         if time.monotonic() > until:
             raise BrokerError(
                 f"{collector.trouble or 'no answer from the broker'}; is it running, and the address right?"
@@ -193,7 +194,7 @@ class _Collector:
 
     @property
     def _silent(self) -> str | None:
-        if self._heard or time.monotonic() - self._begun <= _SILENCE_S:
+        if self._heard or not self.was_up.is_set() or time.monotonic() - self._begun <= _SILENCE_S:
             return None
         beside = self._options.beside
         other = f"does it see another product now ({', '.join(beside)}), " if beside else ""

@@ -225,6 +225,21 @@ def test_a_broker_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pyt
         collect(CollectOptions(CAM1, tmp_path / "good", BrokerSettings(port=broker.port)))
 
 
+def test_the_command_tells_why_the_broker_is_away_and_no_record_of_the_log(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    mosquitto.stop()
+    command = [sys.executable, "-m", "inspector", "collect", "good", "-c", settings_for(mosquitto, tmp_path)]
+    with (tmp_path / "said").open("w+") as said:
+        process = subprocess.Popen([*command, "--station", str(CAM1)], cwd=tmp_path, stderr=said)
+        wait_until(lambda: "connecting again" in (tmp_path / "said").read_text(), "it tells that the broker is away")
+        process.wait(30)
+    lines = (tmp_path / "said").read_text().splitlines()
+    assert process.returncode == 1
+    assert [line for line in lines if not line.startswith(("collect", "error: "))] == []
+    assert "refused" in lines[0]
+
+
 def test_a_bank_is_no_place_for_samples(bank: Path) -> None:
     with pytest.raises(UsageError, match="lies in the bank"):
         collect(CollectOptions(CAM1, bank / "good"))
