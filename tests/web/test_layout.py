@@ -179,6 +179,15 @@ def test_a_time_does_not_break_within(path: str, width: int, show: Show) -> None
     assert set(times.evaluate_all("all => all.map((one) => one.getClientRects().length)")) == {1}
 
 
+def test_what_a_check_expected_and_what_the_line_said_is_seen_on_a_phone(show: Show) -> None:
+    page = show("/checks?since={day}T00:00&until={day}T23:00", 390)
+    row = page.locator(".checks tr.failed")
+    for cell in (row.locator("td", has_text="failed"), row.locator("td", has_text="ng"), row.locator(".badge.ok")):
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 390
+
+
 def test_a_frame_says_its_time_and_shift_in_full(show: Show) -> None:
     line = show("/frame/1", 1280).locator(".side header .line")
     assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
