@@ -95,7 +95,7 @@ def test_what_contamination_costs_is_told() -> None:
     side = {"image_auroc": 0.9, "left_out": 4, "of_them_defects": 3}
     sets = {"plate": {"good": 12, "mixed in": 3, "clean": side, "mixed": {"image_auroc": 0.8}, "excluded": side}}
     shown = contamination.markdown(sets)
-    assert "| plate | 3 in 12 | 0.900 | 0.800 | 0.900 | 4, 3 of them defects |" in shown
+    assert "| plate | 3 beside 12 | 0.900 | 0.800 | 0.900 | 4, 3 of them defects |" in shown
     assert "| mean |" in shown
     assert "after" not in shown
     look = {"image_auroc": 0.85, "defects": 2, "escape_rate": 0.25}

@@ -17,7 +17,6 @@ from calibration import calibrate as calibrating
 from calibration import fit as fitting
 from calibration import samples as reading
 from calibration.calibrate import Options, assign_folds, calibrate
-from calibration.choice import FEWEST
 from calibration.pool import Patches
 from inspector import frame
 from inspector.bank import Bank, digests
@@ -242,7 +241,8 @@ def test_each_step_that_takes_time_is_shown(tmp_path: Path) -> None:
         seen.append(label)
         return items
 
-    calibrate(write_good(tmp_path / "good", FEWEST), tmp_path / "bank", Options(recipe=RECIPE), track=track)
+    # enough of them to learn the metric from
+    calibrate(write_good(tmp_path / "good", 30), tmp_path / "bank", Options(recipe=RECIPE), track=track)
     assert seen == [
         "reading samples",
         "planting defects",

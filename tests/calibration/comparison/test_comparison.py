@@ -204,8 +204,8 @@ def test_a_candidate_does_not_win_by_looking_away_from_defects(parts: Path, tmp_
     assert other.image_auroc is not None
     assert other.interval is not None
     assert other.interval[0] < other.image_auroc < 0.9
-    *_, broken, blind, left_out = done.notes
-    assert broken.startswith("scratch/broken.png: frame: ")
+    *others, blind, left_out = done.notes
+    assert any(note.startswith("scratch/broken.png: frame: ") for note in others)
     assert blind.startswith("middle: does not look where 4 defects can be seen: counted all the same")
     assert left_out == "left out: 1 frame with a defect where no candidate looks"
 
