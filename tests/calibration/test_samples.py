@@ -164,7 +164,7 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 def test_a_file_is_no_folder(good: Path) -> None:
-    with pytest.raises(SamplesError, match="no such folder"):
+    with pytest.raises(SamplesError, match="is a file, expected a folder of pictures"):
         read_samples(good / "000.png", RECIPE)
 
 

@@ -126,7 +126,7 @@ def test_a_camera_with_the_shipped_access_list_sees_that_its_daemon_is_there(
         on_notice=notices.append,
     )
     assert (summary.acknowledged, summary.unheard) == (1, 0)
-    assert notices == []
+    assert notices == ["pictures have 96x96 pixels"]
 
 
 def test_until_when_certificates_are_valid_is_measured(guarded_daemon: Daemon, certificates: Path) -> None:

@@ -83,17 +83,20 @@ def test_a_station_whose_camera_sees_another_product_is_not_called_silent(tmp_pa
         assert "Silent" not in said()
 
 
-def test_a_station_that_is_silent_is_not_headed_by_what_it_said_last(site: ReviewSite, visit: Visit) -> None:
-    site.add(drawn_part(1), station=CAM1, minutes=minutes_ago(5))
-    site.add(drawn_part(2), station=CAM2, minutes=minutes_ago(0))
-    page = visit("olga", "/line")
-    heads = [card(page, station).locator(".row .badge") for station in (CAM1, CAM2)]
-    expect(heads[0]).to_have_text("silent")
-    expect(heads[1]).to_have_text("ok")
-    loud, calm = (one.evaluate("(one) => getComputedStyle(one).backgroundColor") for one in heads)
-    assert (loud, calm) == ("rgb(27, 31, 36)", "rgb(227, 239, 247)")
-    error = page.locator("main > p .badge.error")
-    assert error.evaluate("(one) => getComputedStyle(one).backgroundColor") == loud, "an error needs somebody too"
+def test_a_station_that_is_silent_is_not_headed_by_what_it_said_last(roomy_site: ReviewSite, chromium: Browser) -> None:
+    roomy_site.add(drawn_part(1), station=CAM1, minutes=minutes_ago(5))
+    roomy_site.add(drawn_part(2), station=CAM2, minutes=minutes_ago(0))
+    with chromium.new_context(base_url=roomy_site.url) as context:
+        page = context.new_page()
+        page.goto(f"/enter?code={roomy_site.sessions.begin_link('olga', 1)}")
+        page.goto("/line")
+        heads = [card(page, station).locator(".row .badge") for station in (CAM1, CAM2)]
+        expect(heads[0]).to_have_text("silent")
+        expect(heads[1]).to_have_text("ok")
+        loud, calm = (one.evaluate("(one) => getComputedStyle(one).backgroundColor") for one in heads)
+        assert (loud, calm) == ("rgb(27, 31, 36)", "rgb(227, 239, 247)")
+        error = page.locator("main > p .badge.error")
+        assert error.evaluate("(one) => getComputedStyle(one).backgroundColor") == loud, "an error needs somebody too"
 
 
 def test_a_station_that_is_gone_is_not_shown(site: ReviewSite) -> None:
