@@ -1,5 +1,6 @@
 """Defects that several good samples have are left out of the bank, and what they cost comes back."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,11 +60,13 @@ def mixed(folder: Path, good: int, bad: int) -> Path:
     return folder
 
 
-@pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def brief() -> Iterator[None]:
     """Heads learn a third as long, from half as many planted defects."""
-    monkeypatch.setattr(planting, "PLANTED", 300)
-    monkeypatch.setattr(heads, "STEPS", 200)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planting, "PLANTED", 300)
+        patch.setattr(heads, "STEPS", 200)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +165,6 @@ def test_a_doubtful_place_is_left_out_wherever_it_is_banked(tmp_path: Path) -> N
     assert after.max() < 0.7 * before.max()
 
 
-@pytest.mark.usefixtures("brief")
 def test_scratches_among_the_good_samples_are_found_and_what_they_cost_comes_back(tmp_path: Path) -> None:
     good = mixed(tmp_path / "good", COUNT, 4)
     options = Options(recipe=RECIPE, folds=4)
@@ -180,7 +182,6 @@ def test_scratches_among_the_good_samples_are_found_and_what_they_cost_comes_bac
         assert other.inspect(part).score > 1.2 * one.inspect(part).score
 
 
-@pytest.mark.usefixtures("brief")
 def test_defects_that_stay_among_the_samples_are_those_that_score_highest(tmp_path: Path) -> None:
     """So many that few of them are suspicious: the report shows them all the same, as the thresholds rest on them."""
     good = mixed(tmp_path / "good", COUNT, 12)

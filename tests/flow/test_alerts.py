@@ -23,6 +23,7 @@ from services import DEADLINE_S, Mosquitto, wait_until
 
 from calibration.calibrate import Options, calibrate
 from inspector import contract
+from inspector.banks.shelf import Shelf
 from inspector.recipe import Recipe
 from inspector.types import Expected, StationId
 
@@ -210,12 +211,12 @@ def test_a_disk_that_takes_no_more(watched: Daemon, prometheus: Prometheus, came
 def test_another_bank(watched: Daemon, prometheus: Prometheus, bank: Path, tmp_path: Path) -> None:
     recipe = Recipe(name="disc", size_wh=(64, 64), vectors=32)
     calibrate(bank.parent / "good", tmp_path / "other", Options(recipe=recipe, folds=2))
+    place = copy_of(bank, tmp_path)
+    watched.settings["stations"][0]["bank"] = str(place)
     watched.start()
     prometheus.wait_for_data("inspector_bank_info offset 10s")
     assert prometheus.firing() <= {("InspectorCameraNeverSeen", str(CAM1)), ("InspectorCameraNeverSeen", str(CAM2))}
-    watched.terminate()
-    watched.settings["stations"][0]["bank"] = str(tmp_path / "other")
-    watched.start()
+    Shelf(place).promote(tmp_path / "other", by="emil")
     prometheus.wait_for("InspectorBankChanged", CAM1)
     assert ("InspectorBankChanged", str(CAM2)) not in prometheus.firing()
     prometheus.wait_for_end("InspectorBankChanged")
