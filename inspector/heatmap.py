@@ -32,7 +32,7 @@ def colour(anomaly_map: Float32Array, pixel_threshold: float) -> UInt8Image:
     low, high = SPAN
     level = np.clip((anomaly_map / max(pixel_threshold, 1e-9) - low) / (high - low), 0, 1)
     palette = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_PLASMA)
-    opacity = np.clip(level * 1.5, 0, 1) ** 2 * 200
+    opacity = np.clip(level * 1.5, 0, 1) ** 3 * 200
     rgba: UInt8Image = np.dstack([palette[..., ::-1], opacity.astype(np.uint8)])
     return rgba
 
