@@ -14,7 +14,7 @@ from calibration.coreset import greedy_k_center
 from calibration.doubt import doubt, undoubted
 from calibration.drift import Normals
 from calibration.finetuning.finetune import Tuned, finetune
-from calibration.metric import MEASURED, Metric, learn
+from calibration.metric import Metric, fewest, learn
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_at
 from calibration.projection import Projection
@@ -152,7 +152,7 @@ def _unlearnt(folds: tuple[Patches, ...]) -> str:
     counts, dim = [len(patches.vectors) for patches in folds], folds[0].vectors.shape[1]
     return (
         "the metric (whitening) cannot be learnt, and is left out: without one fold there are "
-        f"{sum(counts) - max(counts):,} patches, expected {MEASURED * dim:,} at least, not all the same; add samples, "
+        f"{sum(counts) - max(counts):,} patches, expected {fewest(dim):,} at least, not all the same; add samples, "
         "or choose a larger picture"
     )
 

@@ -57,13 +57,18 @@ class Metric:
         return moved
 
 
+def fewest(dim: int) -> int:
+    """Of how many patches at least the metric of so many dimensions is learnt."""
+    return MEASURED * dim
+
+
 def learn(patches: Patches, power: float) -> Metric | None:
     """The metric of the patches; None where they are too few for an estimate, or all the same.
 
     power: 1 whitens fully, 0 leaves directions as they are. Typical distances keep their size.
     """
     count, dim = patches.vectors.shape
-    if count < MEASURED * dim:
+    if count < fewest(dim):
         return None
     middle = patches.vectors.mean(0, dtype=np.float64)
     covariance = np.zeros((dim, dim))

@@ -17,7 +17,7 @@ from calibration.evaluation.truth import truths_in
 from calibration.look import Look, look_of
 from inspector import frame as decoder
 from inspector.errors import FrameError, SamplesError, in_words
-from inspector.folder import CONTENT_TYPES, TRUTH, Contents, contents_of, foreign
+from inspector.folder import TRUTH, Contents, contents_of, foreign, no_pictures
 from inspector.frame import pixels_sha256
 from inspector.patches import picture_of
 from inspector.progress import Track, silent
@@ -153,9 +153,7 @@ def read_samples(
     refuse_data_set(folder, contents.pictures)
     paths = evenly(contents.pictures[:first], limit)
     if not paths:
-        raise SamplesError(
-            f"samples {folder}: {contents.none_read}; expected {', '.join(CONTENT_TYPES)} files, at any depth"
-        )
+        raise no_pictures(f"samples {folder}", contents.none_read)
     found, skipped = _read(folder, paths, recipe, track)
     files, odd = _split_odd(found)
     skipped += odd + _left_out(contents)

@@ -22,7 +22,7 @@ from calibration.coreset import greedy_k_center
 from calibration.defects import plant as plant_on
 from calibration.evaluation.areas import Areas
 from calibration.evaluation.metrics import PixelFigures
-from calibration.metric import MEASURED, learn
+from calibration.metric import fewest, learn
 from calibration.pool import MAX_BYTES, join, patches_of
 from calibration.projection import Projection
 from calibration.samples import again, evenly
@@ -135,7 +135,7 @@ class Trial:
         self.looked_at = np.array(looked_at, bool).reshape(-1, turns).T
         inside, (_, kept, rows, columns, dim) = self._grid.inside, self._banked.shape
         each = kept * (rows * columns if inside is None else int(inside.sum()))
-        self.measurable = (len(taken) - int(np.bincount(self._fold).max())) * each >= MEASURED * dim
+        self.measurable = (len(taken) - int(np.bincount(self._fold).max())) * each >= fewest(dim)
 
     def separation(self, power: float, pixels: PixelFigures | None = None) -> Separation:
         """Each sample, as it is and with its defects, against a bank of the other folds.

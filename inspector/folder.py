@@ -38,6 +38,8 @@ CONVERT = "save it as PNG, which loses nothing"
 """What to do with a picture in a format that is not read."""
 
 
+_NONE = "no picture there"
+
 TRUTH = "ground_truth"
 """The folder of masks, beside the labelled one or in it, as MVTec names it."""
 
@@ -61,10 +63,10 @@ class Contents:
     def none_read(self) -> str:
         """In words, where there is no picture that is read."""
         if not self.foreign:
-            return "no picture there"
+            return _NONE
         first = self.foreign[0]
         named = f"{first.name} ({foreign(first)})"
-        return f"no picture there but {len(self.foreign)} in formats that are not read, such as {named}"
+        return f"{_NONE} but {len(self.foreign)} in formats that are not read, such as {named}"
 
     @property
     def every(self) -> list[Path]:
@@ -75,6 +77,11 @@ class Contents:
 def foreign(picture: Path) -> str:
     """The format of a picture that is not read, and what to do."""
     return f"{FOREIGN[picture.suffix.lower()]}; {CONVERT}"
+
+
+def no_pictures(where: str, got: str = _NONE) -> SamplesError:
+    """The refusal of a place without pictures. got: what is there instead, as `none_read` has it."""
+    return SamplesError(f"{where}: {got}; expected {', '.join(CONTENT_TYPES)} files, at any depth")
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -11,8 +11,7 @@ from calibration.samples import refuse_data_set
 from calibration.thumbnail import thumbnail
 from inspector import frame as decoder
 from inspector.bank import Bank
-from inspector.errors import SamplesError
-from inspector.folder import CONTENT_TYPES, contents_of
+from inspector.folder import contents_of, no_pictures
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
@@ -47,9 +46,7 @@ def newcomers_in(folder: Path) -> list[Newcomer]:
     contents = contents_of(folder)
     refuse_data_set(folder, contents.pictures)
     if not contents.every:
-        raise SamplesError(
-            f"samples {folder}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"
-        )
+        raise no_pictures(f"samples {folder}")
     return [Newcomer(file.relative_to(folder).as_posix(), file) for file in contents.every]
 
 

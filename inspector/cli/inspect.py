@@ -73,8 +73,7 @@ def _prepare_heatmaps(folder: Path, images: tuple[Path, ...]) -> None:
 
 def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
     """The pictures, and those below folders. Raises SamplesError: a folder has none, also beside others that have."""
-    from inspector.errors import SamplesError
-    from inspector.folder import CONTENT_TYPES, contents_of
+    from inspector.folder import contents_of, no_pictures
 
     for image in images:
         if image.is_dir():
@@ -85,9 +84,7 @@ def _expand(images: tuple[Path, ...]) -> Iterator[Path]:
                 told = f"left out, masks of frames: {len(masks)}, such as {masks[0].relative_to(image)}"
                 click.echo(on_one_line(told), err=True)
             if not frames:
-                raise SamplesError(
-                    f"{image}: no picture there; expected {', '.join(CONTENT_TYPES)} files, at any depth"
-                )
+                raise no_pictures(str(image))
             yield from frames
         else:
             yield image

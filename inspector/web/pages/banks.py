@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from inspector.bank import file_sha256
+from inspector.bank import manifest_digest
 from inspector.banks import promotion, rebuilding
 from inspector.banks.shelf import ChangedError, Shelf
 from inspector.banks.soundness import why_refused
@@ -77,7 +77,7 @@ def banks_page(
     cases, shelf, here = Cases(desk.engine), Shelf(place), desk.settings.stations_at(place)
     in_use, broken = None, None
     try:
-        in_use = _InUse(read_manifest(place), file_sha256(place / "manifest.json"))
+        in_use = _InUse(read_manifest(place), manifest_digest(place))
     except BankError as error:
         broken = str(error)
     known = {sample.sha256 for sample in in_use.manifest.samples} if in_use else set()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from inspector.bank import file_sha256
+from inspector.bank import manifest_digest
 from inspector.banks import promotion, rebuilding
 from inspector.banks.promotion import GuardError
 from inspector.banks.shelf import NO_BANK, ChangedError, Move, Shelf
@@ -150,7 +150,7 @@ def candidate_page(
 def _in_use(place: Path) -> str | None:
     """The digest of the bank at a place; None where there is none."""
     try:
-        return file_sha256(place / "manifest.json")
+        return manifest_digest(place)
     except OSError:
         return None
 
