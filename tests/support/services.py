@@ -65,6 +65,13 @@ def holder_of(lock: Path) -> psutil.Process:
     raise AssertionError(f"nobody holds {lock}")
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of this signal; without one most of them end it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 def gone(process: psutil.Process) -> bool:
     """Whether it has ended, also where nobody has asked for its exit code; it may go while we look."""
     try:
@@ -148,9 +155,20 @@ class Mosquitto:
         self._end(kill=False)
 
     def reload(self) -> None:
-        """Reads passwords and access lists anew."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGHUP)
+        """Reads passwords and access lists anew, and returns when its log, which has to be ours, says that it does.
+
+        mosquitto listens a moment before it has a handler, and SIGHUP would end it until then.
+        """
+        process = self._process
+        if process is None:
+            return
+        told = self._reloads()
+        wait_until(lambda: catches(process.pid, signal.SIGHUP), "mosquitto has a handler of SIGHUP")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self._reloads() > told, "mosquitto reloads its configuration")
+
+    def _reloads(self) -> int:
+        return self.log.read_text().count("Reloading config")
 
     def pause(self) -> None:
         """Stands still until `go_on`; what is sent to it waits."""
