@@ -1,6 +1,8 @@
 """`inspector account`: who may review, from the machine itself: also when nobody knows a password any more."""
 
 import json
+import os
+import pwd
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +58,7 @@ def add(name: str, role: str, password_file: Path | None, config: Path) -> None:
 
     with _accounts(config) as accounts:
         try:
-            accounts.create(name, _password(name, password_file), Role(role))
+            accounts.create(name, _password(name, password_file), Role(role), by=_by())
         except ConflictError as error:
             raise UsageError(f"account {name}: is there already, expected a new name") from error
     click.echo(f"{name}: made, {role}")
@@ -69,7 +71,7 @@ def add(name: str, role: str, password_file: Path | None, config: Path) -> None:
 def password(name: str, password_file: Path | None, config: Path) -> None:
     """Give an account another password; whoever is logged in by it is logged out."""
     with _accounts(config) as accounts:
-        accounts.set_password(name, _password(name, password_file))
+        accounts.set_password(name, _password(name, password_file), by=_by())
     click.echo(f"{name}: has another password")
 
 
@@ -82,7 +84,7 @@ def role(name: str, role: str, config: Path) -> None:
     from inspector.store import Role
 
     with _accounts(config) as accounts:
-        accounts.set_role(name, Role(role))
+        accounts.set_role(name, Role(role), by=_by())
     click.echo(f"{name}: is {role}")
 
 
@@ -92,7 +94,7 @@ def role(name: str, role: str, config: Path) -> None:
 def disable(name: str, config: Path) -> None:
     """Stop an account from logging in; its sessions and tokens end."""
     with _accounts(config) as accounts:
-        accounts.disable(name)
+        accounts.disable(name, by=_by())
     click.echo(f"{name}: is disabled")
 
 
@@ -102,7 +104,7 @@ def disable(name: str, config: Path) -> None:
 def enable(name: str, config: Path) -> None:
     """Let an account log in again."""
     with _accounts(config) as accounts:
-        accounts.enable(name)
+        accounts.enable(name, by=_by())
     click.echo(f"{name}: may log in")
 
 
@@ -121,6 +123,15 @@ def _accounts(config: Path) -> "Iterator[Accounts]":
                 f"account: {error.name} is not installed; install inspector[review] on this machine"
             ) from error
         yield accounts
+
+
+def _by() -> str:
+    """Who asks, for the audit: by the system's word and not the environment's; no account can be called so."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container the number may have no name
+        user = f"uid {os.getuid()}"
+    return f"{user[:48]} (command line)"
 
 
 def _password(name: str, file: Path | None) -> str:

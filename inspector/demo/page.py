@@ -25,8 +25,8 @@ def prepare_page(config: Path) -> str:
     """
     settings = load(config)
     with open_database(settings.database_url) as engine:
-        Accounts(engine).create(_NAME, secrets.token_urlsafe(32), Role.ADMIN)
-        code = Sessions(engine).begin_link(_NAME, _LINK_HOURS)
+        Accounts(engine).create(_NAME, secrets.token_urlsafe(32), Role.ADMIN, by=_NAME)
+        code = Sessions(engine).begin_link(_NAME, _LINK_HOURS, by=_NAME)
     return f"{address(settings.review, settings.review.port)}/enter?code={code}"
 
 

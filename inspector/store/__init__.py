@@ -1,6 +1,7 @@
 """What survives: the ledger and its outbox, quarantine and archive, what operators said, and who they are."""
 
 from inspector.store.account import Account, AccountError, Role
+from inspector.store.account_change import AccountChangeRow
 from inspector.store.accounts import Accounts
 from inspector.store.archive import Archive
 from inspector.store.audit import Audit, AuditFilter, PromotionRow
@@ -28,6 +29,7 @@ from inspector.store.tokens import Token, Tokens
 
 __all__ = [
     "Account",
+    "AccountChangeRow",
     "AccountError",
     "Accounts",
     "Archive",

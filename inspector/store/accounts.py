@@ -7,9 +7,11 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from inspector.errors import UsageError
 from inspector.store.account import COLUMNS, Account, AccountError, Role, is_name, locked_account
+from inspector.store.account_change import record
 from inspector.store.database import ConflictError, in_turn, store_errors, writing
 from inspector.store.password_hash import PasswordHashes, check_password
 from inspector.store.tables import accounts, sessions, tokens
+from inspector.store.tokens import revoke_valid
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -21,7 +23,8 @@ _LOCK = 0x61636373
 class Accounts:
     """Reads and writes accounts. Safe from any thread.
 
-    hasher: of passwords, see PasswordHashes.
+    hasher: of passwords, see PasswordHashes. by: who makes a change, as the audit has it, where it is written with it;
+    what was so already is no change.
 
     Every method raises StoreError where the database cannot be read or written.
     """
@@ -35,7 +38,7 @@ class Accounts:
         with store_errors("accounts"), self._engine.connect() as connection:
             return not _count(connection)
 
-    def create(self, name: str, password: str, role: Role) -> Account:
+    def create(self, name: str, password: str, role: Role, *, by: str) -> Account:
         """A new account.
 
         Raises:
@@ -49,10 +52,10 @@ class Accounts:
             in_turn(connection, _LOCK)
             if (other := connection.execute(alike).scalar()) is not None:
                 raise ConflictError(f"account {name}: the name is taken by {other}")
-            return _insert(connection, name, hashed, role)
+            return _insert(connection, name, hashed, role, by)
 
     def create_first(self, name: str, password: str) -> Account:
-        """The first account, an administrator.
+        """The first account, an administrator, made by itself.
 
         Raises:
             AccountError: there is an account already.
@@ -64,7 +67,7 @@ class Accounts:
             in_turn(connection, _LOCK)
             if _count(connection):
                 raise AccountError("setup: there is an account already; log in with it")
-            return _insert(connection, name, hashed, Role.ADMIN)
+            return _insert(connection, name, hashed, Role.ADMIN, name)
 
     def verify(self, name: str, password: str) -> Account | None:
         """The account of this name, in whatever capitals, where the password is its own. Takes the same time for a name
@@ -88,7 +91,7 @@ class Accounts:
         with store_errors("accounts"), self._engine.connect() as connection:
             return [Account.of(row) for row in connection.execute(select(*COLUMNS).order_by(accounts.c.name))]
 
-    def set_role(self, name: str, role: Role) -> None:
+    def set_role(self, name: str, role: Role, *, by: str) -> None:
         """Gives another role; tokens never exceed it. Who was a viewer has to log in again, as those sessions are long.
 
         Raises:
@@ -96,14 +99,19 @@ class Accounts:
         """
         with store_errors("accounts"), writing(self._engine) as connection:
             account = locked_account(connection, name)
+            if role is account.role:
+                return
             if role is not Role.ADMIN:
                 _spare_last_admin(connection, account)
             _update(connection, account.id, role=role.value)
+            record(connection, name, "role", by=by, detail=f"{account.role} to {role}")
             if account.role is Role.VIEWER:
                 connection.execute(delete(sessions).where(sessions.c.account == account.id))
 
-    def set_password(self, name: str, password: str) -> None:
+    def set_password(self, name: str, password: str, *, by: str, by_link: bool = False) -> None:
         """Another password; whoever is logged in under this name is no longer.
+
+        by_link: who changes it came by a login link, which somebody else can have made.
 
         Raises:
             AccountError: there is no such account.
@@ -114,31 +122,37 @@ class Accounts:
         with store_errors("accounts"), writing(self._engine) as connection:
             account = locked_account(connection, name)
             _update(connection, account.id, password_hash=hashed)
+            record(connection, name, "password", by=by, detail="came by a login link" if by_link else None)
             connection.execute(delete(sessions).where(sessions.c.account == account.id))
 
-    def disable(self, name: str) -> None:
+    def disable(self, name: str, *, by: str) -> None:
         """May no longer log in; sessions end, tokens are revoked. The name stays taken: the audit speaks of it.
 
         Raises:
             AccountError: there is no such account, or it is the last admin.
         """
-        now = datetime.now(UTC)
         with store_errors("accounts"), writing(self._engine) as connection:
             account = locked_account(connection, name)
             _spare_last_admin(connection, account)
-            _update(connection, account.id, disabled_at=now)
+            if account.disabled_at is not None:
+                return
+            _update(connection, account.id, disabled_at=datetime.now(UTC))
+            record(connection, name, "disabled", by=by)
             connection.execute(delete(sessions).where(sessions.c.account == account.id))
-            valid = (tokens.c.account == account.id, tokens.c.revoked_at.is_(None))
-            connection.execute(update(tokens).where(*valid).values(revoked_at=now))
+            revoke_valid(connection, tokens.c.account == account.id, name, by=by)
 
-    def enable(self, name: str) -> None:
+    def enable(self, name: str, *, by: str) -> None:
         """May log in again.
 
         Raises:
             AccountError: there is no such account.
         """
         with store_errors("accounts"), writing(self._engine) as connection:
-            _update(connection, locked_account(connection, name).id, disabled_at=None)
+            account = locked_account(connection, name)
+            if account.disabled_at is None:
+                return
+            _update(connection, account.id, disabled_at=None)
+            record(connection, name, "enabled", by=by)
 
     def _rehash(self, account: int, weak: str, password: str) -> None:
         """The password is right, and its hash weaker than those of today; it may have been changed meanwhile."""
@@ -152,9 +166,11 @@ def _count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(accounts)).scalar_one())
 
 
-def _insert(connection: Connection, name: str, hashed: str, role: Role) -> Account:
+def _insert(connection: Connection, name: str, hashed: str, role: Role, by: str) -> Account:
     row = {"name": name, "password_hash": hashed, "role": role.value, "created_at": datetime.now(UTC)}
-    return Account.of(connection.execute(insert(accounts).returning(*COLUMNS), row).one())
+    made = Account.of(connection.execute(insert(accounts).returning(*COLUMNS), row).one())
+    record(connection, name, "made", by=by, detail=role.value)
+    return made
 
 
 def _update(connection: Connection, account: int, **values: object) -> None:

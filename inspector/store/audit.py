@@ -1,4 +1,4 @@
-"""Reads the audit: what people said about frames, and which banks and thresholds stations were given."""
+"""Reads the audit: what was said about frames, which banks and thresholds stations were given, who changed accounts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,15 +7,17 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Engine, Table, or_, select
 
+from inspector.store.account_change import AccountChangeRow
 from inspector.store.database import equals, store_errors
 from inspector.store.review_row import ReviewRow
-from inspector.store.tables import frames, promotions, reviews
+from inspector.store.tables import account_changes, frames, promotions, reviews
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
     """Which rows; None does not ask. who: the exact name. since, until: [since, until). frame: its id in the ledger.
-    named: the frame's id as its camera says it, or that of its part; a part's only while its frame is kept.
+    named: the frame's id as its camera says it, or that of its part; a part's only while its frame is kept; of
+    changes of accounts, the account.
     """
 
     who: str | None = None
@@ -46,7 +48,7 @@ class PromotionRow:
 
 
 class Audit:
-    """Reads the two append-only tables, newest first, page by page at the same cost. Safe from any thread.
+    """Reads the three append-only tables, newest first, page by page at the same cost. Safe from any thread.
 
     before: the id from which to go on, as the last page's last row has it. Every method raises StoreError where the
     database cannot be read.
@@ -63,12 +65,18 @@ class Audit:
         """Banks and thresholds that were taken into use; `frame` and `named` are not asked of them."""
         return [PromotionRow(*row) for row in self._rows(promotions, promotions.c.by, filters, limit, before)]
 
+    def account_changes(self, filters: AuditFilter, *, limit: int, before: int | None = None) -> list[AccountChangeRow]:
+        """Accounts, login links and tokens that were made or changed; `station` and `frame` are not asked of them."""
+        rows = self._rows(account_changes, account_changes.c.by, filters, limit, before)
+        return [AccountChangeRow(*row) for row in rows]
+
     def _rows(
         self, table: Table, who: Column[str], filters: AuditFilter, limit: int, before: int | None
     ) -> Sequence[Sequence[Any]]:
         terms: list[ColumnElement[bool]] = []
-        for column, value in ((who, filters.who), (table.c.station, filters.station)):
-            if value is not None:
+        asked = ((who, filters.who), (table.c.get("station"), filters.station))
+        for column, value in (*asked, (table.c.get("account"), filters.named)):
+            if column is not None and value is not None:
                 terms.append(equals(column, value))
         if filters.action is not None:
             terms.append(table.c.action == filters.action)

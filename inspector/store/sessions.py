@@ -3,10 +3,11 @@
 import logging
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from inspector.errors import StoreError
 from inspector.store.account import COLUMNS, Account, Role, digest, locked_account, new_secret
+from inspector.store.account_change import record
 from inspector.store.database import store_errors, writing
 from inspector.store.tables import accounts, sessions
 
@@ -37,7 +38,10 @@ class Sessions:
         Raises:
             AccountError: there is no such account, or it is disabled.
         """
-        return self._begin("session", name, hours, _BY_LINK if by_link else "")
+        secret = (_BY_LINK if by_link else "") + new_secret()
+        with store_errors("sessions"), writing(self._engine) as connection:
+            _insert(connection, digest("session", secret), name, hours)
+        return secret
 
     def account(self, cookie: str, *, used: bool = True) -> Account | None:
         """Who is logged in; None where the session has expired or ended, or the account is disabled.
@@ -62,13 +66,17 @@ class Sessions:
         with store_errors("sessions"), writing(self._engine) as connection:
             connection.execute(delete(sessions).where(sessions.c.digest == digest("session", cookie)))
 
-    def begin_link(self, name: str, hours: float) -> str:
-        """A code that logs in once, within so many hours.
+    def begin_link(self, name: str, hours: float, *, by: str) -> str:
+        """A code that logs in once, within so many hours. by: who makes it, as the audit has it with it.
 
         Raises:
             AccountError: there is no such account, or it is disabled.
         """
-        return self._begin("link", name, hours)
+        secret = new_secret()
+        with store_errors("sessions"), writing(self._engine) as connection:
+            _insert(connection, digest("link", secret), name, hours)
+            record(connection, name, "link", by=by)
+        return secret
 
     def redeem_link(self, code: str) -> Account | None:
         """Whom the code of `begin_link` logs in; it is used up. None where it is not valid."""
@@ -82,15 +90,6 @@ class Sessions:
             row = connection.execute(query).one_or_none()
         return None if row is None else Account.of(row)
 
-    def _begin(self, kind: str, name: str, hours: float, prefix: str = "") -> str:
-        secret, now = prefix + new_secret(), datetime.now(UTC)
-        with store_errors("sessions"), writing(self._engine) as connection:
-            account = locked_account(connection, name, enabled=True)
-            connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
-            row = {"digest": digest(kind, secret), "account": account.id, "created_at": now, "seen_at": now}
-            connection.execute(insert(sessions), {**row, "expires_at": now + timedelta(hours=hours)})
-        return secret
-
     def _touch(self, found: str, now: datetime) -> None:
         """As far as it is possible: nobody is logged out because the disk is full."""
         try:
@@ -98,6 +97,14 @@ class Sessions:
                 connection.execute(update(sessions).where(sessions.c.digest == found).values(seen_at=now))
         except StoreError as error:
             log.warning("session not touched", extra={"fault": str(error)})
+
+
+def _insert(connection: Connection, hashed: str, name: str, hours: float) -> None:
+    now = datetime.now(UTC)
+    account = locked_account(connection, name, enabled=True)
+    connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
+    row = {"digest": hashed, "account": account.id, "created_at": now, "seen_at": now}
+    connection.execute(insert(sessions), {**row, "expires_at": now + timedelta(hours=hours)})
 
 
 def came_by_link(cookie: str) -> bool:

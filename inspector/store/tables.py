@@ -10,6 +10,7 @@ reviews   what operators said, one row for each disposition, undo or escape. The
           one; they outlive the frames they speak of.
 accounts, sessions, tokens   who may review; of passwords, cookies and tokens only hashes.
 promotions                   which bank or thresholds a station was given, by whom and why; append-only like reviews.
+account_changes              who made or changed which account, login link or token; append-only like reviews.
 candidates                   banks that were built from dispositions, and what became of them.
 removed   of each station, when the newest verdict came that retention has removed: all that came later are there. The
           rows that are left cannot tell: a station that flags all it sees looks like one whose ok frames are gone.
@@ -45,7 +46,7 @@ from sqlalchemy import (
     true,
 )
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration."""
 
 
@@ -235,6 +236,18 @@ tokens = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+account_changes = Table(
+    "account_changes",
+    metadata,
+    Column("id", _Key, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("account", String(64), nullable=False),  # its name, which stays taken
+    Column("action", String(16), nullable=False),  # as store.account_change.AccountAction has it
+    Column("detail", String(128)),
     sqlite_autoincrement=True,
 )
 

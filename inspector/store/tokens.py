@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
 from inspector.errors import UsageError
 from inspector.legible import is_word
 from inspector.store.account import COLUMNS, Account, AccountError, Role, digest, locked_account, new_secret
+from inspector.store.account_change import record
 from inspector.store.database import store_errors, writing
 from inspector.store.tables import accounts, tokens
 
@@ -28,13 +29,15 @@ class Token:
 class Tokens:
     """Reads and writes tokens, of which the database holds only hashes. Safe from any thread.
 
+    by: who makes or revokes one, as the audit has it, where it is written with it.
+
     Every method raises StoreError where the database cannot be read or written.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def create(self, name: str, account: str, role: Role, expires_at: datetime | None = None) -> str:
+    def create(self, name: str, account: str, role: Role, expires_at: datetime | None = None, *, by: str) -> str:
         """A token with which a machine acts in the name of an account; only told here.
 
         Raises:
@@ -52,6 +55,7 @@ class Tokens:
                 raise AccountError(f"token {name!r}: got role {role}, expected at most {owner.role}, that of {account}")
             row = {"name": name, "digest": digest("token", bearer), "role": role.value, "account": owner.id}
             connection.execute(insert(tokens), {**row, "created_at": datetime.now(UTC), "expires_at": expires_at})
+            record(connection, account, "token_made", by=by, detail=_told(role.value, name))
         return bearer
 
     def account(self, bearer: str) -> tuple[Account, Role] | None:
@@ -79,14 +83,30 @@ class Tokens:
         with store_errors("tokens"), self._engine.connect() as connection:
             return [Token(r[0], r[1], r[2], Role(r[3]), *r[4:]) for r in connection.execute(query)]
 
-    def revoke(self, token: int) -> None:
+    def revoke(self, token: int, *, by: str) -> None:
         """The token is void.
 
         Raises:
             AccountError: there is no such token.
         """
         with store_errors("tokens"), writing(self._engine) as connection:
-            if connection.execute(select(tokens.c.id).where(tokens.c.id == token)).scalar() is None:
+            owner = select(accounts.c.name).join_from(tokens, accounts, tokens.c.account == accounts.c.id)
+            if (name := connection.execute(owner.where(tokens.c.id == token)).scalar()) is None:
                 raise AccountError(f"token {token}: is not there")
-            valid = (tokens.c.id == token, tokens.c.revoked_at.is_(None))
-            connection.execute(update(tokens).where(*valid).values(revoked_at=datetime.now(UTC)))
+            revoke_valid(connection, tokens.c.id == token, name, by=by)
+
+
+def revoke_valid(connection: Connection, which: ColumnElement[bool], account: str, *, by: str) -> None:
+    """Makes void those of an account's tokens that are not yet.
+
+    Raises:
+        SQLAlchemyError: nothing was written.
+    """
+    void = update(tokens).where(which, tokens.c.revoked_at.is_(None)).values(revoked_at=datetime.now(UTC))
+    revoked = connection.execute(void.returning(tokens.c.id, tokens.c.role, tokens.c.name)).all()
+    for _, role, name in sorted(revoked):
+        record(connection, account, "token_revoked", by=by, detail=_told(role, name))
+
+
+def _told(role: str, name: str) -> str:
+    return f"{role}: {name}"

@@ -29,6 +29,12 @@ WORDS = {
     "rolled_back": "rolled back",
     "thresholds": "thresholds",
     "shadowed": "tried",
+    "made": "account made",
+    "role": "role changed",
+    "password": "password changed",
+    "link": "login link made",
+    "token_made": "token made",
+    "token_revoked": "token revoked",
 }
 """By word. `ok` and `ng` are marks, the same in every language; the last ones stand on English pages alone."""
 

@@ -2,12 +2,15 @@
 
 import io
 import json
+import os
+import pwd
 from pathlib import Path
 
 import pytest
 
 from inspector.cli import main
-from inspector.store import Accounts, Role, open_database
+from inspector.store import Accounts, Audit, AuditFilter, Role, open_database
+from inspector.store.account import is_name
 
 
 class Line:
@@ -58,6 +61,34 @@ def test_an_account_is_made_listed_and_changed(
         verified = Accounts(database).verify("ann", "battery staple")
         assert verified is not None
         assert verified.role is Role.ENGINEER
+
+
+def test_the_audit_says_who_changed_an_account_by_a_word_that_no_account_can_have(
+    line: Line, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "eve")  # whoever is at the machine could say so
+    for arguments in (
+        ("add", "eve", "--role", "admin", "--password-file", secret),
+        ("add", "ann", "--password-file", secret),
+        ("role", "ann", "engineer"),
+        ("password", "ann", "--password-file", secret),
+        ("disable", "ann"),
+        ("enable", "ann"),
+    ):
+        assert line(*arguments)[0] == 0
+    with open_database(line.url) as database:
+        rows = Audit(database).account_changes(AuditFilter(), limit=9)
+    assert [(row.account, row.action, row.detail) for row in reversed(rows)] == [
+        ("eve", "made", "admin"),
+        ("ann", "made", "operator"),
+        ("ann", "role", "operator to engineer"),
+        ("ann", "password", None),
+        ("ann", "disabled", None),
+        ("ann", "enabled", None),
+    ]
+    (by,) = {row.by for row in rows}
+    assert by == f"{pwd.getpwuid(os.getuid()).pw_name} (command line)"
+    assert not is_name(by)
 
 
 def test_what_cannot_be_is_one_line(line: Line, secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,8 @@ def published(port: int, source: Path, *options: str) -> None:
 def logged_in(daemon: Daemon) -> Iterator[httpx.Client]:
     """The daemon's review page, for an engineer."""
     with open_database(f"sqlite:///{daemon.folder}/data/ledger.sqlite3") as engine:
-        Accounts(engine).create("emil", "correct horse battery", Role.ENGINEER)
-        code = Sessions(engine).begin_link("emil", 1)
+        Accounts(engine).create("emil", "correct horse battery", Role.ENGINEER, by="ada")
+        code = Sessions(engine).begin_link("emil", 1, by="ada")
     url = f"http://127.0.0.1:{daemon.settings['review']['port']}"
     with httpx.Client(base_url=url, headers={"accept": "text/html"}, timeout=30) as client:
         assert client.get("/enter", params={"code": code}).status_code == 303

@@ -265,8 +265,8 @@ def test_the_page_ends_with_the_daemon(reviewed: Daemon, end: str) -> None:
 def test_from_the_camera_to_the_operators_decision(reviewed: Daemon, camera: Camera, chromium: Browser) -> None:
     loaded = settings.load(reviewed.folder / "inspector.yaml")
     with open_database(loaded.database_url) as engine:
-        Accounts(engine).create("olga", "correct horse battery", Role.OPERATOR)
-        code = Sessions(engine).begin_link("olga", 1)
+        Accounts(engine).create("olga", "correct horse battery", Role.OPERATOR, by="ada")
+        code = Sessions(engine).begin_link("olga", 1, by="ada")
     with chromium.new_context(base_url=f"http://127.0.0.1:{loaded.review.port}") as context:
         page = context.new_page()
         page.set_default_timeout(DEADLINE_S * 1000)

@@ -24,8 +24,8 @@ def engineer(daemon: Daemon, tmp_path: Path) -> Iterator[httpx.Client]:
     daemon.start()
     loaded = settings.load(daemon.folder / "inspector.yaml")
     with open_database(loaded.database_url) as engine:
-        Accounts(engine).create("emil", "correct horse battery", Role.ENGINEER)
-        code = Sessions(engine).begin_link("emil", 1)
+        Accounts(engine).create("emil", "correct horse battery", Role.ENGINEER, by="ada")
+        code = Sessions(engine).begin_link("emil", 1, by="ada")
     wait_until(lambda: listening(loaded.review.port), "the page listens")
     with httpx.Client(base_url=f"http://127.0.0.1:{loaded.review.port}", timeout=DEADLINE_S) as client:
         client.get(f"/enter?code={code}")

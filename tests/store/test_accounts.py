@@ -29,7 +29,7 @@ def accounts(database: Engine) -> Accounts:
 
 @pytest.fixture
 def ann(accounts: Accounts) -> str:
-    return accounts.create("ann", PASSWORD, Role.OPERATOR).name
+    return accounts.create("ann", PASSWORD, Role.OPERATOR, by="ada").name
 
 
 def test_the_right_password_and_no_other(accounts: Accounts, ann: str) -> None:
@@ -49,8 +49,10 @@ def test_capitals_of_a_name_do_not_count_at_the_login_either(accounts: Accounts,
 
 def test_nothing_secret_is_in_the_database(database: Engine, ann: str) -> None:
     sessions = Sessions(database)
-    secrets = [PASSWORD, sessions.begin(ann, 8), sessions.begin_link(ann, 1)]
-    secrets.append(Tokens(database).create("mes", ann, Role.OPERATOR))
+    secrets = [PASSWORD, sessions.begin(ann, 8), sessions.begin_link(ann, 1, by="ada")]
+    secrets.append(Tokens(database).create("mes", ann, Role.OPERATOR, by="ada"))
+    Accounts(database, QUICK).set_password(ann, "battery staple", by=ann)
+    secrets.append("battery staple")
     with database.connect() as connection:
         held = str([connection.execute(select(table)).all() for table in metadata.sorted_tables])
         (hashed,) = connection.execute(text("SELECT password_hash FROM accounts")).one()
@@ -61,7 +63,7 @@ def test_nothing_secret_is_in_the_database(database: Engine, ann: str) -> None:
 @SQLITE
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(database: Engine, ann: str) -> None:
     accounts = Accounts(database)
-    accounts.set_password(ann, PASSWORD)
+    accounts.set_password(ann, PASSWORD, by="ada")
 
     def duration(name: str) -> float:
         began = time.process_time()
@@ -90,7 +92,7 @@ def test_a_password_that_is_changed_during_a_login_stays_changed(
     rehash = stronger._rehash
 
     def late(*arguments: Any) -> None:
-        stronger.set_password(ann, "another password")
+        stronger.set_password(ann, "another password", by="ada")
         rehash(*arguments)
 
     monkeypatch.setattr(stronger, "_rehash", late)
@@ -111,14 +113,14 @@ def test_names_and_passwords_have_rules(accounts: Accounts) -> None:
         ("a" * 65, PASSWORD, "name: got"),
     ):
         with pytest.raises(UsageError, match=told):
-            accounts.create(name, password, Role.ADMIN)
+            accounts.create(name, password, Role.ADMIN, by="ada")
     assert accounts.empty()
 
 
 def test_a_name_is_taken_once(accounts: Accounts, ann: str) -> None:
     for name in (ann, "Ann"):
         with pytest.raises(ConflictError):
-            accounts.create(name, PASSWORD, Role.ADMIN)
+            accounts.create(name, PASSWORD, Role.ADMIN, by="ada")
     assert [account.role for account in accounts.all()] == [Role.OPERATOR]
 
 
@@ -129,7 +131,7 @@ def test_of_two_names_that_differ_by_capitals_made_together_one_is(database: Eng
 
     def make(name: str) -> str | None:
         try:
-            return Accounts(database, QUICK).create(name, PASSWORD, Role.OPERATOR).name
+            return Accounts(database, QUICK).create(name, PASSWORD, Role.OPERATOR, by="ada").name
         except ConflictError:
             return None
 
@@ -143,7 +145,7 @@ def test_of_two_names_that_differ_by_capitals_made_together_one_is(database: Eng
 def test_accounts_that_differ_by_capitals_each_log_in_by_their_exact_name(
     database: Engine, accounts: Accounts, ann: str
 ) -> None:
-    accounts.create("other", "another horse", Role.VIEWER)
+    accounts.create("other", "another horse", Role.VIEWER, by="ada")
     with database.begin() as connection:  # as two pages could make them together once
         connection.execute(update(account_table).where(account_table.c.name == "other").values(name="Ann"))
     by_name = {
@@ -200,27 +202,30 @@ def test_of_two_that_set_up_together_one_does(database: Engine) -> None:
 
 
 def test_whoever_is_disabled_is_out_at_once(accounts: Accounts, ann: str) -> None:
-    accounts.disable(ann)
+    accounts.disable(ann, by="ada")
     assert accounts.verify(ann, PASSWORD) is None
-    accounts.enable(ann)
+    accounts.enable(ann, by="ada")
     assert accounts.verify(ann, PASSWORD) is not None
 
 
 def test_another_password_takes_the_place_of_the_old_one(accounts: Accounts, ann: str) -> None:
-    accounts.set_password(ann, "battery staple")
+    accounts.set_password(ann, "battery staple", by="ada")
     assert accounts.verify(ann, PASSWORD) is None
     assert accounts.verify(ann, "battery staple") is not None
 
 
 def test_the_last_admin_remains(accounts: Accounts, ann: str) -> None:
-    accounts.create("eve", PASSWORD, Role.ADMIN)
-    for change in (lambda: accounts.disable("eve"), lambda: accounts.set_role("eve", Role.ENGINEER)):
+    accounts.create("eve", PASSWORD, Role.ADMIN, by="ada")
+    for change in (
+        lambda: accounts.disable("eve", by="ada"),
+        lambda: accounts.set_role("eve", Role.ENGINEER, by="ada"),
+    ):
         with pytest.raises(AccountError, match="is the last admin"):
             change()
-    accounts.set_role(ann, Role.ADMIN)
-    accounts.disable("eve")
+    accounts.set_role(ann, Role.ADMIN, by="ada")
+    accounts.disable("eve", by="ada")
     with pytest.raises(AccountError, match="is the last admin"):
-        accounts.disable(ann)
+        accounts.disable(ann, by="ada")
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\ud800", "x" * 10_000, "'; DROP TABLE accounts; --", ""])
@@ -228,15 +233,15 @@ def test_whatever_is_typed_is_only_wrong(text: str, accounts: Accounts, ann: str
     assert accounts.verify(text, PASSWORD) is None
     assert accounts.verify(ann, text) is None
     with pytest.raises(AccountError, match="is not there"):
-        accounts.set_role(text, Role.ADMIN)
+        accounts.set_role(text, Role.ADMIN, by="ada")
 
 
 def test_what_is_not_there_is_told(accounts: Accounts) -> None:
     changes: list[Callable[[], object]] = [
-        lambda: accounts.set_role("nobody", Role.ADMIN),
-        lambda: accounts.set_password("nobody", PASSWORD),
-        lambda: accounts.disable("nobody"),
-        lambda: accounts.enable("nobody"),
+        lambda: accounts.set_role("nobody", Role.ADMIN, by="ada"),
+        lambda: accounts.set_password("nobody", PASSWORD, by="ada"),
+        lambda: accounts.disable("nobody", by="ada"),
+        lambda: accounts.enable("nobody", by="ada"),
     ]
     for change in changes:
         with pytest.raises(AccountError, match="is not there"):
@@ -268,10 +273,10 @@ def test_two_hashes_are_computed_at_a_time(database: Engine) -> None:
 
     lock, watched = Lock(), Watched(time_cost=1, memory_cost=64, parallelism=1)
     accounts = Accounts(database, watched)
-    accounts.create("ann", PASSWORD, Role.OPERATOR)
+    accounts.create("ann", PASSWORD, Role.OPERATOR, by="ada")
     with ThreadPoolExecutor(12) as many:
         right = [many.submit(accounts.verify, "ann", PASSWORD) for _ in range(8)]
-        anew = [many.submit(accounts.set_password, "ann", PASSWORD) for _ in range(4)]
+        anew = [many.submit(accounts.set_password, "ann", PASSWORD, by="ada") for _ in range(4)]
     assert all(one.result() is not None for one in right)
     assert [one.exception() for one in anew] == [None] * 4
     assert watched.most == 2

@@ -21,7 +21,7 @@ def accounts(database: Engine) -> Accounts:
 
 @pytest.fixture
 def ann(accounts: Accounts) -> str:
-    return accounts.create("ann", PASSWORD, Role.OPERATOR).name
+    return accounts.create("ann", PASSWORD, Role.OPERATOR, by="ada").name
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ def test_a_session_ends(sessions: Sessions, database: Engine, ann: str) -> None:
 def test_a_viewer_stays_logged_in_and_is_not_as_somebody_else(
     sessions: Sessions, accounts: Accounts, database: Engine
 ) -> None:
-    wall = accounts.create("wall", PASSWORD, Role.VIEWER).name
+    wall = accounts.create("wall", PASSWORD, Role.VIEWER, by="ada").name
     cookie = sessions.begin(wall, 8)
     with database.begin() as connection:
         connection.execute(update(rows).values(seen_at=datetime.now(UTC) - IDLE - timedelta(days=1)))
     assert sessions.account(cookie, used=False) is not None
-    accounts.set_role(wall, Role.OPERATOR)
+    accounts.set_role(wall, Role.OPERATOR, by="ada")
     assert sessions.account(cookie) is None
 
 
@@ -88,31 +88,31 @@ def test_a_database_that_cannot_be_written_logs_nobody_out(
 
 
 def test_a_link_logs_in_once_and_is_no_cookie(sessions: Sessions, ann: str) -> None:
-    code = sessions.begin_link(ann, 1)
+    code = sessions.begin_link(ann, 1, by="ada")
     assert sessions.account(code) is None
     assert sessions.account(f"link:{code}") is None
     redeemed = sessions.redeem_link(code)
     assert redeemed is not None
     assert redeemed.name == ann
     assert sessions.redeem_link(code) is None
-    assert sessions.redeem_link(sessions.begin_link(ann, 0)) is None
+    assert sessions.redeem_link(sessions.begin_link(ann, 0, by="ada")) is None
     assert sessions.redeem_link(sessions.begin(ann, 1)) is None
 
 
 def test_whoever_is_disabled_is_out_at_once(accounts: Accounts, sessions: Sessions, ann: str) -> None:
-    cookie, code = sessions.begin(ann, 8), sessions.begin_link(ann, 8)
-    accounts.disable(ann)
+    cookie, code = sessions.begin(ann, 8), sessions.begin_link(ann, 8, by="ada")
+    accounts.disable(ann, by="ada")
     assert sessions.account(cookie) is None
     assert sessions.redeem_link(code) is None
     with pytest.raises(AccountError, match="is disabled"):
         sessions.begin(ann, 8)
-    accounts.enable(ann)
+    accounts.enable(ann, by="ada")
     assert sessions.account(cookie) is None
 
 
 def test_another_password_ends_the_sessions(accounts: Accounts, sessions: Sessions, ann: str) -> None:
     cookie = sessions.begin(ann, 8)
-    accounts.set_password(ann, "battery staple")
+    accounts.set_password(ann, "battery staple", by="ada")
     assert sessions.account(cookie) is None
 
 

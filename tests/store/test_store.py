@@ -22,7 +22,18 @@ from sqlalchemy.exc import DBAPIError
 
 import inspector.store
 from inspector.errors import StoreError
-from inspector.store import ConflictError, Entry, Ledger, Outbox, Quarantine, open_database
+from inspector.store import (
+    Accounts,
+    Audit,
+    AuditFilter,
+    ConflictError,
+    Entry,
+    Ledger,
+    Outbox,
+    Quarantine,
+    Role,
+    open_database,
+)
 from inspector.store.ledger import variant_of_result
 from inspector.store.tables import HEAD, frames, metadata
 from inspector.types import StationId
@@ -128,26 +139,48 @@ def test_a_filled_database_of_the_first_version_is_upgraded(url: str) -> None:
         assert Outbox(engine).depth() == 1
 
 
-@pytest.mark.parametrize("table", ["reviews", "promotions"])
+@pytest.mark.parametrize("table", ["reviews", "promotions", "account_changes"])
 def test_the_database_itself_refuses_to_change_what_was_said(table: str, database: Engine) -> None:
     said = {
         "reviews": {
             "frame": 1,
             "frame_id": "f",
+            "station": CAM1,
             "reviewer": "ann",
             "action": "dispose",
             "version": 1,
             "decision": "ng",
         },
-        "promotions": {"by": "eve", "action": "promote", "to_id": "b", "to_digest": "d" * 64},
+        "promotions": {"by": "eve", "station": CAM1, "action": "promote", "to_id": "b", "to_digest": "d" * 64},
+        "account_changes": {"by": "eve", "account": "ann", "action": "made"},
     }[table]
     with database.begin() as connection:
-        connection.execute(insert(metadata.tables[table]), {**said, "station": CAM1, "at": NOON})
-    for change in (f"UPDATE {table} SET station = 'x'", f"DELETE FROM {table}"):
+        connection.execute(insert(metadata.tables[table]), {**said, "at": NOON})
+    for change in (f"UPDATE {table} SET action = 'x'", f"DELETE FROM {table}"):
         with pytest.raises(DBAPIError, match=f"{table} is append-only"), database.begin() as connection:
             connection.execute(text(change))
     with database.connect() as connection:
-        assert connection.execute(text(f"SELECT station FROM {table}")).all() == [(CAM1,)]
+        assert connection.execute(text(f"SELECT action FROM {table}")).all() == [(said["action"],)]
+
+
+def test_a_database_from_before_changes_of_accounts_were_told_keeps_its_accounts(url: str) -> None:
+    with connected(url) as connection:
+        upgrade(connection, "0006")
+        made = "('eve', 'a hash', 'admin', :noon), ('ann', 'a hash', 'operator', :noon)"
+        connection.execute(
+            text(f"INSERT INTO accounts (name, password_hash, role, created_at) VALUES {made}"),
+            {"noon": "2026-03-01 12:00:00.000000"},
+        )
+        connection.commit()
+    with open_database(url) as engine:
+        accounts, audit = Accounts(engine), Audit(engine)
+        assert [(one.name, one.role, one.created_at) for one in accounts.all()] == [
+            ("ann", Role.OPERATOR, NOON),
+            ("eve", Role.ADMIN, NOON),
+        ]
+        assert audit.account_changes(AuditFilter(), limit=9) == [], "nobody knows who made them"
+        accounts.disable("ann", by="eve")
+        assert [row.action for row in audit.account_changes(AuditFilter(), limit=9)] == ["disabled"]
 
 
 def test_two_that_start_together_migrate_once(url: str) -> None:

@@ -16,7 +16,7 @@ def accounts(database: Engine) -> Accounts:
 
 @pytest.fixture
 def ann(accounts: Accounts) -> str:
-    return accounts.create("ann", "correct horse", Role.OPERATOR).name
+    return accounts.create("ann", "correct horse", Role.OPERATOR, by="ada").name
 
 
 @pytest.fixture
@@ -25,34 +25,34 @@ def tokens(database: Engine) -> Tokens:
 
 
 def test_a_token_may_what_it_says_and_no_more_than_its_account(tokens: Tokens, accounts: Accounts, ann: str) -> None:
-    accounts.set_role(ann, Role.ENGINEER)
+    accounts.set_role(ann, Role.ENGINEER, by="ada")
     with pytest.raises(AccountError, match="expected at most engineer"):
-        tokens.create("mes", ann, Role.ADMIN)
-    bearer = tokens.create("mes", ann, Role.ENGINEER)
-    limited = tokens.create("board", ann, Role.OPERATOR, datetime.now(UTC) + timedelta(hours=1))
-    expired = tokens.create("old", ann, Role.OPERATOR, datetime.now(UTC) - timedelta(seconds=1))
+        tokens.create("mes", ann, Role.ADMIN, by="ada")
+    bearer = tokens.create("mes", ann, Role.ENGINEER, by="ada")
+    limited = tokens.create("board", ann, Role.OPERATOR, datetime.now(UTC) + timedelta(hours=1), by="ada")
+    expired = tokens.create("old", ann, Role.OPERATOR, datetime.now(UTC) - timedelta(seconds=1), by="ada")
 
     def role(of: str) -> Role | None:
         found = tokens.account(of)
         return None if found is None else found[1]
 
     assert [role(of) for of in (bearer, limited, expired, "insp_x")] == [Role.ENGINEER, Role.OPERATOR, None, None]
-    accounts.set_role(ann, Role.OPERATOR)
+    accounts.set_role(ann, Role.OPERATOR, by="ada")
     assert role(bearer) is Role.OPERATOR
     listed = tokens.all()
     assert [(token.name, token.account) for token in listed] == [("old", ann), ("board", ann), ("mes", ann)]
-    tokens.revoke(listed[1].id)
+    tokens.revoke(listed[1].id, by="ada")
     assert role(limited) is None
     assert tokens.all()[1].revoked_at is not None
 
 
 def test_the_tokens_of_whoever_is_disabled_are_void_for_good(accounts: Accounts, tokens: Tokens, ann: str) -> None:
-    bearer = tokens.create("mes", ann, Role.OPERATOR)
-    accounts.disable(ann)
+    bearer = tokens.create("mes", ann, Role.OPERATOR, by="ada")
+    accounts.disable(ann, by="ada")
     assert tokens.account(bearer) is None
     with pytest.raises(AccountError, match="is disabled"):
-        tokens.create("x", ann, Role.OPERATOR)
-    accounts.enable(ann)
+        tokens.create("x", ann, Role.OPERATOR, by="ada")
+    accounts.enable(ann, by="ada")
     assert tokens.account(bearer) is None
 
 
@@ -63,6 +63,6 @@ def test_whatever_is_sent_is_only_wrong(text: str, tokens: Tokens) -> None:
 
 def test_what_is_not_there_is_told(tokens: Tokens) -> None:
     with pytest.raises(AccountError, match="is not there"):
-        tokens.create("t", "nobody", Role.OPERATOR)
+        tokens.create("t", "nobody", Role.OPERATOR, by="ada")
     with pytest.raises(AccountError, match="is not there"):
-        tokens.revoke(7)
+        tokens.revoke(7, by="ada")

@@ -57,7 +57,7 @@ def visit(chromium: Browser, site: ReviewSite) -> Iterator[Callable[..., Page]]:
         page.set_default_timeout(DEADLINE_S * 1000)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
-        page.goto(path if name is None else f"/enter?code={site.sessions.begin_link(name, 1)}")
+        page.goto(path if name is None else f"/enter?code={site.sessions.begin_link(name, 1, by='ada')}")
         if name is not None and path != "/":
             page.goto(path)
         return page

@@ -182,7 +182,7 @@ def _ledger_with_accounts() -> bytes:
         path = Path(folder) / "ledger.sqlite3"
         with open_database(f"sqlite:///{path}") as engine:
             for name, role in (("olga", Role.OPERATOR), ("emil", Role.ENGINEER), ("ada", Role.ADMIN)):
-                Accounts(engine).create(name, PASSWORD, role)
+                Accounts(engine).create(name, PASSWORD, role, by="ada")
         return path.read_bytes()
 
 

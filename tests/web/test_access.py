@@ -109,7 +109,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(site: ReviewSite)
 
 
 def test_wrong_passwords_at_once_are_as_many(site: ReviewSite) -> None:
-    site.accounts.create("bert", PASSWORD, Role.OPERATOR)
+    site.accounts.create("bert", PASSWORD, Role.OPERATOR, by="ada")
     with site.client(None) as stranger, ThreadPoolExecutor(20) as many:
         tries = [many.submit(stranger.post, "/login", data={"name": "bert", "password": "wrong"}) for _ in range(20)]
         codes = sorted(one.result().status_code for one in tries)
@@ -118,7 +118,7 @@ def test_wrong_passwords_at_once_are_as_many(site: ReviewSite) -> None:
 
 def test_wrong_passwords_have_to_wait(site: ReviewSite) -> None:
     with site.client(None) as stranger:
-        site.accounts.create("wendy", PASSWORD, Role.OPERATOR)
+        site.accounts.create("wendy", PASSWORD, Role.OPERATOR, by="ada")
         for _ in range(5):
             assert stranger.post("/login", data={"name": "wendy", "password": "wrong"}).status_code == 401
         answer = stranger.post("/login", data={"name": "Wendy", "password": "wrong"})
@@ -212,7 +212,7 @@ def test_no_page_has_inline_script_or_style(site: ReviewSite) -> None:
 
 
 def test_a_link_logs_in_once(site: ReviewSite) -> None:
-    code = site.sessions.begin_link("olga", 1)
+    code = site.sessions.begin_link("olga", 1, by="ada")
     with site.client(None) as stranger:
         assert stranger.get("/enter", params={"code": code}).status_code == 303
         assert stranger.get("/api/v1/me").json()["name"] == "olga"
@@ -224,7 +224,7 @@ def test_a_link_logs_in_once(site: ReviewSite) -> None:
 
 
 def test_who_has_forgotten_the_password_sets_another_by_a_link(site: ReviewSite) -> None:
-    site.accounts.create("fred", "forgotten by now", Role.OPERATOR)
+    site.accounts.create("fred", "forgotten by now", Role.OPERATOR, by="ada")
     new = {"password": "a better password", "again": "a better password"}
     with site.client("ada") as ada:
         made = ada.post("/accounts/change", data={"name": "fred", "action": "link"}).text
@@ -244,23 +244,23 @@ def test_who_has_forgotten_the_password_sets_another_by_a_link(site: ReviewSite)
 
 def test_a_token_speaks_for_its_account_below_the_api_alone(site: ReviewSite) -> None:
     frame = site.add()
-    token = site.tokens.create("mes", "olga", Role.OPERATOR)
+    token = site.tokens.create("mes", "olga", Role.OPERATOR, by="ada")
     with site.client(None) as machine:
         assert machine.get("/api/v1/counts").status_code == 401
         machine.headers["authorization"] = f"Bearer {token}"
         assert machine.get("/api/v1/counts").json()["open"]["plant/hall1/line1/cam1"] >= 1
         assert posted(machine, f"/api/v1/frames/{frame}/disposition", to="unsure", version=0).status_code == 200
         assert machine.get("/").status_code == 303
-        site.tokens.revoke(site.tokens.all()[0].id)
+        site.tokens.revoke(site.tokens.all()[0].id, by="ada")
         assert machine.get("/api/v1/counts").status_code == 401
     assert decided(site, frame) == ("unsure", None, "olga")
 
 
 def test_an_account_that_is_disabled_is_out_at_once(site: ReviewSite) -> None:
-    site.accounts.create("dora", PASSWORD, Role.OPERATOR)
+    site.accounts.create("dora", PASSWORD, Role.OPERATOR, by="ada")
     with site.client("dora") as dora:
         assert dora.get("/").status_code == 200
-        site.accounts.disable("dora")
+        site.accounts.disable("dora", by="ada")
         assert dora.get("/").status_code == 303
 
 

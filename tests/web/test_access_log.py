@@ -42,7 +42,7 @@ def test_logins_and_changes_of_accounts_are_told(site: ReviewSite, caplog: pytes
 def test_whoever_goes_on_guessing_is_seen_and_does_not_fill_the_log(
     site: ReviewSite, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.accounts.create("quinn", PASSWORD, Role.OPERATOR)
+    site.accounts.create("quinn", PASSWORD, Role.OPERATOR, by="ada")
     with site.client("quinn") as quinn, site.client(None) as stranger:
         caplog.set_level(logging.INFO, logger="inspector.web")
         for number in range(9):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from sqlalchemy import Engine, insert
 
 from inspector import settings
 from inspector.banks import promotion
-from inspector.store.tables import promotions
+from inspector.store.tables import account_changes, promotions
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,14 @@ def client(site: ReviewSite) -> Iterator[httpx.Client]:
                     to_id=words, to_digest="2" * 64, reason=words, guard_missed=2,
                 )
             )  # fmt: skip
+            row = {
+                "at": NOON,
+                "by": words[:64],
+                "account": words[:64],
+                "action": "token_made",
+                "detail": f"viewer: {words}",
+            }
+            connection.execute(insert(account_changes), row)
     with site.client("emil") as opened:
         yield opened
 
@@ -54,6 +63,13 @@ def rows(text: str) -> int:
         ({"log": "banks", "action": "thresholds", "until": "2026-03-03T00:00"}, len(HOSTILE)),
         ({"log": "banks", "until": "2026-03-01T00:00"}, -1),
         ({"log": "banks", "action": "rollback"}, -1),
+        ({"log": "accounts"}, len(HOSTILE) + 3),
+        ({"log": "accounts", "who": "ada"}, 3),
+        ({"log": "accounts", "named": "olga"}, 1),
+        ({"log": "accounts", "named": HOSTILE[0]}, 1),
+        ({"log": "accounts", "action": "made", "station": str(CAM1)}, 3),
+        ({"log": "accounts", "until": "2026-03-03T00:00"}, len(HOSTILE)),
+        ({"log": "accounts", "who": "olga"}, -1),
     ],
 )
 def test_filters_in_the_address(client: httpx.Client, asked: dict[str, str], expected: int) -> None:
@@ -62,14 +78,22 @@ def test_filters_in_the_address(client: httpx.Client, asked: dict[str, str], exp
     assert rows(answer.text) == expected
 
 
-@pytest.mark.parametrize("asked", [{"action": "promote"}, {"action": "dispsoe"}, {"log": "banks", "action": "undo"}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"action": "promote"},
+        {"action": "dispsoe"},
+        {"log": "banks", "action": "undo"},
+        {"log": "accounts", "action": "undo"},
+    ],
+)
 def test_an_action_that_the_log_does_not_have_is_refused(client: httpx.Client, asked: dict[str, str]) -> None:
     answer = client.get("/api/v1/audit", params=asked)
     assert answer.status_code == 400
     assert f"action: got '{asked['action']}', expected " in answer.json()["error"]
 
 
-@pytest.mark.parametrize("log", ["frames", "banks"])
+@pytest.mark.parametrize("log", ["frames", "banks", "accounts"])
 def test_hostile_words_are_shown_as_words(client: httpx.Client, log: str) -> None:
     page = Page(client.get("/audit", params={"log": log}).text)
     assert page.obeys_the_policy
@@ -105,11 +129,45 @@ def test_an_account_may_be_called_like_one_of_the_logs(client: httpx.Client) -> 
 def test_nothing_matches(client: httpx.Client) -> None:
     assert "Nobody has said anything that matches" in Page(client.get("/audit?who=nobody").text).text
     assert "No station was given a bank" in Page(client.get("/audit?log=banks&who=nobody").text).text
+    assert "No change of an account" in Page(client.get("/audit?log=accounts&who=nobody").text).text
 
 
 @pytest.mark.parametrize("asked", ["frame=x", "frame=-1", "before=99999999999999999999", "log=x", "since=never"])
 def test_what_cannot_be_asked_is_told(client: httpx.Client, asked: str) -> None:
     assert client.get(f"/audit?{asked}").status_code in (400, 422)
+
+
+def test_what_an_administrator_changes_on_the_page_is_there_at_once(site: ReviewSite, client: httpx.Client) -> None:
+    with site.client("ada") as ada, site.client(None) as ivy:
+        ada.post("/accounts", data={"name": "ivy", "password": "long enough, really", "role": "viewer"})
+        ada.post("/accounts/change", data={"name": "ivy", "action": "operator"})
+        made = ada.post("/accounts/change", data={"name": "ivy", "action": "link"}).text
+        ivy.get(unescape(re.findall(r"<code[^>]*>(\S+)</code>", made)[0]))
+        ivy.headers["x-csrf-token"] = ivy.get("/api/v1/me").json()["csrf"]
+        for present in ("", "a better password"):
+            new = {"password": "a better password", "again": "a better password", "present": present}
+            assert ivy.post("/account", data=new).status_code == 303
+            ivy.headers["x-csrf-token"] = ivy.get("/api/v1/me").json()["csrf"]
+        ada.post("/accounts/change", data={"name": "ivy", "action": "disable"})
+        ada.post("/accounts/change", data={"name": "ivy", "action": "enable"})
+        ada.post("/tokens", data={"name": "mes", "role": "viewer"})
+        ada.post("/tokens/revoke", data={"token": site.tokens.all()[0].id})
+    rows = client.get("/api/v1/audit", params={"log": "accounts", "since": "2026-03-03T00:00"}).json()["rows"]
+    told = [(row["by"], row["account"], row["action"], row["detail"]) for row in reversed(rows)][3:]
+    assert told == [
+        ("ada", "ivy", "made", "viewer"),
+        ("ada", "ivy", "role", "viewer to operator"),
+        ("ada", "ivy", "link", None),
+        ("ivy", "ivy", "password", "came by a login link"),
+        ("ivy", "ivy", "password", None),
+        ("ada", "ivy", "disabled", None),
+        ("ada", "ivy", "enabled", None),
+        ("ada", "ada", "token_made", "viewer: mes"),
+        ("ada", "ada", "token_revoked", "viewer: mes"),
+    ]
+    shown = Page(client.get("/audit", params={"log": "accounts", "named": "ivy"}).text).text
+    for words in ("account made", "role changed", "viewer to operator", "login link made", "password changed"):
+        assert words in shown
 
 
 def test_it_is_for_engineers(site: ReviewSite) -> None:

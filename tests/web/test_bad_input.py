@@ -311,7 +311,7 @@ def test_an_account_that_was_refused_keeps_its_name_and_its_role_in_the_form(sit
 
 
 def test_everybody_may_change_their_own_password(site: ReviewSite) -> None:
-    site.accounts.create("pia", PASSWORD, Role.OPERATOR)
+    site.accounts.create("pia", PASSWORD, Role.OPERATOR, by="ada")
     with site.client("pia") as elsewhere, site.client("pia") as pia:
         form = {"present": "wrong", "password": "another long one", "again": "another long one"}
         assert "present password is wrong" in pia.post("/account", data=form).text

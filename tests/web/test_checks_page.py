@@ -38,7 +38,7 @@ def shown(
 @pytest.fixture(scope="module")
 def client(site: ReviewSite) -> Iterator[httpx.Client]:
     """Of a viewer, on a ledger with a morning's checks, an evening's, and frames of production."""
-    site.accounts.create("vera", PASSWORD, Role.VIEWER)
+    site.accounts.create("vera", PASSWORD, Role.VIEWER, by="ada")
     site.add(minutes=1)
     for number, (expected, word) in enumerate((("ok", "ok"), ("ng", "ng"), ("ng", "uncertain"), ("ng", "ok"))):
         shown(site, expected, word, at=NOON + timedelta(minutes=number), part_id=f"master-{number}")

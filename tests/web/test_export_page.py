@@ -83,7 +83,7 @@ def test_the_command_says_how_many_it_found(
 
 
 def test_a_machine_exports_with_a_token(client: httpx.Client, site: ReviewSite) -> None:
-    token = site.tokens.create("mes", "olga", Role.OPERATOR)
+    token = site.tokens.create("mes", "olga", Role.OPERATOR, by="ada")
     with httpx.Client(base_url=site.url, headers={"authorization": f"Bearer {token}"}) as machine:
         assert machine.get("/api/v1/export/csv").status_code == 200
 

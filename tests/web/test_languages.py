@@ -175,7 +175,7 @@ def test_the_choice_leads_to_no_other_site(site: ReviewSite, back: str) -> None:
 
 
 def test_logging_in_goes_wrong_in_german(site: ReviewSite) -> None:
-    site.accounts.create("willi", PASSWORD, Role.VIEWER)
+    site.accounts.create("willi", PASSWORD, Role.VIEWER, by="ada")
     with site.client(None) as stranger:
         stranger.headers["accept-language"] = "de"
         for _ in range(5):

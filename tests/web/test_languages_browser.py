@@ -134,7 +134,7 @@ def test_nothing_is_cut_off(code: str, site: ReviewSite, chromium: Browser) -> N
     site.reviews.dispose(decided, to="false_alarm", reviewer="emil", version=0)
     frame = site.add(minutes=minutes_ago(0))
     name = f"maximilian.mustermann.{code}@werk-sued.example"
-    site.accounts.create(name, PASSWORD, Role.ADMIN)
+    site.accounts.create(name, PASSWORD, Role.ADMIN, by="ada")
     for width, height in ((1280, 800), (1024, 768), (390, 844), (320, 640)):
         with chromium.new_context(viewport={"width": width, "height": height}, base_url=site.url) as context:
             context.add_cookies([{"name": "language", "value": code, "url": site.url}])
@@ -142,7 +142,7 @@ def test_nothing_is_cut_off(code: str, site: ReviewSite, chromium: Browser) -> N
             page.goto("/login")
             expect(page.locator("html")).to_have_attribute("lang", code)
             assert whole(page, width)
-            page.goto(f"/enter?code={site.sessions.begin_link(name, 1)}")
+            page.goto(f"/enter?code={site.sessions.begin_link(name, 1, by='ada')}")
             for path in ("/?state=all&order=newest", f"/frame/{frame}?state=all", "/line", "/help", "/account"):
                 page.goto(path)
                 assert whole(page, width), path
@@ -165,7 +165,7 @@ def test_every_button_of_a_frame_is_seen_without_scrolling(code: str, site: Revi
     with chromium.new_context(viewport={"width": 1280, "height": 800}, base_url=site.url) as context:
         context.add_cookies([{"name": "language", "value": code, "url": site.url}])
         page = context.new_page()
-        page.goto(f"/enter?code={site.sessions.begin_link('olga', 1)}")
+        page.goto(f"/enter?code={site.sessions.begin_link('olga', 1, by='ada')}")
         page.goto(f"/frame/{frame}")
         page.wait_for_selector(".near")
         assert page.evaluate(BELOW) == []

@@ -25,7 +25,7 @@ Show = Callable[..., Page]
 def site(tmp_path_factory: pytest.TempPathFactory, bank: Path) -> Iterator[ReviewSite]:
     stations = (LONG, StationId.parse(f"{LONG}-2"))
     with running_site(tmp_path_factory.mktemp("site"), bank, stations=stations) as running:
-        running.accounts.create(NAME, PASSWORD, Role.ADMIN)
+        running.accounts.create(NAME, PASSWORD, Role.ADMIN, by="ada")
         frames = [running.add(station=station, lot="x" * 60) for station in stations for _ in range(3)]
         for frame in frames[:4]:
             running.reviews.dispose(frame, to="defect", defect_type="dent", reviewer=NAME, version=0, note="y" * 80)
@@ -47,7 +47,7 @@ def show(site: ReviewSite, chromium: Browser) -> Iterator[Show]:
     def open_page(path: str, width: int, **options: str) -> Page:
         contexts.append(chromium.new_context(viewport={"width": width, "height": 800}, **options))
         page = contexts[-1].new_page()
-        page.goto(f"{site.url}/enter?code={site.sessions.begin_link(NAME, 1)}")
+        page.goto(f"{site.url}/enter?code={site.sessions.begin_link(NAME, 1, by='ada')}")
         page.goto(site.url + path.format(day=NOON.date()))
         return page
 
@@ -67,6 +67,7 @@ PAGES = [
     "/samples?show=left_out",
     "/banks",
     "/audit",
+    "/audit?log=accounts",
     "/accounts",
     "/help",
 ]
@@ -124,7 +125,7 @@ def test_a_card_shows_how_station_and_part_end(width: int, tmp_path: Path, bank:
             here.add(station=station, part_id=f"press-to-the-left-of-the-second-door-2026-11-29-000{number}44.jpg")
         with chromium.new_context(viewport={"width": width, "height": 800}) as context:
             page = context.new_page()
-            page.goto(f"{here.url}/enter?code={here.sessions.begin_link('olga', 1)}")
+            page.goto(f"{here.url}/enter?code={here.sessions.begin_link('olga', 1, by='ada')}")
             expect(page.locator(".frame-card")).to_have_count(3)
             seen = dict(page.evaluate(ENDS))
     assert seen == {
@@ -148,7 +149,7 @@ def test_names_that_begin_alike_are_told_apart_and_numbers_are_whole(
     ):
         frame = [here.add(station=LONG) for _ in range(12)][-1]
         page = context.new_page()
-        page.goto(f"{here.url}/enter?code={here.sessions.begin_link('olga', 1)}")
+        page.goto(f"{here.url}/enter?code={here.sessions.begin_link('olga', 1, by='ada')}")
         counts = page.locator("#tally .chip b")
         assert counts.all_inner_texts() == ["12", "12"]
         assert counts.evaluate_all("all => all.every((one) => one.getClientRects()[0].height < 30)")
@@ -231,7 +232,7 @@ def test_of_many_stations_the_queue_names_those_where_frames_wait(
         for number in (0, 7, 39):
             here.add(station=stations[number])
         page = context.new_page()
-        page.goto(f"{here.url}/enter?code={here.sessions.begin_link('olga', 1)}")
+        page.goto(f"{here.url}/enter?code={here.sessions.begin_link('olga', 1, by='ada')}")
         chips, chosen = page.locator("#tally .chip"), page.locator("#tally [aria-current=true]")
         named = ["line1/cam0-tile 1", "line2/cam7-tile 1", "line10/cam39-tile 1"]
         expect(chips).to_have_text(["all stations 3", *named])

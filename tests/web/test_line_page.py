@@ -88,7 +88,7 @@ def test_a_station_that_is_silent_is_not_headed_by_what_it_said_last(roomy_site:
     roomy_site.add(drawn_part(2), station=CAM2, minutes=minutes_ago(0))
     with chromium.new_context(base_url=roomy_site.url) as context:
         page = context.new_page()
-        page.goto(f"/enter?code={roomy_site.sessions.begin_link('olga', 1)}")
+        page.goto(f"/enter?code={roomy_site.sessions.begin_link('olga', 1, by='ada')}")
         page.goto("/line")
         heads = [card(page, station).locator(".row .badge") for station in (CAM1, CAM2)]
         expect(heads[0]).to_have_text("silent")
@@ -111,7 +111,7 @@ def test_a_station_that_is_gone_is_not_shown(site: ReviewSite) -> None:
 
 def test_a_viewer_sees_and_decides_nothing(site: ReviewSite, chromium: Browser) -> None:
     frame = site.add(minutes=minutes_ago(0))
-    site.accounts.create("wall", PASSWORD, Role.VIEWER)
+    site.accounts.create("wall", PASSWORD, Role.VIEWER, by="ada")
     with chromium.new_context() as context:
         page = context.new_page()
         page.goto(f"{site.url}/login")

@@ -39,7 +39,7 @@ def test_a_server_that_is_away_is_told(path: str, act: object, tmp_path: Path, b
         with running_site(tmp_path, bank, port=port) as site:
             site.add()
             page = context.new_page()
-            page.goto(f"{site.url}/enter?code={site.sessions.begin_link('emil', 1)}")
+            page.goto(f"{site.url}/enter?code={site.sessions.begin_link('emil', 1, by='ada')}")
             page.goto(site.url + path)
             act(page)
             expect(page.locator("#notice")).to_be_hidden()
@@ -121,7 +121,7 @@ def test_a_machine_that_is_silent_is_told(site: ReviewSite, chromium: Browser) -
     with chromium.new_context() as context, cabled(urlsplit(site.url).port or 0) as cable:
         page = context.new_page()
         here = f"http://127.0.0.1:{cable.port}"
-        page.goto(f"{here}/enter?code={site.sessions.begin_link('emil', 1)}")
+        page.goto(f"{here}/enter?code={site.sessions.begin_link('emil', 1, by='ada')}")
         with page.expect_event("request", lambda request: request.url.endswith("/live")):
             page.goto(f"{here}/")
         expect(page.locator("#notice")).to_be_hidden()
@@ -136,7 +136,7 @@ def test_a_machine_that_is_silent_is_told(site: ReviewSite, chromium: Browser) -
 def test_frames_that_could_not_be_fetched_are_fetched_later(site: ReviewSite, chromium: Browser) -> None:
     with chromium.new_context() as context:
         page = context.new_page()
-        page.goto(f"{site.url}/enter?code={site.sessions.begin_link('emil', 1)}")
+        page.goto(f"{site.url}/enter?code={site.sessions.begin_link('emil', 1, by='ada')}")
         page.goto(site.url)
         shown = page.locator("#cards > li").count()
         page.route(re.compile(r"/$"), lambda route: route.abort())
@@ -161,7 +161,7 @@ def test_a_page_that_stays_open_takes_over_an_upgrade(
         for module in (app, environment):
             monkeypatch.setattr(module, "ASSETS", before)
         with running_site(tmp_path, bank, port=port) as site:
-            page.goto(f"{site.url}/enter?code={site.sessions.begin_link('emil', 1)}")
+            page.goto(f"{site.url}/enter?code={site.sessions.begin_link('emil', 1, by='ada')}")
             page.goto(site.url + path)
             assert page.evaluate(style) == f"{before.address}/style.css"
         monkeypatch.undo()

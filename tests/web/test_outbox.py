@@ -448,7 +448,7 @@ def test_a_selection_that_another_tab_sent_is_taken_back_where_it_was_said(site:
     page.locator("#confirm-yes").click()
     waits(page, 1)
     other = page.context.new_page()
-    other.goto(f"/enter?code={site.sessions.begin_link('olga', 1)}")
+    other.goto(f"/enter?code={site.sessions.begin_link('olga', 1, by='ada')}")
     said(site, frames[1], ("dispose", "defect"))
     expect(page.locator(".leaving")).to_have_count(0)
     expect(page.locator(".frame-card")).to_have_count(1)

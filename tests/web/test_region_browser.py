@@ -449,7 +449,7 @@ def test_a_server_or_login_that_is_gone_loses_nothing(
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#fault")).to_contain_text("Your login has ended.")
     other = page.context.new_page()
-    other.goto(f"/enter?code={site.sessions.begin_link('emil', 1)}")
+    other.goto(f"/enter?code={site.sessions.begin_link('emil', 1, by='ada')}")
     save(page)
     assert recipes.load(samples.recipe_file).roi is not None
 

@@ -225,7 +225,7 @@ def test_what_is_no_drawing_is_told_in_words(
 def test_only_engineers_with_this_pages_token_save(site: ReviewSite, emil: httpx.Client, samples: SampleFolder) -> None:
     del emil.headers["x-csrf-token"]
     assert saved(emil).status_code == 403
-    site.accounts.create("vito", PASSWORD, Role.VIEWER)
+    site.accounts.create("vito", PASSWORD, Role.VIEWER, by="ada")
     for name in ("olga", "vito"):
         with site.client(name) as client:
             assert client.get(HERE).status_code == 403

@@ -321,10 +321,10 @@ def test_what_one_decided_is_never_sent_under_anothers_name(site: ReviewSite, vi
     log_all_out(site)
     say(page, "d")
     expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
-    page.goto(f"/enter?code={site.sessions.begin_link('emil', 1)}")
+    page.goto(f"/enter?code={site.sessions.begin_link('emil', 1, by='ada')}")
     expect(page.locator("#notice")).to_contain_text("Decisions of olga wait in this browser")
     assert decided(site, frames[1]) == (None, None, None)
-    page.goto(f"/enter?code={site.sessions.begin_link('olga', 1)}")
+    page.goto(f"/enter?code={site.sessions.begin_link('olga', 1, by='ada')}")
     recorded(site, frames[1], ("defect", None, "olga"))
 
 
@@ -337,11 +337,11 @@ def test_who_logs_in_in_another_tab_does_not_lose_what_one_decided(site: ReviewS
     press(page, "d")
     expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
     other = page.context.new_page()
-    other.goto(f"/enter?code={site.sessions.begin_link('emil', 1)}")
+    other.goto(f"/enter?code={site.sessions.begin_link('emil', 1, by='ada')}")
     say(page, "f")  # under Emil's cookie, with Olga's name and token
     expect(page.locator("#notice")).to_contain_text("2 decisions are kept here and will be sent after you log in")
     assert [decided(site, frame) for frame in frames[1:]] == [(None, None, None)] * 2
-    other.goto(f"/enter?code={site.sessions.begin_link('olga', 1)}")
+    other.goto(f"/enter?code={site.sessions.begin_link('olga', 1, by='ada')}")
     recorded(site, frames[2], ("defect", None, "olga"))
     recorded(site, frames[1], ("false_alarm", None, "olga"))
 
@@ -365,14 +365,14 @@ def test_a_conflict_is_told_to_whose_decision_it_was(site: ReviewSite, visit: Vi
     site.reviews.dispose(frames[1], to="unsure", reviewer="ada", version=0)
     press(page, "d")
     expect(page.locator("#conflict")).to_be_visible()
-    page.goto(f"/enter?code={site.sessions.begin_link('emil', 1)}")
+    page.goto(f"/enter?code={site.sessions.begin_link('emil', 1, by='ada')}")
     page.goto(f"/frame/{frames[0]}")
     page.wait_for_selector(".near")
     expect(page.locator("#conflict")).to_be_hidden()
     expect(page.locator("#notice")).to_be_hidden()
     page.keyboard.press("z")
     expect(page.locator("#notice")).to_contain_text("There is nothing to take back")
-    page.goto(f"/enter?code={site.sessions.begin_link('olga', 1)}")
+    page.goto(f"/enter?code={site.sessions.begin_link('olga', 1, by='ada')}")
     expect(page.locator("#notice")).to_contain_text("1 decision of yours met somebody else's")
 
 

@@ -124,7 +124,7 @@ def routes(site: ReviewSite) -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def clients(site: ReviewSite) -> Iterator[dict[Role | None, httpx.Client]]:
     """Somebody of each role, and a stranger."""
-    site.accounts.create("vera", PASSWORD, Role.VIEWER)
+    site.accounts.create("vera", PASSWORD, Role.VIEWER, by="ada")
     names = {None: None, Role.VIEWER: "vera", Role.OPERATOR: "olga", Role.ENGINEER: "emil", Role.ADMIN: "ada"}
     with ExitStack() as opened:
         yield {role: opened.enter_context(site.client(name)) for role, name in names.items()}

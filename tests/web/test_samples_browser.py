@@ -374,7 +374,7 @@ def test_a_page_that_was_opened_before_the_login_was_renewed_sends_all_the_same(
     (tmp_path / "part.png").write_bytes(drawn_part(1))
     page = visit("emil", "/samples")
     other = page.context.new_page()
-    other.goto(f"/enter?code={site.sessions.begin_link('emil', 1)}")
+    other.goto(f"/enter?code={site.sessions.begin_link('emil', 1, by='ada')}")
     page.get_by_label("Pictures", exact=True).set_input_files(tmp_path / "part.png")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#sent-said")).to_have_text("1 of 1, 1 added")
@@ -431,8 +431,8 @@ def test_a_page_that_ends_in_order_ends_collections_and_one_that_is_killed_finds
     loaded = settings.load(path)
     samples = SampleFolder(loaded.data_dir, STATION)
     with open_database(loaded.database_url) as engine:
-        Accounts(engine).create("emil", PASSWORD, Role.ENGINEER)
-        links = [Sessions(engine).begin_link("emil", 1) for _ in range(2)]
+        Accounts(engine).create("emil", PASSWORD, Role.ENGINEER, by="ada")
+        links = [Sessions(engine).begin_link("emil", 1, by="ada") for _ in range(2)]
 
     def serve() -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "inspector", "review", "-c", str(path)]

@@ -38,7 +38,7 @@ def show_accounts(request: Request, desk: DeskDep, _user: Admin) -> Response:
 def create(request: Request, desk: DeskDep, user: Admin, name: _Text, password: _Text, role: _Text) -> Response:
     """A new account."""
     try:
-        account = desk.accounts.create(name, password, _role(role))
+        account = desk.accounts.create(name, password, _role(role), by=user.name)
     except ConflictError:
         taken = f"The name {name} is taken. Names differ by more than capitals."
         return _page(request, desk, fault=taken, new_name=name, new_role=role)
@@ -54,17 +54,17 @@ def change(request: Request, desk: DeskDep, user: Admin, name: _Text, action: _T
     secret = None
     try:
         if action == "disable":
-            desk.accounts.disable(name)
+            desk.accounts.disable(name, by=user.name)
             told = f"{name} can no longer log in; sessions and tokens have ended."
         elif action == "enable":
-            desk.accounts.enable(name)
+            desk.accounts.enable(name, by=user.name)
             told = f"{name} can log in again."
         elif action == "link":
-            code = desk.sessions.begin_link(name, _LINK_HOURS)
+            code = desk.sessions.begin_link(name, _LINK_HOURS, by=user.name)
             secret = f"{request.url.scheme}://{request.url.netloc}/enter?code={code}&next=/account"
             told = f"Logs in as {name}, once, within a day, and lets a new password be set:"
         else:
-            desk.accounts.set_role(name, _role(action))
+            desk.accounts.set_role(name, _role(action), by=user.name)
             told = f"{name} is {action} now."
     except (AccountError, UsageError) as error:
         return _page(request, desk, fault=str(error))
@@ -84,7 +84,7 @@ def create_token(
     """A token in the administrator's own name; shown this once. days: 0 never expires."""
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     try:
-        bearer = desk.tokens.create(name, user.name, _role(role), expires_at)
+        bearer = desk.tokens.create(name, user.name, _role(role), expires_at, by=user.name)
     except (AccountError, UsageError) as error:
         return _page(request, desk, fault=str(error))
     log.info("token made", extra={"token": name, "role": role, "by": user.name})
@@ -96,7 +96,7 @@ def revoke_token(
     request: Request, desk: DeskDep, user: Admin, token: Annotated[int, Form(ge=0, lt=MAX_ID)]
 ) -> Response:
     """The token is void at once."""
-    desk.tokens.revoke(token)
+    desk.tokens.revoke(token, by=user.name)
     log.info("token revoked", extra={"token": token, "by": user.name})
     return _page(request, desk, told="The token is void.")
 
@@ -120,7 +120,7 @@ def set_password(
         elif password != again:
             fault = Message("The two new passwords differ.")
         else:
-            desk.accounts.set_password(user.name, password)
+            desk.accounts.set_password(user.name, password, by=user.name, by_link=user.by_link)
     except TooManyFailuresError as error:
         desk.refusals.tell(request, "password refused: too many failures", user.name, wait_s=math.ceil(error.wait_s))
         fault = Message("Too many wrong passwords. Try again in a few minutes.")

@@ -1,7 +1,7 @@
-"""The audit: who said what of which frame, and who gave which station which bank or thresholds, and why."""
+"""The audit: who said what of which frame, gave which station which bank or thresholds, and changed which account."""
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BeforeValidator, Field
@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field
 from inspector.banks import promotion
 from inspector.errors import UsageError
 from inspector.settings import ReviewSettings
-from inspector.store import Audit, AuditFilter, PromotionRow, ReviewRow, Role, Tally
+from inspector.store import AccountChangeRow, Audit, AuditFilter, PromotionRow, ReviewRow, Role, Tally
+from inspector.store.account_change import AccountAction
 from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Engineer
 from inspector.web.address import AddressQuery, Text, plant_time
@@ -20,8 +21,14 @@ from inspector.web.navigation import NavEntry
 NAV = NavEntry("/audit", Message("Audit"), Role.ENGINEER)
 PAGE = 50
 
-LOGS = {"frames": ("dispose", "undo", "escape"), "banks": ("promote", "rollback", "thresholds")}
-"""What can be done, in each of the two logs."""
+LOGS = {
+    "frames": ("dispose", "undo", "escape"),
+    "banks": ("promote", "rollback", "thresholds"),
+    "accounts": get_args(AccountAction),
+}
+"""What can be done, in each of the logs."""
+
+_Rows = list[ReviewRow] | list[PromotionRow] | list[AccountChangeRow]
 
 _Id = Annotated[
     Annotated[int, Field(ge=1, lt=MAX_ID)] | None, BeforeValidator(lambda value: None if value == "" else value)
@@ -33,16 +40,18 @@ router = APIRouter()
 class AuditQuery(AddressQuery):
     """What a URL may ask of the audit. Times without an offset are the plant's own."""
 
-    log: Literal["frames", "banks"] = Field(default="frames", description="what was said of frames, or banks in use")
+    log: Literal["frames", "banks", "accounts"] = Field(
+        default="frames", description="what was said of frames, banks in use, or changes of accounts and tokens"
+    )
     who: Text = Field(default=None, description="the account's name")
     station: Text = Field(default=None, description="site/area/line/station")
     action: Text = Field(
-        default=None, description="of frames: dispose, undo, escape; of banks: promote, rollback, thresholds"
+        default=None, description="; ".join(f"of {log}: {', '.join(actions)}" for log, actions in LOGS.items())
     )
     since: Text = Field(default=None, description="at or after, ISO 8601")
     until: Text = Field(default=None, description="before, ISO 8601")
     frame: _Id = Field(default=None, description="id of a frame in the ledger, as in its address")
-    named: Text = Field(default=None, description="of frames: frame_id or part_id")
+    named: Text = Field(default=None, description="of frames: frame_id or part_id; of accounts: the account")
     before: _Id = Field(default=None, description="`next` of the page before")
 
     def filter(self, review: ReviewSettings) -> AuditFilter:
@@ -67,7 +76,7 @@ class AuditQuery(AddressQuery):
 
 @router.get("/audit", include_in_schema=False)
 def show_audit(request: Request, desk: DeskDep, _user: Engineer, query: Annotated[AuditQuery, Query()]) -> Response:
-    """A page of one of the two logs; a form's empty fields are cleared out of the address first."""
+    """A page of one of the logs; a form's empty fields are cleared out of the address first."""
     if (cleared := without_empty_fields(request, query)) is not None:
         return cleared
     behind = _behind(desk, query)
@@ -101,12 +110,14 @@ def _behind(desk: Desk, query: AuditQuery) -> list[str]:
     return promotion.record_all(desk.settings, desk.engine) if query.log == "banks" else []
 
 
-def _read(desk: Desk, query: AuditQuery) -> tuple[list[ReviewRow] | list[PromotionRow], int | None]:
+def _read(desk: Desk, query: AuditQuery) -> tuple[_Rows, int | None]:
     audit, filters = Audit(desk.engine), query.filter(desk.settings.review)
-    rows: list[ReviewRow] | list[PromotionRow]
+    rows: _Rows
     if query.log == "frames":
         rows = audit.reviews(filters, limit=PAGE + 1, before=query.before)
-    else:
+    elif query.log == "banks":
         rows = audit.promotions(filters, limit=PAGE + 1, before=query.before)
+    else:
+        rows = audit.account_changes(filters, limit=PAGE + 1, before=query.before)
     shown = rows[:PAGE]
     return shown, shown[-1].id if len(rows) > PAGE else None
