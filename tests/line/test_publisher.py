@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from services import wait_until
+from services import DEADLINE_S, wait_until
 from sqlalchemy import Engine
 
 from inspector.line import aside, refusals
@@ -65,7 +65,7 @@ def test_what_waits_apart_is_tried_again_also_while_others_are_always_on_their_w
             for _ in range(2):
                 wait_until(lambda: len(line.sent) == line.link, "it is on its way, alone")
                 line.link += 1
-            until = time.monotonic() + 4
+            until = time.monotonic() + DEADLINE_S
             row = 1
             while line.sent.count(b"1") < 3 and time.monotonic() < until:
                 commit(row := row + 1)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 from playwright.sync_api import Page as BrowserPage
+from playwright.sync_api import Route
 from review_site import ReviewSite
+from services import wait_until
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -67,6 +69,11 @@ def ahead(page: BrowserPage, *frames: int) -> None:
         "(one) => one.responseEnd && new URL(one.name).pathname === `/frame/${frame}/panel`))",
         arg=frames,
     )
+
+
+def asked(page: BrowserPage, held: list[Route]) -> None:
+    """Waits until a request of the page is held."""
+    wait_until(lambda: page.wait_for_timeout(20) or held, "the page asks")
 
 
 def all_sent(page: BrowserPage) -> None:

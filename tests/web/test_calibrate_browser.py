@@ -19,12 +19,15 @@ from inspector.store import Candidates
 
 Visit = Callable[..., Page]
 STATION = str(CAM1)
+LONG_MS = 3 * DEADLINE_S * 1000
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(autouse=True)
 def patience() -> None:
     """More of it: calibrations give way to all else."""
-    expect.set_options(timeout=3 * DEADLINE_S * 1000)
+    expect.set_options(timeout=LONG_MS)
 
 
 @pytest.fixture
@@ -45,6 +48,7 @@ def test_from_samples_to_the_first_bank(site: ReviewSite, visit: Visit) -> None:
     place = site.settings.stations[0].bank
     shutil.rmtree(place)
     page = visit("emil", "/line")
+    page.set_default_timeout(LONG_MS)
     page.get_by_role("link", name="Make the first one").first.click()
     expect(page.get_by_role("navigation", name="Pages").locator("[aria-current=page]")).to_have_text("Samples")
     page.goto("/banks")

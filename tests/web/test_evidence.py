@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from banks import change_manifest, copy_of
 from line import drawn_part
-from pages import say
+from pages import asked, say
 from pictures import grey_png
 from PIL import Image
 from playwright.sync_api import Page, Route
 from review_site import ReviewSite, running_site
-from services import wait_until
 
 from inspector.bank import file_sha256
 from inspector.banks.shelf import Shelf
@@ -145,19 +144,14 @@ def test_reasons_that_come_when_the_page_is_being_left_are_no_fault(site: Review
     page.route("**/nearest?*", lambda route: reasons.append(route))
     page.goto(f"/frame/{frame}")
     page.route(re.compile(r"/(\?.*)?$"), lambda route: leaving.append(route))
-    wait_for(page, reasons)
+    asked(page, reasons)
     say(page, "d")
-    wait_for(page, leaving)
+    asked(page, leaving)
     with page.expect_response("**/nearest?*"):
         reasons[0].continue_()
     page.wait_for_timeout(200)  # `visit` fails on any script error
     leaving[0].continue_()
     page.wait_for_url(re.compile(r"/(\?.*)?$"))
-
-
-def wait_for(page: Page, held: list[Route]) -> None:
-    """Until a request is held."""
-    wait_until(lambda: page.wait_for_timeout(20) or held, "the page asks")
 
 
 def test_small_pictures_of_a_bank_are_shown_without_opening_it(

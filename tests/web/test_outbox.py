@@ -6,7 +6,7 @@ from datetime import UTC
 
 import pytest
 from line import drawn_part
-from pages import all_sent, on_frame, say, shows
+from pages import all_sent, asked, on_frame, say, shows
 from playwright.sync_api import Page, Route, expect
 from review_site import ReviewSite, decided
 from services import wait_until
@@ -516,6 +516,7 @@ def test_no_key_decides_the_frame_that_is_left_for_one_on_its_way(
     page.keyboard.press("f")
     waits_for(page)
     page.keyboard.press("f")
+    asked(page, held)
     held[0].continue_()
     page.unroute(slow)
     shows(page, frames[0])
@@ -542,6 +543,7 @@ def test_a_key_that_was_meant_for_the_frame_before_does_not_decide_one_that_came
     page.evaluate(AT_ONCE)
     page.keyboard.press("d")
     waits_for(page)
+    asked(page, held)
     held[0].continue_()
     shows(page, frames[1])
     said(site, frames[0], ("dispose", "defect"))
@@ -561,6 +563,7 @@ def test_a_decision_is_taken_back_while_the_next_frame_is_on_its_way(site: Revie
     page.keyboard.press("z")
     said(site, frames[0], ("dispose", "defect"), ("undo", None))
     page.wait_for_selector(".panel:not([data-busy]) .history")
+    asked(page, held)
     with page.expect_response(re.compile(f"/frame/{frames[1]}/panel")):
         held[0].continue_()
     page.wait_for_load_state("networkidle")

@@ -232,12 +232,10 @@ def test_the_strip(site: ReviewSite, open_page: Callable[[str], Page]) -> None:
         (503, "The database does not answer. ⟧1⟦ decision is"),
         (401, "Your session has ended. ⟧2"),
     ):
-        page.context.unroute(sent)
-        page.context.route(sent, partial(refuse, status))
+        page.context.route(sent, partial(refuse, status))  # the newest goes first: none reaches the server between
         say(page, "u")
         expect(strip).to_contain_text(expected)
         all_marked(page)
-    page.context.unroute(sent)
     page.context.route(sent, lambda route: route.abort())
     page.reload()
     expect(strip).to_contain_text("The server cannot be reached. ⟧2⟦ decisions are kept here")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from pages import ahead, all_sent, on_frame, say, shows
+from pages import ahead, all_sent, asked, on_frame, say, shows
 from playwright.sync_api import Page, Route, expect
 from review_site import ReviewSite, decided, recorded
 from services import wait_until
@@ -157,6 +157,7 @@ def test_a_frame_that_somebody_looks_at_stays_and_is_asked_about(site: ReviewSit
     page.keyboard.press("d")
     shows(page, frames[1])
     page.wait_for_timeout(300)
+    asked(page, held)
     with page.expect_response(VERSIONS):
         held[0].continue_()
     page.wait_for_timeout(300)
