@@ -5,12 +5,30 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from reviewing import CAM1, CAM2, NOON, after_first_read, filled, verdict
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, event
 
 from inspector.errors import UsageError
 from inspector.review.shifts import spans
 from inspector.store import Cursor, FrameRow, QueueFilter, ReviewQueue, Reviews, ShiftHours, open_database
 from inspector.store.tables import frames
+
+
+def plans(database: Engine, *filters: QueueFilter) -> list[str]:
+    """How SQLite comes to what each of these filters counts, and to what is open."""
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    listener = lambda *said: asked.append((said[2], said[3]))  # noqa: E731
+    event.listen(database, "before_cursor_execute", listener)
+    for one in filters:
+        ReviewQueue(database).counts(one)
+    event.remove(database, "before_cursor_execute", listener)
+    with database.connect() as connection:
+        return [
+            line
+            for statement, given in asked
+            if "count(*)" in statement
+            for *_, line in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, given)
+            if " frames " in line
+        ]
 
 
 @pytest.fixture
@@ -89,6 +107,17 @@ def test_every_filter_filters(database: Engine, queue: ReviewQueue) -> None:
             ordered = QueueFilter(**{**{s: getattr(filters, s) for s in filters.__slots__}, "order": order})
             assert {int(name[1:]) for name in names(queue.page(ordered).rows)} == expected, ordered
         assert queue.counts(filters).matching == len(expected)
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_what_waits_is_counted_without_what_was_decided(database: Engine) -> None:
+    """Years of decisions would make each look at an empty queue slow."""
+    filled(database, verdict(1), verdict(2, lot="L1"), verdict(3, "ok"))
+    some = QueueFilter(), QueueFilter(station=CAM1), QueueFilter(station=CAM1, decision="ng"), QueueFilter(lot="L1")
+    found = plans(database, *some)
+    assert len(found) == 2 * len(some)
+    assert all("SEARCH frames USING" in line and "INDEX ix_frames_open" in line for line in found), found
+    assert all("ix_frames_part " in line or "ix_frames_open" in line for line in plans(database, QueueFilter(part="p")))
 
 
 def test_counts_are_of_what_waits(database: Engine, queue: ReviewQueue) -> None:
