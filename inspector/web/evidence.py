@@ -58,6 +58,7 @@ class Evidence:
         self._settings = settings
         self._archive = archive
         self._turn = threading.Lock()  # a pipeline is used by one thread at a time
+        self._shrinking = threading.Lock()  # a page asks for many at once, and the line has to go on
         self._pipelines = Recent[str, Pipeline](_BANKS_OPEN)
         self._whys = Recent[tuple[str, str], Why](
             _EXPLANATIONS, most_bytes=_MAPS_BYTES, weigh=lambda why: len(why.map_png)
@@ -193,7 +194,8 @@ class Evidence:
     def _draw_thumbnail(self, row: FrameRow) -> Picture:
         data = self._read(row)
         try:
-            pixels, scale = shrunk(data, row.image or "", self._settings.max_pixels)
+            with self._shrinking:
+                pixels, scale = shrunk(data, row.image or "", self._settings.max_pixels)
         except (OSError, ValueError, FrameError) as error:
             raise PictureGoneError(DAMAGED) from error
         drawn = pixels.copy()

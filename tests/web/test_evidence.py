@@ -4,8 +4,11 @@ import hashlib
 import io
 import re
 import shutil
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -164,6 +167,27 @@ def test_small_pictures_of_a_bank_are_shown_without_opening_it(
     with site.client() as olga:
         assert olga.get(f"/bank-sample/{digest}/1").content == (bank / "samples" / small).read_bytes()
         assert olga.get(f"/bank-sample/{digest}/9999").status_code == 404
+
+
+def test_thumbnails_are_drawn_one_at_a_time(site: ReviewSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser asks for six at once, which would take all cores from the line."""
+    at_once, most, shrunk = [0], [0], evidence.shrunk
+
+    def watched(*given: Any) -> Any:
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        time.sleep(0.05)
+        try:
+            return shrunk(*given)
+        finally:
+            at_once[0] -= 1
+
+    monkeypatch.setattr(evidence, "shrunk", watched)
+    frames = [site.add(drawn_part(number, scratched=True)) for number in range(4)]
+    with site.client() as olga, ThreadPoolExecutor(4) as browser:
+        answers = list(browser.map(lambda frame: olga.get(f"/frame/{frame}/thumbnail"), frames))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert most == [1]
 
 
 @pytest.mark.parametrize("made", ["a link", "other bytes", "a folder elsewhere", "not in the manifest"])
