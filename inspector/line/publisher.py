@@ -62,7 +62,7 @@ class Publisher:
         self._after = 0
         self._keeps_up = False
         self._fell_behind = False
-        self._fresh: deque[OutboxMessage] = deque(maxlen=_MAX_FRESH)
+        self._fresh: deque[OutboxMessage] = deque()
         self._in_flight: dict[int, OutboxMessage] = {}
         self._aside = Aside()
         self._apart: dict[int, str] = {}
@@ -92,10 +92,14 @@ class Publisher:
         return not self._aside.one_by_one
 
     def publish(self, messages: Sequence[OutboxMessage]) -> None:
-        """These were just committed to the outbox. Called by one thread, in the order of commits."""
-        if len(self._fresh) + len(messages) > _MAX_FRESH:
+        """These were just committed to the outbox. Called by one thread, in the order of commits.
+
+        Once there is no room, none is kept until the outbox is read again: none is sent behind a gap.
+        """
+        if self._fell_behind or len(self._fresh) + len(messages) > _MAX_FRESH:
             self._fell_behind = True
-        self._fresh.extend(messages)
+        else:
+            self._fresh.extend(messages)
         self._wake.set()
 
     def answered(self, link: int, mid: int, refusal: str | None) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from inspector.line import aside, refusals
 from inspector.line.health import Health
-from inspector.line.publisher import Publisher
+from inspector.line.publisher import _MAX_AHEAD, _MAX_FRESH, Publisher
 from inspector.mqtt.connection import Connection
 from inspector.store import Outbox, OutboxMessage, open_database
 from inspector.store.tables import outbox
@@ -175,3 +175,30 @@ def test_a_message_that_is_refused_for_itself_holds_back_none_behind_it(
     wait_until(lambda: [int(one) for one in broker.taken] == list(range(2, 40)), "the others go")
     broker.refuses = lambda *_: False
     wait_until(lambda: broker.taken[-1] == b"1", "it is tried again")
+
+
+def test_what_is_committed_while_messages_are_handed_over_pushes_none_out(
+    line: tuple[Broker, Watched, Callable[..., None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, watched, commit = line
+    last = _MAX_AHEAD + _MAX_FRESH + 50
+
+    def publish(_topic: str, payload: bytes) -> tuple[int, int]:
+        broker.taken.append(payload)
+        mid = len(broker.taken)
+        if mid == _MAX_AHEAD + 1:
+            commit("b", range(last - 59, last + 1))
+        if mid > _MAX_AHEAD:
+            broker.publisher.answered(broker.link, mid, None)
+        return broker.link, mid
+
+    monkeypatch.setattr(broker, "publish", publish)
+    wait_until(lambda: watched.after, "it has read that nothing waits")
+    commit("b", range(1, _MAX_AHEAD + 1))
+    wait_until(lambda: len(broker.taken) == _MAX_AHEAD, "no more may be on their way")
+    commit("b", range(_MAX_AHEAD + 1, last - 59))
+    for mid in range(1, _MAX_AHEAD + 1):
+        broker.publisher.answered(broker.link, mid, None)
+    wait_until(lambda: broker.taken[-1] == str(last).encode(), "the newest goes")
+    wait_until(lambda: watched.depth() == 0, "the outbox is empty")
+    assert [int(one) for one in broker.taken] == list(range(1, last + 1))
