@@ -176,22 +176,32 @@ class Recorder:
     def _commit(self, batch: Sequence[Outcome], confirmed: Sequence[int]) -> tuple[list[Settled], list[OutboxMessage]]:
         """Most frames are new, so they are written without a look into the ledger, unless it turns out to know one.
 
-        What the commit before this one wrote without an answer is not written again, nor taken for a duplicate.
+        What a commit before this one wrote without an answer is not written again, nor taken for a duplicate. A server
+        may finish it late, so it is looked for again behind the look into the ledger: what that found is then no row of
+        this batch.
         """
-        if self._unanswered is not None:
-            settled, entries = self._unanswered
-            messages = self._ledger.written(entries, _repeated(settled))
-            self._unanswered = None
-            if messages is not None:
-                self._tell_missing(entries)
-                return settled, messages
-        if all(outcome.error is None and not outcome.delivery.dup for outcome in batch):
+        if (done := self._written_unanswered()) is not None:
+            return done
+        fresh = all(outcome.error is None and not outcome.delivery.dup for outcome in batch)
+        if fresh and self._unanswered is None:
             try:
                 return self._commit_knowing(batch, confirmed, {})
             except ConflictError:
                 pass
-        frames = {(str(outcome.delivery.station), outcome.delivery.raw.frame_id) for outcome in batch}
-        return self._commit_knowing(batch, confirmed, self._ledger.known(frames))
+        known = self._ledger.known((str(outcome.delivery.station), outcome.delivery.raw.frame_id) for outcome in batch)
+        return self._written_unanswered() or self._commit_knowing(batch, confirmed, known)
+
+    def _written_unanswered(self) -> tuple[list[Settled], list[OutboxMessage]] | None:
+        """What a commit of this batch wrote that failed; None where there was none, or it has written nothing yet."""
+        if self._unanswered is None:
+            return None
+        settled, entries = self._unanswered
+        messages = self._ledger.written(entries, _repeated(settled))
+        if messages is None:
+            return None
+        self._unanswered = None
+        self._tell_missing(entries)
+        return settled, messages
 
     def _commit_knowing(
         self, batch: Sequence[Outcome], confirmed: Sequence[int], known: Known

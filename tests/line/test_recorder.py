@@ -5,7 +5,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from reviewing import delivered
 from services import wait_until
+from sqlalchemy import Engine
 
-from inspector.errors import FrameDamagedError
+from inspector.errors import FrameDamagedError, StoreError
 from inspector.line.delivery import Delivery
 from inspector.line.entries import Entries
 from inspector.line.health import Health
@@ -25,7 +26,18 @@ from inspector.line.recorder import Recorder
 from inspector.line.settlement import Settled
 from inspector.line.triage import Triage
 from inspector.mqtt.arrival import Arrival
-from inspector.store import Archive, Ledger, Outbox, OutboxMessage, Quarantine, QueueFilter, ReviewQueue, open_database
+from inspector.store import (
+    Archive,
+    Entry,
+    Ledger,
+    Outbox,
+    OutboxMessage,
+    Quarantine,
+    QueueFilter,
+    ReviewQueue,
+    open_database,
+)
+from inspector.store.ledger import Key
 from inspector.types import BankRef, Decision, Frame, Inspection, Region, StationId, Thresholds
 
 PICTURE = b"\x89PNG\r\n\x1a\n and so on"
@@ -48,6 +60,43 @@ def outcome(frame_id: str, *, payload: bytes = b"x", error: bool = False, **said
     delivery = Delivery.of(CAM1, arrival)
     decided = Outcome(delivery, datetime.now(UTC), frame_id, inspection=INSPECTION, post=POST)
     return replace(decided, inspection=None, error=FrameDamagedError("broken")) if error else decided
+
+
+class LateLedger(Ledger):
+    """On a server that gives no answer to the commit of f1 and f2, and finishes it behind the next look of that name;
+    who writes the same rows meanwhile waits for it.
+    """
+
+    def __init__(self, engine: Engine, finished_behind: str) -> None:
+        super().__init__(engine)
+        self._behind = finished_behind
+        self._late: tuple[Sequence[Entry], dict[str, Any]] | None = None
+        self._is_finished = False
+
+    def commit(self, entries: Sequence[Entry], **more: Any) -> list[OutboxMessage]:
+        if self._late is None and [entry.frame_id for entry in entries] == ["f1", "f2"]:
+            with self._engine.connect() as connection:
+                self._messages(connection, entries)
+            self._late = entries, more
+            raise StoreError("the server closed the connection unexpectedly")
+        self._finish()
+        return super().commit(entries, **more)
+
+    def known(self, frame_ids: Iterable[tuple[str, str]]) -> dict[Key, str]:
+        found = super().known(frame_ids)
+        self._finish("known")
+        return found
+
+    def written(self, entries: Sequence[Entry], duplicates: Sequence[Key] = ()) -> list[OutboxMessage] | None:
+        found = super().written(entries, duplicates)
+        self._finish("written")
+        return found
+
+    def _finish(self, behind: str | None = None) -> None:
+        if self._late is not None and not self._is_finished and behind in (None, self._behind):
+            self._is_finished = True
+            entries, more = self._late
+            Ledger(self._engine).commit(entries, **more)
 
 
 class Told:
@@ -137,6 +186,30 @@ def test_what_was_handed_over_is_waited_for_and_not_what_comes_meanwhile(ledger:
         finally:
             stop.set()
             dropping.join()
+
+
+@pytest.mark.parametrize("finished_behind", ["written", "known", "neither"])
+@pytest.mark.parametrize("repeated", [[], ["f0"]])
+def test_what_a_server_finishes_late_is_no_duplicate_of_itself(
+    url: str, tmp_path: Path, repeated: list[str], finished_behind: str
+) -> None:
+    told = Told()
+    with open_database(url) as engine:
+        ledger = LateLedger(engine, finished_behind)
+        with recorder(ledger, tmp_path, Told(), Health()) as writer:
+            writer.record(replace(outcome("f0"), result_id="of its first delivery"))
+        writer = recorder(ledger, tmp_path, told, Health())
+        for frame_id in [*repeated, "f1", "f2"]:  # before it begins: in one commit
+            writer.record(outcome(frame_id))
+        with writer:
+            assert writer.flush(60)
+        assert [one.key[1] for one in told.settled if one.duplicate] == repeated
+        assert [one.key[1] for one in told.settled if not one.duplicate] == ["f1", "f2"]
+        assert [message.id for message in told.messages] == [2, 3]
+        assert [message.id for message in Outbox(engine).waiting(most=10)] == [1, 2, 3]
+        with engine.connect() as connection:
+            counted = connection.exec_driver_sql("SELECT duplicates FROM frames ORDER BY frame_id").scalars().all()
+        assert counted == [len(repeated), 0, 0]
 
 
 def test_a_quarantine_that_cannot_be_written_is_waited_for(ledger: Ledger, tmp_path: Path) -> None:
