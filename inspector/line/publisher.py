@@ -26,6 +26,9 @@ _Item = TypeVar("_Item")
 _MAX_AHEAD = 100
 _MAX_FRESH = 1000
 _LOOK_EVERY_S = 0.5
+_LOOK_BACK_S = 30.0
+"""How often it looks for what it was not told of."""
+
 _DRAIN_S = 5.0
 
 
@@ -62,6 +65,7 @@ class Publisher:
         self._after = 0
         self._keeps_up = False
         self._fell_behind = False
+        self._look_back_from = 0.0
         self._fresh: deque[OutboxMessage] = deque()
         self._in_flight: dict[int, OutboxMessage] = {}
         self._aside = Aside()
@@ -191,6 +195,7 @@ class Publisher:
             self._try_alone(row)
         if self._fell_behind:
             self._fell_behind = self._keeps_up = False
+        self._look_back(now)
         self._try_refused(now)
         if not self._keeps_up:
             self._keeps_up = self._send_from_outbox()
@@ -201,6 +206,18 @@ class Publisher:
         if message is None or message.id != row:
             self._settled(row)
         elif not self._hand_over(message):
+            self._begin_at(row)
+
+    def _look_back(self, now: float) -> None:
+        """Finds what was committed behind our back: a server may finish a commit late, such as that of a daemon that
+        was killed, and its rows may have lower ids than what went already, or higher ones than what comes now.
+        """
+        if now < self._look_back_from or not self._keeps_up or self._refusals.topics:  # those may have days of rows
+            return
+        self._look_back_from = now + _LOOK_BACK_S
+        skip = self._skipped()
+        row = next((row for row in self._outbox.oldest(len(skip) + 1) if row not in skip), None)
+        if row is not None:
             self._begin_at(row)
 
     def _try_refused(self, now: float) -> None:

@@ -14,6 +14,7 @@ _WAITING = (
     .order_by(outbox.c.id)
     .limit(bindparam("most"))
 )
+_OLDEST = select(outbox.c.id).order_by(outbox.c.id).limit(bindparam("most"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,15 @@ class Outbox:
         with store_errors("outbox"), self._engine.connect() as connection:
             rows = connection.execute(_WAITING, {"after": after, "most": most, "but": list(but)})
             return [OutboxMessage(row[0], row[1], row[2]) for row in rows]
+
+    def oldest(self, most: int) -> list[int]:
+        """The lowest ids.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        with store_errors("outbox"), self._engine.connect() as connection:
+            return list(connection.execute(_OLDEST, {"most": most}).scalars())
 
     def depth(self) -> int:
         """How many messages wait.

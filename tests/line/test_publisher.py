@@ -10,7 +10,7 @@ import pytest
 from services import DEADLINE_S, wait_until
 from sqlalchemy import Engine
 
-from inspector.line import aside, refusals
+from inspector.line import aside, publisher, refusals
 from inspector.line.health import Health
 from inspector.line.publisher import _MAX_AHEAD, _MAX_FRESH, Publisher
 from inspector.mqtt.connection import Connection
@@ -114,6 +114,7 @@ class Watched(Outbox):
 def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Broker, Watched, Callable[..., None]]]:
     """A broker that refuses the topic `a`, the outbox, and a function that commits messages to both."""
     monkeypatch.setattr(refusals, "WAIT_S", 0.2)
+    monkeypatch.setattr(publisher, "_LOOK_BACK_S", 0.2)
     broker, faults = Broker(lambda topic, _: topic == "a"), list[BaseException]()
     with open_database(f"sqlite:///{tmp_path}/ledger.sqlite3") as engine:
 
@@ -202,3 +203,19 @@ def test_what_is_committed_while_messages_are_handed_over_pushes_none_out(
     wait_until(lambda: broker.taken[-1] == str(last).encode(), "the newest goes")
     wait_until(lambda: watched.depth() == 0, "the outbox is empty")
     assert [int(one) for one in broker.taken] == list(range(1, last + 1))
+
+
+def test_what_is_committed_late_goes_all_the_same_and_what_has_a_lower_number_then_too(
+    line: tuple[Broker, Watched, Callable[..., None]], tmp_path: Path
+) -> None:
+    broker, watched, commit = line
+    broker.refuses = lambda *_: False
+    commit("b", [2, 3])
+    wait_until(lambda: broker.taken == [b"2", b"3"], "they go")
+    with open_database(f"sqlite:///{tmp_path}/ledger.sqlite3") as other, other.begin() as connection:
+        rows = [{"id": row, "topic": "b", "payload": str(row).encode()} for row in (1, 9)]
+        connection.execute(outbox.insert(), rows)
+    wait_until(lambda: broker.taken[2:] == [b"1", b"9"], "what came late goes", deadline_s=10)
+    commit("b", [4])
+    wait_until(lambda: watched.depth() == 0, "it goes")
+    assert broker.taken == [b"2", b"3", b"1", b"9", b"4"]
