@@ -50,6 +50,7 @@ class LiveSource:
         self._newest: bytes | UInt8Image | None = None
         self._overtaken = self._lost = 0
         self._asked = self._broken = self._ended = False
+        self._fault: Exception | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -62,7 +63,7 @@ class LiveSource:
         for; after a break, whose pictures nobody can count, it is one.
 
         Raises:
-            SourceLostError: it ended, or gave no picture for as long as `patience_s`.
+            SourceLostError: it ended, gave no picture for as long as `patience_s`, or a fault here ended the reading.
         """
         while (shot := self._next()) is not None:
             yield shot
@@ -98,6 +99,11 @@ class LiveSource:
             overtaken, self._overtaken = self._overtaken, 0
             lost, self._lost = self._lost, 0
             self._broken = False
+        if picture is None and self._fault is not None:
+            raise SourceLostError(
+                f"source {self._shown!r}: this machine cannot take its pictures ({type(self._fault).__name__}: "
+                f"{self._fault}); its trace says where; start again"
+            ) from self._fault
         if picture is None:
             raise SourceLostError(
                 f"source {self._shown!r}: "
@@ -108,10 +114,15 @@ class LiveSource:
         return replace(shot_of(picture), overtaken=overtaken, lost=lost)
 
     def _take(self, capture: Capture) -> None:
-        """Takes pictures until this source is left, or a stream that says how long it is has ended."""
+        """Takes pictures until this source is left, or a stream that says how long it is has ended. A fault is kept for
+        who asks for pictures, and its trace is shown as that of any thread.
+        """
         try:
             while (opened := self._take_from(capture)) is not None:
                 capture = opened
+        except Exception as error:
+            self._fault = error
+            raise
         finally:
             with self._fresh:
                 self._ended = True

@@ -115,6 +115,21 @@ def test_a_stream_that_breaks_off_is_opened_again_and_the_break_is_a_gap() -> No
     ]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_ends_the_reading_here_is_not_told_as_a_fault_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: Capture) -> bytes:
+        raise MemoryError("no room for 99 MB")
+
+    monkeypatch.setattr(Capture, "read", read)
+    with (
+        streaming([repeat(jpeg(50), 4)]) as (address, _),
+        LiveSource(address) as source,
+        pytest.raises(SourceLostError, match=r"cannot take its pictures \(MemoryError: no room for 99 MB\)") as lost,
+    ):
+        next(source.shots())
+    assert "network" not in str(lost.value)
+
+
 def test_a_stream_without_pictures_is_not_waited_for_once_it_is_told_to_stop() -> None:
     stop = threading.Event()
     with streaming([repeat(jpeg(50), 4)]) as (address, _), LiveSource(address, stop=stop) as source:
