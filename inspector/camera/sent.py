@@ -5,7 +5,7 @@ import re
 from collections import deque
 from pathlib import Path
 
-from inspector.camera.look import SENT
+from inspector.camera.look import SENT, FileState
 
 _LONGEST_NAME = 255
 _OURS = re.compile(r"(\d{8}T\d{6}\.\d{6}|undated)-[0-9a-f]{16}-.+", re.DOTALL)
@@ -20,22 +20,29 @@ class Sent:
         self.keep = keep
         self._kept: deque[str] | None = None
 
-    def take(self, path: Path, identity: str) -> None:
+    def take(self, path: Path, state: FileState, identity: str) -> None:
         """Moves the file away, under its identity and its name; deletes it where none are kept.
 
+        It is moved first and looked at then: what is in another state was written over it in between, and comes back
+        to be published.
+
         Raises:
-            OSError: the file stays where it is.
+            OSError: the file stays where it is, or what was moved cannot be looked at or deleted.
         """
-        if self.keep == 0:
-            path.unlink()
-            return
         name = _named(identity, path.name)
+        moved = self.place / name if self.keep else path.with_name(_named(f".{identity}", path.name))
         try:
-            path.rename(self.place / name)
+            path.rename(moved)
         except FileNotFoundError:
+            if self.keep == 0:
+                raise
             self.place.mkdir(exist_ok=True)
-            path.rename(self.place / name)
-        if self._kept is not None:
+            path.rename(moved)
+        if FileState.of(moved.lstat()) != state:
+            _put_back(moved, path, name)
+        elif self.keep == 0:
+            moved.unlink()
+        elif self._kept is not None:
             self._kept.append(name)
 
     def trim(self) -> None:
@@ -50,6 +57,18 @@ class Sent:
             self._kept = deque(sorted(file.name for file in self.place.iterdir() if _OURS.fullmatch(file.name)))
         while len(self._kept) > self.keep:
             (self.place / self._kept.popleft()).unlink(missing_ok=True)
+
+
+def _put_back(moved: Path, path: Path, name: str) -> None:
+    """To its place, or beside it under this name, where one newer still is in its place or the share has no links: to
+    rename it to its place would delete what is there.
+    """
+    try:
+        os.link(moved, path)
+    except OSError:
+        moved.rename(path.with_name(name))
+    else:
+        moved.unlink()
 
 
 def _named(identity: str, name: str) -> str:

@@ -284,7 +284,7 @@ class WatchedFolder:
             try:
                 if FileState.of(path.lstat()) == file.state:
                     assert file.identity is not None, "a file that was sent has an identity"
-                    self._sent.take(path, file.identity.name)
+                    self._sent.take(path, file.state, file.identity.name)
                 self._files.forget(file)
                 self._sent.trim()
             except FileNotFoundError:

@@ -1,5 +1,6 @@
 """A watched folder on a share that comes and goes, with files that cannot be read, moved or sent."""
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -46,6 +47,38 @@ def test_a_share_that_goes_away_and_comes_back_costs_nothing_and_repeats_nothing
     assert [shot.part_id for shot in (first, second, third, fourth)] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     assert names(folder) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     assert it.told("cannot read") == it.told("can be read") == 1
+
+
+@pytest.mark.parametrize("keep", [None, 0])
+@pytest.mark.parametrize("meanwhile", ["nothing", "no links", "a third"])
+def test_a_picture_that_is_written_over_one_that_is_just_taken_away_is_published_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str, keep: int | None
+) -> None:
+    pictures = [JPEG + bytes([number]) for number in range(3 if meanwhile == "a third" else 2)]
+    second, third = pictures[1:2], pictures[2:]
+    path = drop(tmp_path, "current.jpg", pictures[0])
+    lstat, real_link = Path.lstat, os.link
+
+    def looked_at(self: Path) -> os.stat_result:
+        found = lstat(self)
+        if self == path and second:
+            drop(tmp_path, path.name, second.pop())
+        return found
+
+    def link(source: Path, target: Path) -> None:
+        if meanwhile == "no links":
+            raise OSError(errno.EOPNOTSUPP, "the share has none")
+        if third:
+            drop(tmp_path, path.name, third.pop())
+        real_link(source, target)
+
+    monkeypatch.setattr(Path, "lstat", looked_at)
+    monkeypatch.setattr(os, "link", link)
+    with watched(tmp_path, keep=keep) as it:
+        images = [it.next().image for _ in pictures]
+    assert images == pictures
+    left = [each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()]
+    assert sorted(left) == ([] if keep == 0 else pictures[1:])
 
 
 def test_an_empty_mount_point_is_left_as_it_is_and_what_was_published_is_known_when_the_share_is_back(
