@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from line import drawn_part
+from pages import shows
 from playwright.sync_api import Browser, Page, expect
 from review_site import NOON, PASSWORD, ReviewSite, running_site
 from reviewing import check
@@ -193,6 +194,66 @@ def test_a_frame_says_its_time_and_shift_in_full(show: Show) -> None:
     line = show("/frame/1", 1280).locator(".side header .line")
     assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
     assert "2026-03-02 12:0" in line.inner_text()
+
+
+def refused(page: Page, number: int) -> None:
+    """So many decisions were not recorded: the strip under the bar says so, until somebody has read it."""
+    page.evaluate(
+        """([number, user]) => {
+          const text = "Not recorded: part-17: defect. The frame is another one by now.";
+          const said = JSON.stringify({ text, user });
+          for (let at = 0; at < number; at += 1) localStorage.setItem(`inspector.refused.${at}.x`, said);
+        }""",
+        [number, NAME],
+    )
+    page.reload()
+    expect(page.locator("#notice > span")).to_have_count(number)
+
+
+COVERED = """() => {
+  const held = document.activeElement, { left, right, top, bottom } = held.getBoundingClientRect();
+  const seen = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  return seen?.closest(".bar, .notice") && !seen.closest(".bar, .notice").contains(held) ? held.outerHTML : null;
+}"""
+"""What has the focus, where the bar or the strip lies over its middle."""
+
+
+@pytest.mark.parametrize(
+    ("path", "width", "height"), [("/accounts", 390, 800), ("/frame/1", 390, 800), ("/", 320, 200)]
+)
+def test_what_has_the_focus_is_not_below_the_strip(path: str, width: int, height: int, show: Show) -> None:
+    page = show(path, width)
+    page.set_viewport_size({"width": width, "height": height})
+    refused(page, 2)
+    covered = []
+    for _ in range(30):
+        page.keyboard.press("Shift+Tab")
+        covered.append(page.evaluate(COVERED))
+    assert [one for one in covered if one] == []
+
+
+def test_much_enlarged_the_picture_of_each_frame_is_in_sight(show: Show) -> None:
+    """1280x800 at 400 %: bar and strip together are higher than the screen."""
+    page = show("/frame/4?state=all&order=newest", 320)
+    page.set_viewport_size({"width": 320, "height": 200})
+    refused(page, 2)
+    page.goto(page.url)
+    shows(page, 4)
+
+    def seen() -> list[float]:
+        """Above the picture the end of the strip; its top; of it so many pixels are on the screen."""
+        places = [page.locator(one).bounding_box() for one in ("#notice", ".viewer")]
+        strip, picture = (place for place in places if place)
+        return [strip["y"] + strip["height"], picture["y"], min(200, picture["y"] + picture["height"]) - picture["y"]]
+
+    for frame in (4, 3):
+        shows(page, frame)
+        end, top, shown = seen()
+        assert end <= top
+        assert 0 <= top < 100
+        assert shown >= 100
+        page.locator(".moves [data-do='next']").scroll_into_view_if_needed()
+        page.keyboard.press("ArrowRight")
 
 
 def test_charts_on_a_phone_keep_a_size_that_can_be_read(show: Show) -> None:

@@ -54,10 +54,10 @@ function tellNear() {
   panel.querySelector("[data-do='near']")?.setAttribute("aria-pressed", nearLarge);
 }
 
-/** Whoever has scrolled down to a button, as on a phone, sees the picture of the next frame all the same. */
+/** Whoever has scrolled down to a button, as on a phone, sees the picture of the next frame all the same; much enlarged too. */
 function bringIntoSight(picture) {
   const [bar, strip, seen] = [document.querySelector(".bar"), document.getElementById("notice"), picture].map((one) => one.getBoundingClientRect());
-  if (seen.top < Math.max(bar.bottom, strip.bottom)) picture.scrollIntoView({ block: "start" });
+  if (seen.top < Math.max(0, bar.bottom, strip.bottom) || seen.top > innerHeight / 2) picture.scrollIntoView({ block: "start" });
 }
 
 /** Where a key has put the focus: the same control of the next frame has it then. Null after a click. */
