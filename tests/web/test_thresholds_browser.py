@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
 
 import cv2
 import numpy as np
 import pytest
 from banks import copy_of
-from line import CAM1, drawn_part
+from line import CAM1, CAM2, drawn_part
 from playwright.sync_api import Locator, Page, expect
 from review_site import NOON, ReviewSite, running_site
 
@@ -109,6 +110,23 @@ def test_by_arrow_keys(visit: Visit) -> None:
     assert value(page, "ng") == pytest.approx(value(page, "ok"))
     page.keyboard.press("End")
     expect(tile(page, "missed")).to_contain_text("0 rejected, 4 uncertain")
+
+
+def test_a_station_that_is_chosen_by_keys_is_shown_when_show_is_pressed(visit: Visit) -> None:
+    page = visit("emil", HERE)
+    page.locator("[name=reason]").fill("dust")
+    page.get_by_label("Station").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_label("Station")).to_have_value(str(CAM2))
+    with page.expect_request("**/api/v1/thresholds?*") as asked:
+        page.locator("#handle-ng").press("ArrowRight")
+    assert parse_qs(urlsplit(asked.value.url).query)["station"] == [str(CAM1)], "the page is still that of the other"
+    expect(page).to_have_url(re.compile(f"{re.escape(HERE)}$"))
+    expect(page.locator("[name=reason]")).to_have_value("dust")
+    page.get_by_label("Station").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(rf"\?station={quote(str(CAM2), safe='')}$"))
 
 
 def test_by_finger(visit: Visit) -> None:

@@ -5,9 +5,6 @@ import { stale } from "./notice.js";
 import { get } from "./request.js";
 
 const chart = document.getElementById("scores");
-const station = document.getElementById("station");
-
-station.addEventListener("change", () => station.form.requestSubmit());
 
 if (chart) begin();
 
@@ -20,6 +17,7 @@ function begin() {
   const fields = { ok: document.getElementById("ok"), ng: document.getElementById("ng") };
   const handles = { ok: document.getElementById("handle-ok"), ng: document.getElementById("handle-ng") };
   const chosen = { ok: Number(fields.ok.value), ng: Number(fields.ng.value) };
+  const station = document.querySelector("#apply [name=station]").value; // of the page: another may be chosen above and not shown
 
   const across = (value) => left + ((Math.min(high, Math.max(low, value)) - low) / (high - low)) * (right - left);
   const limits = { ok: () => [0, chosen.ng], ng: () => [chosen.ok, Infinity] };
@@ -106,7 +104,7 @@ function begin() {
     }
     asking = true;
     try {
-      const query = new URLSearchParams({ station: station.value, ok: chosen.ok, ng: chosen.ng });
+      const query = new URLSearchParams({ station, ok: chosen.ok, ng: chosen.ng });
       const answer = await get(`/api/v1/thresholds?${query}`, { accept: "application/json" });
       if (answer.status === 401) location.reload();
       if (answer.ok) tell((await answer.json()).said);
