@@ -4,9 +4,14 @@ import re
 from collections.abc import Callable
 
 import pytest
+from line import CAM1
 from pages import on_frame, say, shows
 from playwright.sync_api import Page, expect
 from review_site import ReviewSite, decided, recorded
+
+from inspector.banks.rebuilding import alone_at_station
+from inspector.store import Candidates
+from inspector.types import BankRef
 
 Visit = Callable[..., Page]
 
@@ -181,3 +186,30 @@ def test_the_queue_gives_the_focus_back(site: ReviewSite, visit: Visit) -> None:
     recorded(site, frames[1], ("defect", None, "olga"))
     expect(page.locator(".frame-card")).to_have_count(3)
     assert page.evaluate("document.getElementById('cards').contains(document.activeElement)")
+
+
+NAMED = ("link", "button", "checkbox", "textbox", "combobox", "slider", "spinbutton", "progressbar", "dialog", "image")
+
+
+def without_name(page: Page) -> list[str]:
+    """The roles of what a screen reader could only call by its role."""
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    seen = [(one["role"]["value"], one.get("name", {}).get("value", "")) for one in tree if not one["ignored"]]
+    assert len(seen) > 20
+    return [role for role, name in seen if role in NAMED and not name.strip()]
+
+
+def test_all_that_is_pressed_filled_in_or_followed_has_a_name(site: ReviewSite, visit: Visit) -> None:
+    frame = site.add()
+    with alone_at_station(site.settings, str(CAM1)):
+        candidate = Candidates(site.engine).begin(str(CAM1), by="ada", base=BankRef("bank1", "0" * 64)).id
+        page = visit("ada", "/help")
+        paths = ("/?state=all", f"/frame/{frame}", "/line", "/thresholds", "/samples", "/banks", "/audit", "/accounts")
+        nameless = {}
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            for path in (*paths, f"/banks/candidates/{candidate}"):
+                page.goto(path)
+                nameless[width, path] = without_name(page)
+    Candidates(site.engine).tell(candidate, state="failed", fault="made for a test")
+    assert {where: roles for where, roles in nameless.items() if roles} == {}
