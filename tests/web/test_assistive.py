@@ -213,3 +213,34 @@ def test_all_that_is_pressed_filled_in_or_followed_has_a_name(site: ReviewSite, 
                 nameless[width, path] = without_name(page)
     Candidates(site.engine).tell(candidate, state="failed", fault="made for a test")
     assert {where: roles for where, roles in nameless.items() if roles} == {}
+
+
+def contrast(one: str, other: str) -> float:
+    """By WCAG, 1 to 21, of two colours as `rgb(r, g, b)`."""
+
+    def light(colour: str) -> float:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, bright = sorted([light(one), light(other)])
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_the_focus_is_seen_on_dark_ground(site: ReviewSite, visit: Visit) -> None:
+    frame = site.add()
+    page = visit("olga", "/?state=all")
+    page.locator(".picture").first.focus()
+    page.keyboard.press("Tab")
+    box = page.locator("input[name=pick]").first
+    expect(box).to_be_focused()
+    rim, beyond = box.evaluate("one => [getComputedStyle(one).outlineWidth, getComputedStyle(one).boxShadow]")
+    assert rim == "3px"
+    assert beyond.endswith("rgb(255, 255, 255) 0px 0px 0px 8px")  # around the dark line, which ends at 5 px
+    page.route("**/picture?*", lambda route: route.abort())
+    page.goto(f"/frame/{frame}")
+    again = page.get_by_role("button", name="Try again")
+    expect(again).to_be_visible()
+    tab_to(page, "[data-do='fetch']")
+    colours = "one => [getComputedStyle(one).outlineColor, getComputedStyle(one.closest('.viewer')).backgroundColor]"
+    assert contrast(*again.evaluate(colours)) >= 3
