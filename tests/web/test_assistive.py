@@ -244,3 +244,21 @@ def test_the_focus_is_seen_on_dark_ground(site: ReviewSite, visit: Visit) -> Non
     tab_to(page, "[data-do='fetch']")
     colours = "one => [getComputedStyle(one).outlineColor, getComputedStyle(one.closest('.viewer')).backgroundColor]"
     assert contrast(*again.evaluate(colours)) >= 3
+
+
+def test_a_selection_and_new_frames_are_said_aloud(site: ReviewSite, visit: Visit) -> None:
+    for _ in range(3):
+        site.add()
+    page = visit("olga", "/?order=newest")
+    expect(page.locator(".frame-card")).to_have_count(3)
+    status = page.get_by_role("status").and_(page.locator("#aloud"))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("x")
+    expect(status).to_have_text("1 selected")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("x")
+    expect(status).to_have_text("2 selected")
+    site.add()
+    expect(status).to_have_text("New frames: show")
+    page.keyboard.press("Escape")
+    expect(status).to_have_text("0 selected")

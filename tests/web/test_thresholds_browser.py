@@ -129,6 +129,30 @@ def test_a_station_that_is_chosen_by_keys_is_shown_when_show_is_pressed(visit: V
     expect(page).to_have_url(re.compile(rf"\?station={quote(str(CAM2), safe='')}$"))
 
 
+def test_what_changes_is_said_aloud_once_the_keys_rest(visit: Visit) -> None:
+    page = visit("emil", HERE)
+    assert page.locator("#trial[aria-live], #trial [aria-live]").count() == 0
+    page.evaluate(
+        """() => {
+          window.said = [];
+          const status = document.getElementById("aloud");
+          new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true });
+        }"""
+    )
+    page.locator("#handle-ng").evaluate(  # quicker than any hand, so that none rests between on a busy machine
+        """(handle) => {
+          const press = (key) => handle.dispatchEvent(new KeyboardEvent("keydown", { key }));
+          for (const key of ["ArrowRight", "ArrowRight", "End"]) press(key);
+        }"""
+    )
+    status = page.get_by_role("status").and_(page.locator("#aloud"))
+    expect(status).to_contain_text("0 of 4 known defects missed 0 rejected, 4 uncertain")
+    with page.expect_response("**/api/v1/thresholds?*"):
+        page.locator("#handle-ng").press("End")  # the same answer
+    page.wait_for_timeout(1000)
+    assert len(page.evaluate("said")) == 1
+
+
 def test_by_finger(visit: Visit) -> None:
     page = visit("emil", HERE, has_touch=True)
     before = value(page, "ng")

@@ -47,8 +47,14 @@ async function renew(more) {
   missed = setTimeout(() => renew(more), RETRY_MS);
   if (more && !idle()) {
     fresh.textContent = t("New frames: show");
+    if (fresh.hidden) tellAloud(fresh.textContent);
     fresh.hidden = false;
   }
+}
+
+/** For who hears the page: what else is only seen. */
+function tellAloud(text) {
+  document.getElementById("aloud").textContent = text;
 }
 
 let touched = -Infinity; // when a hand was last on the page
@@ -143,7 +149,11 @@ function allPassed(chosen) {
 function count() {
   const chosen = picked();
   for (const card of cards.children) card.classList.toggle("chosen", chosen.includes(card));
-  document.getElementById("picked").textContent = chosen.length;
+  const number = document.getElementById("picked");
+  if (number.textContent !== String(chosen.length)) {
+    number.textContent = chosen.length;
+    tellAloud(number.parentElement.textContent);
+  }
   document.getElementById("passed").hidden = !allPassed(chosen);
   document.getElementById("alarmed").hidden = allPassed(chosen);
   const keyed = document.activeElement.matches("#batch :focus-visible");

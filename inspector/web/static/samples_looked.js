@@ -71,11 +71,17 @@ function show(card) {
   picture.removeAttribute("src"); // the one before must not stand under this one's name
   picture.src = linkOf(card).href;
   picture.alt = alt;
-  document.getElementById("large-name").textContent = alt;
-  document.getElementById("large-tick").checked = boxOf(card).checked;
+  tell();
   showEnds();
   const next = beside(1);
   if (next) new Image().src = linkOf(next).href;
+}
+
+/** Its name, and whether it is ticked; who hears the page is told both. */
+function tell() {
+  const ticked = boxOf(shown).checked;
+  document.getElementById("large-name").textContent = linkOf(shown).querySelector("img").alt + (ticked ? ", ticked" : "");
+  document.getElementById("large-tick").checked = ticked;
 }
 
 function beside(step) {
@@ -94,7 +100,7 @@ function turn(step) {
 
 function tick(on) {
   boxOf(shown).checked = on;
-  document.getElementById("large-tick").checked = on;
+  tell();
   last = shown;
   count();
 }

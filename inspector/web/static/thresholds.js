@@ -4,6 +4,8 @@
 import { stale } from "./notice.js";
 import { get } from "./request.js";
 
+const REST_MS = 500; // once no key and no finger moves a handle for so long, what has changed is said aloud
+
 const chart = document.getElementById("scores");
 
 if (chart) begin();
@@ -94,10 +96,13 @@ function begin() {
   }
 
   const shown = document.getElementById("trial");
+  let heard = spoken(); // what who hears the page knows
+  let resting = 0; // a timer
   let asking = false;
   let again = false;
 
   async function ask() {
+    clearTimeout(resting);
     if (asking) {
       again = true;
       return;
@@ -134,6 +139,22 @@ function begin() {
       tile.querySelector(".now b").textContent = one.now;
       tile.querySelector(".meaning").textContent = one.detail;
     }
+    clearTimeout(resting);
+    resting = setTimeout(tellAloud, REST_MS);
+  }
+
+  /** A text for each tile. */
+  function spoken() {
+    const parts = (tile) => [".value", ".of", ".meaning"].map((part) => tile.querySelector(part).textContent);
+    return [...shown.querySelectorAll(".tile")].map((tile) => parts(tile).join(" "));
+  }
+
+  /** Not tile by tile while a handle moves: its own value would be lost among them. */
+  function tellAloud() {
+    const now = spoken();
+    const changed = now.filter((text, at) => text !== heard[at]);
+    if (changed.length) document.getElementById("aloud").textContent = changed.join("; ");
+    heard = now;
   }
 
   document.getElementById("look").remove(); // needed without this script alone, and what Enter would press
