@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 from typing import Self
 
@@ -29,12 +30,13 @@ been set by hand.
 
 
 class Pipeline:
-    """A bank, its engine and its index, ready to inspect; used by one thread at a time."""
+    """A bank, its engine and its index, ready to inspect. Threads may share it: engine and search serve one by one."""
 
     def __init__(self, bank: Bank, engine: Engine, *, max_pixels: int = decoder.MAX_PIXELS) -> None:
         self.bank = bank
         self.engine = engine
         self._max_pixels = max_pixels
+        self._turn = Lock()  # an engine gives an answer in two steps: who comes between them is given another's
         self._grid = PatchGrid(bank.recipe, bank.manifest.grid_hw)
         self._neighbours = self._grid.neighbours(bank.vectors, engine)
 
@@ -93,9 +95,10 @@ class Pipeline:
         frame = decoder.decode(payload, max_pixels=self._max_pixels)
         picture, _ = picture_of(frame, recipe)
         decoded = perf_counter()
-        embeddings = self._embed(picture)
-        embedded = perf_counter()
-        patch_scores = self._patch_scores(embeddings)
+        with self._turn:
+            embeddings = self._embed(picture)
+            embedded = perf_counter()
+            patch_scores = self._patch_scores(embeddings)
         score = image_score(patch_scores)
         searched = perf_counter()
         heat = self._grid.anomaly_map(patch_scores)
@@ -137,8 +140,9 @@ class Pipeline:
         window = self._grid.window
         frame = decoder.decode(payload, max_pixels=self._max_pixels)
         picture, view = picture_of(frame, self.bank.recipe)
-        embeddings = self._embed(picture)
-        patch_scores = self._patch_scores(embeddings)
+        with self._turn:
+            embeddings = self._embed(picture)
+            patch_scores = self._patch_scores(embeddings)
         heat = self._grid.anomaly_map(patch_scores)
         places = flagged_patches(patch_scores, self.bank.thresholds.pixel, patches)
         distances, numbers = self._neighbours.search(np.stack([embeddings[place] for place in places]), neighbours)

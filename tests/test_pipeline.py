@@ -1,6 +1,7 @@
 """One frame, end to end, on a real small bank; and the decisions that a scripted engine leads to."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -129,6 +130,17 @@ def test_a_score_does_not_depend_on_the_thread(pipeline: Pipeline, bank: Path) -
         thread.join()
     for number in range(2):
         assert all(same(a, b) for a, b in zip(got[number], expected, strict=True))
+
+
+def test_threads_that_share_a_pipeline_each_get_their_own_parts_verdict(pipeline: Pipeline) -> None:
+    frames = [GOOD[0], SCRATCHED[0]] * 50
+    expected = [pipeline.inspect(payload) for payload in frames[:2]]
+    with ThreadPoolExecutor(3) as threads:
+        got = list(threads.map(pipeline.inspect, frames))
+        why = list(threads.map(pipeline.explain, frames))
+    for number, (inspection, explanation) in enumerate(zip(got, why, strict=True)):
+        assert same(inspection, expected[number % 2])
+        assert explanation.score == inspection.score
 
 
 @pytest.mark.parametrize(

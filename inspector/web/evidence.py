@@ -57,7 +57,7 @@ class Evidence:
     def __init__(self, settings: Settings, archive: Archive) -> None:
         self._settings = settings
         self._archive = archive
-        self._turn = threading.Lock()  # a pipeline is used by one thread at a time
+        self._turn = threading.Lock()  # one bank is opened, and one frame explained, at a time
         self._shrinking = threading.Lock()  # a page asks for many at once, and the line has to go on
         self._pipelines = Recent[str, Pipeline](_BANKS_OPEN)
         self._whys = Recent[tuple[str, str], Why](
