@@ -107,7 +107,8 @@ print(list(embedding_graph(backbone.features, recipe).output(0).shape))
     assert run(NO_NETWORK + program, weights).startswith("[1, 8, 8, ")
 
 
-def test_without_torch_a_timm_backbone_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
+def calibrate_by_timm(tmp_path: Path, before: str) -> str:
+    """What calibrating by a timm backbone says as it fails, where `before` was run first."""
     good = write_good(tmp_path / "good", 4)
     weights = tmp_path / "w.safetensors"
     weights.write_bytes(b"never read")
@@ -115,11 +116,41 @@ def test_without_torch_a_timm_backbone_is_one_line_that_says_what_to_install(tmp
 from inspector.cli import main
 main(["calibrate", {str(good)!r}, "-o", {str(tmp_path / "bank")!r}, "--backbone", "timm:resnet18@{weights}"])
 """
-    command = [sys.executable, "-c", NO_TORCH + program]
+    command = [sys.executable, "-c", before + program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    expected = "timm is not installed; install inspector[calibrate], or use builtin"
-    assert (done.returncode, done.stderr) == (1, f"error: backbone timm:resnet18: {expected}\n")
+    assert done.returncode == 1
     assert not (tmp_path / "bank").exists()
+    return done.stderr
+
+
+def test_without_torch_a_timm_backbone_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
+    expected = "timm is not installed; install inspector[calibrate], or use builtin"
+    assert calibrate_by_timm(tmp_path, NO_TORCH) == f"error: backbone timm:resnet18: {expected}\n"
+
+
+def test_of_a_timm_that_is_there_without_what_it_needs_the_line_names_that(tmp_path: Path) -> None:
+    (tmp_path / "timm.py").write_text("import torchvision")
+    before = NOT_INSTALLED.format(names=("torchvision",)) + f"sys.path.insert(0, {str(tmp_path)!r})\n"
+    expected = "torchvision is not installed; install inspector[calibrate], or use builtin"
+    assert calibrate_by_timm(tmp_path, before) == f"error: backbone timm:resnet18: {expected}\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libcudart.so.13: cannot open shared object file\nand more of it"),
+        OSError("libcudart.so.13: cannot open shared object file"),
+        RuntimeError("operator torchvision::nms does not exist"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_of_a_timm_that_cannot_be_loaded_one_line_says_why(tmp_path: Path, error: Exception) -> None:
+    (tmp_path / "timm.py").write_text(f"raise {error!r}")
+    said = calibrate_by_timm(tmp_path, f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n")
+    assert said == (
+        f"error: backbone timm:resnet18: timm cannot be loaded ({str(error).splitlines()[0]}); expected torch, "
+        "torchvision and timm that fit one another, or use builtin\n"
+    )
 
 
 @pytest.mark.parametrize(

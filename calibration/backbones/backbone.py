@@ -59,7 +59,7 @@ def open_backbone(name: str, recipe: Recipe) -> OpenBackbone:
 
     Raises:
         BackboneError: no such backbone or layer; the weights are missing, damaged or of another network; torch or timm
-            is not installed.
+            is not installed, or cannot be loaded.
     """
     called, _, file = name.partition("@")
     weights = Path(file) if file else None
@@ -141,9 +141,15 @@ def _timm_model(name: str, layers: Sequence[str], *, pretrained: bool = False) -
     """A timm model cut to `layers` (default: those at STRIDES), random weights unless pretrained."""
     try:
         import timm
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise BackboneError(
-            f"backbone timm:{name}: timm is not installed; install inspector[calibrate], or use builtin"
+            f"backbone timm:{name}: {error.name} is not installed; install inspector[calibrate], or use builtin"
+        ) from error
+    except (ImportError, OSError, RuntimeError) as error:
+        why = str(error).partition("\n")[0]
+        raise BackboneError(
+            f"backbone timm:{name}: timm cannot be loaded ({why}); expected torch, torchvision and timm that fit one "
+            "another, or use builtin"
         ) from error
     if not timm.is_model(name):
         near = get_close_matches(name, timm.list_models(), 5)

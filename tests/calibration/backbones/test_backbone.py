@@ -165,7 +165,7 @@ def test_without_timm_the_error_says_what_to_install(weights: Path, monkeypatch:
 
     def without(name: str, *rest: Any) -> Any:
         if name == "timm":
-            raise ImportError(name)
+            raise ModuleNotFoundError(name=name)
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
