@@ -80,12 +80,15 @@ def store_errors(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_database(url: str) -> Iterator[Engine]:
+def open_database(url: str, *, migrate: bool = True) -> Iterator[Engine]:
     """The database, migrated; closed at the end.
+
+    migrate: False for who only reads: the version that wrote the ledger could not read it afterwards, and may be the
+    one on the line. New tables are made all the same.
 
     Raises:
         StoreError: the URL is wrong, the database cannot be opened, does not hold every text, or was written by a
-            newer version.
+            newer version; or by an older one, where it is not to be migrated.
     """
     engine = make_engine(url)
     if engine.dialect.name == "sqlite":
@@ -94,7 +97,7 @@ def open_database(url: str) -> Iterator[Engine]:
         _make_durable(engine)
     try:
         with store_errors(named(engine)):
-            _migrate(engine)
+            _migrate(engine, older=migrate)
         yield engine
     finally:
         engine.dispose()
@@ -237,13 +240,19 @@ def _write_ahead(connection: SqliteConnection) -> None:
             return
 
 
-def _migrate(engine: Engine) -> None:
-    """One process at a time: the daemon and the review page may start together."""
+def _migrate(engine: Engine, *, older: bool) -> None:
+    """One process at a time: the daemon and the review page may start together. older: also tables that are there."""
     with engine.connect() as connection:
         if (theirs := encoding(connection)) != ENCODING:
             raise StoreError(f"database: its encoding is {theirs}, expected {ENCODING}; {MAKE_IT}")
-        if revision(connection) == HEAD:
+        current = revision(connection)
+        if current == HEAD:
             return
+        if not older and current in schemas():
+            raise StoreError(
+                f"{named(engine)}: got schema {current}, expected {HEAD}; this command only reads: start the daemon of "
+                "this version, which migrates it, or use the version that wrote it"
+            )
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL lock_timeout = 0"))  # who migrates first may take long

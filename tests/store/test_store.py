@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from calling import Cli
 from postgres import Postgres
 from reviewing import delivered
 from services import files_no_larger_than
@@ -34,6 +35,7 @@ from inspector.store import (
     Role,
     open_database,
 )
+from inspector.store.database import revision, schemas
 from inspector.store.ledger import variant_of_result
 from inspector.store.tables import HEAD, frames, metadata
 from inspector.types import StationId
@@ -60,9 +62,9 @@ ERROR = replace(VERDICT, outcome="error", word="damaged", topic="t/error")
 
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
-    """To an empty database, as it is before the first migration."""
+    """To a database as it is; an empty one, as it is before the first migration, where there is none."""
     if url.startswith("sqlite"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir()
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(exist_ok=True)
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     try:
         with engine.connect() as connection:
@@ -212,6 +214,34 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match=rf"got schema 9999, expected {HEAD} or older"), open_database(url):
         pass
+
+
+def test_what_only_reads_leaves_a_ledger_of_an_older_version_to_that_version(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = sorted(schemas())[-2]
+    with connected(url) as connection:
+        upgrade(connection, older)
+        connection.commit()
+    config = tmp_path / "inspector.yaml"
+    config.write_text(f"{{data_dir: ./data, database: '{url}', stations: [{{id: {CAM1}, bank: ./bank}}]}}")
+    for asked in (
+        ("replay", tmp_path / "bank", "--from", config),
+        ("export", "--format", "csv", "-o", "-", "-c", config),
+        ("account", "list", "-c", config),
+    ):
+        told = Cli(capsys).fails(*asked)
+        assert f": got schema {older}, expected {HEAD}; this command only reads: start the daemon of this vers" in told
+        with connected(url) as connection:
+            assert revision(connection) == older
+    with open_database(url) as engine, engine.connect() as connection:
+        assert revision(connection) == HEAD
+    assert Cli(capsys)("account", "list", "-c", config).err.startswith("no account yet")
+
+
+def test_what_only_reads_makes_the_ledger_where_there_is_none_yet(url: str) -> None:
+    with open_database(url, migrate=False) as engine, engine.connect() as connection:
+        assert revision(connection) == HEAD
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
