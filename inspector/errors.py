@@ -82,6 +82,11 @@ class MissingExtraError(InspectorError):
     """A command needs libraries that are installed with an extra."""
 
 
+def to_install(extra: str) -> str:
+    """What to do for an extra. It says from where: what a package registry has by this name is another program."""
+    return f"install inspector[{extra}] from its wheels or its repository"
+
+
 class FrameError(InspectorError):
     """One frame cannot be inspected. It becomes an `error` outcome, never a verdict of ok."""
 

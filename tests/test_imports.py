@@ -124,14 +124,16 @@ main(["calibrate", {str(good)!r}, "-o", {str(tmp_path / "bank")!r}, "--backbone"
 
 
 def test_without_torch_a_timm_backbone_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
-    expected = "timm is not installed; install inspector[calibrate], or use builtin"
+    expected = "timm is not installed; install inspector[calibrate] from its wheels or its repository, or use builtin"
     assert calibrate_by_timm(tmp_path, NO_TORCH) == f"error: backbone timm:resnet18: {expected}\n"
 
 
 def test_of_a_timm_that_is_there_without_what_it_needs_the_line_names_that(tmp_path: Path) -> None:
     (tmp_path / "timm.py").write_text("import torchvision")
     before = NOT_INSTALLED.format(names=("torchvision",)) + f"sys.path.insert(0, {str(tmp_path)!r})\n"
-    expected = "torchvision is not installed; install inspector[calibrate], or use builtin"
+    expected = (
+        "torchvision is not installed; install inspector[calibrate] from its wheels or its repository, or use builtin"
+    )
     assert calibrate_by_timm(tmp_path, before) == f"error: backbone timm:resnet18: {expected}\n"
 
 
@@ -174,6 +176,7 @@ def test_without_the_driver_of_a_database_each_command_says_what_to_install(
     called = [sys.executable, "-c", NO_POSTGRESQL + program]
     done = subprocess.run(called, capture_output=True, text=True, timeout=120, check=False)
     why = "the driver of this URL cannot be loaded (No module named 'psycopg'); install inspector[postgres]"
+    why += " from its wheels or its repository"
     assert done.returncode == code, done.stderr
     assert sum(line.startswith(place + why + end) for line in (done.stdout + done.stderr).splitlines()) == 1
 

@@ -19,7 +19,7 @@ from calibration.backbones import builtin
 from calibration.backbones.export import MEAN, STD, Features, embedding_graph
 from calibration.projection import Projection
 from inspector.bank import file_sha256
-from inspector.errors import BackboneError
+from inspector.errors import BackboneError, to_install
 from inspector.manifest import Backbone
 from inspector.recipe import Recipe
 from inspector.window import picture_wh
@@ -143,7 +143,7 @@ def _timm_model(name: str, layers: Sequence[str], *, pretrained: bool = False) -
         import timm
     except ModuleNotFoundError as error:
         raise BackboneError(
-            f"backbone timm:{name}: {error.name} is not installed; install inspector[calibrate], or use builtin"
+            f"backbone timm:{name}: {error.name} is not installed; {to_install('calibrate')}, or use builtin"
         ) from error
     except (ImportError, OSError, RuntimeError) as error:
         why = str(error).partition("\n")[0]

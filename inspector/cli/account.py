@@ -111,7 +111,7 @@ def enable(name: str, config: Path) -> None:
 @contextmanager
 def _accounts(config: Path, *, migrate: bool = True) -> "Iterator[Accounts]":
     from inspector import settings
-    from inspector.errors import MissingExtraError
+    from inspector.errors import MissingExtraError, to_install
     from inspector.store import Accounts, open_database
 
     url = settings.load(config).database_url
@@ -119,9 +119,7 @@ def _accounts(config: Path, *, migrate: bool = True) -> "Iterator[Accounts]":
         try:
             accounts = Accounts(database)
         except ModuleNotFoundError as error:
-            raise MissingExtraError(
-                f"account: {error.name} is not installed; install inspector[review] on this machine"
-            ) from error
+            raise MissingExtraError(f"account: {error.name} is not installed; {to_install('review')}") from error
         yield accounts
 
 

@@ -36,11 +36,12 @@ def demo(seconds: float | None, as_json: bool, **options: Any) -> None:
     from inspector.cli.progress import track
     from inspector.demo.interrupt import interruptible
     from inspector.demo.report import summary_text
+    from inspector.errors import to_install
 
     try:
         from inspector.demo.run import DemoOptions, Voice, run_demo
     except ModuleNotFoundError as error:
-        raise DemoError(f"demo: {error.name} is not installed; install inspector[demo]") from error
+        raise DemoError(f"demo: {error.name} is not installed; {to_install('demo')}") from error
 
     terminal = sys.stderr.isatty() if as_json else sys.stdout.isatty()
     if seconds is None and not terminal:

@@ -15,12 +15,10 @@ def review(config: Path) -> None:
     With `review: {enabled: true}` the daemon runs it too, as a process of its own.
     """
     from inspector import settings
-    from inspector.errors import MissingExtraError
+    from inspector.errors import MissingExtraError, to_install
 
     try:
         from inspector.web.server import serve
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"review: {error.name} is not installed; install inspector[review] on this machine"
-        ) from error
+        raise MissingExtraError(f"review: {error.name} is not installed; {to_install('review')}") from error
     serve(settings.load(config), say=click.echo)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from inspector.demo.port import HOST, free_port, listens
-from inspector.errors import BrokerError
+from inspector.errors import BrokerError, to_install
 from inspector.leash import PYTHON, child, last_words
 from inspector.settings import BrokerSettings
 
@@ -64,7 +64,7 @@ def running_broker(folder: Path, kind: Literal["auto", "mosquitto", "amqtt"] = "
                 continue
             yield broker
             return
-    raise BrokerError("; ".join(failures) + "; apt-get install mosquitto, or install inspector[demo]")
+    raise BrokerError("; ".join(failures) + f"; apt-get install mosquitto, or {to_install('demo')}")
 
 
 def _start(folder: Path, kind: Kind, stack: ExitStack) -> RunningBroker:

@@ -6,7 +6,7 @@ Engines agree with one another within `TOLERANCE`.
 import importlib.util
 from pathlib import Path
 
-from inspector.errors import EngineError
+from inspector.errors import EngineError, to_install
 from inspector.types import Engine
 
 TOLERANCE = 1e-3
@@ -30,7 +30,7 @@ def open_engine(name: str, bank_dir: Path) -> Engine:
     if name in ENGINES:
         if importlib.util.find_spec("torch") is None:
             raise EngineError(
-                f"engine {name}: torch is not installed; use engine openvino, or install inspector[calibrate]"
+                f"engine {name}: torch is not installed; use engine openvino, or {to_install('calibrate')}"
             )
         from inspector.engines.torch import TorchEngine
 

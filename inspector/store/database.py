@@ -21,7 +21,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import NullPool
 
-from inspector.errors import StoreError
+from inspector.errors import StoreError, to_install
 from inspector.legible import legible
 from inspector.store.tables import HEAD
 
@@ -118,7 +118,7 @@ def make_engine(url: str, *, lasting: bool = True) -> Engine:
         return create_engine(parsed, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=_POSTGRES)
     except ImportError as error:
         ours = parsed.drivername == _POSTGRES_DRIVER
-        todo = "install inspector[postgres]" if ours else "expected sqlite:/// or postgresql://"
+        todo = to_install("postgres") if ours else "expected sqlite:/// or postgresql://"
         why = str(error).partition("\n")[0]
         raise StoreError(f"database: the driver of this URL cannot be loaded ({why}); {todo}") from error
     except (ArgumentError, NoSuchModuleError) as error:

@@ -218,7 +218,7 @@ main(["review", "-c", {str(tmp_path / "inspector.yaml")!r}])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (
         1,
-        "error: review: fastapi is not installed; install inspector[review] on this machine\n",
+        "error: review: fastapi is not installed; install inspector[review] from its wheels or its repository\n",
     )
 
 

@@ -169,7 +169,10 @@ def test_without_timm_the_error_says_what_to_install(weights: Path, monkeypatch:
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert "timm is not installed; install inspector[calibrate], or use builtin" in refused(f"timm:resnet10t@{weights}")
+    assert (
+        "timm is not installed; install inspector[calibrate] from its wheels or its repository, or use builtin"
+        in refused(f"timm:resnet10t@{weights}")
+    )
     assert "nowhere: no such file" in refused("timm:resnet10t@nowhere")
 
 
