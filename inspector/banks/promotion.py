@@ -1,6 +1,6 @@
 """Taking a bank into use at a station: the guard is asked, the exchange made, and the audit told."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +56,14 @@ def promote(
     action: ExchangeAction = "promote",
     seen: str | None = None,
     passing: int | None = None,
+    check: Callable[[], object] | None = None,
     track: Track = silent,
 ) -> Promoted:
     """The bank at `candidate` is taken into use at `station`, and at all others that name the same folder.
 
     seen: the digest of the bank in use on which the decision rests; None: whichever. passing: how many confirmed
-    defects may pass, as whoever decides was told; None: any number, as the reason is for them.
+    defects may pass, as whoever decides was told; None: any number, as the reason is for them. check: as
+    `Shelf.promote` has it.
 
     Raises:
         GuardError: it passes confirmed defects, and no reason is given, or they are more than `passing`.
@@ -95,6 +97,7 @@ def promote(
         guard_missed=len(missed),
         tried=bank.ref.digest,
         seen=seen,
+        check=check,
     )
     record(settings, engine, place)
     lost = shadow.lost + cases.without_picture(*sharing)

@@ -14,7 +14,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,12 +80,14 @@ class Shelf:
         guard_missed: int = 0,
         tried: str | None = None,
         seen: str | None = None,
+        check: Callable[[], object] | None = None,
     ) -> Move:
         """A copy of the bank at `candidate` is taken into use; the bank in use goes to the shelf.
 
         guard, guard_missed: for the journal, as Exchange has them. tried: the digest of the candidate as it was held
         against the guard. seen: that of the bank in use on which the decision rests, NO_BANK where there was none.
-        Either may be None: whichever.
+        Either may be None: whichever. check: called right before the exchange, while no other can begin; what it raises
+        prevents it.
 
         Raises:
             ChangedError: the candidate, or the bank in use, is another one by now.
@@ -109,6 +111,8 @@ class Shelf:
                 verify_files(draft, read_manifest(draft))
                 if _named(draft) != after:
                     raise BankError(f"bank {candidate}: changed while it was copied; promote it again")
+                if check is not None:
+                    check()
                 said = {"by": by, "reason": reason, "action": action, "guard": guard, "guard_missed": guard_missed}
                 return self._exchange(draft, after, **said)
             except BaseException:

@@ -113,19 +113,26 @@ class Candidates:
         state: CandidateState | None = None,
         path: str | None = None,
         digest: str | None = None,
+        only_from: Collection[CandidateState] | None = None,
         **said: Any,
-    ) -> None:
-        """Changes what is given; `said` goes into the document, None takes a key out."""
+    ) -> bool:
+        """Changes what is given; `said` goes into the document, None takes a key out.
+
+        only_from: nothing is changed unless it is in one of these states; None: whichever. Returns: whether it was.
+        """
         with store_errors("candidates"), writing(self._engine) as connection:
-            text = connection.execute(
-                select(candidates.c.document).where(candidates.c.id == number).with_for_update()
-            ).scalar_one()
-            document = {key: value for key, value in (json.loads(text) | said).items() if value is not None}
+            now = connection.execute(
+                select(candidates.c.state, candidates.c.document).where(candidates.c.id == number).with_for_update()
+            ).one()
+            if only_from is not None and now.state not in only_from:
+                return False
+            document = {key: value for key, value in (json.loads(now.document) | said).items() if value is not None}
             given = {"state": state, "path": path, "digest": digest}
             values = {key: value for key, value in given.items() if value is not None}
             connection.execute(
                 update(candidates).where(candidates.c.id == number).values(document=json.dumps(document), **values)
             )
+        return True
 
 
 def _candidate(row: Any) -> Candidate:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from calibration.candidates.making import Told
 from calibration.candidates.trial import try_it
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
-from inspector.banks import promotion
+from inspector.banks import guard, promotion
 from inspector.banks import shelf as shelves
 from inspector.banks.promotion import GuardError, apply_thresholds, promote, record, record_all, rollback
 from inspector.banks.shelf import Shelf
@@ -280,3 +281,65 @@ def test_a_station_that_was_there_all_along_has_what_the_audit_was_not_told_at_o
     record(site.settings, site.engine, in_use(site))
     assert told(site, STATION) == ["ben", "cem"]
     assert told(site, str(CAM2)) == ["cem"]
+
+
+def waiting(site: ReviewSite, bank: Path) -> int:
+    """A candidate that may be promoted."""
+    ref, store = Bank.load(bank).ref, Candidates(site.engine)
+    number = store.begin(STATION, by="emil", base=Bank.load(in_use(site)).ref).id
+    store.tell(number, state="shadowed", path=str(bank), digest=ref.digest)
+    return number
+
+
+def test_a_candidate_that_is_put_aside_while_its_guard_is_asked_is_not_taken_into_use(
+    site: ReviewSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, number, answers = Bank.load(in_use(site)).ref, waiting(site, ng_of(site, tmp_path, 0)), []
+    ask = guard.ask
+    with site.client("emil") as emil, site.client("ada") as ada:
+
+        def slow(*args: Any, **kwargs: Any) -> Any:
+            answers.append(ada.post(f"/banks/candidates/{number}/reject"))
+            return ask(*args, **kwargs)
+
+        monkeypatch.setattr(guard, "ask", slow)
+        late = emil.post(f"/banks/candidates/{number}/promote", data={"seen": before.digest})
+        again = ada.post(f"/banks/candidates/{number}/reject")
+    assert [one.status_code for one in (*answers, again)] == [303, 303]
+    assert late.status_code == 409
+    assert f"candidate {number}: is rejected by now" in late.text
+    assert Bank.load(in_use(site)).ref == before
+    assert Shelf(in_use(site)).moves() == ()
+    assert Candidates(site.engine).get(number).state == "rejected"
+
+
+def test_who_puts_a_candidate_aside_that_is_in_use_by_then_is_told(
+    site: ReviewSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = ng_of(site, tmp_path, 0)
+    number, tell = waiting(site, bank), Candidates.tell
+    with site.client("emil") as emil, site.client("ada") as ada:
+
+        def slow(self: Candidates, *args: Any, **said: Any) -> Any:
+            if said.get("state") == "rejected":
+                assert emil.post(f"/banks/candidates/{number}/promote").status_code == 303
+            return tell(self, *args, **said)
+
+        monkeypatch.setattr(Candidates, "tell", slow)
+        late = ada.post(f"/banks/candidates/{number}/reject")
+        monkeypatch.undo()
+        later = ada.post(f"/banks/candidates/{number}/reject")
+    for answer in (late, later):
+        assert answer.status_code == 409
+        assert "This candidate is promoted by now; it was not put aside." in answer.text
+    assert Bank.load(in_use(site)).ref == Bank.load(bank).ref
+    assert Candidates(site.engine).get(number).state == "promoted"
+
+
+def test_a_candidate_that_the_command_line_took_into_use_is_not_put_aside(site: ReviewSite, tmp_path: Path) -> None:
+    bank = ng_of(site, tmp_path, 0)
+    number = waiting(site, bank)
+    Shelf(in_use(site)).promote(bank, by="root")
+    with site.client("ada") as ada:
+        assert ada.post(f"/banks/candidates/{number}/reject").status_code == 409
+    assert Candidates(site.engine).get(number).state == "promoted"

@@ -1,6 +1,7 @@
 """Candidates for a station's bank: what went into one, its shadow run; promotion."""
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,6 +73,7 @@ def promote(
             reason=reason,
             seen=seen or None,
             passing=passing,
+            check=partial(_check_promotable, desk, number),
         )
     except ChangedError as error:
         if _is_in_use(desk, candidate):
@@ -95,11 +97,15 @@ def stop(desk: DeskDep, user: Engineer, number: int) -> Response:
 
 
 @router.post("/candidates/{number}/reject")
-def reject(desk: DeskDep, user: Engineer, number: int) -> Response:
-    """Puts it aside."""
-    candidate = candidate_or_404(desk, number)
-    if candidate.state in (*PROMOTABLE, "failed"):
-        Candidates(desk.engine).tell(number, state="rejected", rejected_by=user.name)
+def reject(request: Request, desk: DeskDep, user: Engineer, number: int) -> Response:
+    """Puts it aside, unless somebody took it into use meanwhile."""
+    candidate, store = candidate_or_404(desk, number), Candidates(desk.engine)
+    promotion.record(desk.settings, desk.engine, desk.settings.station(candidate.station).bank)
+    if not store.tell(number, only_from=(*PROMOTABLE, "failed"), state="rejected", rejected_by=user.name):
+        now = _settled(desk, store.get(number))
+        if now.state != "rejected":  # else the form was sent twice
+            text = f"This candidate is {now.state} by now; it was not put aside. Look at it again, then decide."
+            return candidate_page(request, desk, now, fault=text, status=409)
     return to_station(candidate.station)
 
 
@@ -145,6 +151,15 @@ def candidate_page(
         fault=fault,
         reason=reason,
     )
+
+
+def _check_promotable(desk: Desk, number: int) -> None:
+    """Once more, as the guard may take minutes. Raises ChangedError: it was put aside meanwhile, say."""
+    state = Candidates(desk.engine).get(number).state
+    if state not in PROMOTABLE:
+        raise ChangedError(
+            f"candidate {number}: is {state} by now, so it was not taken into use; look at it again, then decide"
+        )
 
 
 def _in_use(place: Path) -> str | None:
