@@ -17,10 +17,10 @@ Nothing in it is a pickle. How a bank comes to its place: `inspector.bank_place`
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 
 from inspector.drift import ARRAYS, Baseline
-from inspector.errors import BankError
+from inspector.errors import BankError, InspectorError
 from inspector.manifest import MANIFEST_FILE, Calibration, Manifest, check_plain, read_manifest
 from inspector.proportions import misfit
 from inspector.recipe import Recipe
@@ -40,6 +40,9 @@ MEMORY_FILE: Final = "memory.safetensors"
 SCORES_FILE: Final = "calibration.safetensors"
 DRIFT_FILE: Final = "drift.safetensors"
 SAMPLES_FOLDER: Final = "samples"
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,24 @@ def stamp(path: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def undisturbed(look: Callable[[], S], read: Callable[[], T]) -> tuple[S, T]:
+    """What `read` finds of a bank that may be exchanged meanwhile, behind what `look` tells of it, such as its stamp:
+    before the reading and again after it. Where that differs, both are done again.
+
+    Raises: what they raise; an InspectorError of a read that was disturbed is not raised.
+    """
+    while True:
+        before = look()
+        try:
+            found = read()
+        except InspectorError:
+            if look() == before:
+                raise
+            continue
+        if look() == before:
+            return before, found
 
 
 def verify_files(path: Path, manifest: Manifest) -> None:

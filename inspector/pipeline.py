@@ -1,5 +1,6 @@
 """One frame, end to end: payload bytes in, an Inspection out. No network, no database, and no clock but a stopwatch."""
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector import frame as decoder
-from inspector.bank import Bank, stamp
+from inspector.bank import Bank, stamp, undisturbed
 from inspector.engines import open_engine
-from inspector.errors import BankError, InferenceError, InspectorError
+from inspector.errors import BankError, InferenceError
 from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patches
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of, view_of
@@ -50,16 +51,7 @@ class Pipeline:
             BankError: the bank is missing, damaged, or its graph does not fit its vectors.
             EngineError: no such engine, or it refuses the graph.
         """
-        while True:
-            before = stamp(bank_dir)
-            try:
-                pipeline = cls._open(bank_dir, max_pixels, engine)
-            except InspectorError:
-                if stamp(bank_dir) == before:
-                    raise
-                continue
-            if stamp(bank_dir) == before:
-                return pipeline
+        return undisturbed(partial(stamp, bank_dir), partial(cls._open, bank_dir, max_pixels, engine))[1]
 
     @classmethod
     def _open(cls, bank_dir: Path, max_pixels: int, engine: str) -> Self:

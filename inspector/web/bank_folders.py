@@ -1,9 +1,10 @@
 """Where banks are: the folders of the stations' banks, and those beside them, where retired ones stay."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from inspector.bank import Stamp, manifest_digest, stamp
+from inspector.bank import Stamp, manifest_digest, stamp, undisturbed
 
 
 class BankFolders:
@@ -11,7 +12,7 @@ class BankFolders:
 
     def __init__(self, banks: Iterable[Path]) -> None:
         self._banks = tuple(banks)
-        self._digests: dict[Path, tuple[Stamp, str]] = {}
+        self._digests: dict[Path, tuple[Stamp | None, str]] = {}
 
     def find(self, digest: str) -> Path | None:
         """The folder of the bank with this digest; None where it is no longer there."""
@@ -30,7 +31,7 @@ class BankFolders:
             return None
         if known is None or known[0] != found:
             try:
-                known = found, manifest_digest(folder)
+                known = undisturbed(partial(stamp, folder), partial(manifest_digest, folder))
             except OSError:
                 return None
             self._digests[folder] = known

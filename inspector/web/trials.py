@@ -8,12 +8,12 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from inspector.bank import Bank, Stamp, stamp
+from inspector.bank import Bank, Stamp, stamp, undisturbed
 from inspector.errors import BankError
 from inspector.manifest import Promise
 from inspector.review.preview import Scores, ScoresSeen, ascending
@@ -64,6 +64,7 @@ class Trials:
         self._tally = tally
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Trial]] = {}
+        self._banks: dict[Path, tuple[Stamp | None, InUse]] = {}
 
     def trial(self, station: str) -> Trial:
         """Of a configured station; at most some seconds old, and of the bank that is in use now.
@@ -84,10 +85,13 @@ class Trials:
         return trial
 
     def _in_use(self, station: StationSettings) -> InUse:
-        found = stamp(station.bank)
+        place = station.bank
+        found, known = stamp(place), self._banks.get(place)
         if found is None:
-            raise BankError(f"bank {station.bank}: is not there; expected the bank of {station.id}")
-        return _read(station.bank, found)
+            raise BankError(f"bank {place}: is not there; expected the bank of {station.id}")
+        if known is None or known[0] != found:
+            known = self._banks[place] = undisturbed(partial(stamp, place), partial(_read, place))
+        return known[1]
 
     def _look(self, station: str, bank: InUse) -> Trial:
         now = datetime.now(UTC)
@@ -119,8 +123,7 @@ def _together(scores: Iterable[Scores]) -> Scores:
     return ascending(np.concatenate(list(scores)))
 
 
-@lru_cache(64)
-def _read(path: Path, _stamp: Stamp) -> InUse:
+def _read(path: Path) -> InUse:
     bank = Bank.load(path)
     return InUse(
         bank.ref,

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -13,7 +13,10 @@ from safetensors.numpy import load_file, save_file
 
 from calibration.calibrate import Options, calibrate
 from inspector.bank import digests
+from inspector.exchange import exchange
 from inspector.recipe import Recipe
+
+T = TypeVar("T")
 
 
 def copy_of(bank: Path, folder: Path) -> Path:
@@ -42,6 +45,19 @@ def change_arrays(file: Path, change: Callable[[dict[str, np.ndarray]], Any]) ->
     change(arrays)
     save_file(arrays, file)
     sign(file.parent)
+
+
+def exchanged_after(look: Callable[[Path], T], bank: Path, other: Path) -> Callable[[Path], T]:
+    """`look`, behind whose first call the two banks change places."""
+    left = [(bank, other)]
+
+    def looks(path: Path) -> T:
+        found = look(path)
+        if left:
+            exchange(*left.pop())
+        return found
+
+    return looks
 
 
 def stamped_part(seed: int) -> bytes:

@@ -3,8 +3,12 @@
 import os
 from pathlib import Path
 
+import pytest
+from banks import exchanged_after
+
 from inspector.bank import manifest_digest
 from inspector.exchange import exchange
+from inspector.web import bank_folders
 from inspector.web.bank_folders import BankFolders
 
 
@@ -23,3 +27,15 @@ def test_a_bank_is_found_after_an_exchange_with_one_written_at_the_same_moment(t
     exchange(in_use, kept)
     assert (folders.find(first), folders.find(second)) == (kept, in_use)
     assert folders.find("0" * 64) is None
+
+
+def test_a_bank_that_is_exchanged_while_it_is_read_is_found_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use, kept = tmp_path / "tile", tmp_path / ".tile.shelf" / "earlier"
+    first, second = written(in_use, "first"), written(kept, "second")
+    folders = BankFolders([in_use])
+    monkeypatch.setattr(bank_folders, "stamp", exchanged_after(bank_folders.stamp, in_use, kept))
+    assert folders.find(second) == in_use
+    exchange(in_use, kept)
+    assert folders.find(first) == in_use

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from banks import copy_of
+from banks import copy_of, exchanged_after
 from line import CAM1, CAM2, drawn_part
 from pages import HOSTILE, Page
 from review_site import NOON, ReviewSite, running_site
 
+from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
+from inspector.exchange import exchange
+from inspector.web import trials
 
 SOON = int((datetime.now(UTC) - timedelta(hours=30) - NOON) / timedelta(minutes=1))
 """Minutes after NOON: yesterday, in a shift that is over, as one that runs grows between two requests."""
@@ -230,3 +233,18 @@ def test_a_bank_of_its_own_is_judged_by_its_own_frames(tmp_path: Path, bank: Pat
         assert "of 1 known defect missed" in page.text
         assert "Frames since" in page.text
         assert "1 confirmed defect" in Page(client.get("/banks").text).text
+
+
+def test_a_bank_that_is_exchanged_while_it_is_read_is_not_taken_for_the_one_before(
+    own: ReviewSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback brings back the folder of before, with the same stamp."""
+    place = own.settings.stations[0].bank
+    before = Bank.load(place)
+    with_thresholds(place, tmp_path / "other", ok=1e5, ng=2e5)
+    monkeypatch.setattr(trials, "stamp", exchanged_after(trials.stamp, place, tmp_path / "other"))
+    with own.client("emil") as client:
+        found = [preview(client)["ng"]]
+        exchange(place, tmp_path / "other")
+        found.append(preview(client)["ng"])
+    assert found == [2e5, before.thresholds.ng]
