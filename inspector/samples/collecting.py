@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 LONGEST_S = 24 * 3600.0
 """A collection without a time ends after it: nobody may think of it any more."""
 
+_TURN = threading.Lock()
+"""Of two who begin at once the second is told of the first."""
+
 _NICE = 10
 _TELL_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.2
@@ -42,12 +46,17 @@ def start(settings: Settings, station: str, *, by: str, count: int, over_s: floa
             before it had begun.
     """
     samples = SampleFolder(settings.data_dir, station)
-    if alone.is_busy(_lock_file(samples), lambda: _has_ended(samples)):
-        raise SamplesError(_BUSY.format(station))
-    samples.refuse_full()
-    begun = Collection(id=secrets.token_hex(8), by=by, begun=datetime.now(UTC), count=min(count, MOST), over_s=over_s)
-    ended_with = alone.start(_work, (settings, station, begun), partial(_has_begun, samples, begun.id))
+    with _TURN:
+        if alone.is_busy(_lock_file(samples), lambda: _has_ended(samples)):
+            raise SamplesError(_BUSY.format(station))
+        samples.refuse_full()
+        begun = Collection(
+            id=secrets.token_hex(8), by=by, begun=datetime.now(UTC), count=min(count, MOST), over_s=over_s
+        )
+        ended_with = alone.start(_run, (settings, station, begun), partial(_has_begun, samples, begun.id))
     if not _has_begun(samples, begun.id):
+        if (now := present(samples)) is not None and now.state == "running":  # begun by another process meanwhile
+            raise SamplesError(_BUSY.format(station))
         raise SamplesError(f"station {station}: collecting ended with {ended_with}; its reason is in the log")
     log.info("collection begun", extra={"station": station, "by": by, "count": count, "over_s": over_s})
 
@@ -116,9 +125,16 @@ def _stop_file(samples: SampleFolder) -> Path:
     return samples.folder / "stop"
 
 
-def _work(settings: Settings, station: str, begun: Collection) -> None:
-    """The process."""
+def _run(settings: Settings, station: str, begun: Collection) -> None:
+    """The process. What keeps it from beginning is in the log."""
     logs.configure()
+    try:
+        _work(settings, station, begun)
+    except SamplesError as error:
+        sys.exit(str(error))
+
+
+def _work(settings: Settings, station: str, begun: Collection) -> None:
     os.nice(_NICE)
     samples = SampleFolder(settings.data_dir, station)
     with alone.alone(_lock_file(samples), _BUSY.format(station)), _Stop(samples, begun) as stop:

@@ -130,6 +130,27 @@ def test_one_at_a_time_of_a_station(loaded: Settings) -> None:
     assert running(loaded) == [STATION, str(CAM2)]
 
 
+def test_of_two_who_begin_at_once_the_second_is_told_of_the_first(
+    loaded: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        tries = [threads.submit(begin, loaded) for _ in range(2)]
+        [told] = [str(fault) for one in tries if (fault := one.exception()) is not None]
+    assert "are being collected already" in told
+    assert running(loaded) == [STATION]
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_who_begins_when_another_page_has_just_begun_is_told_of_it(
+    loaded: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    begin(loaded)
+    monkeypatch.setattr(collecting.alone, "is_busy", lambda *_: False)  # as this page found a moment before
+    with pytest.raises(SamplesError, match="are being collected already"):
+        begin(loaded)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_the_next_begins_as_soon_as_the_last_has_told_its_end(
     loaded: Settings, samples: SampleFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
