@@ -41,8 +41,8 @@ SCORES_FILE: Final = "calibration.safetensors"
 DRIFT_FILE: Final = "drift.safetensors"
 SAMPLES_FOLDER: Final = "samples"
 
-S = TypeVar("S")
-T = TypeVar("T")
+_Seen = TypeVar("_Seen")
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def stamp(path: Path) -> Stamp | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def undisturbed(look: Callable[[], S], read: Callable[[], T]) -> tuple[S, T]:
+def undisturbed(look: Callable[[], _Seen], read: Callable[[], _Found]) -> tuple[_Seen, _Found]:
     """What `read` finds of a bank that may be exchanged meanwhile, behind what `look` tells of it, such as its stamp:
     before the reading and again after it. Where that differs, both are done again.
 
