@@ -32,6 +32,7 @@ class NotInstalled:
 sys.meta_path.insert(0, NotInstalled())
 """
 NO_TORCH = NOT_INSTALLED.format(names=("torch", "torchvision", "timm"))
+NO_BANK = NOT_INSTALLED.format(names=("scipy", "sklearn", "threadpoolctl"))
 NO_POSTGRESQL = NOT_INSTALLED.format(names=("psycopg", "psycopg_binary"))
 
 
@@ -153,6 +154,26 @@ def test_of_a_timm_that_cannot_be_loaded_one_line_says_why(tmp_path: Path, error
         f"error: backbone timm:resnet18: timm cannot be loaded ({str(error).splitlines()[0]}); expected torch, "
         "torchvision and timm that fit one another, or use builtin\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        (("calibrate", "good"), "scipy"),
+        (("finetune", "bank", "good", "-o", "new"), "scipy"),
+        (("evaluate", "bank", "test"), "scipy"),
+        (("bank", "add", "bank", "more"), "threadpoolctl"),
+    ],
+)
+def test_without_what_makes_banks_a_command_says_what_to_install(
+    tmp_path: Path, command: tuple[str, ...], missing: str
+) -> None:
+    for folder in ("good", "test", "more"):
+        write_good(tmp_path / folder, 2)
+    called = [sys.executable, "-c", f"{NO_BANK}\nfrom inspector.cli import main\nmain({[*command]!r})"]
+    done = subprocess.run(called, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    told = f"error: {missing} is not installed; install inspector[bank] on this machine\n"
+    assert (done.returncode, done.stderr) == (1, told)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from inspector import alone
 from inspector.errors import InspectorError, SamplesError
+from inspector.extras import missing_for_banks
 from inspector.file_lock import is_locked
 from inspector.samples.asked import Asked
 from inspector.settings import Settings
@@ -57,7 +58,8 @@ def start(settings: Settings, engine: Engine, station: str, *, by: str) -> int:
     Returns: the number of the candidate, which has begun.
 
     Raises:
-        SamplesError: a candidate of this station is being made already, or the process ended before it had begun.
+        SamplesError: a candidate of this station is being made already, the process ended before it had begun, or
+            what makes banks is not installed.
     """
     return _begin(settings, engine, station, _Rebuild(station, by))
 
@@ -91,6 +93,8 @@ def settled(settings: Settings, engine: Engine, candidate: Candidate) -> Candida
 
 
 def _begin(settings: Settings, engine: Engine, station: str, work: Work) -> int:
+    if missing := missing_for_banks():
+        raise SamplesError(f"{missing} is not installed where this page runs; install inspector[bank] there")
     with _TURN:
         if alone.is_busy(_lock_file(settings, station), lambda: _has_ended(engine, station)):
             raise SamplesError(_BUSY.format(station))

@@ -12,6 +12,7 @@ import click
 from inspector import __version__
 from inspector.cli.ending import tidy
 from inspector.errors import InspectorError
+from inspector.extras import BANK
 from inspector.legible import on_one_line
 
 _COMMANDS = {
@@ -109,11 +110,14 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"error: {error}; expected more of them, or more memory: see ulimit -u and -v, TasksMax", err=True)
         sys.exit(1)
     except ImportError as error:
-        click.echo(
-            f"error: a library cannot be loaded: {_line(error)}; expected a whole installation, and memory that no "
-            "limit cuts short (ulimit -v)",
-            err=True,
-        )
+        if isinstance(error, ModuleNotFoundError) and error.name in BANK:
+            told = f"{error.name} is not installed; install inspector[bank] on this machine"
+        else:
+            told = (
+                f"a library cannot be loaded: {_line(error)}; expected a whole installation, and memory that no "
+                "limit cuts short (ulimit -v)"
+            )
+        click.echo(f"error: {told}", err=True)
         sys.exit(1)
     except OSError as error:
         click.echo(f"error: {error}", err=True)

@@ -76,6 +76,12 @@ def test_every_command_of_a_page_works(page: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_who_installs_the_page_installs_what_it_calibrates_with(page: str) -> None:
+    extras = re.findall(r"\[([a-z,]*\breview\b[a-z,]*)\]'", (DOCS / page).read_text(encoding="utf-8"))
+    assert [those for those in extras if "bank" not in those.split(",")] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_what_looks_like_a_command_to_type_is_run(page: str) -> None:
     """`$` stands in `console` blocks alone; others show what needs root, containers, or a plant."""
     shown = [text for language, text in fences(page) if language != "console"]

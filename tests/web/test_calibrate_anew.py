@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TypeVar
 
@@ -159,6 +161,23 @@ def test_a_first_bank_has_no_base_and_can_be_promoted(site: ReviewSite) -> None:
     promote(site.settings, site.engine, STATION, Path(made.path), by="emil")
     assert Bank.load(place).ref.digest == made.digest
     assert Candidates(site.engine).get(number).state == "promoted"
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"), [("/samples/calibrate", {"budget": "10"}), ("/banks/rebuild", {"station": STATION})]
+)
+def test_a_page_without_what_makes_banks_says_what_to_install(
+    site: ReviewSite, monkeypatch: pytest.MonkeyPatch, path: str, sent: dict[str, str]
+) -> None:
+    find = PathFinder.find_spec
+    monkeypatch.setattr(
+        PathFinder, "find_spec", lambda name, *more: None if name == "threadpoolctl" else find(name, *more)
+    )
+    monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
+    with site.client("emil") as client:
+        page = client.post(path, data=sent).text
+    assert "threadpoolctl is not installed where this page runs; install inspector[bank] there" in Page(page).text
+    assert Candidates(site.engine).of(STATION) == []
 
 
 @pytest.mark.parametrize(("left", "told"), [(["notes.txt"], "no manifest.json there"), ([], None)])
