@@ -105,6 +105,7 @@ def test_the_container_of_the_broker_reads_both_files() -> None:
     assert read["/etc/mosquitto/mosquitto.conf"] == "./mosquitto.conf"
     assert read["/etc/mosquitto/conf.d/inspector.conf"] == "../configs/mosquitto.conf"
     image = (ROOT / "docker" / "mosquitto.Dockerfile").read_text()
+    assert " mosquitto mosquitto-clients " in image  # by its mosquitto_sub the runbooks listen
     assert 'CMD ["/usr/sbin/mosquitto", "-c", "/etc/mosquitto/mosquitto.conf"]' in image
     assert "include_dir /etc/mosquitto/conf.d\n" in (ROOT / "docker" / "mosquitto.conf").read_text()
 
