@@ -304,7 +304,7 @@ def test_the_runtime_image_copies_what_exists_and_installs_no_torch() -> None:
                 assert (ROOT / source).exists()
                 assert f"!{source}" in ignored
     installs = [rest for word, rest in found if word == "RUN" and " install " in rest and "pip" in rest]
-    assert [rest.split()[-1] for rest in installs] == ['".[bank,postgres,review]"', '".[${EXTRAS}]"']
+    assert [rest.split()[-1] for rest in installs] == ['".[bank,postgres,review]"', '".[calibrate]"']
     assert all("--constraint constraints.txt" in rest for rest in installs)
     assert found[-1] == ("CMD", '["run", "-c", "/etc/inspector/inspector.yaml"]')
 
