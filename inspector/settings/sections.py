@@ -213,7 +213,9 @@ class QuarantineSettings(Section):
 class RetentionSettings(Section):
     """How long frames stay, in days; and how much, whatever their age."""
 
-    records_days: Days = Field(default=90, description="frames that nobody was asked about: ok, errors, drops")
+    records_days: Days = Field(
+        default=90, description="frames that nobody was asked about: ok, check parts, errors, drops"
+    )
     unreviewed_days: Days = Field(default=180, description="frames that wait for an operator, with their pictures")
     reviewed_days: Days = Field(default=365, description="decided frames with their pictures, except defects")
     defects_days: Days | None = Field(default=None, description="confirmed defects; for ever when null")
