@@ -172,7 +172,7 @@ def test_without_what_makes_banks_a_command_says_what_to_install(
         write_good(tmp_path / folder, 2)
     called = [sys.executable, "-c", f"{NO_BANK}\nfrom inspector.cli import main\nmain({[*command]!r})"]
     done = subprocess.run(called, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    told = f"error: {missing} is not installed; install inspector[bank] on this machine\n"
+    told = f"error: {missing} is not installed; install inspector[bank] from its wheels or its repository\n"
     assert (done.returncode, done.stderr) == (1, told)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from inspector import alone
-from inspector.errors import InspectorError, SamplesError
+from inspector.errors import InspectorError, SamplesError, to_install
 from inspector.extras import missing_for_banks
 from inspector.file_lock import is_locked
 from inspector.samples.asked import Asked
@@ -94,7 +94,7 @@ def settled(settings: Settings, engine: Engine, candidate: Candidate) -> Candida
 
 def _begin(settings: Settings, engine: Engine, station: str, work: Work) -> int:
     if missing := missing_for_banks():
-        raise SamplesError(f"{missing} is not installed where this page runs; install inspector[bank] there")
+        raise SamplesError(f"{missing} is not installed where this page runs; {to_install('bank')}")
     with _TURN:
         if alone.is_busy(_lock_file(settings, station), lambda: _has_ended(engine, station)):
             raise SamplesError(_BUSY.format(station))

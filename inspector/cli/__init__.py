@@ -11,7 +11,7 @@ import click
 
 from inspector import __version__
 from inspector.cli.ending import tidy
-from inspector.errors import InspectorError
+from inspector.errors import InspectorError, to_install
 from inspector.extras import BANK
 from inspector.legible import on_one_line
 
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name in BANK:
-            told = f"{error.name} is not installed; install inspector[bank] on this machine"
+            told = f"{error.name} is not installed; {to_install('bank')}"
         else:
             told = (
                 f"a library cannot be loaded: {_line(error)}; expected a whole installation, and memory that no "

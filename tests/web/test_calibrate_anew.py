@@ -176,7 +176,7 @@ def test_a_page_without_what_makes_banks_says_what_to_install(
     monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
     with site.client("emil") as client:
         page = client.post(path, data=sent).text
-    assert "threadpoolctl is not installed where this page runs; install inspector[bank] there" in Page(page).text
+    assert "threadpoolctl is not installed where this page runs; install inspector[bank] from" in Page(page).text
     assert Candidates(site.engine).of(STATION) == []
 
 
