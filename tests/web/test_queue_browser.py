@@ -309,6 +309,7 @@ def test_a_hand_that_is_quicker_than_the_browsers_events_loses_no_decision(site:
     page.locator(f"[data-frame='{frames[0]}'] input[name=pick]").check()
     say(page, "d")
     expect(page.locator("#confirm")).to_be_visible()
+    page.wait_for_timeout(150)  # keys at once would be a scanner's
     # The dialog tells of its end only after the next key has come.
     page.evaluate(
         "document.getElementById('confirm').close(''); dispatchEvent(new KeyboardEvent('keydown', {key: 'f'}))"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from line import drawn_part
-from pages import ahead, on_frame, say, shows
+from pages import ahead, all_sent, on_frame, say, shows
 from playwright.sync_api import Page, Route, expect
 from review_site import PASSWORD, ReviewSite, decided, recorded
 from services import wait_until
@@ -136,6 +136,7 @@ def test_digits_are_keys_where_they_take_shift_to_type(site: ReviewSite, visit: 
 
     def strike(code: str, key: str, **more: bool) -> None:
         said = {"code": code, "key": key, "bubbles": True, **more}
+        page.wait_for_timeout(110)  # each by itself
         page.evaluate("said => document.body.dispatchEvent(new KeyboardEvent('keydown', said))", said)
 
     whole = page.locator(".stage").get_attribute("viewBox")
@@ -622,7 +623,7 @@ MEASURE = """
 """
 
 
-def test_two_hundred_decisions_in_under_a_minute_each_within_a_tenth_of_a_second(
+def test_two_hundred_decisions_in_a_minute_and_a_half_each_within_a_tenth_of_a_second(
     site: ReviewSite, visit: Visit
 ) -> None:
     pictures = [drawn_part(7000 + number, scratched=True) for number in range(25)]
@@ -637,11 +638,102 @@ def test_two_hundred_decisions_in_under_a_minute_each_within_a_tenth_of_a_second
     took_s = time.monotonic() - began
     wait_until(lambda: all(decided(site, frame)[0] for frame in frames[1:]), "every decision is recorded")
     assert [decided(site, frame)[0] for frame in reversed(frames[1:])] == ["defect", "false_alarm"] * 100
-    assert took_s < 60
+    assert took_s < 90  # of which the hand, which leaves a tenth of a second between two keys, takes up to 22
     page.wait_for_function("() => window.took.length >= 200")
     took = sorted(page.evaluate("window.took"))
     assert len(took) == 200
     assert took[100] < 100, f"median {took[100]:.0f} ms, slowest {took[-1]:.0f} ms"
+
+
+TOO_MANY = "Several keys came at once: nothing was decided."
+
+
+def strike(page: Page, keys: str, apart_ms: int) -> None:
+    """Keys so many milliseconds apart, also from the one that was struck before, whatever this machine is at."""
+    script = """([keys, apart]) => {
+      [...keys].forEach((letter, at) => setTimeout(() => {
+        const key = letter === "\\n" ? "Enter" : letter;
+        const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
+        window.struck = window.struck ? window.struck + apart : performance.now();
+        Object.defineProperty(event, "timeStamp", { value: window.struck });
+        const held = document.activeElement;
+        if (held.dispatchEvent(event) && key === "Enter" && held.matches("button, a")) held.click();
+      }, at * apart));
+    }"""
+    page.evaluate(script, [keys, apart_ms])
+    page.wait_for_timeout(len(keys) * apart_ms)
+
+
+@pytest.mark.parametrize(
+    ("keys", "apart_ms"), [("df", 5), ("fd", 60), ("1f", 30), ("PART-3012\n", 10), ("LOT-12345\n", 30), ("D-11\n", 50)]
+)
+def test_a_scanner_and_a_glove_on_two_keys_decide_nothing(
+    site: ReviewSite, visit: Visit, keys: str, apart_ms: int
+) -> None:
+    page, frames = on_frame(site, visit)
+    strike(page, keys, apart_ms)
+    expect(page.locator("#notice")).to_contain_text(TOO_MANY)
+    shows(page, frames[0])
+    page.wait_for_timeout(300)
+    all_sent(page)
+    assert [decided(site, frame)[0] for frame in frames] == [None, None, None]
+    press(page, "u")
+    recorded(site, frames[0], ("unsure", None, "olga"))
+
+
+def test_a_scan_on_the_last_frame_takes_nobody_to_the_queue(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 1)
+    strike(page, "D3", 90)
+    expect(page.locator("#notice")).to_contain_text(TOO_MANY)
+    page.wait_for_timeout(300)
+    shows(page, frames[0])
+    recorded(site, frames[0], (None, None, None))
+
+
+def test_of_a_key_that_bounces_the_first_counts_and_a_quick_hand_is_not_held_up(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit, 5)
+    strike(page, "dd", 20)
+    shows(page, frames[1])
+    for key, after in zip("fuf", frames[2:], strict=True):
+        strike(page, key, 130)
+        shows(page, after)
+    expect(page.locator("#notice")).to_be_hidden()
+    for frame, said in zip(frames, ["defect", "false_alarm", "unsure", "false_alarm"], strict=False):
+        recorded(site, frame, (said, None, "olga"))
+    assert decided(site, frames[4])[0] is None
+
+
+@pytest.mark.parametrize("keys", ["PAD-3012\n", "D-3012\n", "Z1\n"])
+def test_a_scanner_decides_no_selection(site: ReviewSite, visit: Visit, keys: str) -> None:
+    frames = [site.add() for _ in range(3)]
+    page = visit("olga", "/")
+    for box in page.locator("#cards input[name=pick]").all():
+        box.check()
+    strike(page, keys, 12)
+    page.wait_for_timeout(300)
+    all_sent(page)
+    assert [decided(site, frame)[0] for frame in frames] == [None, None, None]
+    expect(page.locator("#cards .chosen")).to_have_count(3)
+    if keys[0] != "D":
+        page.keyboard.press("d")
+    page.wait_for_timeout(150)
+    page.keyboard.press("Enter")
+    recorded(site, frames[2], ("defect", None, "olga"))
+
+
+def test_a_scan_into_the_note_of_a_selection_decides_nothing(site: ReviewSite, visit: Visit) -> None:
+    frame = site.add()
+    page = visit("olga", "/")
+    page.locator("#cards input[name=pick]").check()
+    page.keyboard.press("u")
+    page.get_by_label("Note, if there is more to say").focus()
+    page.keyboard.insert_text("LOT-12345")
+    strike(page, "5\n", 10)
+    expect(page.locator("#notice")).to_contain_text(TOO_MANY)
+    expect(page.locator("#confirm")).to_be_visible()
+    page.wait_for_timeout(150)
+    page.keyboard.press("Enter")
+    recorded(site, frame, ("unsure", None, "olga"))
 
 
 def test_the_schema_of_the_api_is_served(site: ReviewSite, visit: Visit, tmp_path: Path) -> None:

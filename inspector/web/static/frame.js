@@ -1,6 +1,7 @@
 // One frame after the other: the next ones are here before they are asked for, and what is decided leaves by the outbox.
 
 import { forget, GONE, nearest, panelHere, panelOf, standing } from "./ahead.js";
+import { again, burst, calm, inBurst } from "./burst.js";
 import { Conflict } from "./frame_conflict.js";
 import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
@@ -86,7 +87,7 @@ async function explain(turn) {
 
 /** To the queue; false while the server cannot be reached or takes long, as no page would come from it. */
 async function end(holds) {
-  await drained();
+  await Promise.all([drained(), calm()]);
   if (!holds()) return false;
   if (unsent() && ["offline", "sending"].includes(condition())) return false;
   shown += 1; // what is still on its way has no place any more
@@ -216,6 +217,8 @@ async function lookAgain(along) {
 
 // ---- what the operator says
 
+let hasty = null; // {burst, said}: what was decided last, as steps.carries takes it, and by which keys
+
 function decide(to, type = null) {
   if (!panel || panel.dataset.busy || viewer.coming || !note.keep()) return undefined;
   const { frame, result, name } = panel.dataset;
@@ -230,6 +233,7 @@ function decide(to, type = null) {
   const after = [[frame, version + 1, result]];
   put({ path: `/api/v1/frames/${frame}/${escape ? "escape" : "disposition"}`, body, after, frame, passed, name, label: `${name}: ${type ? plantWord(type) : answer(to, passed)}` });
   steps.push({ frame, name, to, type, after, note: body.note });
+  hasty = { burst: burst(), said: [frame, version + 1, to, type] };
   draft(frame, "");
   return leave();
 }
@@ -244,6 +248,13 @@ async function leave() {
 function mark(of) {
   of.classList.add("decided");
   note.show();
+}
+
+/** Of several keys at once nobody knows which was meant: what the first of them decided is taken back as well. */
+function rush(said) {
+  if (said && again()) return;
+  if (said && steps.carries(...said)) undo();
+  say(t("Several keys came at once: nothing was decided."));
 }
 
 async function undo() {
@@ -339,6 +350,7 @@ const keys = {
   arrowleft: actions.previous,
 };
 
+const SPEAKS = ["d", "f", "u", "z", "m", "q"]; // the others only look
 const PRESSES = ["enter", " "]; // what presses a button that has the focus
 const PANS = { arrowright: [1, 0], arrowleft: [-1, 0], arrowdown: [0, 1], arrowup: [0, -1] };
 
@@ -360,6 +372,13 @@ addEventListener("keydown", (event) => {
   const key = keyOf(event);
   if (key.startsWith("arrow") && event.target.matches?.("input")) return; // the slider's
   const pressed = event.target.closest?.("button");
+  const type = typeAt(key);
+  const said = hasty?.burst === burst() ? hasty.said : null;
+  if (inBurst() && panel && !event.repeat && (said || type || SPEAKS.includes(key) || (PRESSES.includes(key) && pressed?.dataset.to))) {
+    event.preventDefault();
+    rush(said);
+    return;
+  }
   if (key === "h" || (PRESSES.includes(key) && pressed?.dataset.do === "lift")) {
     viewer?.lift(true);
     return;
@@ -371,7 +390,6 @@ addEventListener("keydown", (event) => {
     viewer.pan(...PANS[key]);
     return;
   }
-  const type = typeAt(key);
   const act = keys[key] ?? (type && (() => decide("defect", type.dataset.type)));
   if (!act || !panel) return;
   event.preventDefault();

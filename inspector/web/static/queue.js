@@ -1,5 +1,6 @@
 // The queue: new frames as they come, a selection and what is said about all of it, keys.
 
+import { inBurst } from "./burst.js";
 import { clean } from "./note.js";
 import { say, unsay } from "./notice.js";
 import { outbox, put, versionOf } from "./outbox.js";
@@ -224,10 +225,16 @@ function answered() {
 
 dialog.addEventListener("submit", () => rest(cards, DOUBLE_MS)); // where the second half of a double tap goes
 dialog.addEventListener("close", answered);
+dialog.addEventListener("keydown", (event) => {
+  if (!inBurst() || !["Enter", " "].includes(event.key) || event.target.id !== "confirm-yes") return;
+  event.preventDefault();
+  tooMany();
+});
 note.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return; // 229: see note.js
   event.preventDefault();
-  document.getElementById("confirm-yes").click();
+  if (inBurst()) tooMany();
+  else document.getElementById("confirm-yes").click();
 });
 
 function decide(selected, to, type) {
@@ -291,6 +298,11 @@ for (const button of bar.querySelectorAll("[data-to]")) button.addEventListener(
 
 // ---- keys
 
+/** As of a barcode scanner: none of them is taken for a decision. */
+function tooMany() {
+  say(t("Several keys came at once: nothing was decided."));
+}
+
 const KEYS = { d: "defect", f: "false_alarm", u: "unsure" };
 
 addEventListener("keydown", (event) => {
@@ -299,7 +311,8 @@ addEventListener("keydown", (event) => {
   if (target.matches?.("input:not([type=checkbox]), select, textarea")) return;
   const key = event.key.toLowerCase();
   if (event.repeat && !key.startsWith("arrow")) return;
-  if (KEYS[key] && picked().length) ask(KEYS[key]);
+  if (inBurst() && ((KEYS[key] && picked().length) || key === "z" || key === "x")) tooMany();
+  else if (KEYS[key] && picked().length) ask(KEYS[key]);
   else if (key === "escape") clear();
   else if (key === "z") takeBack();
   else if (key === "enter" && beginsReview(target)) document.getElementById("begin")?.click(); // else what has the focus
