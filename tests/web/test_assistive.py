@@ -163,6 +163,37 @@ def test_the_map_is_lifted_by_its_button_while_a_key_is_held(site: ReviewSite, v
         expect(page.locator(".stage")).not_to_contain_class("lifted")
 
 
+def test_letters_and_digits_as_keys_can_be_switched_off(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    page.keyboard.press("?")
+    page.get_by_label("Letters and digits decide").uncheck()
+    page.keyboard.press("Escape")
+    expect(page.locator(".say.defect kbd")).to_be_hidden()
+    for key in "d1?":
+        page.keyboard.press(key)
+    expect(page.locator("#keys")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    shows(page, frames[1])
+    page.locator(".say.unsure").click()
+    recorded(site, frames[1], ("unsure", None, "olga"))
+    assert decided(site, frames[0]) == (None, None, None)
+    page.goto("/?order=newest")
+    card = page.locator(f"[data-frame='{frames[0]}']")
+    card.locator(".picture").focus()
+    page.keyboard.press("x")
+    expect(card.locator("input")).not_to_be_checked()
+    card.locator("input").check()
+    page.keyboard.press("d")
+    expect(page.locator("#confirm")).to_be_hidden()
+    page.goto("/help")
+    expect(page.get_by_label("Letters and digits decide")).not_to_be_checked()
+    page.get_by_label("Letters and digits decide").check()
+    page.goto(f"/frame/{frames[0]}?order=newest")
+    shows(page, frames[0])
+    page.keyboard.press("d")
+    recorded(site, frames[0], ("defect", None, "olga"))
+
+
 def test_the_queue_gives_the_focus_back(site: ReviewSite, visit: Visit) -> None:
     frames = [site.add() for _ in range(4)]
     page = visit("olga", "/?order=newest")

@@ -3,6 +3,7 @@
 import { forget, GONE, nearest, panelHere, panelOf, standing } from "./ahead.js";
 import { again, burst, calm, inBurst } from "./burst.js";
 import { Conflict } from "./frame_conflict.js";
+import { silent } from "./letters.js";
 import { Note, draft, drafted } from "./note.js";
 import { say } from "./notice.js";
 import { condition, outbox, put, versionOf } from "./outbox.js";
@@ -369,6 +370,7 @@ function typeAt(key) {
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches?.("input:not([type=range]), select, textarea")) return;
+  if (silent(event)) return;
   const key = keyOf(event);
   if (key.startsWith("arrow") && event.target.matches?.("input")) return; // the slider's
   const pressed = event.target.closest?.("button");

@@ -1,6 +1,7 @@
 // The queue: new frames as they come, a selection and what is said about all of it, keys.
 
 import { inBurst } from "./burst.js";
+import { silent } from "./letters.js";
 import { clean } from "./note.js";
 import { say, unsay } from "./notice.js";
 import { outbox, put, versionOf } from "./outbox.js";
@@ -263,9 +264,9 @@ outbox.addEventListener("sent", (event) => {
   } else if (entry.batch) {
     const [number, left] = [said.done.length, said.conflicts.length];
     const done = left ? n("%(number)s decided, %(left)s left as others decided.", "%(number)s decided, %(left)s left as others decided.", number, { left }) : n("%(number)s decided.", "%(number)s decided.", number);
-    const back = t("Z takes it back.");
+    const back = silent({ key: "z" }) ? "" : t("Z takes it back.");
     if (!number) say(done);
-    else if (steps.has(said.batch)) say(`${done} ${back}`, { undo: takeBack, of: said.batch }); // else it is taken back by now
+    else if (steps.has(said.batch)) say(`${done} ${back}`.trim(), { undo: takeBack, of: said.batch }); // else it is taken back by now
     refresh();
   } else if (entry.back) {
     say(n("%(number)s taken back.", "%(number)s taken back.", said.done.length));
@@ -309,6 +310,7 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
   const target = event.target;
   if (target.matches?.("input:not([type=checkbox]), select, textarea")) return;
+  if (silent(event)) return;
   const key = event.key.toLowerCase();
   if (event.repeat && !key.startsWith("arrow")) return;
   if (inBurst() && ((KEYS[key] && picked().length) || key === "z" || key === "x")) tooMany();

@@ -4,6 +4,7 @@
 import { Areas } from "./areas.js";
 import { Drawing } from "./drawing.js";
 import { element } from "./elements.js";
+import { silent } from "./letters.js";
 import { endConflict, showConflict } from "./region_conflict.js";
 import { request } from "./request.js";
 import { Share } from "./share.js";
@@ -192,7 +193,7 @@ addEventListener("keydown", (event) => {
     else return;
   } else if (event.altKey) {
     return;
-  } else if (TOOLS[key]) {
+  } else if (TOOLS[key] && !silent(event)) {
     stage.choose(TOOLS[key]);
   } else if (event.key === "Enter" && event.target.matches?.("button, a, summary")) {
     return;

@@ -1,5 +1,6 @@
 // The samples that are shown: which are ticked, and one of them large. More may come while somebody looks.
 
+import { silent } from "./letters.js";
 import { doubted, elsewhere, untick } from "./samples_ticked.js";
 
 const pictures = document.getElementById("pictures");
@@ -106,7 +107,7 @@ function tick(on) {
 }
 
 function pressed(event) {
-  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.altKey || event.ctrlKey || event.metaKey || silent(event)) return;
   if (event.key === "ArrowLeft") turn(-1);
   else if (event.key === "ArrowRight") turn(1);
   else if (event.key === "x" || event.key === "X") tick(!boxOf(shown).checked);
