@@ -307,6 +307,25 @@ def test_one_picture_after_another_large_by_keys(samples: SampleFolder, visit: V
     assert left_out(samples) == [names[1], names[3]]
 
 
+def test_the_keys_of_the_large_one_go_on_at_both_ends_of_the_page(samples: SampleFolder, visit: Visit) -> None:
+    put(samples, 3)
+    page = visit("emil", "/samples")
+    page.locator(".looking .picture").first.click()
+    page.locator("#after").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.locator("#after")).to_be_disabled()
+    expect(page.locator("#before")).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.get_by_label("Leave out X")).to_be_checked()
+    page.keyboard.press("Enter")
+    page.locator("#before").click()
+    expect(page.get_by_role("dialog", name="Sample 1, ")).to_be_visible()
+    expect(page.locator("#after")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("dialog", name="Sample 2, ")).to_be_visible()
+
+
 def test_all_of_it_has_a_name_and_is_large_enough_for_a_finger(samples: SampleFolder, visit: Visit) -> None:
     put(samples, 3)
     samples.leave_out([samples.samples()[0].name])

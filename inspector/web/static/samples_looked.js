@@ -90,9 +90,12 @@ function beside(step) {
   return all[all.indexOf(shown) + step];
 }
 
+/** A button that ends here gives the focus away first, or it would leave the large one. */
 function showEnds() {
+  const held = document.activeElement;
   before.disabled = !beside(-1);
   after.disabled = !beside(1);
+  if ([before, after].includes(held) && held.disabled) [before, after, document.getElementById("close")].find((one) => !one.disabled).focus();
 }
 
 function turn(step) {
@@ -107,7 +110,7 @@ function tick(on) {
 }
 
 function pressed(event) {
-  if (event.altKey || event.ctrlKey || event.metaKey || silent(event)) return;
+  if (!large.open || event.altKey || event.ctrlKey || event.metaKey || silent(event)) return;
   if (event.key === "ArrowLeft") turn(-1);
   else if (event.key === "ArrowRight") turn(1);
   else if (event.key === "x" || event.key === "X") tick(!boxOf(shown).checked);
@@ -136,7 +139,7 @@ pictures.addEventListener("click", ({ target }) => {
 document.addEventListener("submit", ask);
 unsent.addEventListener("close", answered);
 addEventListener("pageshow", count); // a browser that goes back ticks what was ticked
-large.addEventListener("keydown", pressed);
+addEventListener("keydown", pressed);
 large.addEventListener("close", () => linkOf(shown).focus());
 before.addEventListener("click", () => turn(-1));
 after.addEventListener("click", () => turn(1));
