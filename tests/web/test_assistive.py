@@ -163,6 +163,20 @@ def test_the_map_is_lifted_by_its_button_while_a_key_is_held(site: ReviewSite, v
         expect(page.locator(".stage")).not_to_contain_class("lifted")
 
 
+def test_nearest_normals_that_do_not_fit_are_moved_by_keys(site: ReviewSite, visit: Visit) -> None:
+    page, frames = on_frame(site, visit)
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.wait_for_selector(".near .theirs")
+    nearest = page.get_by_role("region", name="Nearest normals")
+    nearest.focus()
+    for key in ("ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    page.wait_for_function("() => document.querySelector('.nearest').scrollLeft > 0")
+    shows(page, frames[0])
+    page.keyboard.press("d")
+    shows(page, frames[1])
+
+
 def test_letters_and_digits_as_keys_can_be_switched_off(site: ReviewSite, visit: Visit) -> None:
     page, frames = on_frame(site, visit)
     page.keyboard.press("?")

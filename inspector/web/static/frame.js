@@ -372,7 +372,7 @@ addEventListener("keydown", (event) => {
   if (event.target.matches?.("input:not([type=range]), select, textarea")) return;
   if (silent(event)) return;
   const key = keyOf(event);
-  if (key.startsWith("arrow") && event.target.matches?.("input")) return; // the slider's
+  if (key.startsWith("arrow") && event.target.matches?.("input, .nearest")) return; // the slider's, or they scroll
   const pressed = event.target.closest?.("button");
   const type = typeAt(key);
   const said = hasty?.burst === burst() ? hasty.said : null;
