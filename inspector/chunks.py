@@ -10,7 +10,7 @@ from typing import IO
 
 from PIL import PngImagePlugin
 
-from inspector.errors import FrameTooLargeError
+from inspector.errors import FrameDamagedError, FrameTooLargeError
 
 _BEGIN = 8
 """Length of what every PNG begins with. Then each chunk has four bytes of length, four of name, and four behind it."""
@@ -38,18 +38,23 @@ class PngFile(PngImagePlugin.PngImageFile):
 
 
 def bare(payload: bytes) -> bytes:
-    """The same PNG without what its pixels do not depend on; what comes after a chunk that is cut off stays.
+    """The same PNG without what its pixels do not depend on.
 
     Raises:
+        FrameDamagedError: it ends within a chunk, or before the last one. OpenCV would find that out too, but takes as
+            much memory first as a chunk says that it is long, up to 4 GB.
         FrameTooLargeError: it has more than _MOST chunks.
     """
     whole, pieces, kept, at, held = memoryview(payload), [], 0, _BEGIN, False
     for _ in range(_MOST):
-        if at + 12 > len(payload):
-            break
-        length, name = struct.unpack_from(">I4s", payload, at)
+        length, name = struct.unpack_from(">I4s", payload, at) if at + 12 <= len(payload) else (0, b"")
         end = at + 12 + length
-        if name == _END or end > len(payload):
+        if end > len(payload):
+            raise FrameDamagedError(
+                f"frame: PNG of {len(payload)} bytes ends within a chunk, which is cut off or has a wrong length; "
+                "expected an undamaged image"
+            )
+        if name == _END:
             break
         if not _is_needed(name, held):
             if kept < at:

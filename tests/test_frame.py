@@ -503,6 +503,29 @@ def test_a_png_of_countless_chunks_is_refused(name: bytes) -> None:
         frame.decode(png_with(png_chunk(name, b"") * 100_000, before=b"IDAT"))
 
 
+@pytest.mark.parametrize("name", [b"IDAT", b"IEND", b"fdAT", b"tEXt"])
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x40000000, 100_000])
+def test_a_png_with_a_wrong_length_of_a_chunk_is_refused_before_it_is_decoded(
+    name: bytes, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV would take as much memory as the chunk says that it is long, 4 GB for 8 kB."""
+    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("it was decoded"))
+    payload = png_with(struct.pack(">I", length) + name, before=b"IDAT" if name == b"IDAT" else b"IEND")
+    with pytest.raises(FrameDamagedError, match=f"PNG of {len(payload)} bytes ends within a chunk"):
+        frame.decode(payload)
+
+
+@pytest.mark.parametrize("cut", [1, 4, 11, 12, 13, 20, 1000])
+def test_a_png_without_its_end_is_refused_before_it_is_decoded(cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(FrameDamagedError, match="ends within a chunk"):
+        frame.decode(INTACT["png"][:-cut])
+
+
+def test_what_comes_after_the_end_of_a_png_does_not_count() -> None:
+    np.testing.assert_array_equal(frame.decode(INTACT["png"] + b"\xff\xff\xff\xffjunk").pixels, PICTURE)
+
+
 def test_what_is_clear_in_a_png_of_few_colours_is_dropped_as_ever() -> None:
     indexed = RGB.quantize(16)
     payload = with_pillow(indexed, "PNG", transparency=3, dpi=(300, 300))
