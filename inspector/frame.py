@@ -2,7 +2,7 @@
 
 The header is read first and the size it announces is checked before any pixel is allocated. OpenCV decodes: it applies
 EXIF orientation, converts CMYK, expands grey and palettes, drops alpha (from 8-bit TIFFs: onto black), and keeps 16
-bits, which are scaled here to 8.
+bits, which are scaled here to 8, and inverted where a TIFF says that its white is 0: 8 bits OpenCV inverts itself.
 """
 
 import hashlib
@@ -73,7 +73,7 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
     """
     if not payload:
         raise FrameEmptyError("frame: got 0 bytes, expected a JPEG, PNG, TIFF or BMP image")
-    kind = _check_header(payload, max_pixels)
+    kind, is_negative = _check_header(payload, max_pixels)
     if kind == "PNG":
         payload = chunks.bare(payload)
     try:
@@ -85,7 +85,7 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
     if decoded.dtype not in (np.uint8, np.uint16):
         raise FrameFormatError(f"frame: {kind} has {decoded.dtype} samples, expected 8- or 16-bit unsigned integers")
     if decoded.dtype == np.uint16:
-        decoded = cv2.convertScaleAbs(decoded, alpha=1 / 257)
+        decoded = cv2.convertScaleAbs(cv2.bitwise_not(decoded) if is_negative else decoded, alpha=1 / 257)
     if not _FLAGS[kind] & cv2.IMREAD_COLOR_RGB:
         decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     pixels: UInt8Image = np.asarray(decoded, np.uint8)
@@ -97,8 +97,8 @@ def pixels_sha256(frame: Frame) -> str:
     return hashlib.sha256(f"{frame.size_wh}".encode() + frame.pixels.tobytes()).hexdigest()
 
 
-def _check_header(payload: bytes, max_pixels: int) -> str:
-    """The format's name, once the header is sound and its size within the limit."""
+def _check_header(payload: bytes, max_pixels: int) -> tuple[str, bool]:
+    """The format's name, once the header is sound and its size within the limit; and whether its white is 0."""
     kind, reader = reader_of(payload)
     stream = io.BytesIO(payload[:_LONGEST_HEADER] if kind in ("JPEG", "PNG") else payload)
     if kind == "TIFF" and _has_an_endless_field(payload):
@@ -139,7 +139,7 @@ def _check_header(payload: bytes, max_pixels: int) -> str:
             f"frame: JPEG has more than {MOST_SCANS} scans or {_MOST_SEGMENTS} segments between them, expected about "
             "ten scans; nothing was decoded"
         )
-    return kind
+    return kind, isinstance(header, strips.TiffFile) and strips.is_negative(header)
 
 
 def _has_whole_directory(payload: bytes) -> bool:

@@ -35,7 +35,10 @@ _STEP = 16_384
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR = 256, 257, 258, 262, 277, 284
 _STRIP_OFFSETS, _STRIP_ROWS, _STRIP_COUNTS = 273, 278, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
-_YCBCR = 6
+_WHITE_IS_ZERO, _YCBCR = 0, 6
+
+# Pillow knows such samples of the other byte order alone. Nothing but the header is asked of it.
+TiffImagePlugin.OPEN_INFO.setdefault((b"MM", _WHITE_IS_ZERO, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
 
 
 class TiffFile(TiffImagePlugin.TiffImageFile):
@@ -49,6 +52,11 @@ def is_deep_in_planes(header: TiffFile) -> bool:
     """Whether colours of 16 bits lie each in strips of its own: OpenCV gives arbitrary values for two of them."""
     tags = header.tag_v2
     return tags.get(_PLANAR) == 2 and tags.get(_SAMPLES, 1) != 1 and max(tags.get(_BITS, (1,))) > 8
+
+
+def is_negative(header: TiffFile) -> bool:
+    """Whether 0 is white, as scanners write it."""
+    return bool(header.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
 
 
 def check_pieces(header: TiffFile, max_pixels: int) -> None:

@@ -419,6 +419,22 @@ def tiff_with(tags: dict[int, list[int]], data: bytes) -> bytes:
     return struct.pack("<4sI", b"II*\0", 8) + directory + bytes(4) + data + beyond
 
 
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("deflated", [False, True])
+def test_a_tiff_whose_white_is_zero_becomes_no_negative(byteorder: str, bits: int, deflated: bool) -> None:
+    grey = PICTURE[..., 0]
+    samples = (255 - grey).astype(np.uint8) if bits == 8 else (65_535 - 257 * grey.astype(int))
+    data = samples.astype(f"{byteorder}u{bits // 8}").tobytes()
+    data = zlib.compress(data) if deflated else data
+    tags = [(256, 60), (257, 40), (258, bits), (259, 8 if deflated else 1), (262, 0), (273, 122), (277, 1), (278, 40)]
+    directory = struct.pack(byteorder + "H", 9)
+    for tag, value in (*tags, (279, len(data))):
+        directory += struct.pack(byteorder + "HHII", tag, 4, 1, value)
+    begin = (b"II*\0" if byteorder == "<" else b"MM\0*") + struct.pack(byteorder + "I", 8)
+    np.testing.assert_array_equal(frame.decode(begin + directory + bytes(4) + data).pixels[..., 1], grey)
+
+
 @pytest.mark.parametrize("compression", [1, 5, 8, 32773])
 def test_a_tile_that_is_far_larger_than_its_picture_is_refused(compression: int) -> None:
     """It would be unpacked whole, 2 GB of it, for 8x8 pixels."""
