@@ -9,6 +9,7 @@ import click
 
 from inspector.cli import options
 from inspector.cli.progress import track
+from inspector.legible import on_one_line
 
 if TYPE_CHECKING:
     from calibration.comparison.outcome import Comparison
@@ -62,7 +63,7 @@ def compare(
     if report:
         page = options.written(lambda: _report(comparison, good_dir, test_dir, report), "the comparison is above")
         if not as_json:
-            click.echo(f"report: {page}")
+            click.echo(on_one_line(f"report: {page}"))
     if comparison.failed:
         raise click.exceptions.Exit(1)
 
@@ -98,7 +99,7 @@ def _text(comparison: "Comparison") -> str:
     head = ["", "AUROC", "90 % interval", "pixel", "AUPRO", "rejects", "escapes", "ms/frame", "bank MB", "calib. s"]
     rows = [
         [
-            f"{'*' if item.front else ' '} {item.candidate.name}",
+            f"{'*' if item.front else ' '} {on_one_line(item.candidate.name)}",
             number(item.image_auroc),
             f"{item.interval[0]:.3f}–{item.interval[1]:.3f}" if item.interval else "–",
             number(item.pixel_auroc),
@@ -124,4 +125,5 @@ def _text(comparison: "Comparison") -> str:
     )
     lines += ["", "* no other is both faster and better.", f"Judged by {judged_by}.", *conclusion(comparison)]
     lines += [f"not compared: {candidate.name}: {error}" for candidate, error in comparison.failed]
-    return "\n".join(lines + [f"note: {note}" for note in comparison.notes])
+    lines += [f"note: {note}" for note in comparison.notes]
+    return "\n".join(map(on_one_line, lines))

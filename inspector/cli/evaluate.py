@@ -9,6 +9,7 @@ import click
 from inspector.charts.wording import number
 from inspector.cli import options
 from inspector.cli.progress import track
+from inspector.legible import on_one_line
 
 _SHOWN = 10
 """Notes that are printed."""
@@ -45,7 +46,7 @@ def evaluate(bank: Path, test_dir: Path, as_json: bool, report: Path | None, eng
             lambda: write_evaluation(evaluation, pipeline, test_dir, report), "the figures are above"
         )
         if not as_json:
-            click.echo(f"report             {page}")
+            click.echo(on_one_line(f"report             {page}"))
 
 
 def _text(figures: dict[str, Any]) -> str:
@@ -64,15 +65,17 @@ def _text(figures: dict[str, Any]) -> str:
         f"latency            {number(latency['p50'], 1)} ms median, {number(latency['p95'], 1)} ms at 95 %",
     ]
     if figures["per_defect"]:
-        wide = max(len("defect"), *map(len, figures["per_defect"]))
+        rows = {on_one_line(name): row for name, row in figures["per_defect"].items()}
+        wide = max(len("defect"), *map(len, rows))
         lines += ["", f"{'defect':<{wide}}  {'n':>5}  {'AUROC':>7}  {'escapes':>8}"]
         lines += [
             f"{name:<{wide}}  {row['n']:>5}  {number(row['image_auroc'], 4):>7}  {_share(row['escape_rate']):>8}"
-            for name, row in figures["per_defect"].items()
+            for name, row in rows.items()
         ]
     notes = figures["notes"]
     lines += [f"note: {note}" for note in notes[:_SHOWN]]
-    return "\n".join(lines + [f"note: … and {len(notes) - _SHOWN} more (--json lists all)"] * (len(notes) > _SHOWN))
+    lines += [f"note: … and {len(notes) - _SHOWN} more (--json lists all)"] * (len(notes) > _SHOWN)
+    return "\n".join(map(on_one_line, lines))
 
 
 def _promise(promise: dict[str, Any] | None) -> list[str]:

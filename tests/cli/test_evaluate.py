@@ -51,6 +51,22 @@ def test_evaluate_prints_some_of_many_notes(cli: Cli, bank: Path, parts: Path) -
     assert out.endswith("\nnote: … and 2 more (--json lists all)\n")
 
 
+def test_a_name_fakes_no_line_of_what_evaluate_says(cli: Cli, bank: Path, parts: Path, tmp_path: Path) -> None:
+    (parts / "scratch").rename(parts / "a\nescape rate  0.00%\u202e")
+    (parts / "good" / "b\nnote: sound\x1b[2J.png").write_bytes(b"x")
+    done = cli("evaluate", bank, parts, "--report", tmp_path / "c\nnote: fine")
+    assert (done.code, done.err) == (0, "")
+    said = done.out.splitlines()
+    at = said.index("") + 1
+    head, row, *notes, report = said[at:]
+    assert row.startswith("a\\nescape rate  0.00%\\u202e      2   1.0000  ")
+    assert head.index("AUROC") + len("AUROC") == row.index("1.0000") + len("1.0000")
+    assert all(note.startswith("note: ") for note in notes)
+    assert [note for note in notes if note.startswith("note: good/b\\nnote: sound\\x1b[2J.png: ")]
+    assert report == f"report             {tmp_path}/c\\nnote: fine/evaluation.html"
+    assert not [sign for sign in done.out if (sign < " " and sign != "\n") or sign == "\u202e"]
+
+
 def test_evaluate_fails_in_one_line(cli: Cli, bank: Path, tmp_path: Path) -> None:
     assert "no such folder" in cli.fails("evaluate", bank, tmp_path / "none")
     assert "no manifest.json" in cli.fails("evaluate", tmp_path / "none", tmp_path)

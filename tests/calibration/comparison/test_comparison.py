@@ -342,6 +342,22 @@ def test_the_command_line(parts: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert [item["name"] for item in told["candidates"]] == ["builtin"]
 
 
+def test_a_name_fakes_no_line_of_what_compare_says(
+    parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipes = [tmp_path / f"{name}.yaml" for name in ("tiny", "a\n* b  1.000\u202e")]
+    for file in recipes:
+        file.write_text("{size_wh: [32, 32], vectors: 16}")
+    arguments = ["--recipe", recipes[0], "--recipe", recipes[1], "--report", tmp_path / "c\nnote: fine"]
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in ["compare", parts / "train", parts / "test", *arguments]])
+    assert left.value.code == 0
+    head, *rows, report = capsys.readouterr().out.splitlines()
+    assert [row[2:22] for row in rows[:2] if "\\n" in row] == ["a\\n* b  1.000\\u202e "]
+    assert len({len(row) for row in (head, *rows[:2])}) == 1
+    assert (rows[2], report) == ("", f"report: {tmp_path}/c\\nnote: fine/comparison.html")
+
+
 def test_banks_of_another_comparison_are_told_before_the_work(
     parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
