@@ -70,11 +70,11 @@ class Area(BaseModel):
         """
         try:
             payload = file.read_bytes()
+        except (OSError, ValueError) as error:  # the latter of a name with NUL
+            why = error.strerror if isinstance(error, OSError) else error
+            raise RecipeError(f"mask {file}: cannot be read ({why}); expected a PNG, white where to look") from error
+        try:
             pixels = decoder.decode(payload).pixels
-        except OSError as error:
-            raise RecipeError(
-                f"mask {file}: cannot be read ({error.strerror}); expected a PNG, white where to look"
-            ) from error
         except FrameError as error:
             raise RecipeError(f"mask {file}: {error}") from error
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)

@@ -135,6 +135,7 @@ def bow() -> list[list[int]]:
         ({"frame_wh": FRAME, "include": [{"polygon": SQUARE, "png": "x"}]}, "expected the corners of a polygon"),
         ({"frame_wh": FRAME, "include": [{"png": "!"}]}, "does not decode"),
         ({"frame_wh": FRAME, "include": ["none.png"]}, "none.png: cannot be read"),
+        ({"frame_wh": FRAME, "exclude": ["a\0.png"]}, ".png: cannot be read (embedded null byte)"),
         ({"frame_wh": FRAME, "include": [7]}, "roi.include[0]: got 7, expected keys of its own: png, polygon"),
         ("part.png", "roi: "),
     ],
