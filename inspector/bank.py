@@ -96,6 +96,22 @@ class Bank:
         """Size of all files, bytes."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
+    def check_id(self) -> None:
+        """Passes a bank whose id is that of its files and thresholds.
+
+        Not asked when it is loaded: a bank that somebody changed by hand goes on to run.
+
+        Raises:
+            BankError: its thresholds or its id were changed in its manifest.
+        """
+        files, got = self.manifest.files, self.manifest.id
+        expected = identity(files, self.manifest.calibration)
+        if got not in (expected, identity(files, None)):
+            raise BankError(
+                f"bank {self.path}: got id {got}, but that of its files and thresholds is {expected}: manifest.json "
+                "was changed since the bank was made; restore the folder or calibrate again"
+            )
+
     def read(self, name: str) -> bytes:
         """One of its files, as it was when the bank was loaded.
 
@@ -228,13 +244,15 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): file_sha256(file) for file in files}
 
 
-def identity(files: Mapping[str, str], calibration: Calibration) -> str:
+def identity(files: Mapping[str, str], calibration: Calibration | None) -> str:
     """A bank's id: the first twelve digits of the digest of its files' digests and its thresholds. Same bytes, same id.
 
-    The same vectors under other thresholds decide otherwise: their id is another.
+    The same vectors under other thresholds decide otherwise: their id is another. Without calibration: the id that
+    banks of former versions have.
     """
-    figures = hashlib.sha256(calibration.model_dump_json().encode()).hexdigest()
-    told = {**files, "calibration": figures}
+    told = dict(files)
+    if calibration is not None:
+        told["calibration"] = hashlib.sha256(calibration.model_dump_json().encode()).hexdigest()
     listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(told.items()))
     return hashlib.sha256(listing.encode()).hexdigest()[:12]
 

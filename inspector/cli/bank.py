@@ -124,10 +124,12 @@ def _move(move: "Move") -> str:
 @click.argument("path", type=options.PATH)
 @options.as_json
 def verify(path: Path, as_json: bool) -> None:
-    """Check every byte and number of the bank at PATH, and run its graph once."""
+    """Check every byte and number of the bank at PATH, and its id, and run its graph once."""
     from inspector.pipeline import Pipeline
 
-    ref = Pipeline.open(path).bank.ref
+    bank = Pipeline.open(path).bank
+    bank.check_id()
+    ref = bank.ref
     if as_json:
         click.echo(json.dumps({"path": str(path), "id": ref.id, "digest": ref.digest}))
         return

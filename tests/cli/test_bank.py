@@ -11,6 +11,8 @@ from banks import change_manifest, copy_of, write_good
 from calling import Cli
 
 from calibration.growth.derive import with_thresholds
+from inspector.bank import identity
+from inspector.manifest import read_manifest
 
 
 def test_a_bank_of_few_samples_says_everywhere_that_ng_is_an_estimate(cli: Cli, bank: Path, tmp_path: Path) -> None:
@@ -82,6 +84,22 @@ def test_bank_verify(cli: Cli, bank: Path, tmp_path: Path) -> None:
     assert "graph.bin has sha256" in cli.fails("bank", "verify", copied)
     change_manifest(copied, lambda manifest: manifest.update(schema=9))
     assert "schema 9" in cli.fails("bank", "show", copied)
+
+
+def test_verify_tells_thresholds_that_were_changed_in_the_manifest(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    copied, made = copy_of(bank, tmp_path), read_manifest(bank)
+    change_manifest(copied, lambda manifest: manifest["calibration"].update(ng=made.calibration.ng * 10))
+    told = cli.fails("bank", "verify", copied)
+    assert f"got id {made.id}, but that of its files and thresholds is " in told
+    assert "manifest.json was changed since the bank was made" in told
+
+
+def test_verify_passes_banks_of_other_thresholds_and_of_former_versions(cli: Cli, bank: Path, tmp_path: Path) -> None:
+    made = with_thresholds(bank, tmp_path / "lenient", ok=1.0, ng=99.0)
+    assert f"sound; {made.id}" in cli("bank", "verify", tmp_path / "lenient").out
+    former = identity(made.files, None)
+    change_manifest(tmp_path / "lenient", lambda manifest: manifest.update(id=former))
+    assert f"sound; {former}" in cli("bank", "verify", tmp_path / "lenient").out
 
 
 def test_what_a_bank_says_of_itself_does_not_act_on_a_terminal(cli: Cli, bank: Path, tmp_path: Path) -> None:
