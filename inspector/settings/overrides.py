@@ -15,6 +15,12 @@ from inspector.errors import SettingsError
 
 PREFIX = "INSPECTOR_"
 
+_DEEPEST = 20
+"""Levels. The settings themselves have a handful."""
+
+_DIGITS = 9
+"""Of a place in a list. What is longer is no number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Override:
@@ -27,9 +33,13 @@ class Override:
 
     @classmethod
     def of(cls, variable: str, text: str) -> Self:
-        """Raises SettingsError where the text is not YAML."""
+        """Raises SettingsError where the name has more than _DEEPEST levels, or the text is not YAML."""
         levels = variable.removeprefix(PREFIX).split("__")
-        loc = tuple(int(level) if level.isdecimal() else level.lower() for level in levels)
+        if len(levels) > _DEEPEST:
+            raise SettingsError(
+                f"environment: {variable[:60]}…: got {len(levels)} levels, expected at most {_DEEPEST}; remove it"
+            )
+        loc = tuple(int(level) if level.isdecimal() and len(level) <= _DIGITS else level.lower() for level in levels)
         try:
             _, value = yaml_text.read(text)
         except yaml_text.FAULTS as error:

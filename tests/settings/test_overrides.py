@@ -84,6 +84,14 @@ def test_a_mistake_names_its_variable(path: Path, variable: str, value: str, tol
     assert told in message
 
 
+def test_a_name_without_end_is_a_mistake_like_any(path: Path) -> None:
+    number = "9" * 5000
+    told = complaint(path, **{f"INSPECTOR_STATIONS__{number}__ID": "a"})
+    assert told.endswith(f"got '{number}' for a place in a list of 1, expected a number from 0 to 1")
+    told = complaint(path, **{"INSPECTOR_A" + "__A" * 3000: "a"})
+    assert told == f"environment: INSPECTOR_A{'__A' * 16}_…: got 3001 levels, expected at most 20; remove it"
+
+
 def test_a_mistake_of_the_file_still_names_its_line(path: Path) -> None:
     path.write_text(FILE.replace("port: 1883", "port: many"))
     message = complaint(path, INSPECTOR_BROKER__HOST="x")
