@@ -127,6 +127,8 @@ def _check_header(payload: bytes, max_pixels: int) -> tuple[str, bool]:
             f"frame: TIFF is compressed by {header.info['compression']}, expected none, LZW, deflate, PackBits or JPEG"
         )
     if isinstance(header, strips.TiffFile):
+        if strips.is_coarse(header):
+            raise FrameFormatError("frame: TIFF has samples of 2 or 4 bits, expected 8- or 16-bit unsigned integers")
         if strips.is_deep_in_planes(header):
             raise FrameFormatError("frame: TIFF has 16-bit colours in planes, expected them together for each pixel")
         strips.check_pieces(header, max_pixels)

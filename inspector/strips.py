@@ -35,7 +35,7 @@ _STEP = 16_384
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR = 256, 257, 258, 262, 277, 284
 _STRIP_OFFSETS, _STRIP_ROWS, _STRIP_COUNTS = 273, 278, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
-_WHITE_IS_ZERO, _YCBCR = 0, 6
+_WHITE_IS_ZERO, _PALETTE, _YCBCR = 0, 3, 6
 
 # Pillow knows such samples of the other byte order alone. Nothing but the header is asked of it.
 TiffImagePlugin.OPEN_INFO.setdefault((b"MM", _WHITE_IS_ZERO, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
@@ -46,6 +46,12 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
 
     def load_end(self) -> None:
         """Leaves them as they lie in the file."""
+
+
+def is_coarse(header: TiffFile) -> bool:
+    """Whether its samples have 2 bits, or 4 that are no numbers of colours: OpenCV refuses these like damaged ones."""
+    bits = max(header.tag_v2.get(_BITS, (1,)))
+    return bits == 2 or (bits == 4 and header.tag_v2.get(_PHOTOMETRIC) != _PALETTE)
 
 
 def is_deep_in_planes(header: TiffFile) -> bool:

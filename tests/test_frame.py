@@ -419,6 +419,23 @@ def tiff_with(tags: dict[int, list[int]], data: bytes) -> bytes:
     return struct.pack("<4sI", b"II*\0", 8) + directory + bytes(4) + data + beyond
 
 
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("bits", [2, 4])
+def test_greys_of_few_bits_are_refused_as_a_format_and_not_as_damaged(bits: int, photometric: int) -> None:
+    data = zlib.compress(bytes(8 * bits))
+    tags = {258: [bits], 262: [photometric], 273: [-1], 278: [8], 279: [len(data)]}
+    with pytest.raises(FrameFormatError, match="samples of 2 or 4 bits, expected 8- or 16-bit"):
+        frame.decode(tiff_with(tags, data))
+
+
+def test_numbers_of_sixteen_colours_are_read() -> None:
+    data = zlib.compress(bytes([0x01] * 32))
+    colours = [0, 65_535] + [0] * 14
+    tags = {258: [4], 262: [3], 273: [-1], 278: [8], 279: [len(data)], 320: [*colours, *[0] * 16, *colours]}
+    pixels = frame.decode(tiff_with(tags, data)).pixels
+    np.testing.assert_array_equal(pixels[0, :2], [(0, 0, 0), (255, 0, 255)])
+
+
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("deflated", [False, True])
