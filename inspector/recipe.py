@@ -136,8 +136,7 @@ def load(path: Path, *, mask: Path | None = None) -> Recipe:
         RecipeError: the file cannot be read, is no YAML mapping, or says something that cannot be; or so a mask.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        root, data = yaml_text.read(text)
+        root, data = yaml_text.load(path)
     except OSError as error:
         raise RecipeError(f"recipe {path}: cannot be read ({error.strerror}); expected a YAML file") from error
     except yaml_text.FAULTS as error:

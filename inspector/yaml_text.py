@@ -4,6 +4,7 @@ An alias repeats what its anchor names, and aliases of aliases multiply: 400 byt
 add is counted before anything is built of it.
 """
 
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -13,6 +14,21 @@ FAULTS = (yaml.YAMLError, ValueError, RecursionError)
 
 MOST_REPEATED: Final = 100_000
 """How many values aliases may add to those that are written: dozens of stations by one anchor, and no flood."""
+
+_LONGEST: Final = 10_000_000
+"""Characters of a file. A device or a pipe may have no end."""
+
+
+def load(path: Path) -> tuple[yaml.Node | None, Any]:
+    """As `read`, of a file.
+
+    Raises: OSError, and as FAULTS has it; a yaml.YAMLError too where it has more than _LONGEST characters.
+    """
+    with path.open(encoding="utf-8") as stream:
+        text = stream.read(_LONGEST + 1)
+    if len(text) > _LONGEST:
+        raise yaml.YAMLError(f"it has more than {_LONGEST // 1_000_000} million characters, expected some thousands")
+    return read(text)
 
 
 def read(text: str) -> tuple[yaml.Node | None, Any]:

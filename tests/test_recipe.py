@@ -116,6 +116,13 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         load(file)
 
 
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """As of a device: here it has one."""
+    (tmp_path / "recipe.yaml").write_bytes(bytes(10_000_001))
+    with pytest.raises(RecipeError, match=r"not YAML \(it has more than 10 million characters"):
+        load(tmp_path / "recipe.yaml")
+
+
 def test_a_recipe_does_not_change() -> None:
     with pytest.raises(ValidationError):
         Recipe().pooling = 5

@@ -57,8 +57,7 @@ def trace(path: Path, environment: Mapping[str, str] | None = None) -> Origins:
 
 def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
     try:
-        text = path.read_text(encoding="utf-8")
-        root, content = yaml_text.read(text)
+        root, content = yaml_text.load(path)
     except FileNotFoundError as error:
         raise SettingsError(
             f"{path}: no such file, expected the settings in YAML; name their file, or call it where they lie"

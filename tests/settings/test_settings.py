@@ -217,6 +217,16 @@ def test_metrics_for_others_need_a_token(tmp_path: Path) -> None:
     assert "is empty" in complaint(tmp_path, SMALLEST + "metrics: {token_file: token}\n")
 
 
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """As of a device: here it has one."""
+    (tmp_path / "token").write_bytes(bytes(1_000_001))
+    told = complaint(tmp_path, SMALLEST + "metrics: {token_file: token}\n")
+    assert "has more than 1000000 characters, expected a secret's file" in told
+    (tmp_path / "inspector.yaml").write_bytes(bytes(10_000_001))
+    with pytest.raises(SettingsError, match="not valid YAML: it has more than 10 million characters"):
+        settings.load(tmp_path / "inspector.yaml")
+
+
 @pytest.fixture
 def asked_anew() -> Iterator[None]:
     """A process asks for its zone once."""
