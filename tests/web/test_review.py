@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -623,7 +622,7 @@ MEASURE = """
 """
 
 
-def test_two_hundred_decisions_in_a_minute_and_a_half_each_within_a_tenth_of_a_second(
+def test_two_hundred_decisions_in_under_a_minute_each_within_a_tenth_of_a_second(
     site: ReviewSite, visit: Visit
 ) -> None:
     pictures = [drawn_part(7000 + number, scratched=True) for number in range(25)]
@@ -632,16 +631,14 @@ def test_two_hundred_decisions_in_a_minute_and_a_half_each_within_a_tenth_of_a_s
     page.add_init_script(MEASURE)
     page.goto(f"/frame/{frames[200]}?order=newest")
     page.wait_for_selector(".near")
-    began = time.monotonic()
     for number in range(200):
         press(page, "df"[number % 2])
-    took_s = time.monotonic() - began
     wait_until(lambda: all(decided(site, frame)[0] for frame in frames[1:]), "every decision is recorded")
     assert [decided(site, frame)[0] for frame in reversed(frames[1:])] == ["defect", "false_alarm"] * 100
-    assert took_s < 90  # of which the hand, which leaves a tenth of a second between two keys, takes up to 22
     page.wait_for_function("() => window.took.length >= 200")
     took = sorted(page.evaluate("window.took"))
     assert len(took) == 200
+    assert sum(took) < 60_000, "all that the hand waits for, between its own tenths of a second"
     assert took[100] < 100, f"median {took[100]:.0f} ms, slowest {took[-1]:.0f} ms"
 
 
