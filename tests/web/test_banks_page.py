@@ -121,12 +121,10 @@ def test_how_far_a_candidate_is_is_told_alike_among_the_others_and_on_its_page(s
     store = Candidates(site.engine)
     with alone_at_station(site.settings, STATION), site.client("emil") as client:
         number = store.begin(STATION, by="emil", base=BankRef("bank1", in_use(site))).id
+        bar = f'<progress aria-label="Candidate {number}" max="%s" value="%s"></progress> <span class="step">%s</span>'
         for progress, told in (
-            (None, '<progress max="1" value="0"></progress> <span class="step">beginning</span>'),
-            (
-                {"step": "reading samples", "done": 3, "of": 20},
-                '<progress max="20" value="3"></progress> <span class="step">reading samples, 3 of 20</span>',
-            ),
+            (None, bar % (1, 0, "beginning")),
+            ({"step": "reading samples", "done": 3, "of": 20}, bar % (20, 3, "reading samples, 3 of 20")),
         ):
             store.tell(number, progress=progress)
             for path in ("/banks", f"/banks/candidates/{number}"):
