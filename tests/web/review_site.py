@@ -1,7 +1,9 @@
 """The review page as tests meet it: the real application behind a real server, on a real database and archive."""
 
+import asyncio
 import hashlib
 import json
+import socket
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
@@ -61,7 +63,7 @@ class ReviewSite:
         payload: bytes | None = None,
         *,
         station: StationId = CAM1,
-        minutes: int | None = None,
+        minutes: float | None = None,
         kept: bool = True,
         suffix: str = "png",
         sampled: bool = False,
@@ -139,6 +141,21 @@ class ReviewSite:
             yield client
 
 
+def minutes_ago(number: float) -> float:
+    """What `ReviewSite.add` is given for a frame of so many minutes ago."""
+    return (datetime.now(UTC) - timedelta(minutes=number) - NOON) / timedelta(minutes=1)
+
+
+class _Server(uvicorn.Server):
+    """Ends connections that a browser holds, which would be found unclosed in the middle of another test."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+
 @contextmanager
 def running_site(
     folder: Path,
@@ -161,7 +178,7 @@ def running_site(
         ledger.parent.mkdir(exist_ok=True)
         ledger.write_bytes(_ledger_with_accounts())
     with open_database(loaded.database_url) as engine:
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(create_app(loaded, engine), port=port, log_config=None, timeout_graceful_shutdown=1)
         )
         thread = threading.Thread(target=server.run, daemon=True)

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 from line import drawn_part
 from pages import say, shows
 from playwright.sync_api import Browser, Page, expect
-from review_site import NOON, PASSWORD, ReviewSite, recorded
+from review_site import PASSWORD, ReviewSite, minutes_ago, recorded
 
 from inspector.store import Role
 from inspector.web.languages import NAMES
@@ -121,10 +120,6 @@ def test_a_browser_whose_language_there_is_not_gets_english(site: ReviewSite, vi
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
     assert page.locator("#words").count() == 0
-
-
-def minutes_ago(number: int) -> int:
-    return int((datetime.now(UTC) - NOON).total_seconds() // 60) - number
 
 
 @pytest.mark.parametrize("code", [code for code in NAMES if code != "en"])

@@ -11,17 +11,12 @@ import numpy as np
 from line import CAM1, CAM2, drawn_part
 from pages import asked
 from playwright.sync_api import Browser, Locator, Page, Route, expect
-from review_site import NOON, PASSWORD, ReviewSite, decided, posted, running_site
+from review_site import PASSWORD, ReviewSite, decided, minutes_ago, posted, running_site
 
 from inspector.store import NewestPictures, Role
 from inspector.types import StationId
 
 Visit = Callable[..., Page]
-
-
-def minutes_ago(number: int) -> int:
-    """As `ReviewSite.add` counts, in whole minutes: what is 0 minutes ago may be silent already, -1 is to come."""
-    return (datetime.now(UTC) - timedelta(minutes=number) - NOON) // timedelta(minutes=1)
 
 
 def card(page: Page, station: object) -> Locator:
@@ -33,7 +28,7 @@ def test_a_station_shows_what_it_does_now_by_itself(site: ReviewSite, visit: Vis
     one, other = card(page, CAM1), card(page, CAM2)
     expect(one).to_contain_text("No frame yet.")
     good = [site.add(drawn_part(number), minutes=minutes_ago(1)) for number in range(3)]
-    bad = site.add(minutes=minutes_ago(-1))
+    bad = site.add(minutes=minutes_ago(0))
     assert good
     expect(one.locator(".course rect")).to_have_count(4)
     expect(one.locator(".course g.ng")).to_have_count(1)
@@ -46,7 +41,7 @@ def test_a_station_shows_what_it_does_now_by_itself(site: ReviewSite, visit: Vis
     page.wait_for_function("() => [...document.querySelectorAll('.flagged img')].every((one) => one.naturalWidth)")
     shown.evaluate("one => { one.dataset.kept = 'yes'; }")
     one.locator(".flagged").focus()
-    site.add(drawn_part(9), minutes=minutes_ago(-1), station=CAM2)
+    site.add(drawn_part(9), minutes=minutes_ago(0), station=CAM2)
     expect(other.locator(".course rect")).to_have_count(1)
     assert shown.get_attribute("data-kept") == "yes", "a picture that stays is not made anew"
     expect(one.locator(".flagged")).to_be_focused()
@@ -79,7 +74,7 @@ def test_a_station_whose_camera_sees_another_product_is_not_called_silent(tmp_pa
         site.add(drawn_part(1), station=CAM1, minutes=minutes_ago(30))
         assert "<b>Silent for 3" in said()
         assert "Its camera sees" not in said()
-        site.add(drawn_part(2), station=CAM2, minutes=minutes_ago(-1))
+        site.add(drawn_part(2), station=CAM2, minutes=minutes_ago(0))
         assert "Its camera sees line1/cam2 now." in said()
         assert "Its camera sees line1/cam1 now." not in said()
         assert "Silent" not in said()
@@ -87,7 +82,7 @@ def test_a_station_whose_camera_sees_another_product_is_not_called_silent(tmp_pa
 
 def test_a_station_that_is_silent_is_not_headed_by_what_it_said_last(roomy_site: ReviewSite, chromium: Browser) -> None:
     roomy_site.add(drawn_part(1), station=CAM1, minutes=minutes_ago(5))
-    roomy_site.add(drawn_part(2), station=CAM2, minutes=minutes_ago(-1))
+    roomy_site.add(drawn_part(2), station=CAM2, minutes=minutes_ago(0))
     with chromium.new_context(base_url=roomy_site.url) as context:
         page = context.new_page()
         page.goto(f"/enter?code={roomy_site.sessions.begin_link('olga', 1, by='ada')}")
@@ -176,7 +171,7 @@ def test_pictures_that_stay_are_seen_while_another_is_on_its_way(site: ReviewSit
     )
     held: list[Route] = []
     page.route("**/thumbnail*", lambda route: held.append(route))
-    coming = site.add(minutes=minutes_ago(-1), station=CAM2)
+    coming = site.add(minutes=minutes_ago(0), station=CAM2)
     asked(page, held)
     assert page.evaluate("window.gone") == 0
     held[0].continue_()

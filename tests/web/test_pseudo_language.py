@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from line import CAM1, CAM2, drawn_part
 from pages import say, shows
 from playwright.sync_api import Page, Route, expect
-from review_site import NOON, ReviewSite, recorded, running_site
+from review_site import ReviewSite, minutes_ago, recorded, running_site
 from reviewing import check
 
 from inspector.store import Ledger, open_database
@@ -117,10 +117,6 @@ def left(said: list[str]) -> list[str]:
 
 def all_marked(page: Page) -> None:
     assert left(page.evaluate(WORDS_OF)) == [], page.url
-
-
-def minutes_ago(number: int) -> int:
-    return (datetime.now(UTC) - timedelta(minutes=number) - NOON) // timedelta(minutes=1)
 
 
 def fails(site: ReviewSite, outcome: str, word: str) -> None:
