@@ -90,7 +90,7 @@ def test_a_conflict_is_told_in_german(site: ReviewSite, german: Callable[..., Pa
     say(page, "d")
     told = page.get_by_role("dialog", name="Jemand anderes war schneller")
     expect(told).to_have_accessible_description(re.compile("emil: „Pseudofehler“, 20.*Sie: „Fehler“"))
-    page.get_by_role("button", name="Die andere behalten").click()
+    page.get_by_role("button", name="Fremde Entscheidung behalten").click()
 
 
 def test_the_choice_wins_over_the_browser(site: ReviewSite, visit: Visit) -> None:
