@@ -38,23 +38,12 @@ def limits(scores: Float32Array, max_false_reject: float) -> Limits:
     """Thresholds for cross-fitted scores of normal samples, float (n,), and a false-reject budget in (0, 1)."""
     ordered = np.sort(scores.astype(np.float64))
     n = len(ordered)
-    needed = samples_needed(max_false_reject)
-    estimated = n < needed
+    estimated = n < samples_needed(max_false_reject)
     rank = n if estimated else min(n, math.ceil((n + 1) * (1 - max_false_reject) - 1e-9))
     ok = float(ordered[rank - 1])
     ng = max(ok, _extrapolate(ordered, max_false_reject)) if estimated else ok
-    tail = (1 - CONFIDENCE) / 2
-    promise = Promise(
-        max_false_reject=max_false_reject,
-        expected_false_reject=max_false_reject if estimated else (n + 1 - rank) / (n + 1),
-        interval=(0.0, beta_quantile(CONFIDENCE, n + 1 - rank, rank))
-        if estimated
-        else (beta_quantile(tail, n + 1 - rank, rank), beta_quantile(1 - tail, n + 1 - rank, rank)),
-        estimated=estimated,
-        samples=n,
-        samples_needed=needed,
-    )
-    return Limits(ok, ng, promise)
+    expected = max_false_reject if estimated else (n + 1 - rank) / (n + 1)
+    return Limits(ok, ng, _promise(n - rank, n, max_false_reject, estimated, expected))
 
 
 def promise_of(scores: Float32Array, ng: float, max_false_reject: float) -> Promise:
@@ -64,18 +53,26 @@ def promise_of(scores: Float32Array, ng: float, max_false_reject: float) -> Prom
     (1 + samples above ng) / (1 + n).
     """
     n, above = len(scores), int((scores > ng).sum())
-    needed = samples_needed(max_false_reject)
-    estimated = above == 0 and n < needed
-    tail = 0.0 if estimated else (1 - CONFIDENCE) / 2
-    low = beta_quantile(tail, above + 1, n - above) if above < n and tail else 0.0
-    high = beta_quantile(1 - tail if tail else CONFIDENCE, above + 1, n - above) if above < n else 1.0
+    estimated = above == 0 and n < samples_needed(max_false_reject)
+    return _promise(above, n, max_false_reject, estimated, (above + 1) / (n + 1))
+
+
+def _promise(above: int, n: int, max_false_reject: float, estimated: bool, expected: float) -> Promise:
+    """Of a threshold that so many of n samples score above; of one that is estimated, no lower end of the interval."""
+    tail = (1 - CONFIDENCE) / 2
+    if above == n:
+        interval = 0.0, 1.0
+    elif estimated:
+        interval = 0.0, beta_quantile(CONFIDENCE, above + 1, n - above)
+    else:
+        interval = beta_quantile(tail, above + 1, n - above), beta_quantile(1 - tail, above + 1, n - above)
     return Promise(
         max_false_reject=max_false_reject,
-        expected_false_reject=(above + 1) / (n + 1),
-        interval=(low, high),
+        expected_false_reject=expected,
+        interval=interval,
         estimated=estimated,
         samples=n,
-        samples_needed=needed,
+        samples_needed=samples_needed(max_false_reject),
     )
 
 
