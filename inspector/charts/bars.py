@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from inspector.charts import svg
 from inspector.charts.markup import Markup, el
 
-INK_SOFT = "#565d66"
 _LABEL = 22
 """Characters of a name that are drawn."""
 
@@ -68,7 +67,7 @@ def pareto(title: str, desc: str, bars: Sequence[tuple[str, int, float, float]])
     parts: list[Markup] = []
     for tick in svg.ticks(0, 1):
         parts.append(svg.line(x(tick), head, x(tick), bottom))
-        parts.append(svg.text(x(tick), bottom + 17, f"{tick:.0%}", anchor="middle", fill=INK_SOFT))
+        parts.append(svg.text(x(tick), bottom + 17, f"{tick:.0%}", anchor="middle", fill=svg.INK_SOFT))
     course = []
     for n, (name, count, share, running) in enumerate(bars):
         up = head + n * row
@@ -83,7 +82,7 @@ def pareto(title: str, desc: str, bars: Sequence[tuple[str, int, float, float]])
     parts += [el("circle", cx=across, cy=down, r=4, fill="#fff", stroke=svg.INK, stroke_width=2)
               for across, down in course]  # fmt: skip
     caption = "share of all defects; the line adds them up"
-    parts.append(svg.text((x.start + x.end) / 2, height - 6, caption, anchor="middle", fill=INK_SOFT))
+    parts.append(svg.text((x.start + x.end) / 2, height - 6, caption, anchor="middle", fill=svg.INK_SOFT))
     return _drawing(width, height, title, desc, parts)
 
 
@@ -99,18 +98,18 @@ def intervals(title: str, desc: str, rows: Sequence[Interval]) -> Markup:
     parts: list[Markup] = []
     for tick in svg.ticks(0, high, 4):
         parts.append(svg.line(x(tick), head, x(tick), bottom))
-        parts.append(svg.text(x(tick), bottom + 17, f"{tick * 100:g} %", anchor="middle", fill=INK_SOFT))
+        parts.append(svg.text(x(tick), bottom + 17, f"{tick * 100:g} %", anchor="middle", fill=svg.INK_SOFT))
     for n, one in enumerate(rows):
         middle = head + (n + 0.5) * row
+        low_end, high_end = x(one.low), x(one.high)
         drawn = [
             _target(0, middle - row / 2, width, row),
             svg.text(x.start - 10, middle + 5, cut(one.name), anchor="end"),
             svg.text(width - 180, middle + 5, one.text),
+            svg.line(low_end, middle, high_end, middle, svg.GOOD, stroke_width=3),
+            _end(low_end, middle),
+            _end(high_end, middle, beyond=one.high > high),
         ]
-        ends = (x(one.low), x(one.high))
-        drawn.append(svg.line(ends[0], middle, ends[1], middle, svg.GOOD, stroke_width=3))
-        drawn += [svg.line(end, middle - 6, end, middle + 6, svg.GOOD, stroke_width=2) for end in ends[:1]]
-        drawn.append(_end(ends[1], middle, beyond=one.high > high))
         if one.value is not None:
             drawn.append(el("circle", cx=x(one.value), cy=middle, r=6, fill=svg.GOOD, stroke="#fff", stroke_width=2))
         parts.append(el("g", el("title", f"{one.name}: {one.text}"), drawn))
@@ -122,8 +121,8 @@ def cut(name: str) -> str:
     return name if len(name) <= _LABEL else f"{name[: _LABEL - 1]}…"
 
 
-def _end(x: float, middle: float, *, beyond: bool) -> Markup:
-    """The interval's upper end; an arrow where it lies beyond the axis."""
+def _end(x: float, middle: float, *, beyond: bool = False) -> Markup:
+    """An end of an interval; an arrow where it lies beyond the axis."""
     if beyond:
         points = f"{x},{middle - 6} {x + 9},{middle} {x},{middle + 6}"
         return el("polygon", points=points, fill=svg.GOOD)
@@ -136,8 +135,7 @@ def _drawing(width: float, height: float, title: str, desc: str, parts: Sequence
 
 def _target(x: float, y: float, width: float, height: float) -> Markup:
     """Something to point at where a bar is thin."""
-    return el("rect", x=round(x, 1), y=round(y, 1), width=round(width, 1), height=round(height, 1), fill="#fff",
-              fill_opacity=0)  # fmt: skip
+    return svg.rect(x, y, width, height, "#fff", fill_opacity=0)
 
 
 def _legend(series: Sequence[Series]) -> list[Markup]:
@@ -154,7 +152,7 @@ def _left_axis(x: svg.Scale, y: svg.Scale, top: int) -> list[Markup]:
     for tick in svg.ticks(0, top, 4):
         if tick == int(tick):
             parts.append(svg.line(x.start, y(tick), x.end, y(tick), svg.INK if tick == 0 else svg.FAINT))
-            parts.append(svg.text(x.start - 8, y(tick) + 4, f"{tick:,.0f}", anchor="end", fill=INK_SOFT))
+            parts.append(svg.text(x.start - 8, y(tick) + 4, f"{tick:,.0f}", anchor="end", fill=svg.INK_SOFT))
     return parts
 
 
@@ -165,12 +163,12 @@ def _groups(groups: Sequence[str], x: svg.Scale, floor: float) -> list[Markup]:
         if n < len(groups) and groups[n] == groups[begin]:
             continue
         if begin:
-            parts.append(svg.line(x(begin), floor, x(begin), floor + 8, INK_SOFT))
+            parts.append(svg.line(x(begin), floor, x(begin), floor + 8, svg.INK_SOFT))
         middle, half = (x(begin) + x(n)) / 2, 3.8 * len(groups[begin])
         if middle - half > free:
             anchor = "end" if middle + half > x.end + 8 else "middle"
             place = x.end + 8 if anchor == "end" else middle
-            parts.append(svg.text(place, floor + 22, groups[begin], anchor=anchor, fill=INK_SOFT))
+            parts.append(svg.text(place, floor + 22, groups[begin], anchor=anchor, fill=svg.INK_SOFT))
             free = middle + half + 6
         begin = n
     return parts

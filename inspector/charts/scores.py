@@ -15,7 +15,6 @@ WIDTH = 800.0
 _LEFT, _TOP, _ROW, _TAB = 150.0, 62.0, 80.0, 90.0
 _RIGHT = WIDTH - _TAB - 2
 """Where the scores end: the tab of ng has room beside it."""
-_SOFT = "#565d66"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +44,14 @@ def draw(rows: Sequence[Row], low: float, high: float, chosen: Mark, in_use: Mar
     for n, row in enumerate(rows):
         parts += _row(row, x, _TOP + (n + 1) * _ROW, (_ROW - 16) / tallest)
     for tick in svg.ticks(low, high, 9):
-        parts.append(svg.line(x(tick), floor, x(tick), floor + 6, _SOFT))
-        parts.append(svg.text(x(tick), floor + 22, f"{tick:g}", anchor="middle", fill=_SOFT))
+        parts.append(svg.line(x(tick), floor, x(tick), floor + 6, svg.INK_SOFT))
+        parts.append(svg.text(x(tick), floor + 22, f"{tick:g}", anchor="middle", fill=svg.INK_SOFT))
     more = any(row.counts and row.counts[-1] for row in rows)
-    parts.append(svg.text((_LEFT + _RIGHT) / 2, height - 6, "image score", anchor="middle", fill=_SOFT))
+    parts.append(svg.text((_LEFT + _RIGHT) / 2, height - 6, "image score", anchor="middle", fill=svg.INK_SOFT))
     if more:
-        parts.append(svg.text(_RIGHT, height - 6, "last bar: and above", anchor="end", fill=_SOFT))
+        parts.append(svg.text(_RIGHT, height - 6, "last bar: and above", anchor="end", fill=svg.INK_SOFT))
     for value in sorted({in_use.ok, in_use.ng}):
-        parts.append(svg.line(x(value), _TOP, x(value), floor, _SOFT, stroke_dasharray="2 5", stroke_width=2))
+        parts.append(svg.line(x(value), _TOP, x(value), floor, svg.INK_SOFT, stroke_dasharray="2 5", stroke_width=2))
     parts.append(_handle("ok", chosen.ok, x, floor, svg.GOOD, low, chosen.ng))
     parts.append(_handle("ng", chosen.ng, x, floor, "#b84f00", chosen.ok, high))
     desc = "; ".join(f"{row.name}: {sum(row.counts):,} frames" for row in rows)
@@ -83,7 +82,7 @@ def _row(row: Row, x: svg.Scale, floor: float, scale: float) -> list[Markup]:
     step = (x.high - x.low) / max(1, len(row.counts))
     parts = [
         svg.text(_LEFT - 14, floor - 22, row.name, anchor="end", class_="strong", fill=row.fill),
-        svg.text(_LEFT - 14, floor - 4, f"{sum(row.counts):,}", anchor="end", fill=_SOFT),
+        svg.text(_LEFT - 14, floor - 4, f"{sum(row.counts):,}", anchor="end", fill=svg.INK_SOFT),
         svg.line(x.start, floor, x.end, floor, "#aab2bc"),
     ]
     for n, number in enumerate(row.counts):
@@ -96,9 +95,7 @@ def _row(row: Row, x: svg.Scale, floor: float, scale: float) -> list[Markup]:
     return parts
 
 
-def _handle(
-    name: str, value: float, x: svg.Scale, floor: float, colour: str, least: float, most: float
-) -> Markup:  # fmt: skip
+def _handle(name: str, value: float, x: svg.Scale, floor: float, colour: str, least: float, most: float) -> Markup:
     """A line with a tab to hold; ok's lies to the left, ng's to the right, so that both can be held where they meet."""
     across = x(value)
     left = -_TAB if name == "ok" else 0.0

@@ -14,6 +14,7 @@ DEFECT_TINT = "#fbe9dc"
 UNCERTAIN = "#8a8a8a"
 UNCERTAIN_TINT = "#ececec"
 INK = "#1b1f24"
+INK_SOFT = "#565d66"
 FAINT = "#d0d4d9"
 """Blue is good or passed, vermilion is defective or rejected, grey is between: one meaning for each in all charts.
 The inks are for words: the colours themselves are too faint to be read on the tints (WCAG 2.1 asks for 4.5).
