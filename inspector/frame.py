@@ -48,9 +48,6 @@ _FLAGS = {
     "TIFF": cv2.IMREAD_COLOR_BGR | cv2.IMREAD_ANYDEPTH,
 }
 
-_TIFF_COMPRESSION_UNKNOWN = ("lzma", "webp", "zstd")
-"""What Pillow's header reader may name and OpenCV's libtiff does not unpack."""
-
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -119,29 +116,24 @@ def _check_header(payload: bytes, max_pixels: int) -> tuple[str, bool]:
             f"frame: {kind} header announces {width}x{height} = {width * height / 1e6:.0f} MP, "
             f"the limit is {max_pixels / 1e6:.0f} MP; nothing was decoded"
         )
-    if kind == "TIFF" and header.mode in ("F", "I"):
-        samples = "floating-point" if header.mode == "F" else "signed or 32-bit"
-        raise FrameFormatError(f"frame: TIFF has {samples} samples, expected 8- or 16-bit unsigned integers")
-    if kind == "TIFF" and header.info.get("compression") in _TIFF_COMPRESSION_UNKNOWN:
-        raise FrameFormatError(
-            f"frame: TIFF is compressed by {header.info['compression']}, expected none, LZW, deflate, PackBits or JPEG"
-        )
     if isinstance(header, strips.TiffFile):
-        if strips.is_coarse(header):
-            raise FrameFormatError("frame: TIFF has samples of 2 or 4 bits, expected 8- or 16-bit unsigned integers")
-        if strips.is_deep_in_planes(header):
-            raise FrameFormatError("frame: TIFF has 16-bit colours in planes, expected them together for each pixel")
-        strips.check_pieces(header, max_pixels)
-        strips.check(header, payload)
+        strips.check(header, payload, max_pixels)
+        return kind, strips.is_negative(header)
+    if kind == "JPEG":
+        _check_jpeg(payload, stream.tell())
+    return kind, False
+
+
+def _check_jpeg(payload: bytes, at: int) -> None:
+    """Passes a JPEG, whose first scan begins at this byte, that has its end marker and no more scans than allowed."""
     # libjpeg pads a truncated scan with grey and only warns: look for the end marker behind the headers.
-    if kind == "JPEG" and payload.rfind(b"\xff\xd9", stream.tell()) < 0:
+    if payload.rfind(b"\xff" + _END, at) < 0:
         raise FrameDamagedError(f"frame: JPEG of {len(payload)} bytes ends before its end marker: truncated")
-    if kind == "JPEG" and _has_too_many_scans(payload, stream.tell()):
+    if _has_too_many_scans(payload, at):
         raise FrameTooLargeError(
             f"frame: JPEG has more than {MOST_SCANS} scans or {_MOST_SEGMENTS} segments between them, expected about "
             "ten scans; nothing was decoded"
         )
-    return kind, isinstance(header, strips.TiffFile) and strips.is_negative(header)
 
 
 def _has_whole_directory(payload: bytes) -> bool:

@@ -1,4 +1,5 @@
-"""What compresses a TIFF's pixels: whether it is whole, strip by strip, and no more than its picture needs.
+"""A TIFF before it is decoded: whether OpenCV reads its samples rightly, and whether what compresses them is whole,
+strip by strip, and no more than its picture needs.
 
 OpenCV decodes a damaged strip of an 8-bit TIFF as far as it can, and says nothing of the rest. Deflate has a checksum
 for each strip. Of LZW and PackBits Pillow's decoder says where they cannot be read; many a wrong byte they cannot tell.
@@ -10,7 +11,10 @@ from itertools import chain, repeat
 
 from PIL import TiffImagePlugin
 
-from inspector.errors import FrameDamagedError, FrameTooLargeError
+from inspector.errors import FrameDamagedError, FrameFormatError, FrameTooLargeError
+
+_NOT_UNPACKED = ("lzma", "webp", "zstd")
+"""What Pillow's header reader may name and OpenCV's libtiff does not unpack."""
 
 _DEFLATE = ("tiff_adobe_deflate", "tiff_deflate")
 _TOLD_BY_PILLOW = ("tiff_lzw", "packbits")
@@ -48,30 +52,53 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         """Leaves them as they lie in the file."""
 
 
-def is_coarse(header: TiffFile) -> bool:
-    """Whether its samples have 2 bits, or 4 that are no numbers of colours: OpenCV refuses these like damaged ones."""
-    bits = max(header.tag_v2.get(_BITS, (1,)))
-    return bits == 2 or (bits == 4 and header.tag_v2.get(_PHOTOMETRIC) != _PALETTE)
-
-
-def is_deep_in_planes(header: TiffFile) -> bool:
-    """Whether colours of 16 bits lie each in strips of its own: OpenCV gives arbitrary values for two of them."""
-    tags = header.tag_v2
-    return tags.get(_PLANAR) == 2 and tags.get(_SAMPLES, 1) != 1 and max(tags.get(_BITS, (1,))) > 8
-
-
 def is_negative(header: TiffFile) -> bool:
     """Whether 0 is white, as scanners write it."""
     return bool(header.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
 
 
-def check_pieces(header: TiffFile, max_pixels: int) -> None:
-    """Passes a TIFF of at most _MOST strips or tiles, whose tiles hold no more than twice max_pixels and _FILL.
+def check(header: TiffFile, payload: bytes, max_pixels: int) -> None:
+    """Passes a TIFF that OpenCV decodes rightly, if at all.
 
     Raises:
-        FrameTooLargeError: there are more, or they hold more: a tile may be of any size, however small the picture.
-        FrameDamagedError: the tiles' size is none.
+        FrameFormatError: its samples or their compression are of a kind that is not read.
+        FrameTooLargeError: it has more than _MOST strips or tiles, or tiles of more than twice max_pixels and _FILL, or
+            a strip or tile is a JPEG of more than MOST_SCANS.
+        FrameDamagedError: a strip or tile is not whole, or missing.
     """
+    _check_samples(header)
+    _check_pieces(header, max_pixels)
+    _check_whole(header, payload)
+
+
+def _check_samples(header: TiffFile) -> None:
+    if header.mode in ("F", "I"):
+        samples = "floating-point" if header.mode == "F" else "signed or 32-bit"
+        raise FrameFormatError(f"frame: TIFF has {samples} samples, expected 8- or 16-bit unsigned integers")
+    if (compression := header.info.get("compression")) in _NOT_UNPACKED:
+        raise FrameFormatError(
+            f"frame: TIFF is compressed by {compression}, expected none, LZW, deflate, PackBits or JPEG"
+        )
+    if _is_coarse(header):
+        raise FrameFormatError("frame: TIFF has samples of 2 or 4 bits, expected 8- or 16-bit unsigned integers")
+    if _is_deep_in_planes(header):
+        raise FrameFormatError("frame: TIFF has 16-bit colours in planes, expected them together for each pixel")
+
+
+def _is_coarse(header: TiffFile) -> bool:
+    """Whether its samples have 2 bits, or 4 that are no numbers of colours: OpenCV refuses these like damaged ones."""
+    bits = max(header.tag_v2.get(_BITS, (1,)))
+    return bits == 2 or (bits == 4 and header.tag_v2.get(_PHOTOMETRIC) != _PALETTE)
+
+
+def _is_deep_in_planes(header: TiffFile) -> bool:
+    """Whether colours of 16 bits lie each in strips of its own: OpenCV gives arbitrary values for two of them."""
+    tags = header.tag_v2
+    return tags.get(_PLANAR) == 2 and tags.get(_SAMPLES, 1) != 1 and max(tags.get(_BITS, (1,))) > 8
+
+
+def _check_pieces(header: TiffFile, max_pixels: int) -> None:
+    """How many strips or tiles there are, and how large: a tile may be of any size, however small the picture."""
     tags = header.tag_v2
     if max(len(tags.get(places, ())) for places in (_STRIP_OFFSETS, _TILE_OFFSETS)) > _MOST:
         raise FrameTooLargeError(
@@ -93,13 +120,8 @@ def check_pieces(header: TiffFile, max_pixels: int) -> None:
         )
 
 
-def check(header: TiffFile, payload: bytes) -> None:
-    """Passes a TIFF whose strips or tiles are whole, or that is not compressed by deflate, LZW, PackBits or JPEG.
-
-    Raises:
-        FrameDamagedError: one is not, or is missing.
-        FrameTooLargeError: one is a JPEG of more than MOST_SCANS.
-    """
+def _check_whole(header: TiffFile, payload: bytes) -> None:
+    """Whether strips or tiles that deflate, LZW, PackBits or JPEG compress are whole; others need not be."""
     compression = header.info.get("compression")
     if compression == _JPEG:
         _check_scans(header, payload)
