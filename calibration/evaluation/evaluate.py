@@ -38,9 +38,9 @@ class Evaluation:
     pixel_auroc: float | None
     aupro: float | None
     bank: dict[str, Any]
+    promise: Promise
     notes: tuple[str, ...]
     outside: int = 0
-    promise: Promise | None = None
 
     def scores(self, *, good: bool) -> Float32Array:
         """Image scores of the good or of the defective frames, those that could not be inspected left out."""
@@ -68,15 +68,13 @@ class Evaluation:
             "n_error_defect": self._failed(*labels),
             "latency_ms": {"p50": _quantile(latencies, 0.5), "p95": _quantile(latencies, 0.95)},
             "bank": self.bank,
-            "promise": asdict(kept) if (kept := self.kept()) else None,
+            "promise": asdict(self.kept()),
             "per_defect": {label: self._per_defect(label, good) for label in labels},
             "notes": list(self.notes),
         }
 
-    def kept(self) -> Kept | None:
+    def kept(self) -> Kept:
         """The bank's promise, which is about scores above ng, compared with the good frames that are new to it."""
-        if self.promise is None:
-            return None
         new = self.new_good()
         return held_against(self.promise, sum(o.above_ng for o in new), len(new))
 
@@ -128,9 +126,9 @@ def evaluate(pipeline: Pipeline, test_dir: Path, *, everywhere: bool = False, tr
         pixel_auroc=figures.auroc,
         aupro=figures.aupro,
         bank=pipeline.bank.summary(),
+        promise=pipeline.bank.manifest.calibration.promise,
         notes=notes_of(test_dir, contents, outcomes, pipeline.bank.recipe, everywhere=everywhere),
         outside=len(outcomes) - len(counted),
-        promise=pipeline.bank.manifest.calibration.promise,
     )
 
 

@@ -41,7 +41,7 @@ def write_evaluation(evaluation: Evaluation, pipeline: Pipeline, test_dir: Path,
         section(
             "Figures",
             f"From {count(figures['n_good'], 'good frame')} and {count(figures['n_defect'], 'defective frame')}.",
-            tiles(_figures(evaluation, figures, pipeline)),
+            tiles(_figures(evaluation, figures)),
         ),
         _scores(evaluation, pipeline),
         _region(evaluation, pipeline),
@@ -102,7 +102,7 @@ def _row(name: str, outcomes: Sequence[Outcome], auroc: float | None, escapes: f
 
 def _budget(evaluation: Evaluation) -> Markup:
     promise, kept = evaluation.promise, evaluation.kept()
-    if promise is None or kept is None or kept.chance is None:
+    if kept.chance is None:
         return Markup("")
     rate = kept.rejected / kept.among
     low, high = promise.interval
@@ -136,8 +136,7 @@ def _budget(evaluation: Evaluation) -> Markup:
     )
 
 
-def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline) -> list[tuple[str, str, str]]:
-    promise = pipeline.bank.manifest.calibration.promise
+def _figures(evaluation: Evaluation, figures: dict[str, Any]) -> list[tuple[str, str, str]]:
     defective = [o for o in evaluation.outcomes if o.case.label != GOOD and o.decision is not Decision.ERROR]
     rejects = _interval(evaluation.new_good(), Decision.NG, " that are no samples" * (figures["n_good_samples"] > 0))
     escapes = _interval(defective, Decision.OK)
@@ -151,7 +150,8 @@ def _figures(evaluation: Evaluation, figures: dict[str, Any], pipeline: Pipeline
         (
             "False-reject rate",
             percent(figures["false_reject_rate"]),
-            f"Good frames that were rejected; the bank was asked for at most {promise.max_false_reject:.2%}. {rejects}",
+            "Good frames that were rejected; the bank was asked for at most "
+            f"{evaluation.promise.max_false_reject:.2%}. {rejects}",
         ),
         (
             "Uncertain",

@@ -78,12 +78,12 @@ def _text(figures: dict[str, Any]) -> str:
     return "\n".join(map(on_one_line, lines))
 
 
-def _promise(promise: dict[str, Any] | None) -> list[str]:
+def _promise(promise: dict[str, Any]) -> list[str]:
     from calibration.evaluation.budget import Kept
 
-    if not promise or promise["chance"] is None:
-        return []
     kept = Kept(**promise)
+    if kept.chance is None:
+        return []
     of = f"{kept.rejected} of {kept.among} above ng, {kept.max_false_reject:.2%} allowed"
     more = " without another reject" if kept.rejected else ""
     few = f" (telling takes about {kept.takes:,} good frames{more})" if kept.takes else ""

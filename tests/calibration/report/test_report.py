@@ -157,6 +157,10 @@ def test_misses_come_first_then_false_rejects_then_catches(pipeline: Pipeline, l
     assert places == sorted(places)
 
 
+def evaluation_of(pipeline: Pipeline, *outcomes: Outcome, notes: tuple[str, ...] = ()) -> Evaluation:
+    return Evaluation(outcomes, None, None, {}, pipeline.bank.manifest.calibration.promise, notes)
+
+
 def test_the_page_stays_small_whatever_the_pictures(pipeline: Pipeline, tmp_path: Path) -> None:
     """Noise compresses worst, many examples of each kind, a thousand notes."""
     noise = np.random.default_rng(0).integers(0, 256, (700, 800, 3), np.uint8)
@@ -166,7 +170,7 @@ def test_the_page_stays_small_whatever_the_pictures(pipeline: Pipeline, tmp_path
         for label, decision in (("good", Decision.NG), ("dent", Decision.OK), ("dent", Decision.NG))
         for _ in range(100)
     ]
-    evaluation = Evaluation(tuple(outcomes), None, None, {}, tuple(f"note {index}" for index in range(1000)))
+    evaluation = evaluation_of(pipeline, *outcomes, notes=tuple(f"note {index}" for index in range(1000)))
     path = write_evaluation(evaluation, pipeline, tmp_path, tmp_path / "report")
     page = Page(path.read_text(encoding="utf-8"))
     assert path.stat().st_size < 5_000_000
@@ -179,7 +183,7 @@ def test_the_page_stays_small_whatever_the_pictures(pipeline: Pipeline, tmp_path
 def test_what_cannot_be_told_is_said(pipeline: Pipeline, tmp_path: Path, label: str) -> None:
     (tmp_path / "part.png").write_bytes(drawn_part(1000))
     outcome = Outcome(Case(tmp_path / "part.png", label, ()), Decision.OK, 1.0, 5.0)
-    evaluation = Evaluation((outcome,), None, None, {}, ())
+    evaluation = evaluation_of(pipeline, outcome)
     text = Page(write_evaluation(evaluation, pipeline, tmp_path, tmp_path).read_text("utf-8")).text
     assert "–" in text
     assert ("There was no defective frame." in text) == (label == "good")
@@ -193,9 +197,7 @@ def test_a_frame_that_is_gone_has_a_card_without_a_picture(pipeline: Pipeline, t
     outcomes = [
         Outcome(Case(tmp_path / f"{name}.png", "dent", ()), Decision.OK, 1.0, 5.0) for name in ("gone", "broken")
     ]
-    page = Page(
-        write_evaluation(Evaluation(tuple(outcomes), None, None, {}, ()), pipeline, tmp_path, tmp_path).read_text()
-    )
+    page = Page(write_evaluation(evaluation_of(pipeline, *outcomes), pipeline, tmp_path, tmp_path).read_text())
     assert "img" not in page.tags
     assert "The picture cannot be shown: cannot be read (No such file or directory)" in page.text
     assert "The picture cannot be shown: frame: " in page.text
@@ -205,9 +207,7 @@ def test_a_frame_that_is_gone_has_a_card_without_a_picture(pipeline: Pipeline, t
 def test_a_folder_that_cannot_be_written_is_one_clear_error(pipeline: Pipeline, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "part.png").write_bytes(drawn_part(1000))
-    evaluation = Evaluation(
-        (Outcome(Case(tmp_path / "part.png", "good", ()), Decision.OK, 1.0, 5.0),), None, None, {}, ()
-    )
+    evaluation = evaluation_of(pipeline, Outcome(Case(tmp_path / "part.png", "good", ()), Decision.OK, 1.0, 5.0))
     with pytest.raises(UsageError, match=r"/file/report: .*/file is a file, expected a folder; choose another one$"):
         write_evaluation(evaluation, pipeline, tmp_path, tmp_path / "file" / "report")
 
