@@ -12,14 +12,14 @@ from calibration.augmentation import any_augmentation
 from calibration.bench import Bench
 from calibration.coreset import greedy_k_center
 from calibration.doubt import doubt, undoubted
-from calibration.drift import Normals
+from calibration.drift import baseline_of
 from calibration.finetuning.finetune import Tuned, finetune
 from calibration.metric import Metric, fewest, learn
 from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool, join, patches_at
 from calibration.projection import Projection
 from calibration.support import support
-from inspector.drift import Baseline, usual_patch
+from inspector.drift import Baseline, Glance, glance, mean_embedding, usual_patch
 from inspector.scoring import image_score
 from inspector.types import Float32Array
 
@@ -88,8 +88,9 @@ def prepare(bench: Bench, *, tune: bool) -> Prepared:
 def cross_fit(bench: Bench, prepared: Prepared) -> CrossFitted:
     """Hold each sample, in a light and a place that frames may be in, against a bank of the other folds."""
     count, inside = len(bench), bench.grid.inside
-    normals = Normals(count, prepared.projection.width(bench.engine.grid[2]))
     scores, peaks, usual = (np.empty(count, np.float32) for _ in range(3))
+    looks: dict[int, Glance] = {}
+    means: dict[int, Float32Array] = {}
     maps: dict[int, Float32Array] = {}
     for held_out in bench.track(range(len(prepared.folds)), "cross-fitting thresholds"):
         projection = prepared.cross_fitted[held_out]
@@ -99,13 +100,15 @@ def cross_fit(bench: Bench, prepared: Prepared) -> CrossFitted:
             augmentation = any_augmentation(bench.recipe, np.random.default_rng([bench.seed, index]))
             picture = bench.picture(index, augmentation)
             embedding = bench.embed(picture, index)
-            normals.take(index, picture, prepared.projection.apply(embedding), inside)
+            looks[index] = glance(picture)
+            means[index] = mean_embedding(prepared.projection.apply(embedding), inside)
             patch_scores = neighbours.patch_scores(projection.apply(embedding), inside)
             scores[index], peaks[index] = image_score(patch_scores), bench.grid.anomaly_map(patch_scores).max()
             usual[index] = usual_patch(patch_scores, inside)
             maps[index] = bench.small_map(patch_scores)
-    found = NormalScores(scores, peaks, bench.fold)
-    return CrossFitted(found, normals.baseline(bench.fold, usual), tuple(maps[index] for index in range(count)))
+    every = range(count)
+    baseline = baseline_of([looks[i] for i in every], np.stack([means[i] for i in every]), bench.fold, usual)
+    return CrossFitted(NormalScores(scores, peaks, bench.fold), baseline, tuple(maps[i] for i in every))
 
 
 def select(patches: Patches, count: int, seed: int, projection: Projection) -> tuple[Patches, float]:

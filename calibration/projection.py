@@ -34,10 +34,6 @@ class Projection:
     def __bool__(self) -> bool:
         return self.metric is not None or self.head is not None
 
-    def width(self, dim: int) -> int:
-        """How long vectors of length `dim` become."""
-        return (self.metric.weights.shape[1] if self.metric else dim) + (self.head is not None)
-
     def apply(self, embeddings: Float32Array) -> Float32Array:
         """float32 (..., dim) -> float32 (..., kept), and one more with a head."""
         mapped = self.metric.apply(embeddings) if self.metric else embeddings
