@@ -108,9 +108,9 @@ def _named(row: FrameRow) -> dict[str, Any]:
 
 def _grown(grown: Derived) -> dict[str, Any]:
     return {
-        "added": len(grown.added),
+        "added": len(grown.manifest.lineage.added),
         "skipped": [{"path": item.path.name, "reason": item.reason} for item in grown.skipped],
-        "vectors": list(grown.vectors),
+        "vectors": [grown.before.vectors, grown.manifest.vectors],
         "not_passing": len(grown.still),
         "cautions": list(grown.cautions),
     }

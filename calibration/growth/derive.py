@@ -1,9 +1,9 @@
 """A bank made from a bank: what stays is copied, what changed is written, and lineage says which it came from."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -19,7 +19,7 @@ from inspector.bank_place import new_folder
 from inspector.charts.wording import told_apart
 from inspector.drift import Baseline
 from inspector.errors import UsageError
-from inspector.manifest import Calibration, Lineage, Manifest, Promise, Sample, Source, write_manifest
+from inspector.manifest import Calibration, Lineage, Manifest, Sample, Source, write_manifest
 from inspector.types import Thresholds
 
 
@@ -51,51 +51,18 @@ class Check:
 class Derived:
     """The bank that was derived, by growing or shrinking, and what is to be known of it.
 
-    vectors, radius: before and after; radius is the largest distance of a normal patch to the nearest vector.
+    before, manifest: of the bank that it came from, and its own, whose lineage names what was added and removed.
     check: the newcomers judged by the bank as it was; None where none were added. still: names of newcomers that would
     not pass although the bank knows them, as when it is full. cautions: what cannot be promised, in words.
     """
 
     path: Path
-    bank_id: str
-    added: tuple[Source, ...]
-    removed: tuple[Source, ...]
-    skipped: tuple[Skipped, ...]
-    vectors: tuple[int, int]
-    radius: tuple[float, float]
-    thresholds: Thresholds
-    promise: Promise
-    check: Check | None
-    still: tuple[str, ...]
+    before: Manifest
+    manifest: Manifest
     cautions: tuple[str, ...]
-
-    @classmethod
-    def of(
-        cls,
-        parent: Bank,
-        path: Path,
-        manifest: Manifest,
-        *,
-        skipped: Sequence[Skipped] = (),
-        check: Check | None = None,
-        still: Sequence[str] = (),
-        cautions: Sequence[str],
-    ) -> Self:
-        """Of the bank that was written to `path` with this manifest; the others as above."""
-        return cls(
-            path=path,
-            bank_id=manifest.id,
-            added=manifest.lineage.added,
-            removed=manifest.lineage.removed,
-            skipped=tuple(skipped),
-            vectors=(len(parent.vectors), manifest.vectors),
-            radius=(parent.manifest.covering_radius, manifest.covering_radius),
-            thresholds=manifest.thresholds,
-            promise=manifest.calibration.promise,
-            check=check,
-            still=tuple(still),
-            cautions=tuple(cautions),
-        )
+    skipped: tuple[Skipped, ...] = ()
+    check: Check | None = None
+    still: tuple[str, ...] = ()
 
 
 def write_derived(

@@ -82,11 +82,11 @@ def grow(
         added=added,
         replace=replace,
     )
-    return Derived.of(
-        bank,
+    return Derived(
         out_dir,
+        bank.manifest,
         manifest,
-        skipped=skipped,
+        skipped=tuple(skipped),
         check=_check(before, bank.thresholds),
         still=still,
         cautions=_cautions_of_growth(len(usable), bank, still, full=len(patches.vectors) >= most_vectors(bank)),

@@ -74,9 +74,9 @@ def shrink(
         removed=gone,
         replace=replace,
     )
-    return Derived.of(
-        bank,
+    return Derived(
         out_dir,
+        manifest,
         written,
         cautions=(
             *_cautions_of_shrinking(len(bank.vectors) - remaining, len(samples) - len(found)),

@@ -80,37 +80,38 @@ def _tell(grown: "Derived", bank: Path, as_json: bool) -> None:
 
 
 def _object(grown: "Derived") -> dict[str, Any]:
-    check = grown.check
+    before, now, check = grown.before, grown.manifest, grown.check
     return {
         "path": str(grown.path),
-        "id": grown.bank_id,
-        "added": [source.model_dump() for source in grown.added],
-        "removed": [source.model_dump() for source in grown.removed],
+        "id": now.id,
+        "added": [source.model_dump() for source in now.lineage.added],
+        "removed": [source.model_dump() for source in now.lineage.removed],
         "skipped": [{"path": str(item.path), "reason": item.reason} for item in grown.skipped],
-        "vectors": {"before": grown.vectors[0], "after": grown.vectors[1]},
-        "covering_radius": {"before": grown.radius[0], "after": grown.radius[1]},
+        "vectors": {"before": before.vectors, "after": now.vectors},
+        "covering_radius": {"before": before.covering_radius, "after": now.covering_radius},
         "check": None
         if check is None
         else {"ok": check.passed, "uncertain": check.uncertain, "ng": check.rejected, "total": check.total},
         "not_passing": list(grown.still),
-        "promise": grown.promise.model_dump(mode="json"),
+        "promise": now.calibration.promise.model_dump(mode="json"),
         "cautions": list(grown.cautions),
     }
 
 
 def _text(grown: "Derived", bank: Path) -> str:
-    promise, check = grown.promise, grown.check
+    before, now, check = grown.before, grown.manifest, grown.check
     lines = [
-        f"bank       {grown.path}  ({grown.bank_id}): {len(grown.added)} pictures added, {len(grown.removed)} removed, "
-        f"vectors {grown.vectors[0]} -> {grown.vectors[1]}",
-        f"reach      every patch that was read within {grown.radius[0]:.4g} -> {grown.radius[1]:.4g} of a vector",
+        f"bank       {grown.path}  ({now.id}): {len(now.lineage.added)} pictures added, "
+        f"{len(now.lineage.removed)} removed, vectors {before.vectors} -> {now.vectors}",
+        f"reach      every patch that was read within {before.covering_radius:.4g} -> {now.covering_radius:.4g} of a "
+        "vector",
     ]
     if check:
         lines.append(
             f"check      by the bank as it was, {check.passed} of the {check.total} new pictures pass, "
             f"{check.uncertain} are uncertain, {check.rejected} ng"
         )
-    lines.append(f"promise    thresholds stay: {promise.in_words()}")
+    lines.append(f"promise    thresholds stay: {now.calibration.promise.in_words()}")
     lines += [f"left out   {item.path}: {item.reason}" for item in grown.skipped[:10]]
     lines += [f"caution    {caution}" for caution in grown.cautions]
     old, new = shlex.quote(str(bank)), shlex.quote(str(grown.path))

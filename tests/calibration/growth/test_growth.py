@@ -124,9 +124,9 @@ def test_a_bank_never_grows_beyond_its_headroom(bank: Path, tmp_path: Path) -> N
     rng = np.random.default_rng(0)
     noise = [bytes(cv2.imencode(".png", rng.integers(0, 255, (96, 96, 3), np.uint8))[1]) for _ in range(24)]
     grown = grow(bank, newcomers(tmp_path / "new", noise), tmp_path / "bank")
-    assert grown.vectors == (1000, 2000)
+    assert (grown.before.vectors, grown.manifest.vectors) == (1000, 2000)
     assert any("the bank is full" in caution for caution in grown.cautions) == bool(grown.still)
-    assert grown.radius[1] > grown.radius[0]
+    assert grown.manifest.covering_radius > grown.before.covering_radius
 
 
 @pytest.mark.parametrize("count", [1, 12])
@@ -139,7 +139,7 @@ def test_what_came_in_passes_by_the_mean_of_several_distances(count: int, tmp_pa
     assert set(decisions(tmp_path / "bank", payloads)) == {Decision.NG}
     assert set(decisions(tmp_path / "grown", payloads)) == {Decision.OK}
     assert grown.still == ()
-    assert grown.vectors[0] < grown.vectors[1] < (1 + HEADROOM) * recipe.vectors
+    assert grown.before.vectors < grown.manifest.vectors < (1 + HEADROOM) * recipe.vectors
     assert not any("would still not pass" in caution for caution in grown.cautions)
 
 
@@ -158,7 +158,7 @@ def test_a_bank_that_does_not_know_the_pixels_of_its_samples_goes_by_their_bytes
 def test_what_cannot_be_added_is_told(bank: Path, tmp_path: Path) -> None:
     payloads = [stamped_part(0), stamped_part(0), b"no picture", drawn_part(1003), saved_again(drawn_part(1004))]
     grown = grow(bank, newcomers(tmp_path / "new", payloads), tmp_path / "bank")
-    assert len(grown.added) == 1
+    assert len(grown.manifest.lineage.added) == 1
     reasons = {item.path.name: item.reason for item in grown.skipped}
     assert reasons["01.png"] == "the same picture as 00.png"
     assert reasons["03.png"] == "the same picture as 003.png"
@@ -216,8 +216,8 @@ def test_what_went_is_gone_and_can_be_made_up_for(bank: Path, tmp_path: Path) ->
     good = [Newcomer(sample.path, bank.parent / "good" / sample.path) for sample in before.manifest.samples]
     filled = shrink(bank, [gone.path], tmp_path / "filled", good=good)
     assert Bank.load(tmp_path / "filled").manifest.samples == tuple(s for s in before.manifest.samples if s != gone)
-    assert filled.vectors[1] >= int((before.source != 4).sum())
-    assert filled.radius[1] <= filled.radius[0]
+    assert filled.manifest.vectors >= int((before.source != 4).sum())
+    assert filled.manifest.covering_radius <= filled.before.covering_radius
     assert not any("--good" in caution for caution in filled.cautions)
 
 
@@ -235,10 +235,10 @@ def test_what_passed_by_the_vectors_of_a_newcomer_still_passes_when_that_goes(ba
     like = [picture for picture in others if decisions(one, [picture.path.read_bytes()]) == [Decision.OK]]
     assert len(like) > 5
     many = grow(one, like, tmp_path / "many")
-    assert farthest(many.path, [first, *like]) <= many.radius[1] <= Bank.load(bank).thresholds.ok
+    assert farthest(many.path, [first, *like]) <= many.manifest.covering_radius <= Bank.load(bank).thresholds.ok
     samples = [Newcomer(file.name, file) for file in sorted((bank.parent / "good").iterdir())]
     without = shrink(many.path, [first.name], tmp_path / "without", good=[*samples, *like])
-    assert farthest(without.path, like) <= without.radius[1] * 1.001
+    assert farthest(without.path, like) <= without.manifest.covering_radius * 1.001
     assert set(decisions(without.path, [picture.path.read_bytes() for picture in like])) == {Decision.OK}
 
 
@@ -330,7 +330,7 @@ def test_of_samples_of_one_name_the_one_meant_must_be_said(bank: Path, tmp_path:
     assert all(sample.sha256 in str(told.value) for sample in alike)
     assert not (tmp_path / "shrunk").exists()
     shrunk = shrink(tmp_path / "grown", [two[1].sha256], tmp_path / "shrunk")
-    assert [source.sha256 for source in shrunk.removed] == [two[1].sha256]
+    assert [source.sha256 for source in shrunk.manifest.lineage.removed] == [two[1].sha256]
 
 
 def test_other_thresholds_are_another_bank_with_the_same_vectors(bank: Path, tmp_path: Path) -> None:
