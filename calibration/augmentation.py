@@ -65,11 +65,6 @@ def count(recipe: Recipe) -> int:
     return len(lights(recipe.light)) + (PLACES if recipe.shift else 0)
 
 
-def pictures(frame: Frame, recipe: Recipe) -> Iterator[UInt8Image]:
-    """What is banked of a sample; see `placed`."""
-    return (picture for picture, _ in placed(frame, recipe))
-
-
 def placed(frame: Frame, recipe: Recipe) -> Iterator[tuple[UInt8Image, Place]]:
     """What is banked of a sample: first as it is, then in other lights, then in other places, not both at once; each
     uint8 (height, width, 3) RGB, and its place. The same frame is always moved alike.

@@ -58,12 +58,8 @@ class Bench:
             return augmented(self._frame(index), self.recipe, augmentation)
         return lit(kept, augmentation.light)
 
-    def pictures(self, index: int) -> Iterator[UInt8Image]:
-        """A sample in every way that it is banked in, first as it is: uint8 (height, width, 3) RGB each."""
-        return (picture for picture, _ in self.placed(index))
-
     def placed(self, index: int) -> Iterator[tuple[UInt8Image, Place]]:
-        """The same, each with its place."""
+        """A sample in every way that it is banked in, first as it is: uint8 (height, width, 3) RGB, and its place."""
         kept = self._kept(index)
         return placed(self._frame(index), self.recipe) if kept is None else in_lights(kept, self.recipe)
 

@@ -113,7 +113,7 @@ def cross_fit(bench: Bench, prepared: Prepared) -> CrossFitted:
 
 def select(patches: Patches, count: int, seed: int, projection: Projection) -> tuple[Patches, float]:
     """The vectors of a bank, at most `count` and as they are compared; and its covering radius."""
-    patches = _projected(patches, projection)
+    patches = replace(patches, vectors=projection.apply(patches.vectors))
     rows, radius = greedy_k_center(patches.vectors, count, np.random.default_rng(seed))
     return patches.take(rows), radius
 
@@ -162,7 +162,3 @@ def _unlearnt(folds: tuple[Patches, ...]) -> str:
 
 def _others(folds: tuple[Patches, ...], held_out: int) -> Patches:
     return join([patches for number, patches in enumerate(folds) if number != held_out])
-
-
-def _projected(patches: Patches, projection: Projection) -> Patches:
-    return replace(patches, vectors=projection.apply(patches.vectors))

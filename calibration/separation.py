@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.augmentation import count as count_banked
-from calibration.augmentation import pictures
+from calibration.augmentation import placed
 from calibration.backbones.backbone import open_backbone
 from calibration.coreset import greedy_k_center
 from calibration.defects import plant as plant_on
@@ -124,7 +124,7 @@ class Trial:
         for index, path in track(taken, "planting defects"):
             with again(path):
                 frame = decoder.decode(path.read_bytes())
-            banked.append(np.stack([self._embedded(each) for each in pictures(frame, recipe)]))
+            banked.append(np.stack([self._embedded(each) for each, _ in placed(frame, recipe)]))
             for turn in range(turns):
                 one = plant(frame, (recipe, *beside), np.random.default_rng([seed, index, turn]))
                 planted.append((self._embedded(picture_of(one.frame, recipe)[0]), _seen(one.mask, frame, recipe)))

@@ -100,7 +100,7 @@ def gather(bench: Bench) -> Material:
     numbers = evenly(range(len(bench)), min(NORMALS, max(FEWEST, room // ways)))
     pictures, banked = [], np.empty((len(numbers), ways, rows * columns, dim), np.float32)
     for row, number in enumerate(bench.track(numbers, "embedding samples")):
-        for way, picture in enumerate(bench.pictures(number)):
+        for way, (picture, _) in enumerate(bench.placed(number)):
             banked[row, way] = bench.embed(picture, number).reshape(-1, dim)
             if way == 0:
                 pictures.append(picture)

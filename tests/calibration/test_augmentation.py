@@ -21,7 +21,7 @@ from calibration.augmentation import (
     count,
     lights,
     lit,
-    pictures,
+    placed,
     places,
 )
 from calibration.calibrate import Options, calibrate
@@ -66,7 +66,9 @@ def test_places_lie_within_the_shift_and_in_all_quadrants() -> None:
 def test_what_is_banked_of_a_sample_is_the_same_every_time() -> None:
     frames = [Frame(np.random.default_rng(seed).integers(0, 256, (160, 160, 3)).astype(np.uint8)) for seed in (0, 1)]
     recipe = Recipe(size_wh=(96, 96), light=0.3, shift=0.05, crop=MIDDLE)
-    one, again, other = (list(pictures(frame, recipe)) for frame in (frames[0], frames[0], frames[1]))
+    one, again, other = (
+        [picture for picture, _ in placed(frame, recipe)] for frame in (frames[0], frames[0], frames[1])
+    )
     assert len(one) == count(recipe) == 5 + PLACES
     np.testing.assert_array_equal(one, again)
     np.testing.assert_array_equal(one[0], frames[0].pixels[32:128, 32:128])

@@ -31,4 +31,4 @@ def test_a_picture_that_was_read_at_another_size_is_not_taken_where_a_small_regi
     bench = Bench(samples, chosen, engine, assign_folds(4, Options()), 0, silent)
     expected, _ = picture_of(frame.decode((good / "000.png").read_bytes()), chosen)
     np.testing.assert_array_equal(bench.picture(0), expected)
-    np.testing.assert_array_equal(next(bench.pictures(0)), expected)
+    np.testing.assert_array_equal(next(bench.placed(0))[0], expected)

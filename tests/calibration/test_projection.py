@@ -244,7 +244,7 @@ def test_a_head_is_judged_against_banks_in_all_lights(tmp_path: Path, monkeypatc
     for number in range(4):
         own = bench.embed(bench.picture(number), number).reshape(-1, engine.grid[2])
         np.testing.assert_array_equal(material.normal[number], own)
-        for picture in bench.pictures(number):
+        for picture, _ in bench.placed(number):
             embedded = bench.embed(picture, number)
             away, _ = NearestNeighbours(vectors).search(embedded.reshape(-1, engine.grid[2]))
             assert (away.max() < 1e-2) == seen[number]
