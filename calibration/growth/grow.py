@@ -21,6 +21,7 @@ from calibration.normal_scores import NormalScores
 from calibration.pool import KEEP, MAX_BYTES, Patches, Pool
 from calibration.samples import SampleFile, Skipped, in_blocks, read_sample
 from calibration.threads import half_of_the_cores
+from calibration.thumbnail import thumbnail
 from inspector.bank import Bank
 from inspector.errors import FrameError, SamplesError, in_words
 from inspector.manifest import Sample, Source
@@ -78,7 +79,7 @@ def grow(
             NormalScores.of(bank).with_more(normals),
             radius,
         ),
-        thumbnails={name: reader.thumbnail(n.path.read_bytes()) for n, name in zip(usable, names, strict=True)},
+        thumbnails={name: thumbnail(n.path.read_bytes(), bank.recipe) for n, name in zip(usable, names, strict=True)},
         added=added,
         replace=replace,
     )
@@ -146,7 +147,7 @@ def _novel(
     scores, within = np.empty(len(newcomers), np.float32), 0.0
     for index in track(range(len(newcomers)), "embedding patches"):
         payload = newcomers[index].path.read_bytes()
-        scores[index] = image_score(reader.known.patch_scores(reader.embed(payload), reader.grid.inside))
+        scores[index] = image_score(reader.patch_scores(payload, reader.known))
         patches = reader.patches(payload, first + index)
         novel = unknown(reader, patches)
         pools[fold[index]].add(patches.take(novel))
@@ -165,8 +166,8 @@ def _cross_fit(
         patches, _ = merge(reader, others)
         neighbours = reader.neighbours(patches.vectors)
         for index in np.flatnonzero(fold == held_out):
-            embeddings = reader.embed(newcomers[int(index)].path.read_bytes())
-            scores[index], peaks[index] = reader.figures(neighbours.patch_scores(embeddings, reader.grid.inside))
+            found = reader.patch_scores(newcomers[int(index)].path.read_bytes(), neighbours)
+            scores[index], peaks[index] = image_score(found), reader.grid.anomaly_map(found).max()
     return NormalScores(scores, peaks, fold)
 
 
@@ -177,7 +178,7 @@ def _not_passing(reader: Reader, newcomers: Sequence[Newcomer], patches: Patches
     return tuple(
         newcomer.name
         for newcomer in track(newcomers, "looking at them again")
-        if image_score(neighbours.patch_scores(reader.embed(newcomer.path.read_bytes()), reader.grid.inside)) > ok
+        if image_score(reader.patch_scores(newcomer.path.read_bytes(), neighbours)) > ok
     )
 
 

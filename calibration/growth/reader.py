@@ -8,14 +8,13 @@ from pathlib import Path
 from calibration.augmentation import placed
 from calibration.pool import Patches, join, patches_at
 from calibration.samples import refuse_data_set
-from calibration.thumbnail import thumbnail
 from inspector import frame as decoder
 from inspector.bank import Bank
 from inspector.folder import contents_of, no_pictures
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of
 from inspector.pipeline import Pipeline
-from inspector.scoring import NearestNeighbours, image_score
+from inspector.scoring import NearestNeighbours
 from inspector.types import Float32Array, UInt8Image
 
 _REACH = 0.8
@@ -69,6 +68,10 @@ class Reader:
         """float32 (grid_h, grid_w, dim). Raises FrameError."""
         return self._embedded(picture_of(decoder.decode(payload), self.bank.recipe)[0])
 
+    def patch_scores(self, payload: bytes, against: NearestNeighbours) -> Float32Array:
+        """Those of a picture, float32 (grid_h, grid_w). Raises FrameError."""
+        return against.patch_scores(self.embed(payload), self.grid.inside)
+
     def patches(self, payload: bytes, source: int) -> Patches:
         """Those inside, in each light and place that the recipe banks samples in. Raises FrameError."""
         pictures = placed(decoder.decode(payload), self.bank.recipe)
@@ -78,10 +81,6 @@ class Reader:
         embeddings: Float32Array = self._engine.embed(picture[None])[0]
         return embeddings
 
-    def thumbnail(self, payload: bytes) -> bytes:
-        """A small JPEG of what the backbone sees. Raises FrameError."""
-        return thumbnail(payload, self.bank.recipe)
-
     def neighbours(self, vectors: Float32Array) -> NearestNeighbours:
         """A search of vectors, compared as the recipe says."""
         return self.grid.neighbours(vectors)
@@ -90,10 +89,6 @@ class Reader:
     def known(self) -> NearestNeighbours:
         """A search of the bank as it is."""
         return self.neighbours(self.bank.vectors)
-
-    def figures(self, patch_scores: Float32Array) -> tuple[float, float]:
-        """Image score, and the highest value of the anomaly map."""
-        return image_score(patch_scores), float(self.grid.anomaly_map(patch_scores).max())
 
     @property
     def novel(self) -> float:
