@@ -1,6 +1,6 @@
 """The pictures that training draws its crops from, and those that it never sees."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,18 +38,15 @@ def read_folder(path: Path, max_short_side: int) -> PictureFolder:
         raise SamplesError(
             f"pictures {path}: got {len(files)} picture(s), expected at least 2 ({', '.join(CONTENT_TYPES)})"
         )
-    pictures = [_read(file, max_short_side) for file in files]
-    held_back = tuple(_every(pictures, HELD_BACK_EVERY, keep=True))
-    return PictureFolder(path, tuple(_every(pictures, HELD_BACK_EVERY, keep=False)), held_back)
+    training = [_read(file, max_short_side) for file in files]
+    held_back = training[HELD_BACK_EVERY - 1 :: HELD_BACK_EVERY]
+    del training[HELD_BACK_EVERY - 1 :: HELD_BACK_EVERY]
+    return PictureFolder(path, tuple(training), tuple(held_back))
 
 
 def read_folders(paths: Iterable[Path], max_short_side: int) -> tuple[PictureFolder, ...]:
     """`read_folder` of each."""
     return tuple(read_folder(path, max_short_side) for path in paths)
-
-
-def _every(pictures: Sequence[UInt8Image], step: int, *, keep: bool) -> Iterator[UInt8Image]:
-    return (picture for i, picture in enumerate(pictures) if (i % step == step - 1) == keep)
 
 
 def _read(file: Path, max_short_side: int) -> UInt8Image:
