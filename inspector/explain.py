@@ -10,6 +10,9 @@ from inspector.window import View
 APART = 4
 """Rows or columns between two patches that are shown, at least: neighbours tell the same story."""
 
+SHOWN, NEAREST = 3, 3
+"""How many of the highest patches are shown at most, and how many patches of the bank beside each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:

@@ -14,7 +14,7 @@ from inspector import frame as decoder
 from inspector.bank import Bank, stamp, undisturbed
 from inspector.engines import open_engine
 from inspector.errors import BankError, InferenceError
-from inspector.explain import Explanation, FlaggedPatch, Neighbour, flagged_patches
+from inspector.explain import NEAREST, SHOWN, Explanation, FlaggedPatch, Neighbour, flagged_patches
 from inspector.grid import PatchGrid
 from inspector.patches import picture_of, view_of
 from inspector.scoring import image_score, p_value, regions
@@ -123,8 +123,8 @@ class Pipeline:
         """The regions of a flagged frame: at least one."""
         return regions(heat, min(self.bank.thresholds.pixel, _STANDS_OUT * float(heat.max())), view)
 
-    def explain(self, payload: bytes, *, patches: int = 3, neighbours: int = 3) -> Explanation:
-        """The anomaly map, and for at most `patches` of the highest patches the `neighbours` nearest in the bank.
+    def explain(self, payload: bytes) -> Explanation:
+        """The anomaly map, and for at most SHOWN of the highest patches the NEAREST in the bank.
 
         Raises:
             FrameError: the payload is no image that can be inspected.
@@ -136,8 +136,8 @@ class Pipeline:
             embeddings = self._embed(picture)
             patch_scores = self._patch_scores(embeddings)
         heat = self._grid.anomaly_map(patch_scores)
-        places = flagged_patches(patch_scores, self.bank.thresholds.pixel, patches)
-        distances, numbers = self._neighbours.search(np.stack([embeddings[place] for place in places]), neighbours)
+        places = flagged_patches(patch_scores, self.bank.thresholds.pixel, SHOWN)
+        distances, numbers = self._neighbours.search(np.stack([embeddings[place] for place in places]), NEAREST)
         return Explanation(
             score=image_score(patch_scores),
             anomaly_map=heat[window.place] if window else heat,

@@ -7,7 +7,7 @@ import pytest
 from line import drawn_part
 
 from inspector.bank import Bank
-from inspector.explain import APART, flagged_patches
+from inspector.explain import APART, NEAREST, flagged_patches
 from inspector.pipeline import Pipeline
 from inspector.types import Float32Array, UInt8Image
 
@@ -38,7 +38,7 @@ def test_there_are_no_more_than_asked_for_nor_than_there_is_room() -> None:
 def test_a_scratched_part_is_explained_where_the_scratch_is(bank: Path) -> None:
     pipeline = Pipeline.open(bank)
     payload = drawn_part(2000, scratched=True)
-    told, seen = pipeline.explain(payload, patches=3, neighbours=2), pipeline.inspect(payload)
+    told, seen = pipeline.explain(payload), pipeline.inspect(payload)
     assert told.score == pytest.approx(seen.score)
     assert np.array_equal(told.anomaly_map, seen.anomaly_map)
     rows, columns = told.grid_hw
@@ -47,7 +47,8 @@ def test_a_scratched_part_is_explained_where_the_scratch_is(bank: Path) -> None:
     assert 0.25 < (first.row + 0.5) / rows < 0.75
     assert 0.25 < (first.column + 0.5) / columns < 0.75
     for patch in told.patches:
-        near, far = patch.neighbours
+        near, *_, far = patch.neighbours
+        assert len(patch.neighbours) == NEAREST
         assert 0 < near.distance <= far.distance
         assert 0 <= near.sample < len(pipeline.bank.manifest.samples)
         assert 0 <= near.row < rows
@@ -73,6 +74,6 @@ def test_a_patch_that_is_in_the_bank_is_its_own_nearest_neighbour(bank: Path) ->
     loaded = Bank.load(bank)
     number = 7
     pipeline = Pipeline(loaded, Repeating(loaded.vectors[number], loaded.manifest.grid_hw))
-    nearest = pipeline.explain(drawn_part(1), neighbours=1).patches[0].neighbours[0]
+    nearest = pipeline.explain(drawn_part(1)).patches[0].neighbours[0]
     assert (nearest.sample, nearest.row, nearest.column) == (loaded.source[number], *loaded.position[number])
     assert nearest.distance == pytest.approx(0, abs=1e-3)
