@@ -6,6 +6,7 @@ others.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import cv2
 import numpy as np
@@ -18,14 +19,17 @@ from inspector.types import Float32Array, UInt8Image
 
 Embed = Callable[[UInt8Image], Sequence[Float32Array]]
 
+NORMALS: Final = 40
+"""Held-back pictures at most; fewer are given several defects each, until there are about so many."""
 
-def separation(
-    embed: Embed, folder: PictureFolder, *, size: int, seed: int, normals: int = 40, vectors: int = 4096
-) -> float:
+VECTORS: Final = 4096
+"""Size of the bank, drawn at random."""
+
+
+def separation(embed: Embed, folder: PictureFolder, *, size: int, seed: int) -> float:
     """Area under the ROC curve, [0, 1], of synthetic defects against held-back normals.
 
-    embed: uint8 (n, size, size, 3) to maps float32 (n, channels, h, w), the finest first. normals: how many held-back
-    pictures at most. vectors: size of the bank, drawn at random.
+    embed: uint8 (n, size, size, 3) to maps float32 (n, channels, h, w), the finest first.
 
     Raises:
         SamplesError: the folder has too few pictures to hold one back.
@@ -38,9 +42,9 @@ def separation(
     bank_pictures = folder.training[:: max(1, len(folder.training) // 60)]
     bank = _embed_all(embed, [_fit(picture, size) for picture in bank_pictures])
     flat = bank.reshape(-1, bank.shape[-1])
-    memory = flat[rng.permutation(len(flat))[:vectors]]
-    good = [_fit(picture, size) for picture in folder.held_back[:normals]]
-    repeats = max(1, 40 // len(good))
+    memory = flat[rng.permutation(len(flat))[:VECTORS]]
+    good = [_fit(picture, size) for picture in folder.held_back[:NORMALS]]
+    repeats = max(1, NORMALS // len(good))
     bad = [
         add_defect(rng, picture, folder.training[int(rng.integers(len(folder.training)))])
         for picture in good

@@ -5,7 +5,7 @@ two nets of the same speed the one that begins so is far ahead on parts that non
 (`calibration/weights/MODEL_CARD.md`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,15 +30,15 @@ STAGES: Final = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1))
 """Channels, blocks and first stride of MobileNetV2's stages up to stride 16 (Sandler et al., CVPR 2018, table 2)."""
 
 WIDENING: Final = 6
+TAPPED: Final = 64
+"""Channels of each tap, until training says how many there are to be."""
+
 NORM_EPS: Final = 1e-5
 MOBILENET: Final = "mobilenetv2_100"
 
 
-def mobilenet_spec(components: Sequence[int] = (64, 64, 64)) -> NetSpec:
-    """MobileNetV2 up to the map that its first block at stride 32 widens, tapped where a stage begins.
-
-    components: channels of the taps at strides 4, 8 and 16.
-    """
+def mobilenet_spec() -> NetSpec:
+    """MobileNetV2 up to the map that its first block at stride 32 widens, tapped where a stage begins."""
     blocks: list[Block] = []
     given = stem = 32
     for number, (channels, depth, stride) in enumerate(STAGES):
@@ -47,8 +47,8 @@ def mobilenet_spec(components: Sequence[int] = (64, 64, 64)) -> NetSpec:
             blocks.append(Block(f"stage{number}_{index}", widened, channels, stride if index == 0 else 1))
             given = channels
     blocks.append(Block(f"stage{len(STAGES)}_0", given * WIDENING, 0, 2))
-    readers = ("stage2_0", "stage3_0", "stage5_0")
-    return NetSpec(stem, tuple(blocks), tuple(map(Tap, LAYERS, readers, components)))
+    readers = zip(LAYERS, ("stage2_0", "stage3_0", "stage5_0"), strict=True)
+    return NetSpec(stem, tuple(blocks), tuple(Tap(layer, reader, TAPPED) for layer, reader in readers))
 
 
 def load_start(text: str) -> BuiltinWeights:
@@ -105,7 +105,7 @@ def _folded(arrays: Mapping[str, torch.Tensor], conv: str, norm: str) -> tuple[F
 
 
 @torch.no_grad()
-def fit_taps(net: BuiltinNet, pictures: torch.Tensor, targets: Mapping[str, torch.Tensor], batch: int = 32) -> None:
+def fit_taps(net: BuiltinNet, pictures: torch.Tensor, targets: Mapping[str, torch.Tensor]) -> None:
     """Sets the taps to the least-squares fit of the targets by what the net has.
 
     pictures: float32 (n, 3, h, w), normalised. targets: float32 maps of each tap for them; one of fewer rows and
@@ -121,7 +121,7 @@ def fit_taps(net: BuiltinNet, pictures: torch.Tensor, targets: Mapping[str, torc
         return lambda _, given: read[name].append(given[0][:, :, :: steps[name], :: steps[name]])
 
     hooks = [net.convs[name].register_forward_pre_hook(reading(name)) for name in targets]
-    for part in torch.split(pictures, batch):
+    for part in torch.split(pictures, 32):
         net(part)
     for hook in hooks:
         hook.remove()

@@ -225,7 +225,7 @@ def test_what_is_too_large_or_beyond_half_precision_is_not_exported(tmp_path: Pa
     big = {name: array * np.float32(1e9) for name, array in arrays.items()}
     with pytest.raises(BackboneError, match="half precision"):
         export_weights(tmp_path / "x.safetensors", SPEC, big, {})
-    wide = mobilenet_spec((64, 64, 8192))
+    wide = mobilenet_spec().with_taps((64, 64, 8192))
     with pytest.raises(BackboneError, match="expected at most 4000000"):
         export_weights(tmp_path / "x.safetensors", wide, random_weights(wide, 0).arrays, {})
     assert not list(tmp_path.iterdir())
