@@ -34,16 +34,16 @@ def cut_paste(rng: Generator, picture: UInt8Image, source: UInt8Image) -> UInt8I
     cut_h = int(np.clip(height * np.sqrt(area * aspect), 4, height // 2))
     cut_w = int(np.clip(width * np.sqrt(area / aspect), 4, width // 2))
     source = cv2.resize(source, (width, height)).astype(np.uint8)
-    piece = source[(top := int(rng.integers(height - cut_h))) : top + cut_h]
-    piece = piece[:, (left := int(rng.integers(width - cut_w))) : left + cut_w]
+    top, left = int(rng.integers(height - cut_h)), int(rng.integers(width - cut_w))
+    piece = source[top : top + cut_h, left : left + cut_w]
     if rng.random() < 0.7:
         piece = np.clip(piece.astype(np.float32) * rng.uniform(0.7, 1.3) + rng.uniform(-25, 25), 0, 255).astype(
             np.uint8
         )
-    patch = np.zeros_like(picture)
-    patch[(height - cut_h) // 2 :][:cut_h, (width - cut_w) // 2 :][:, :cut_w] = piece
-    mask = np.zeros((height, width), np.float32)
-    mask[(height - cut_h) // 2 :][:cut_h, (width - cut_w) // 2 :][:, :cut_w] = 1
+    above, beside = (height - cut_h) // 2, (width - cut_w) // 2
+    middle = slice(above, above + cut_h), slice(beside, beside + cut_w)
+    patch, mask = np.zeros_like(picture), np.zeros((height, width), np.float32)
+    patch[middle], mask[middle] = piece, 1
     move = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-45, 45), 1.0)
     move[:, 2] += (rng.uniform(-0.4, 0.4) * width, rng.uniform(-0.4, 0.4) * height)
     return _blend(
