@@ -8,14 +8,13 @@ bits, which are scaled here to 8, and inverted where a TIFF says that its white 
 import hashlib
 import io
 import re
-import struct
 
 import cv2
 import numpy as np
 
 from inspector import chunks, strips
 from inspector.errors import FrameDamagedError, FrameEmptyError, FrameFormatError, FrameTooLargeError
-from inspector.header import fields, reader_of
+from inspector.header import reader_of
 from inspector.strips import MOST_SCANS
 from inspector.types import Frame, UInt8Image
 
@@ -27,12 +26,6 @@ _MOST_SEGMENTS = 1000
 
 _LONGEST_HEADER = 8_000_000
 """Bytes before the pixels of a JPEG or PNG: previews, colour profiles. Reading it may take as long as its square."""
-
-_MOST_NUMBERS = 1_000_000
-"""In one field of a TIFF. A picture of 64 MP has some ten thousand strips."""
-
-_BYTE_FIELDS = (1, 2, 6, 7)
-"""Kinds of fields in a TIFF that are bytes, not numbers."""
 
 _MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")
 """In a JPEG, what is neither compressed data nor a place to take it up again."""
@@ -48,8 +41,6 @@ _FLAGS = {
     "TIFF": cv2.IMREAD_COLOR_BGR | cv2.IMREAD_ANYDEPTH,
 }
 
-_TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -63,8 +54,8 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS) -> Frame:
         FrameEmptyError: no bytes.
         FrameFormatError: not one of the four formats, samples that are no 8- or 16-bit unsigned integers, or a
             compression that is not read.
-        FrameTooLargeError: the header announces more than max_pixels, a JPEG has more than MOST_SCANS, a TIFF a field
-            of more than _MOST_NUMBERS or far larger tiles than its picture, or a PNG too many chunks.
+        FrameTooLargeError: the header announces more than max_pixels, a JPEG has more than MOST_SCANS, a TIFF far
+            longer fields or larger tiles than its picture needs, or a PNG too many chunks.
         FrameDamagedError: it begins like an image and does not decode, a strip of a TIFF is not whole, or a JPEG has no
             end marker. One that is cut in its middle and has the marker all the same decodes with grey below.
     """
@@ -98,14 +89,12 @@ def _check_header(payload: bytes, max_pixels: int) -> tuple[str, bool]:
     """The format's name, once the header is sound and its size within the limit; and whether its white is 0."""
     kind, reader = reader_of(payload)
     stream = io.BytesIO(payload[:_LONGEST_HEADER] if kind in ("JPEG", "PNG") else payload)
-    if kind == "TIFF" and _has_an_endless_field(payload):
-        raise FrameTooLargeError(
-            f"frame: TIFF has a field of more than {_MOST_NUMBERS} numbers, which no picture needs; nothing was decoded"
-        )
+    if kind == "TIFF":
+        strips.check_fields(payload)
     try:
         header = reader(stream)
     except Exception as error:  # as in `header.open_header`
-        if str(error) == "unknown pixel mode" and kind == "TIFF" and _has_whole_directory(payload):
+        if str(error) == "unknown pixel mode" and kind == "TIFF" and strips.has_whole_directory(payload):
             raise FrameFormatError(
                 f"frame: {kind} has samples of a kind that is not read, expected 8- or 16-bit unsigned integers"
             ) from error
@@ -136,18 +125,6 @@ def _check_jpeg(payload: bytes, at: int) -> None:
         )
 
 
-def _has_whole_directory(payload: bytes) -> bool:
-    """Whether the tags of a TIFF's first page, and what they point to, lie within the payload."""
-    try:
-        for _, kind, count, place in fields(payload):
-            size = count * _TIFF_TYPE_BYTES.get(kind, 0)
-            if size > 4 and place + size > len(payload):
-                return False
-    except struct.error:
-        return False
-    return True
-
-
 def _has_too_many_scans(payload: bytes, at: int) -> bool:
     """Of a JPEG whose first scan begins at this byte."""
     # All scans are among these, which are counted first: to walk takes a third of decoding.
@@ -161,11 +138,3 @@ def _has_too_many_scans(payload: bytes, at: int) -> bool:
         scans += marker[1] == _SCAN
         at = marker.end() + int.from_bytes(payload[marker.end() : marker.end() + 2], "big")
     return True
-
-
-def _has_an_endless_field(payload: bytes) -> bool:
-    """Of a TIFF: whether its first page says so many numbers about itself that reading them takes very long."""
-    try:
-        return any(kind not in _BYTE_FIELDS and count > _MOST_NUMBERS for _, kind, count, _ in fields(payload))
-    except struct.error:
-        return False  # cut off: its reader says so

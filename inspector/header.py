@@ -3,7 +3,7 @@
 import re
 import struct
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import IO
 
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin
@@ -126,21 +126,12 @@ def reader_of(payload: bytes) -> tuple[str, _Reader]:
     raise FrameFormatError(f"frame: {len(payload)} bytes beginning with {payload[:8].hex(' ')}, {expected}")
 
 
-def fields(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Name, kind, count and place of each field of a TIFF's first page; raises struct.error where they are cut off."""
-    order = "<" if payload.startswith(b"II") else ">"
-    (begin,) = struct.unpack_from(f"{order}I", payload, 4)
-    (number,) = struct.unpack_from(f"{order}H", payload, begin)
-    for at in range(begin + 2, begin + 2 + 12 * number, 12):
-        yield struct.unpack_from(f"{order}HHII", payload, at)
-
-
 def _orientation_in(exif: bytes) -> int | None:
     """As OpenCV reads it: the first field of that name, two bytes of it, of whatever kind."""
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         return None
     try:
-        place = next((place for tag, _, _, place in fields(exif) if tag == _ORIENTATION), None)
+        place = next((place for tag, _, _, place in strips.fields(exif) if tag == _ORIENTATION), None)
     except struct.error:
         return None
     return None if place is None else place & 0xFFFF if exif.startswith(b"II") else place >> 16

@@ -5,6 +5,7 @@ OpenCV decodes a damaged strip of an 8-bit TIFF as far as it can, and says nothi
 for each strip. Of LZW and PackBits Pillow's decoder says where they cannot be read; many a wrong byte they cannot tell.
 """
 
+import struct
 import zlib
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -26,6 +27,15 @@ _SCAN = b"\xff\xda"
 
 MOST_SCANS = 32
 """Of a JPEG: encoders make about ten. Each takes as long as a whole picture, and may be sixty bytes long."""
+
+_MOST_NUMBERS = 1_000_000
+"""In one field. A picture of 64 MP has some ten thousand strips."""
+
+_BYTES_OF = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+"""How long a number is, by the kind of its field."""
+
+_BYTE_FIELDS = (1, 2, 6, 7)
+"""Kinds of fields that are bytes, not numbers."""
 
 _MOST = 200_000
 """Strips or tiles. A picture of 64 MP has some ten thousand; each takes some microseconds, however small."""
@@ -50,6 +60,39 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
 
     def load_end(self) -> None:
         """Leaves them as they lie in the file."""
+
+
+def fields(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Name, kind, count and place of each field of the first page; raises struct.error where they are cut off."""
+    order = "<" if payload.startswith(b"II") else ">"
+    (begin,) = struct.unpack_from(f"{order}I", payload, 4)
+    (number,) = struct.unpack_from(f"{order}H", payload, begin)
+    for at in range(begin + 2, begin + 2 + 12 * number, 12):
+        yield struct.unpack_from(f"{order}HHII", payload, at)
+
+
+def check_fields(payload: bytes) -> None:
+    """Raises FrameTooLargeError: the first page says so many numbers about itself that reading them takes very long."""
+    try:
+        endless = any(kind not in _BYTE_FIELDS and count > _MOST_NUMBERS for _, kind, count, _ in fields(payload))
+    except struct.error:
+        return  # cut off: its reader says so
+    if endless:
+        raise FrameTooLargeError(
+            f"frame: TIFF has a field of more than {_MOST_NUMBERS} numbers, which no picture needs; nothing was decoded"
+        )
+
+
+def has_whole_directory(payload: bytes) -> bool:
+    """Whether the tags of the first page, and what they point to, lie within the payload."""
+    try:
+        for _, kind, count, place in fields(payload):
+            size = count * _BYTES_OF.get(kind, 0)
+            if size > 4 and place + size > len(payload):
+                return False
+    except struct.error:
+        return False
+    return True
 
 
 def is_negative(header: TiffFile) -> bool:
