@@ -25,12 +25,15 @@ from inspector.types import Thresholds
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a bank remembers. radius: the largest distance of a normal patch to the nearest vector."""
+    """What a bank remembers. radius: the largest distance of a normal patch to the nearest vector. drift: None where it
+    has no baseline, or none any more.
+    """
 
     patches: Patches
     samples: tuple[Sample, ...]
     normals: NormalScores
     radius: float
+    drift: Baseline | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,6 @@ def write_derived(
     operation: str,
     thresholds: Thresholds | None = None,
     memory: Memory | None = None,
-    drift: Baseline | None = None,
-    forget_drift: bool = False,
     thumbnails: Mapping[str, bytes] | None = None,
     added: Collection[Source] = (),
     removed: Collection[Source] = (),
@@ -81,9 +82,8 @@ def write_derived(
 ) -> Manifest:
     """Write a bank that came from `parent`.
 
-    thresholds, memory: None keeps the parent's. drift: what replaces the parent's baseline, which is kept otherwise;
-    forget_drift: none does, and the bank has no baseline any more. thumbnails: JPEG files by the names that
-    memory.samples give; those of the parent's samples are copied.
+    thresholds, memory: None keeps the parent's. thumbnails: JPEG files by the names that memory.samples give; those of
+    the parent's samples are copied.
 
     Raises:
         BankError: `out_dir` exists and replace is not set, or cannot be written; or another bank lies where the parent
@@ -106,10 +106,10 @@ def write_derived(
         if memory is not None:
             memory.patches.save(draft)
             memory.normals.save(draft)
-        if drift is not None:
-            save_file(drift.arrays(), draft / DRIFT_FILE)
-        elif forget_drift:
-            (draft / DRIFT_FILE).unlink(missing_ok=True)
+            if memory.drift is None:
+                (draft / DRIFT_FILE).unlink(missing_ok=True)
+            elif memory.drift is not parent.drift:
+                save_file(memory.drift.arrays(), draft / DRIFT_FILE)
         calibration = Calibration(
             folds=len(np.unique(normals.fold)),
             fold_by=before.calibration.fold_by,

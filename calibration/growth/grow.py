@@ -78,6 +78,7 @@ def grow(
             (*bank.manifest.samples, *samples),
             NormalScores.of(bank).with_more(normals),
             radius,
+            bank.drift,
         ),
         thumbnails={name: thumbnail(n.path.read_bytes(), bank.recipe) for n, name in zip(usable, names, strict=True)},
         added=added,

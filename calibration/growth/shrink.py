@@ -63,14 +63,12 @@ def shrink(
         Source(path=manifest.samples[index].path, sha256=manifest.samples[index].sha256)
         for index in np.flatnonzero(leaving)
     )
-    drift, normals = _drift_of(bank, stays), NormalScores.of(bank)
+    normals = NormalScores.of(bank)
     written = write_derived(
         bank,
         out_dir,
         operation=f"remove {len(gone)} pictures",
-        memory=Memory(patches, samples, normals.take(stays), radius),
-        drift=drift,
-        forget_drift=drift is None,
+        memory=Memory(patches, samples, normals.take(stays), radius, _drift_of(bank, stays)),
         removed=gone,
         replace=replace,
     )
