@@ -37,7 +37,7 @@ from benchmarks.ours import (
 from benchmarks.report import continued, machine, number, ratio, table, write
 from benchmarks.rival import ARCH, Rival, running_rival
 from benchmarks.turns import HEAD, cells, latency, with_openvino
-from calibration.evaluation.cases import GOOD
+from calibration.evaluation.cases import GOOD, find_cases
 from calibration.evaluation.metrics import image_auroc
 from inspector.pipeline import Pipeline
 from inspector.recipe import Recipe
@@ -101,7 +101,7 @@ class Bench:
     def __init__(self, data: Path, weights: Path, work: Path, samples: int | None) -> None:
         work.mkdir(parents=True, exist_ok=True)
         self._data, self._weights, self._work, self._samples = data, weights, work, samples
-        self._cases = readable_cases(data)
+        self._cases = readable_cases(find_cases(data / "test"))
         self._good, self._test = work / "good.npy", work / "test.npy"
 
     def accuracy(self, side: str, vectors: int, seed: int, peer_python: Path | None) -> Figures:

@@ -32,7 +32,7 @@ from calibration.backbones.builtin import load_weights, openvino_features
 from calibration.backbones.export import Features, embedding_graph
 from calibration.coreset import greedy_k_center
 from calibration.distill.student import random_weights
-from calibration.evaluation.cases import GOOD
+from calibration.evaluation.cases import GOOD, find_cases
 from calibration.evaluation.metrics import image_auroc
 from inspector.engines.openvino import OpenVinoEngine
 from inspector.recipe import Recipe
@@ -174,7 +174,7 @@ def auroc(engine: OpenVinoEngine, folder: Path, recipe: Recipe, seed: int) -> fl
     neighbours = NearestNeighbours(vectors[chosen], recipe.neighbours)
     del vectors
     scores: dict[bool, list[float]] = {True: [], False: []}
-    for case in readable_cases(folder):
+    for case in readable_cases(find_cases(folder / "test")):
         embedding = engine.embed(picture(case.path, recipe)[None])[0]
         scores[case.label == GOOD].append(image_score(neighbours.patch_scores(embedding)))
     value = image_auroc(_array(scores[True]), _array(scores[False]))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from calibration.evaluation.areas import Areas
-from calibration.evaluation.cases import GOOD, Case, find_cases, label_of
+from calibration.evaluation.cases import GOOD, Case, label_of
 from calibration.evaluation.masks import united
 from calibration.evaluation.metrics import PixelFigures
 from inspector import frame as decoder
@@ -90,9 +90,8 @@ def readable(files: Iterable[Path]) -> list[Path]:
     return found
 
 
-def readable_cases(data: Path) -> list[Case]:
-    """The labelled test pictures of a data set that decode."""
-    cases = find_cases(data / "test")
+def readable_cases(cases: Sequence[Case]) -> list[Case]:
+    """Those of labelled pictures that decode."""
     sound = set(readable(case.path for case in cases))
     return [case for case in cases if case.path in sound]
 

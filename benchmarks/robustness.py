@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 
 from benchmarks.accuracy import fitted, peer_folder
-from benchmarks.ours import command, data_sets, good_in, readable, save_pictures, weights_file
+from benchmarks.ours import command, data_sets, good_in, readable, readable_cases, save_pictures, weights_file
 from benchmarks.report import machine, number, table, write
 from benchmarks.rival import ARCH, running_rival
 from calibration.evaluation.cases import GOOD, Case, find_cases
@@ -126,8 +126,8 @@ def main() -> None:
             work = (arguments.work or Path(scratch)) / data.name
             work.mkdir(parents=True, exist_ok=True)
             cases = find_cases(data / "test")
-            good = _drawn([case for case in cases if case.label == GOOD], arguments.frames)
-            defective = _drawn([case for case in cases if case.label != GOOD], arguments.frames)
+            good = readable_cases(evenly([case for case in cases if case.label == GOOD], arguments.frames))
+            defective = readable_cases(evenly([case for case in cases if case.label != GOOD], arguments.frames))
             samples = Path(scratch) / data.name / GOOD
             write_frames(readable(evenly(image_files(good_in(data)), arguments.samples)), samples)
             figures = document["sets"].setdefault(data.name, {})
@@ -143,12 +143,6 @@ def main() -> None:
             print(f"{data.name}: {json.dumps(figures)}", flush=True)
             write(document, arguments.json)
     print(markdown(document["sets"]))
-
-
-def _drawn(cases: list[Case], most: int) -> list[Case]:
-    drawn = evenly(cases, most)
-    sound = set(readable(case.path for case in drawn))
-    return [case for case in drawn if case.path in sound]
 
 
 def measure(pipeline: Pipeline, good: list[Case], defective: list[Case]) -> Figures:
