@@ -313,6 +313,14 @@ def test_the_audit_is_whole_on_paper(show: Show) -> None:
     expect(page.locator(".bar")).to_be_hidden()
 
 
+def test_a_frame_is_whole_on_paper_that_lies_across(show: Show) -> None:
+    page = show("/frame/1", 1047)  # A4
+    page.set_viewport_size({"width": 1047, "height": 718})
+    page.emulate_media(media="print")
+    for part in (".side", ".nearest"):
+        assert page.locator(part).evaluate("({ scrollHeight, clientHeight }) => scrollHeight - clientHeight") <= 1, part
+
+
 def test_thresholds_on_paper_say_of_which_station_they_are(show: Show) -> None:
     page = show(f"/thresholds?station={LONG}", 718)
     heading = page.get_by_role("heading", level=1)
