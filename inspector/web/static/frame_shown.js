@@ -1,6 +1,7 @@
 // The frame on the screen, and the way to another: the next ones are here before they are asked for.
 
 import { forget, GONE, nearest, panelHere, panelOf, standing } from "./ahead.js";
+import { tellAloud } from "./aloud.js";
 import { calm } from "./burst.js";
 import { Conflict } from "./frame_conflict.js";
 import { drafted, Note } from "./note.js";
@@ -80,7 +81,7 @@ function focused() {
 /** For who hears the page: which frame it is now, what the line and people said of it, its score. */
 function tellFrame() {
   const said = [...panel.querySelectorAll(".badge.big, .scale b")].map((one) => one.textContent);
-  document.getElementById("aloud").textContent = [panel.dataset.name, ...said].join(", ");
+  tellAloud([panel.dataset.name, ...said].join(", "));
 }
 
 async function explain(turn) {

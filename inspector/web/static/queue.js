@@ -1,5 +1,6 @@
 // The queue: new frames as they come, a selection and what is said about all of it, keys.
 
+import { tellAloud } from "./aloud.js";
 import { inBurst } from "./burst.js";
 import { silent } from "./letters.js";
 import { clean } from "./note.js";
@@ -52,11 +53,6 @@ async function renew(more) {
     if (fresh.hidden) tellAloud(fresh.textContent);
     fresh.hidden = false;
   }
-}
-
-/** For who hears the page: what else is only seen. */
-function tellAloud(text) {
-  document.getElementById("aloud").textContent = text;
 }
 
 let touched = -Infinity; // when a hand was last on the page

@@ -1,6 +1,7 @@
 // Where to look, drawn over the samples of a station: tools, samples, what counts, and saving it. What can be a region is
 // decided by the server.
 
+import { tellAloud } from "./aloud.js";
 import { Areas } from "./areas.js";
 import { Drawing } from "./drawing.js";
 import { element } from "./elements.js";
@@ -28,12 +29,8 @@ const HINTS = {
 
 const maskAddress = ({ kind, mask }) => `/samples/region/mask?${new URLSearchParams({ station, kind, mask })}`;
 const share = new Share(maskAddress, crop, () => tellShare());
-const stage = new Stage(drawing, { say, toolChanged: showTools, maskAddress, crop });
+const stage = new Stage(drawing, { toolChanged: showTools, maskAddress, crop });
 const areas = new Areas(drawing, stage);
-
-function say(text) {
-  find("aloud").textContent = text;
-}
 
 // ---- what is shown
 
@@ -165,7 +162,7 @@ const actions = {
   add: () => stage.addMiddle(),
   everywhere: () => {
     drawing.everywhere();
-    say("All areas are taken away; save to look everywhere.");
+    tellAloud("All areas are taken away; save to look everywhere.");
   },
 };
 

@@ -1,5 +1,6 @@
 // The sample under pointers and keys: what they draw, grasp and move. How near is near follows the scale of the screen.
 
+import { tellAloud } from "./aloud.js";
 import { MOST_CORNERS } from "./drawing.js";
 import { clamped, distance, moved, nearest, rectangle, within } from "./geometry.js";
 import { Layers } from "./layers.js";
@@ -10,9 +11,8 @@ const LEAST = 4; // the sides of a rectangle, pixels of the frame
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Stage {
-  constructor(drawing, { say, toolChanged, maskAddress, crop }) {
+  constructor(drawing, { toolChanged, maskAddress, crop }) {
     this.drawing = drawing;
-    this.say = say;
     this.toolChanged = toolChanged;
     this.stage = document.getElementById("stage");
     this.layers = new Layers(this.stage, drawing, { maskAddress, crop });
@@ -157,13 +157,13 @@ export class Stage {
     if (this.sketch?.length >= MOST_CORNERS) return;
     this.sketch = [...(this.sketch ?? []), place];
     this.showSketch();
-    this.say(`Corner ${this.sketch.length} at x ${place[0]}, y ${place[1]}`);
+    tellAloud(`Corner ${this.sketch.length} at x ${place[0]}, y ${place[1]}`);
     this.toolChanged();
   }
 
   close() {
     if (this.tool !== "polygon" || !this.sketch) return;
-    if (this.sketch.length < 3) this.say("An area needs three corners.");
+    if (this.sketch.length < 3) tellAloud("An area needs three corners.");
     else this.finish(this.sketch);
   }
 
@@ -172,7 +172,7 @@ export class Stage {
     this.tool = "move"; // what was drawn is moved next, if anything
     this.drawing.add(this.kind, corners);
     this.choose("move");
-    this.say(`${this.drawing.name(this.drawing.chosenArea)} drawn`);
+    tellAloud(`${this.drawing.name(this.drawing.chosenArea)} drawn`);
   }
 
   /** A rectangle over the middle of the frame, for who has no pointer. */
@@ -244,7 +244,7 @@ export class Stage {
   takeLast() {
     this.sketch = this.sketch.length > 1 ? this.sketch.slice(0, -1) : null;
     this.showSketch();
-    this.say(this.sketch ? `${this.sketch.length} corners` : "No corner");
+    tellAloud(this.sketch ? `${this.sketch.length} corners` : "No corner");
   }
 
   // ---- what handles, keys and the list of areas do alike
@@ -259,13 +259,13 @@ export class Stage {
 
   removeCorner(id, at) {
     const done = this.drawing.removeCorner(id, at);
-    if (!done) this.say("An area needs three corners: remove the area instead.");
+    if (!done) tellAloud("An area needs three corners: remove the area instead.");
     return done;
   }
 
   remove(id) {
     const name = this.drawing.name(this.drawing.area(id));
     this.drawing.remove(id);
-    this.say(`${name} removed`);
+    tellAloud(`${name} removed`);
   }
 }

@@ -1,6 +1,7 @@
 // Two thresholds to drag over the chart of scores, by mouse, touch or arrow keys. The handles follow at once; what they
 // would have done is asked of the server, one question at a time, the newest value first.
 
+import { tellAloud } from "./aloud.js";
 import { stale } from "./notice.js";
 import { get } from "./request.js";
 
@@ -140,7 +141,7 @@ function begin() {
       tile.querySelector(".meaning").textContent = one.detail;
     }
     clearTimeout(resting);
-    resting = setTimeout(tellAloud, REST_MS);
+    resting = setTimeout(tellChanged, REST_MS);
   }
 
   /** A text for each tile. */
@@ -150,10 +151,10 @@ function begin() {
   }
 
   /** Not tile by tile while a handle moves: its own value would be lost among them. */
-  function tellAloud() {
+  function tellChanged() {
     const now = spoken();
     const changed = now.filter((text, at) => text !== heard[at]);
-    if (changed.length) document.getElementById("aloud").textContent = changed.join("; ");
+    if (changed.length) tellAloud(changed.join("; "));
     heard = now;
   }
 
