@@ -21,3 +21,9 @@ export async function ask(address, accept) {
   stale(answer.ok ? null : "away");
   return answer.ok ? text : null;
 }
+
+/** This page as the server gives it now; null where it did not come. */
+export async function askPage() {
+  const text = await ask(location.href, "text/html");
+  return text === null ? null : new DOMParser().parseFromString(text, "text/html");
+}

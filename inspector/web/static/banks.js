@@ -1,6 +1,6 @@
 // Shows how far a candidate is, and what came out when it is done.
 
-import { ask } from "./ask.js";
+import { askPage } from "./ask.js";
 import { say } from "./notice.js";
 import { follow } from "./progress.js";
 
@@ -16,9 +16,8 @@ async function renew() {
     location.reload();
     return true;
   }
-  const text = await ask(location.href, "text/html");
-  if (text === null) return false;
-  const page = new DOMParser().parseFromString(text, "text/html");
+  const page = await askPage();
+  if (!page) return false;
   if (list) for (const part of RENEWED) document.querySelector(part)?.replaceWith(page.querySelector(part));
   else exchange(page);
   start();

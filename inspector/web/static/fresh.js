@@ -2,7 +2,7 @@
 // the same page is asked for again, and what has changed is exchanged. Without this script the page shows the moment at
 // which it was opened.
 
-import { ask } from "./ask.js";
+import { askPage } from "./ask.js";
 import { stale } from "./notice.js";
 import { upgraded } from "./upgrade.js";
 
@@ -66,22 +66,21 @@ function keepPictures(fresh) {
   for (const [src, picture] of pictures(fresh)) if (old.has(src)) picture.replaceWith(old.get(src));
 }
 
-/** What the page's address says now; null where no answer came. */
+/** See askPage; measures how long the answer takes. */
 async function asked() {
   const begin = performance.now();
   const due = setTimeout(() => stale("offline"), tookMs + DUE_MS);
-  const text = await ask(location.href, "text/html");
+  const page = await askPage();
   clearTimeout(due);
-  if (text !== null) tookMs = performance.now() - begin;
-  return text;
+  if (page) tookMs = performance.now() - begin;
+  return page;
 }
 
 /** False where no answer came. */
 async function refresh() {
   if (document.hidden || isRead()) return true;
-  const text = await asked();
-  if (text === null) return false;
-  const page = new DOMParser().parseFromString(text, "text/html");
+  const page = await asked();
+  if (!page) return false;
   const fresh = page.querySelector("[data-fresh]");
   if (fresh && upgraded(page)) location.reload();
   if (!fresh || fresh.innerHTML === shown.innerHTML) return true;

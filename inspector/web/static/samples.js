@@ -1,7 +1,7 @@
 // Good samples: follows a collection. What is ticked, shown large and sent has its own script. Without these the forms work
 // alone.
 
-import { ask } from "./ask.js";
+import { askPage } from "./ask.js";
 import { say } from "./notice.js";
 import { follow } from "./progress.js";
 import { take } from "./samples_fresh.js";
@@ -56,9 +56,9 @@ async function show(now) {
 
 async function renew(over, taken) {
   const begin = performance.now();
-  const text = await ask(location.href, "text/html");
-  if (text === null) return;
-  take(new DOMParser().parseFromString(text, "text/html"), over);
+  const page = await askPage();
+  if (!page) return;
+  take(page, over);
   seen = over ? collecting()?.querySelector("progress").value : taken;
   notBefore = performance.now() + SHARE * (performance.now() - begin);
 }
