@@ -1,16 +1,11 @@
 // A note that goes with the next decision about a frame. What is written is kept in the tab until it has gone.
 
+import { read, write } from "./kept.js";
 import { user } from "./request.js";
 import { n, t } from "./words.js";
 
 const DRAFTS = `inspector.notes.${user}`;
-
-let drafts = new Map();
-try {
-  drafts = new Map(JSON.parse(sessionStorage.getItem(DRAFTS) ?? "[]"));
-} catch {
-  // Those of this page are enough.
-}
+const drafts = new Map(read(DRAFTS));
 
 /** Whether something is written about a frame and not yet sent. */
 export function drafted(frame) {
@@ -21,11 +16,7 @@ export function drafted(frame) {
 export function draft(frame, text) {
   if (text) drafts.set(frame, text);
   else drafts.delete(frame);
-  try {
-    sessionStorage.setItem(DRAFTS, JSON.stringify([...drafts]));
-  } catch {
-    // Kept while this page is open.
-  }
+  write(DRAFTS, [...drafts]);
 }
 
 /** As it is recorded: no blanks around it, nothing that no database holds. */

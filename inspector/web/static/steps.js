@@ -1,6 +1,7 @@
 // What was decided and can be taken back, by this account in this tab: kept across pages where the browser allows it.
 // One list, in the order in which it was said: frames, and selections that were decided together.
 
+import { read, write } from "./kept.js";
 import { draft } from "./note.js";
 import { outbox, put } from "./outbox.js";
 import { user } from "./request.js";
@@ -9,20 +10,11 @@ import { t } from "./words.js";
 const KEY = `inspector.undo.${user}`;
 const MOST = 500;
 
-let steps = [];
-try {
-  steps = JSON.parse(sessionStorage.getItem(KEY) ?? "[]").filter((step) => step.after);
-} catch {
-  // Those of this page are enough.
-}
+let steps = read(KEY).filter((step) => step.after);
 
 function keep(now) {
   steps = now.slice(-MOST);
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify(steps));
-  } catch {
-    // The list of this page is enough.
-  }
+  write(KEY, steps);
 }
 
 /** A decision about a frame, {frame, name, to, type, note, after}, or about several, {batch: its name, to, type, after}; after: see put. */
