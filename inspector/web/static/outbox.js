@@ -47,6 +47,11 @@ export function waiting() {
   return stored(WAITING);
 }
 
+/** Whether something of this account waits to be sent. */
+export function unsent() {
+  return waiting().some((entry) => entry.user === user);
+}
+
 const recorded = new Map(); // result -> the newest version that this account is known to have made
 
 /** The version that a frame has once all that this account said here is recorded; seen: the one on the screen. */
@@ -97,7 +102,7 @@ export function send() {
   const done = locks ? locks.request("inspector-outbox", sendAll) : sendAll();
   Promise.resolve(done).finally(() => {
     sending = false;
-    if (waiting().some((entry) => entry.user === user) && (state === "idle" || state === "sending")) send();
+    if (unsent() && (state === "idle" || state === "sending")) send();
   });
 }
 
