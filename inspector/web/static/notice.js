@@ -52,16 +52,11 @@ function show() {
   strip.replaceChildren();
   if (said) strip.append(element("span", {}, said));
   if (condition() === "login" && user) {
-    const link = element("a", {}, t("Log in"));
-    link.className = "button main";
-    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
-    strip.append(link);
+    const href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    strip.append(element("a", { class: "button main", href }, t("Log in")));
   }
   if (open) {
-    const link = element("a", {}, n("%(number)s decision of yours met somebody else's", "%(number)s decisions of yours met somebody else's", open));
-    link.href = `/frame/${conflicts()[0].conflict.frame}`;
-    link.className = "button";
-    link.dataset.conflicts = open;
+    const link = element("a", { class: "button", href: `/frame/${conflicts()[0].conflict.frame}`, "data-conflicts": open }, n("%(number)s decision of yours met somebody else's", "%(number)s decisions of yours met somebody else's", open));
     link.addEventListener("click", face);
     strip.append(link);
   }
