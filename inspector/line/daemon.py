@@ -11,14 +11,13 @@ from typing import Any
 from sqlalchemy import Engine
 
 from inspector import __version__, logs
-from inspector.errors import InspectorError, StoreError, UnknownStationError
+from inspector.errors import InspectorError, UnknownStationError
 from inspector.file_lock import file_lock
 from inspector.line.companion import Warn
 from inspector.line.control import Control, control_identity
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.endpoints import serve
 from inspector.line.entries import Entries
-from inspector.line.former_session import FormerSession
 from inspector.line.health import Health
 from inspector.line.heatmaps import Heatmaps
 from inspector.line.housekeeper import Housekeeper, policy_of
@@ -27,7 +26,7 @@ from inspector.line.metrics import UNKNOWN_STATION, Metrics
 from inspector.line.posts import Posts
 from inspector.line.publisher import CONDITION as OUTBOX
 from inspector.line.publisher import Publisher
-from inspector.line.reception import Reception, station_identity
+from inspector.line.receptions import Receptions
 from inspector.line.recorder import CONDITION as LEDGER
 from inspector.line.recorder import Recorder
 from inspector.line.self_report import SelfReport
@@ -39,13 +38,10 @@ from inspector.line.triage import Triage
 from inspector.line.unknown_stations import UnknownStations, watch_identity
 from inspector.line.vigil import BROKER, Vigil
 from inspector.line.worker import Worker
-from inspector.logs import RateLimited
-from inspector.mqtt.arrival import Arrival
 from inspector.mqtt.certificate import own_certificates
 from inspector.mqtt.connection import Connection
-from inspector.mqtt.identity import Identity
 from inspector.pipeline import STAGES
-from inspector.settings import Settings, StationSettings
+from inspector.settings import Settings
 from inspector.settings.secret import read_secret
 from inspector.store import (
     Archive,
@@ -60,7 +56,6 @@ from inspector.store import (
     open_database,
 )
 from inspector.store.sole_daemon import sole_daemon
-from inspector.types import StationId
 
 log = logging.getLogger(__name__)
 
@@ -106,10 +101,7 @@ class _Daemon:
         self._stop = stop
         self._metrics = Metrics(stations, STAGE_LABELS)
         self._health = Health(_BANKS, LEDGER, OUTBOX, BROKER, *(f"{BROKER} {name}" for name in stations))
-        self._limited = RateLimited(log)
         self._intake = Intake({station.id: station.queue for station in settings.stations})
-        self._receptions: dict[StationId, Reception] = {}
-        self._ways_in: list[AbstractContextManager[object]] = []
         self._drift = DriftWatch(station.id for station in settings.stations)
         self._metrics.observe_drift(self._drift.figures)
         self._posts = Posts(settings, self._metrics, self._health, self._drift)
@@ -137,8 +129,7 @@ class _Daemon:
             opened.callback(self._last_word)
             if settings.report_unknown_stations:
                 opened.enter_context(self._watch_connection)
-            for comes_in in self._ways_in:
-                opened.enter_context(comes_in)
+            opened.enter_context(self._receptions.open())
             opened.enter_context(self._recorder)
             opened.enter_context(self._publisher)
             opened.callback(self._recorder.flush, _FLUSH_S)
@@ -166,7 +157,7 @@ class _Daemon:
             self._posts,
             self._health,
             self._drift,
-            depths=lambda: {name: waiting for name, (waiting, _) in self._depths().items()},
+            depths=lambda: {name: waiting for name, (waiting, _) in self._receptions.depths().items()},
             protocol=lambda: self._control_connection.protocol,
         )
         self._control = Control(
@@ -187,7 +178,7 @@ class _Daemon:
             on_change=lambda _: None,
             on_fault=self._fault,
             on_message=unknown_stations.frame,
-            may_connect=self._all_listen,
+            may_connect=lambda: self._receptions.all_listen(),
         )
         self._publisher = Publisher(
             outbox,
@@ -233,11 +224,17 @@ class _Daemon:
 
     def _wire_stations(self, ledger: Ledger) -> None:
         """Makes where frames come in, and what watches over all of it; nothing runs yet."""
-        settings = self._settings
-        numbers = self._last_numbers(ledger)
-        for station in settings.stations:
-            self._receptions[station.id] = self._receive(station, numbers.get(str(station.id), ()))
-        self._metrics.observe_queues(self._depths)
+        self._receptions = Receptions(
+            self._settings,
+            self._key,
+            ledger,
+            self._intake,
+            self._metrics,
+            self._health,
+            record=self._recorder.record,
+            on_fault=self._fault,
+        )
+        self._metrics.observe_queues(self._receptions.depths)
         self._vigil = Vigil(
             self._worker,
             self._recorder,
@@ -245,55 +242,9 @@ class _Daemon:
             self._drift,
             self._health,
             self._metrics,
-            stations=settings.station_names,
+            stations=self._settings.station_names,
             inspected=self._posts.running,
             on_fault=self._fault,
-        )
-
-    def _last_numbers(self, ledger: Ledger) -> dict[str, list[tuple[int, bool]]]:
-        """Without them the daemon runs all the same: who writes to the ledger tells of it, and waits."""
-        try:
-            return ledger.sequence_numbers()
-        except StoreError as error:
-            log.warning("what was lost before the start is not seen", extra={"fault": str(error)})
-            return {}
-
-    def _receive(self, station: StationSettings, numbers: Sequence[tuple[int, bool]]) -> Reception:
-        reception = Reception(
-            station,
-            self._intake,
-            self._metrics,
-            self._limited,
-            beside=self._settings.beside(station),
-            numbers=numbers,
-            record=self._recorder.record,
-        )
-        connect = partial(self._connect_station, station.id)
-        identity = station_identity(self._settings.instance, station, self._key.text)
-        if self._key.former:
-            former = FormerSession(
-                reception,
-                identity,
-                connect,
-                instance=self._settings.instance,
-                on_gone=self._key.await_former(station.id),
-                on_fault=self._fault,
-            )
-            self._ways_in.append(former)
-        else:
-            reception.connection = connect(identity, reception.arrived)
-            self._ways_in.append(reception.connection)
-        return reception
-
-    def _connect_station(
-        self, station: StationId, identity: Identity, on_message: Callable[[Arrival], None]
-    ) -> Connection:
-        return Connection(
-            self._settings.broker,
-            identity,
-            on_change=partial(self._health.set, f"{BROKER} {station}"),
-            on_fault=self._fault,
-            on_message=on_message,
         )
 
     def _serve_http(self) -> AbstractContextManager[int]:
@@ -360,7 +311,7 @@ class _Daemon:
             self._metrics.count(one)
             if not one.duplicate:
                 self._drift.take(one.outcome)
-            self._receptions[delivery.station].settled(delivery)
+            self._receptions.settled(delivery)
             if one.outcome.heatmap is not None and not one.duplicate:
                 self._heatmaps.show(
                     delivery.station,
@@ -390,21 +341,9 @@ class _Daemon:
         self._metrics.outbox_depth.dec(len(ids))
         self._recorder.confirm(ids)
 
-    def _all_listen(self) -> bool:
-        """Whether every station has its subscription. Whoever else listened to its frames before, for strangers among
-        them, would make the broker tell a camera that a frame was heard which it then throws away.
-        """
-        return all(reception.connection.link is not None for reception in self._receptions.values())
-
     def _count_unknown(self) -> None:
         self._metrics.received.labels(UNKNOWN_STATION).inc()
         self._metrics.rejected.labels(UNKNOWN_STATION, UnknownStationError.reason).inc()
-
-    def _depths(self) -> dict[str, tuple[int, int]]:
-        waiting = self._intake.depths()
-        return {
-            reception.name: (waiting[station], reception.open_frames) for station, reception in self._receptions.items()
-        }
 
     def _certified(self) -> dict[str, float]:
         """Until when certificates are valid, seconds since 1970; without those that cannot be read now."""
