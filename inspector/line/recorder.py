@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from inspector.errors import StoreError
+from inspector.guarded import guarded
 from inspector.line.entries import Entries
 from inspector.line.health import Health
 from inspector.line.outcome import Outcome
@@ -58,7 +59,6 @@ class Recorder:
         self._on_confirmed = on_confirmed
         self._on_failure = on_failure
         self._on_missing = on_missing
-        self._on_fault = on_fault
         self._changed = threading.Condition()
         self._waiting: deque[Outcome] = deque()
         self._confirmed: list[int] = []
@@ -67,7 +67,7 @@ class Recorder:
         self._closing = False
         self._give_up = math.inf
         self._since: float | None = None
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread = guarded("recorder", self._run, on_fault)
 
     def __enter__(self) -> "Recorder":
         self._health.set(CONDITION, None)
@@ -123,8 +123,6 @@ class Recorder:
         try:
             while self._step():
                 pass
-        except Exception as error:  # noqa: BLE001 (the edge of a thread: told, and the process ends)
-            self._on_fault(error)
         finally:
             with self._changed:
                 self._closing = True
