@@ -95,24 +95,20 @@ class CameraOptions:
 
 @dataclass(frozen=True, slots=True)
 class CameraSummary:
-    """What a camera station did. given_up: frames that the broker never takes. missed: pictures of the source that were
-    never sent; the line counts both as a gap. seconds: from its first frame until the last answer.
+    """What a camera station did. missed: pictures of the source that were never sent; the line counts them as a gap, as
+    it does the frames that were given up. seconds: from its first frame until the last answer.
     """
 
     station: StationId
     protocol: str
-    published: int
-    acknowledged: int
-    refused: int
-    unheard: int
-    given_up: int
+    tally: FrameTally
     missed: int
     seconds: float
 
     @property
     def fps(self) -> float:
         """Acknowledged frames a second."""
-        return self.acknowledged / self.seconds if self.seconds > 0 else 0.0
+        return self.tally.acknowledged / self.seconds if self.seconds > 0 else 0.0
 
 
 def publish(
@@ -167,17 +163,7 @@ def publish(
                 sent += shot.identity is None or not shot.identity.again
         tally = _drained(uplink, options)
         seconds = time.monotonic() - started
-    return CameraSummary(
-        options.station,
-        uplink.protocol,
-        tally.sent,
-        tally.acknowledged,
-        tally.refused,
-        tally.unheard,
-        tally.given_up,
-        missed,
-        seconds,
-    )
+    return CameraSummary(options.station, uplink.protocol, tally, missed, seconds)
 
 
 def _source(options: CameraOptions, run: str, stop: threading.Event, on_notice: Callable[[str], None]) -> Source:

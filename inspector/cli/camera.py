@@ -100,8 +100,9 @@ def camera(
     )
     live.clear()
     click.echo(_as_json(summary) if as_json else _as_text(summary, watch=watch, bridged=bridged))
-    if (lost := summary.refused + summary.given_up) and not watch:
-        raise BrokerError(f"broker {broker}: did not take {lost} of {summary.published} frames of {station}")
+    tally = summary.tally
+    if (lost := tally.refused + tally.given_up) and not watch:
+        raise BrokerError(f"broker {broker}: did not take {lost} of {tally.sent} frames of {station}")
 
 
 def _size_wh(text: str) -> tuple[int, int]:
@@ -141,34 +142,36 @@ def _broker(
 
 
 def _as_text(summary: "CameraSummary", *, watch: bool, bridged: bool) -> str:
+    tally = summary.tally
     line = (
-        f"{summary.station}: {summary.published} frames published, {summary.acknowledged} acknowledged "
+        f"{summary.station}: {tally.sent} frames published, {tally.acknowledged} acknowledged "
         f"in {summary.seconds:.1f} s ({summary.fps:.1f} a second, MQTT {summary.protocol})"
     )
-    if watch and (kept := summary.refused + (0 if bridged else summary.unheard)):
+    if watch and (kept := tally.refused + (0 if bridged else tally.unheard)):
         line += f"; {kept} were refused or unheard, so their pictures stayed in the folder for another try"
-    elif summary.refused:
-        line += f"; {summary.refused} REFUSED by the broker"
-    if summary.given_up:
+    elif tally.refused:
+        line += f"; {tally.refused} REFUSED by the broker"
+    if tally.given_up:
         where = ", so their pictures stayed in the folder" if watch else ""
-        line += f"; {summary.given_up} GIVEN UP, as the broker never takes them{where}"
+        line += f"; {tally.given_up} GIVEN UP, as the broker never takes them{where}"
     if summary.missed:
         line += f"; {summary.missed} pictures of the source were not sent"
-    if summary.unheard and not watch:
-        line += f"; {summary.unheard} had no subscriber: no daemon listens to this station"
+    if tally.unheard and not watch:
+        line += f"; {tally.unheard} had no subscriber: no daemon listens to this station"
     return line
 
 
 def _as_json(summary: "CameraSummary") -> str:
+    tally = summary.tally
     return json.dumps(
         {
             "station": str(summary.station),
             "protocol": summary.protocol,
-            "published": summary.published,
-            "acknowledged": summary.acknowledged,
-            "refused": summary.refused,
-            "unheard": summary.unheard,
-            "given_up": summary.given_up,
+            "published": tally.sent,
+            "acknowledged": tally.acknowledged,
+            "refused": tally.refused,
+            "unheard": tally.unheard,
+            "given_up": tally.given_up,
             "missed": summary.missed,
             "seconds": round(summary.seconds, 3),
             "fps": round(summary.fps, 3),

@@ -32,7 +32,7 @@ def test_a_folder_arrives_whole_in_order_and_keeps_the_contract(mosquitto: Mosqu
     with listening_line(mosquitto.port) as line:
         summary = publish(options(folder, mosquitto.port, fps=0, lot="L7", recipe="plate"), on_tally=told.append)
         wait_until(lambda: len(line.frames) >= 6, "six frames arrive")
-    assert (summary.published, summary.acknowledged, summary.refused, summary.unheard) == (6, 6, 0, 0)
+    assert summary.tally == FrameTally(sent=6, acknowledged=6)
     assert told[-1] == FrameTally(sent=6, acknowledged=6)
     assert summary.protocol == "5"
     assert [frame.seq for frame in line.frames] == list(range(6))
@@ -59,9 +59,9 @@ def test_rate_count_and_loop(mosquitto: Mosquitto, folder: Path) -> None:
         paced = publish(options(folder, mosquitto.port, fps=10, count=11, loop=True))
         fast = publish(options(folder, mosquitto.port, fps=0, count=200, loop=True))
         wait_until(lambda: len(line.frames) >= 211, "all frames arrive")
-    assert paced.published == 11
+    assert paced.tally.sent == 11
     assert paced.seconds >= 0.95
-    assert fast.published == fast.acknowledged == 200
+    assert fast.tally.sent == fast.tally.acknowledged == 200
     assert fast.fps > paced.fps
 
 
@@ -76,8 +76,8 @@ def test_drawn_parts_are_published_without_end_until_told_to_stop(mosquitto: Mos
         wait_until(lambda: len(line.frames) >= 5, "drawn frames arrive")
         stop.set()
         work.join(DEADLINE_S)
-        assert summaries[0].published == summaries[0].acknowledged >= 5
-        wait_until(lambda: len(line.frames) == summaries[0].published, "each published frame arrives")
+        assert summaries[0].tally.sent == summaries[0].tally.acknowledged >= 5
+        wait_until(lambda: len(line.frames) == summaries[0].tally.sent, "each published frame arrives")
 
 
 def test_over_mqtt_3_1_1_frames_travel_in_the_envelope(tmp_path: Path, folder: Path) -> None:
@@ -85,7 +85,7 @@ def test_over_mqtt_3_1_1_frames_travel_in_the_envelope(tmp_path: Path, folder: P
         summary = publish(options(folder, broker.port, fps=0))
         wait_until(lambda: len(line.frames) >= 6, "six frames arrive")
         assert summary.protocol == "3.1.1"
-        assert summary.acknowledged == 6
+        assert summary.tally.acknowledged == 6
         assert [frame.part_id for frame in line.frames] == [f"good/{number}.png" for number in range(6)]
         assert [frame.payload for frame in line.frames] == [path.read_bytes() for path in sorted(folder.rglob("*.png"))]
         settings = BrokerSettings(port=broker.port, protocol="5")
@@ -96,7 +96,7 @@ def test_over_mqtt_3_1_1_frames_travel_in_the_envelope(tmp_path: Path, folder: P
 def test_frames_that_nobody_listens_to_are_told(mosquitto: Mosquitto, folder: Path) -> None:
     notices: list[str] = []
     summary = publish(options(folder, mosquitto.port, fps=0), on_notice=notices.append)
-    assert summary.unheard == 6
+    assert summary.tally.unheard == 6
     [notice] = [line for line in notices if "pixels" not in line]
     assert notice.startswith(f"no daemon announces station {STATION}, as far as this user of the broker may read; ")
 
@@ -145,7 +145,7 @@ def test_frames_that_the_broker_refuses_are_counted_and_fail_the_command(
 ) -> None:
     broker, _ = refusing_broker(start_mosquitto, tmp_path)
     summary = publish(options(folder, broker.port, fps=0))
-    assert (summary.published, summary.acknowledged, summary.refused) == (6, 0, 6)
+    assert summary.tally == FrameTally(sent=6, refused=6)
     arguments = [str(folder), "--station", str(STATION), "--broker", f"127.0.0.1:{broker.port}", "--fps", "0"]
     result = CliRunner().invoke(camera, arguments)
     assert isinstance(result.exception, BrokerError)

@@ -59,7 +59,8 @@ def test_what_is_larger_than_the_broker_takes_is_told_and_the_line_goes_on(
     with listening_line(broker.port) as line:
         summary = publish(asked, on_frame=all_on_their_way, on_notice=notices.append)
         wait_until(lambda: len({frame.seq for frame in line.frames}) >= 3, "the others arrive")
-    assert (summary.published, summary.acknowledged, summary.given_up, summary.refused) == (5, 3, 2, 0)
+    tally = summary.tally
+    assert (tally.sent, tally.acknowledged, tally.given_up, tally.refused) == (5, 3, 2, 0)
     arrived = {(frame.seq, frame.part_id, frame.frame_id) for frame in line.frames}  # each may come twice
     assert [(seq, part_id) for seq, part_id, _ in sorted(arrived)] == [(0, "0.png"), (3, "3.png"), (4, "4.png")]
     told = [notice for notice in notices if "or send smaller pictures" in notice]
@@ -143,7 +144,7 @@ def test_a_broker_that_goes_down_each_time_the_frame_comes_is_not_taken_for_one_
         )
         summary = publish(asked, on_notice=notices.append)
     assert len(killed) == 4
-    assert (summary.published, summary.acknowledged, summary.given_up) == (1, 1, 0)
+    assert (summary.tally.sent, summary.tally.acknowledged, summary.tally.given_up) == (1, 1, 0)
     assert not any("given up" in notice for notice in notices)
 
 
@@ -213,8 +214,8 @@ def test_brokers_that_say_what_they_do_not_take(
         summary = publish(
             CameraOptions(source=str(mixed), station=STATION, broker=settings, fps=0), on_notice=notices.append
         )
-    counted = {"given up": summary.given_up, "refused": summary.refused}
-    assert (summary.published, summary.acknowledged, counted.pop(became), counted.popitem()[1]) == (5, 3, 2, 0)
+    counted = {"given up": summary.tally.given_up, "refused": summary.tally.refused}
+    assert (summary.tally.sent, summary.tally.acknowledged, counted.pop(became), counted.popitem()[1]) == (5, 3, 2, 0)
     assert sum(f"({said})" in notice or f": {said}" in notice for notice in notices) >= 2
 
 
@@ -226,7 +227,7 @@ def test_a_broker_that_goes_away_with_a_word_each_time_is_not_taken_for_one_that
     with answering(lambda _, mid: left.pop() if left else acknowledged(mid)) as port:
         settings = BrokerSettings(port=port, protocol="5")
         summary = publish(CameraOptions(source=str(mixed), station=STATION, broker=settings, fps=0))
-    assert (summary.published, summary.acknowledged, summary.given_up) == (5, 5, 0)
+    assert (summary.tally.sent, summary.tally.acknowledged, summary.tally.given_up) == (5, 5, 0)
 
 
 def test_no_more_frames_are_on_their_way_than_the_broker_announces(mixed: Path) -> None:
@@ -250,4 +251,4 @@ def test_a_broker_that_takes_few_frames_ahead_gets_all(mixed: Path) -> None:
     with answering(lambda _, mid: acknowledged(mid), announced=b"\x21\x00\x02") as port:
         settings = BrokerSettings(port=port, protocol="5")
         summary = publish(CameraOptions(source=str(mixed), station=STATION, broker=settings, fps=0))
-    assert (summary.published, summary.acknowledged) == (5, 5)
+    assert (summary.tally.sent, summary.tally.acknowledged) == (5, 5)

@@ -372,10 +372,10 @@ def test_a_camera_is_told_that_nobody_listens_as_long_as_its_station_does_not(
             lambda: daemon.get("/readyz")[0] == 503 and [*daemon.faults()] == [f"broker {CAM1}"], "only it is away"
         )
         wait_until(lambda: daemon.faults()[f"broker {CAM1}"] != "starting", "it was turned away")
-        assert publish(asked).unheard == 1
+        assert publish(asked).tally.unheard == 1
         opened.set()
         wait_until(daemon.ready, "the station listens")
-        assert publish(asked).unheard == 0
+        assert publish(asked).tally.unheard == 0
         wait_until(lambda: len(plc.documents("verdict")) == 1, "the verdict")
         daemon.terminate()
 

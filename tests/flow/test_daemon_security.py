@@ -125,7 +125,7 @@ def test_a_camera_with_the_shipped_access_list_sees_that_its_daemon_is_there(
         CameraOptions(source=str(tmp_path / "part.png"), station=CAM1, broker=broker),
         on_notice=notices.append,
     )
-    assert (summary.acknowledged, summary.unheard) == (1, 0)
+    assert (summary.tally.acknowledged, summary.tally.unheard) == (1, 0)
     assert notices == ["pictures have 96x96 pixels"]
 
 
