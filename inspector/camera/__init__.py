@@ -1,6 +1,7 @@
 """A camera station: takes pictures from a folder, a video, a stream, a device or the drawn product, and publishes."""
 
-from inspector.camera.publish import CameraOptions, CameraSummary, publish
+from inspector.camera.options import CameraOptions
+from inspector.camera.publish import CameraSummary, publish
 from inspector.camera.source import Answer, Shot, Source, SourceError, SourceLostError, open_source
 from inspector.camera.uplink import FrameTally, Uplink
 
