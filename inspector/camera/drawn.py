@@ -21,7 +21,7 @@ class DrawnSource:
         UsageError: no such product, or a rate that is none.
     """
 
-    def __init__(self, product: str, *, run: str = "", seed: int | None = None, defect_rate: float = 0.1) -> None:
+    def __init__(self, product: str, *, run: str, seed: int | None, defect_rate: float) -> None:
         if product not in PRODUCTS:
             raise UsageError(f"synthetic product {product!r}: expected one of {', '.join(PRODUCTS)}")
         if not 0 <= defect_rate <= 1:

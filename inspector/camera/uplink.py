@@ -58,9 +58,9 @@ class Uplink:
         broker: BrokerSettings,
         *,
         client_id: str,
-        window: int = 16,
-        on_notice: Callable[[str], None] = lambda _: None,
-        on_tally: Callable[[FrameTally], None] = lambda _: None,
+        window: int,
+        on_notice: Callable[[str], None],
+        on_tally: Callable[[FrameTally], None],
     ) -> None:
         self._broker = broker
         self._where = f"broker {broker.address}"

@@ -14,7 +14,7 @@ from inspector.settings import Settings
 __all__ = ["Finding", "Mark", "examine"]
 
 
-def examine(settings: Settings, *, takt_s: float, publish: bool = False) -> Iterator[Finding]:
+def examine(settings: Settings, *, takt_s: float, publish: bool) -> Iterator[Finding]:
     """Everything in turn. takt_s: seconds from part to part, at each station. publish: see `broker`."""
     yield from examined("settings", partial(choices, settings))
     yield from examined("broker", partial(broker, settings, publish=publish))

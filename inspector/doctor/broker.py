@@ -177,7 +177,7 @@ def _held(settings: Settings, version: str) -> Iterator[Finding]:
     with Visitor(settings.broker, _name(settings, "doctor"), version=version) as sender:
         sent = sender.publish_many(topic, QUEUED)
     with Visitor(settings.broker, name, version=version, keep=True, receive_maximum=AHEAD, acknowledge=False) as back:
-        back.quiet(0.3, most_s=5)
+        back.quiet()
         ahead = len(back.came)
         back.acknowledge_all()
         kept = len({message.payload for message in back.came})

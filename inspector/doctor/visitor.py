@@ -18,6 +18,7 @@ from inspector.mqtt.credentials import show_credentials, when_silent
 from inspector.settings import BrokerSettings
 
 PATIENCE_S = 5.0
+_QUIET_S = 0.3
 
 
 class Visitor:
@@ -32,7 +33,7 @@ class Visitor:
         broker: BrokerSettings,
         client_id: str,
         *,
-        version: str = "5",
+        version: str,
         keep: bool = False,
         receive_maximum: int | None = None,
         acknowledge: bool = True,
@@ -113,10 +114,10 @@ class Visitor:
         self._wait(lambda: len(self._answers) - before >= count, 2 * PATIENCE_S)
         return len(self._answers) - before
 
-    def quiet(self, seconds: float, *, most_s: float) -> None:
-        """Waits until nothing has come for so long."""
-        end, last, since = time.monotonic() + most_s, len(self.came), time.monotonic()
-        while time.monotonic() < end and time.monotonic() - since < seconds:
+    def quiet(self) -> None:
+        """Waits until nothing has come for _QUIET_S, at most PATIENCE_S."""
+        end, last, since = time.monotonic() + PATIENCE_S, len(self.came), time.monotonic()
+        while time.monotonic() < end and time.monotonic() - since < _QUIET_S:
             time.sleep(0.02)
             if len(self.came) != last:
                 last, since = len(self.came), time.monotonic()
@@ -128,7 +129,7 @@ class Visitor:
             for message in self.came[done:]:
                 self._client.ack(message.mid, 1)
                 done += 1
-            self.quiet(0.3, most_s=PATIENCE_S)
+            self.quiet()
 
     def _options(self) -> dict[str, Any]:
         if not self._v5:

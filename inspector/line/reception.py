@@ -54,8 +54,8 @@ class Reception:
         metrics: Metrics,
         limited: RateLimited,
         *,
-        beside: Iterable[str] = (),
-        numbers: Iterable[tuple[int, bool]] = (),
+        beside: Iterable[str],
+        numbers: Iterable[tuple[int, bool]],
         record: Callable[[Outcome], object],
     ) -> None:
         self.station = station

@@ -17,12 +17,9 @@ from inspector.types import UInt8Image
 
 @dataclass(frozen=True, slots=True)
 class WrittenDataset:
-    """What was written, by part: folders and counts."""
+    """Where it was written."""
 
     folder: Path
-    train_good: int
-    test_good: int
-    test_defect: int
 
     @property
     def good_dir(self) -> Path:
@@ -39,9 +36,9 @@ def write_dataset(
     folder: Path,
     *,
     product: str = "plate",
-    train_good: int = 40,
-    test_good: int = 10,
-    per_defect: int = 4,
+    train_good: int,
+    test_good: int,
+    per_defect: int,
     kinds: tuple[DefectKind, ...] = tuple(DefectKind),
     severity: tuple[float, float] = (0.35, 1.0),
     size: int = 384,
@@ -67,7 +64,7 @@ def write_dataset(
             _write(folder / "test" / kind / f"{number:03d}.png", drawn.pixels[..., ::-1])
             mask = drawn.mask.astype(np.uint8) * 255
             _write(folder / "ground_truth" / kind / f"{number:03d}_mask.png", mask)
-    return WrittenDataset(folder, train_good, test_good, per_defect * len(kinds))
+    return WrittenDataset(folder)
 
 
 def _write(path: Path, bgr_or_grey: UInt8Image) -> None:

@@ -92,10 +92,11 @@ def test_drawing_keeps_up_with_a_line() -> None:
 
 def test_a_data_set_has_the_layout_that_calibration_and_evaluation_read(tmp_path: Path) -> None:
     written = write_dataset(tmp_path / "set", train_good=3, test_good=2, per_defect=1, size=128)
-    assert (written.train_good, written.test_good, written.test_defect) == (3, 2, len(DefectKind))
     assert sorted(path.name for path in written.good_dir.iterdir()) == ["000.png", "001.png", "002.png"]
     assert {path.name for path in written.test_dir.iterdir()} == {"good", *DefectKind}
+    assert sorted(path.name for path in (written.test_dir / "good").iterdir()) == ["000.png", "001.png"]
     for kind in DefectKind:
+        assert [path.name for path in (written.test_dir / kind).iterdir()] == ["000.png"]
         picture = cv2.imread(str(written.test_dir / kind / "000.png"))
         mask = cv2.imread(str(tmp_path / "set" / "ground_truth" / kind / "000_mask.png"), cv2.IMREAD_UNCHANGED)
         assert picture is not None
