@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
-from types import TracebackType
 from typing import Self
 
 from inspector.guarded import guarded
@@ -74,7 +73,7 @@ class Connection:
         self.open()
         return self
 
-    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def open(self) -> None:
