@@ -4,7 +4,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any
@@ -44,15 +43,6 @@ def control_identity(instance: str, key: str) -> Identity:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    link: int
-    info: Mapping[str, Any]
-    wrong: tuple[object, object]
-    at_s: float
-    all_at_s: float
-
-
 class Control:
     """Tells the broker about the daemon, and answers commands: `cmd/{name}` with Response Topic.
 
@@ -80,8 +70,11 @@ class Control:
         self._answers: SimpleQueue[tuple[int, int, str | None]] = SimpleQueue()
         self._sent: dict[tuple[int, int], str] = {}
         self._refused: set[str] = set()
+        self._link: int | None = None
+        self._all_told_s = self._health_told_s = 0.0
+        self._told_info: Mapping[str, Any] | None = None
+        self._told_wrong: tuple[object, object] | None = None
         self._told_drift: dict[str, object] = {}
-        self._told: _Told | None = None
         self._allowance = Allowance(_COMMANDS_A_SECOND)
         self._limited = RateLimited(log)
 
@@ -94,24 +87,26 @@ class Control:
         if link is None:
             return
         self._take_answers()
-        health, info = dict(self._health()), dict(self._info())
-        wrong = health.get("faults"), health.get("warnings")
         now = time.monotonic()
-        told = self._told if self._told is not None and self._told.link == link else None
-        if told is not None and self._refused and now - told.all_at_s >= HEALTH_EVERY_S:
-            told = None
-        if told is None:
-            self._sent.clear()
-            self._told_drift.clear()
-            self._publish("status", b"online")
-        if told is None or told.info != info:
+        if link != self._link or (self._refused and now - self._all_told_s >= HEALTH_EVERY_S):
+            self._begin_anew(link, now)
+        if (info := dict(self._info())) != self._told_info:
             self._publish("info", _json(info))
-        if told is None or told.wrong != wrong or now - told.at_s >= HEALTH_EVERY_S:
+            self._told_info = info
+        health = dict(self._health())
+        wrong = health.get("faults"), health.get("warnings")
+        if wrong != self._told_wrong or now - self._health_told_s >= HEALTH_EVERY_S:
             self._publish("health", _json({**health, "at": contract.timestamp(datetime.now(UTC))}))
-            self._told = _Told(link, info, wrong, now, now if told is None else told.all_at_s)
-        else:
-            self._told = replace(told, info=info)
+            self._told_wrong, self._health_told_s = wrong, now
         self._tell_drift()
+
+    def _begin_anew(self, link: int, now: float) -> None:
+        """Nothing of what was told before counts."""
+        self._link, self._all_told_s = link, now
+        self._sent.clear()
+        self._told_info = self._told_wrong = None
+        self._told_drift.clear()
+        self._publish("status", b"online")
 
     def _tell_drift(self) -> None:
         for topic, (news, document) in self._drift(self._told_drift).items():
