@@ -70,19 +70,11 @@ class SessionKey:
             self._awaited.remove(station)
             if self._awaited:
                 return
-        try:
-            self.forget_former()
-        except OSError as error:
-            log.warning("session key not written", extra={"fault": str(error)})
-
-    def forget_former(self) -> None:
-        """No frame waits under an id without the key any more.
-
-        Raises:
-            OSError: it cannot be written; the next start looks once more.
-        """
         self.former = False
-        self._write()
+        try:
+            self._write()
+        except OSError as error:  # the next start looks once more
+            log.warning("session key not written", extra={"fault": str(error)})
 
     @classmethod
     def _read(cls, path: Path) -> Self:

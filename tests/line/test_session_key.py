@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from line import CAM1, CAM2
 
 from inspector.errors import StoreError
 from inspector.line.session_key import NAME, SessionKey
@@ -35,7 +36,10 @@ def test_sessions_without_a_key_are_looked_for_until_they_are_gone(tmp_path: Pat
     key = SessionKey.open(tmp_path)
     assert key.former
     assert SessionKey.open(tmp_path).former
-    key.forget_former()
+    emptied = [key.await_former(station) for station in (CAM1, CAM2)]
+    emptied[0]()
+    assert SessionKey.open(tmp_path).former
+    emptied[1]()
     again = SessionKey.open(tmp_path)
     assert (again.text, again.former) == (key.text, False)
     assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
