@@ -2,8 +2,8 @@
 
 from inspector.camera.options import CameraOptions
 from inspector.camera.publish import CameraSummary, publish
-from inspector.camera.source import Answer, Shot, Source, SourceError, SourceLostError, open_source
-from inspector.camera.uplink import FrameTally, Uplink
+from inspector.camera.source import Answer, Shot, SourceError, SourceLostError, open_source
+from inspector.camera.uplink import FrameTally
 
 __all__ = [
     "Answer",
@@ -11,10 +11,8 @@ __all__ = [
     "CameraSummary",
     "FrameTally",
     "Shot",
-    "Source",
     "SourceError",
     "SourceLostError",
-    "Uplink",
     "open_source",
     "publish",
 ]

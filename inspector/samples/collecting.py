@@ -91,30 +91,28 @@ def present(samples: SampleFolder) -> Collection | None:
         SamplesError: what it told cannot be read.
     """
     told = read(samples)
-    if told is None or told.state != "running" or _is_running(samples):
+    if told is None or told.state != "running" or is_locked(_lock_file(samples)):
         return told
     told = read(samples)  # it may have told its end before it let go
     return told if told is None or told.state != "running" else told.but(state="failed", ended=_GONE, trouble=None)
 
 
 def _has_ended(samples: SampleFolder) -> bool:
-    try:
-        told = read(samples)
-    except SamplesError:
-        return False
-    return told is not None and told.state != "running"
-
-
-def _is_running(samples: SampleFolder) -> bool:
-    return is_locked(_lock_file(samples))
+    last = _last(samples)
+    return last is not None and last.state != "running"
 
 
 def _has_begun(samples: SampleFolder, name: str) -> bool:
+    last = _last(samples)
+    return last is not None and last.id == name
+
+
+def _last(samples: SampleFolder) -> Collection | None:
+    """What the last one told; None also where that is damaged: the next one is about to replace it."""
     try:
-        told = read(samples)
+        return read(samples)
     except SamplesError:
-        return False  # a damaged one, which it is about to replace
-    return told is not None and told.id == name
+        return None
 
 
 def _lock_file(samples: SampleFolder) -> Path:
