@@ -157,7 +157,7 @@ class _Daemon:
             self._posts,
             self._health,
             self._drift,
-            depths=lambda: {name: waiting for name, (waiting, _) in self._receptions.depths().items()},
+            self._intake,
             protocol=lambda: self._control_connection.protocol,
         )
         self._control = Control(

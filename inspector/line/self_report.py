@@ -1,18 +1,19 @@
 """What the daemon says of itself on its own topics: what it is, and how it is."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from inspector import __version__, contract
 from inspector.line.drift_watch import DriftWatch
 from inspector.line.health import Health
+from inspector.line.intake import Intake
 from inspector.line.posts import Posts
 
 
 class SelfReport:
-    """Documents for JSON. depths: how many frames wait for each station. protocol: spoken to the broker."""
+    """Documents for JSON. protocol: spoken to the broker."""
 
     def __init__(
         self,
@@ -20,15 +21,15 @@ class SelfReport:
         posts: Posts,
         health: Health,
         drift: DriftWatch,
+        intake: Intake,
         *,
-        depths: Callable[[], Mapping[str, int]],
         protocol: Callable[[], str | None],
     ) -> None:
         self._instance = instance
         self._posts = posts
         self._health = health
         self._drift = drift
-        self._depths = depths
+        self._intake = intake
         self._protocol = protocol
         self._started_at = datetime.now(UTC)
 
@@ -50,7 +51,7 @@ class SelfReport:
             "ready": self._health.ready,
             "faults": self._health.faults(),
             "warnings": self._health.warnings(),
-            "queues": dict(self._depths()),
+            "queues": {str(station): waiting for station, waiting in self._intake.depths().items()},
             "drift": self._drift.moved(),
         }
 
