@@ -1,10 +1,10 @@
 """Where banks are: the folders of the stations' banks, and those beside them, where retired ones stay."""
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
-from inspector.bank import Stamp, manifest_digest, stamp, undisturbed
+from inspector.bank import manifest_digest
+from inspector.web.bank_readings import BankReadings
 
 
 class BankFolders:
@@ -12,7 +12,7 @@ class BankFolders:
 
     def __init__(self, banks: Iterable[Path]) -> None:
         self._banks = tuple(banks)
-        self._digests: dict[Path, tuple[Stamp | None, str]] = {}
+        self._digests = BankReadings(manifest_digest)
 
     def find(self, digest: str) -> Path | None:
         """The folder of the bank with this digest; None where it is no longer there."""
@@ -25,14 +25,7 @@ class BankFolders:
             yield from (file.parent for pattern in ("*", "*/*") for file in parent.glob(f"{pattern}/manifest.json"))
 
     def _digest(self, folder: Path) -> str | None:
-        """Of the manifest, which is read only when it has changed."""
-        found, known = stamp(folder), self._digests.get(folder)
-        if found is None:
+        try:
+            return self._digests.of(folder)
+        except OSError:
             return None
-        if known is None or known[0] != found:
-            try:
-                known = undisturbed(partial(stamp, folder), partial(manifest_digest, folder))
-            except OSError:
-                return None
-            self._digests[folder] = known
-        return known[1]

@@ -2,18 +2,16 @@
 drag over the chart asks the database once.
 """
 
-import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from inspector.bank import Bank, Stamp, stamp, undisturbed
+from inspector.bank import Bank
 from inspector.errors import BankError
 from inspector.manifest import Promise
 from inspector.review.preview import Scores, ScoresSeen, ascending
@@ -22,6 +20,7 @@ from inspector.settings import ReviewSettings, Settings, StationSettings
 from inspector.store import Tally
 from inspector.store.tally import Recorded
 from inspector.types import BankRef, Thresholds
+from inspector.web.bank_readings import BankReadings
 
 NEWEST = 20_000
 """Of so many ok frames of each station at most the scores are looked at."""
@@ -62,9 +61,8 @@ class Trials:
     def __init__(self, settings: Settings, tally: Tally) -> None:
         self._settings = settings
         self._tally = tally
-        self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Trial]] = {}
-        self._banks: dict[Path, tuple[Stamp | None, InUse]] = {}
+        self._banks = BankReadings(_read)
 
     def trial(self, station: str) -> Trial:
         """Of a configured station; at most some seconds old, and of the bank that is in use now.
@@ -75,23 +73,18 @@ class Trials:
             StoreError: the database cannot be read.
         """
         bank = self._in_use(self._settings.station(station))
-        with self._lock:
-            known = self._kept.get(station)
+        known = self._kept.get(station)
         if known is not None and known[1].bank.ref == bank.ref and time.monotonic() - known[0] < _LASTS_S:
             return known[1]
         trial = self._look(station, bank)
-        with self._lock:
-            self._kept[station] = time.monotonic(), trial
+        self._kept[station] = time.monotonic(), trial
         return trial
 
     def _in_use(self, station: StationSettings) -> InUse:
-        place = station.bank
-        found, known = stamp(place), self._banks.get(place)
+        found = self._banks.of(station.bank)
         if found is None:
-            raise BankError(f"bank {place}: is not there; expected the bank of {station.id}")
-        if known is None or known[0] != found:
-            known = self._banks[place] = undisturbed(partial(stamp, place), partial(_read, place))
-        return known[1]
+            raise BankError(f"bank {station.bank}: is not there; expected the bank of {station.id}")
+        return found
 
     def _look(self, station: str, bank: InUse) -> Trial:
         now = datetime.now(UTC)

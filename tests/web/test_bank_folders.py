@@ -8,7 +8,7 @@ from banks import exchanged_after
 
 from inspector.bank import manifest_digest
 from inspector.exchange import exchange
-from inspector.web import bank_folders
+from inspector.web import bank_readings
 from inspector.web.bank_folders import BankFolders
 
 
@@ -35,7 +35,7 @@ def test_a_bank_that_is_exchanged_while_it_is_read_is_found_when_it_is_back(
     in_use, kept = tmp_path / "tile", tmp_path / ".tile.shelf" / "earlier"
     first, second = written(in_use, "first"), written(kept, "second")
     folders = BankFolders([in_use])
-    monkeypatch.setattr(bank_folders, "stamp", exchanged_after(bank_folders.stamp, in_use, kept))
+    monkeypatch.setattr(bank_readings, "stamp", exchanged_after(bank_readings.stamp, in_use, kept))
     assert folders.find(second) == in_use
     exchange(in_use, kept)
     assert folders.find(first) == in_use

@@ -15,7 +15,7 @@ from review_site import NOON, ReviewSite, running_site
 from calibration.growth.derive import with_thresholds
 from inspector.bank import Bank
 from inspector.exchange import exchange
-from inspector.web import trials
+from inspector.web import bank_readings
 
 SOON = int((datetime.now(UTC) - timedelta(hours=30) - NOON) / timedelta(minutes=1))
 """Minutes after NOON: yesterday, in a shift that is over, as one that runs grows between two requests."""
@@ -242,7 +242,7 @@ def test_a_bank_that_is_exchanged_while_it_is_read_is_not_taken_for_the_one_befo
     place = own.settings.stations[0].bank
     before = Bank.load(place)
     with_thresholds(place, tmp_path / "other", ok=1e5, ng=2e5)
-    monkeypatch.setattr(trials, "stamp", exchanged_after(trials.stamp, place, tmp_path / "other"))
+    monkeypatch.setattr(bank_readings, "stamp", exchanged_after(bank_readings.stamp, place, tmp_path / "other"))
     with own.client("emil") as client:
         found = [preview(client)["ng"]]
         exchange(place, tmp_path / "other")
