@@ -11,11 +11,11 @@ from inspector.errors import UsageError
 MOST_SCORE = 1e12
 """Far above any score. A drawing of much larger ones, or what is reckoned with them, would be infinite."""
 
-Text = Annotated[Annotated[str, Field(max_length=260)] | None, BeforeValidator(lambda value: value or None)]
-Score = Annotated[
-    Annotated[float, Field(ge=0, le=MOST_SCORE, allow_inf_nan=False)] | None,
-    BeforeValidator(lambda value: None if value == "" else value),
-]
+EMPTY_AS_NONE = BeforeValidator(lambda value: None if value == "" else value)
+"""A form sends the fields too that nobody filled in."""
+
+Text = Annotated[Annotated[str, Field(max_length=260)] | None, EMPTY_AS_NONE]
+Score = Annotated[Annotated[float, Field(ge=0, le=MOST_SCORE, allow_inf_nan=False)] | None, EMPTY_AS_NONE]
 
 _EARLIEST, _LATEST = 1970, 9000
 """Years of times in addresses."""

@@ -3,15 +3,15 @@
 from datetime import time
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from inspector.errors import UsageError
 from inspector.settings import ReviewSettings
 from inspector.store import QueueFilter, ShiftHours
-from inspector.web.address import AddressQuery, Score, Text, plant_time
+from inspector.web.address import EMPTY_AS_NONE, AddressQuery, Score, Text, plant_time
 
-Decision = Annotated[Literal["ok", "ng", "uncertain"] | None, BeforeValidator(lambda value: value or None)]
-Said = Annotated[Literal["defect", "false_alarm", "unsure"] | None, BeforeValidator(lambda value: value or None)]
+Decision = Annotated[Literal["ok", "ng", "uncertain"] | None, EMPTY_AS_NONE]
+Said = Annotated[Literal["defect", "false_alarm", "unsure"] | None, EMPTY_AS_NONE]
 
 
 class QueueQuery(AddressQuery):

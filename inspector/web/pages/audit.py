@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from inspector.banks import promotion
 from inspector.errors import UsageError
@@ -13,7 +13,7 @@ from inspector.store import AccountChangeRow, Audit, AuditFilter, PromotionRow, 
 from inspector.store.account_change import AccountAction
 from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Engineer
-from inspector.web.address import AddressQuery, Text, plant_time
+from inspector.web.address import EMPTY_AS_NONE, AddressQuery, Text, plant_time
 from inspector.web.desk import Desk, DeskDep, without_empty_fields
 from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
@@ -30,9 +30,7 @@ LOGS = {
 
 _Rows = list[ReviewRow] | list[PromotionRow] | list[AccountChangeRow]
 
-_Id = Annotated[
-    Annotated[int, Field(ge=1, lt=MAX_ID)] | None, BeforeValidator(lambda value: None if value == "" else value)
-]
+_Id = Annotated[Annotated[int, Field(ge=1, lt=MAX_ID)] | None, EMPTY_AS_NONE]
 
 router = APIRouter()
 
