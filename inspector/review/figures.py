@@ -22,6 +22,8 @@ from inspector.review.shifts import Span
 UNTYPED = "no type given"
 """Defects that nobody named."""
 
+MOST_BARS = 9
+
 _FLAGGED = ("ng", "uncertain")
 _Key = TypeVar("_Key")
 _Count = TypeVar("_Count", "OutcomeCount", "ReviewCount")
@@ -104,15 +106,14 @@ class Escapes:
 
     passed: of the drawn frames that were decided, those that were defects. rate: defects that pass, of all defects;
     None where no defect is known and none was drawn. estimated: how many passed defects the sample stands for, with
-    bounds. caught: defects among the flagged. waiting: flagged frames that nobody could decide yet; drawn_waiting:
-    drawn ones. reported: escapes entered by hand, which are no random sample and therefore not part of the rate.
+    bounds. caught: defects among the flagged. drawn_waiting: drawn frames that nobody could decide yet. reported:
+    escapes entered by hand, which are no random sample and therefore not part of the rate.
     """
 
     passed: Rate
     rate: Rate | None
     estimated: tuple[float, float, float]
     caught: int
-    waiting: int
     drawn_waiting: int
     reported: int
 
@@ -197,16 +198,16 @@ def figures(
     )
 
 
-def pareto(reviews: Iterable[ReviewCount], most: int = 9) -> tuple[Bar, ...]:
-    """Defects by type, the most frequent first; beyond `most` of them the rest is one bar."""
+def pareto(reviews: Iterable[ReviewCount]) -> tuple[Bar, ...]:
+    """Defects by type, the most frequent first; beyond MOST_BARS of them the rest is one bar."""
     counts: Counter[str] = Counter()
     for one in reviews:
         if one.disposition == "defect":
             counts[one.defect_type or UNTYPED] += one.frames
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    if len(ranked) > most:
-        rest = ranked[most - 1 :]
-        ranked = [*ranked[: most - 1], (f"{len(rest)} other types", sum(number for _, number in rest))]
+    if len(ranked) > MOST_BARS:
+        rest = ranked[MOST_BARS - 1 :]
+        ranked = [*ranked[: MOST_BARS - 1], (f"{len(rest)} other types", sum(number for _, number in rest))]
     total, running, bars = counts.total(), 0, []
     for name, number in ranked:
         running += number
@@ -249,7 +250,6 @@ def escapes(outcomes: Iterable[OutcomeCount], reviews: Sequence[ReviewCount]) ->
         rate=_escape_rate(estimated, caught, waiting) if bad + good and caught + bad else None,
         estimated=estimated,
         caught=caught,
-        waiting=waiting,
         drawn_waiting=_number(drawn, _undecided),
         reported=_number(
             reviews, lambda review: review.word == "ok" and not review.sampled and review.disposition == "defect"

@@ -17,10 +17,8 @@ _COLUMNS = 26
 _LINE = 36
 
 
-def not_archived(row: FrameRow, zone: tzinfo) -> Message | None:
-    """Why the ledger names no picture; None where it names one. zone: the plant's, for the date."""
-    if row.image is not None:
-        return None
+def not_archived(row: FrameRow, zone: tzinfo) -> Message:
+    """Why the ledger names no picture of this frame. zone: the plant's, for the date."""
     if row.image_freed_at is not None:
         day = row.image_freed_at.astimezone(zone).date()
         return Message("Kept until %(day)s, then removed to make room (retention.max_gb, or the disk).", day=day)

@@ -43,11 +43,10 @@ class PictureGoneError(GoneError):
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """An explanation with the bank that it comes from. map_png: the coloured map over the explanation's view."""
+    """map_png: the coloured map over the explanation's view. sample_names: of the bank that it comes from."""
 
     explanation: Explanation
     map_png: bytes
-    bank_digest: str
     sample_names: tuple[str, ...]
 
 
@@ -117,9 +116,9 @@ class Evidence:
         Raises:
             GoneError: the bank or the picture is no longer there.
         """
-        if row.bank_digest is None:
+        if (digest := row.bank_digest) is None:
             raise GoneError(Message("This frame names no bank."))
-        return self._whys.get((row.sha256, row.bank_digest), lambda: self._explain(row, row.bank_digest or ""))
+        return self._whys.get((row.sha256, digest), lambda: self._explain(row, digest))
 
     def region(self, digest: str) -> Region | None:
         """What the bank with this manifest digest leaves out of a frame; None where all of it counts.
@@ -147,7 +146,7 @@ class Evidence:
     def _explain(self, row: FrameRow, digest: str) -> Why:
         payload = self._read(row)
         with self._turn:
-            pipeline = self._open(digest)
+            pipeline = self._pipelines.get(digest, lambda: self._load(digest))
             try:
                 explanation = pipeline.explain(payload)
             except FrameError as error:
@@ -157,7 +156,6 @@ class Evidence:
         return Why(
             replace(explanation, anomaly_map=DRAWN),
             render_png(explanation.anomaly_map, bank.thresholds.pixel),
-            digest,
             tuple(sample.path for sample in bank.manifest.samples),
         )
 
@@ -166,9 +164,6 @@ class Evidence:
             return read_manifest(self._folder(digest))
         except BankError as error:
             raise GoneError(_unusable(error)) from error
-
-    def _open(self, digest: str) -> Pipeline:
-        return self._pipelines.get(digest, lambda: self._load(digest))
 
     def _load(self, digest: str) -> Pipeline:
         folder = self._folder(digest)

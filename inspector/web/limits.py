@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 _MAX_KEYS = 10_000
 
@@ -14,10 +14,9 @@ class FailureLimit:
     most: failures that are let through. period_s: seconds until a failure is forgotten.
     """
 
-    def __init__(self, most: int, period_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, period_s: float) -> None:
         self._most = most
         self._period_s = period_s
-        self._clock = clock
         self._lock = threading.Lock()
         self._failures: dict[Hashable, deque[float]] = {}
 
@@ -29,10 +28,10 @@ class FailureLimit:
         with self._lock:
             recent = self._recent(key)
             if len(recent) >= self._most:
-                return max(0.0, recent[-self._most] + self._period_s - self._clock())
+                return max(0.0, recent[-self._most] + self._period_s - time.monotonic())
             if key not in self._failures and len(self._failures) >= _MAX_KEYS:
                 self._forget_old()
-            recent.append(self._clock())
+            recent.append(time.monotonic())
             self._failures[key] = recent
             return 0.0
 
@@ -49,7 +48,7 @@ class FailureLimit:
 
     def _recent(self, key: Hashable) -> deque[float]:
         recent = self._failures.get(key, deque(maxlen=self._most))
-        while recent and recent[0] + self._period_s <= self._clock():
+        while recent and recent[0] + self._period_s <= time.monotonic():
             recent.popleft()
         return recent
 

@@ -27,7 +27,10 @@ class Message(str):
     def _filled(self, text: str, catalogue: NullTranslations) -> str:
         if not self.values:
             return text
-        return text % {name: translated(value, catalogue) for name, value in self.values.items()}
+        return text % {
+            name: value.translated(catalogue) if isinstance(value, Message) else value
+            for name, value in self.values.items()
+        }
 
 
 class Counted(Message):
@@ -45,11 +48,6 @@ class Counted(Message):
     def translated(self, catalogue: NullTranslations) -> str:
         """As in the base class, in the form that the language has for the number."""
         return self._filled(catalogue.ngettext(self.source, self.many, self.number), catalogue)
-
-
-def translated(value: object, catalogue: NullTranslations) -> object:
-    """A message in the language of a catalogue; anything else, as a plant's own word, as it is."""
-    return value.translated(catalogue) if isinstance(value, Message) else value
 
 
 def said(error: Exception) -> str:
