@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,13 +15,6 @@ from inspector.web.recent import Recent
 
 _THUMBNAILS = 1500
 _AT_ONCE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of a picture that was sent. name: of the sample; None: it was there already."""
-
-    name: str | None
 
 
 class SamplePictures:
@@ -52,8 +44,9 @@ class SamplePictures:
         except FrameError as error:
             return _why(error)
 
-    def take(self, samples: SampleFolder, data: bytes) -> Taken:
-        """Adds a picture that was sent to the samples, under the time of its coming.
+    def take(self, samples: SampleFolder, data: bytes) -> str | None:
+        """Adds a picture that was sent to the samples, under the time of its coming. The sample's name; None: it was
+        there already.
 
         Raises:
             FrameError: it is none, or one that the line would refuse too.
@@ -61,7 +54,7 @@ class SamplePictures:
         """
         with self._turn:
             decoder.decode(data, max_pixels=self._max_pixels)
-        return Taken(samples.add(data, datetime.now(UTC)))
+        return samples.add(data, datetime.now(UTC))
 
     def _shrink(self, file: Path) -> Picture:
         data = file.read_bytes()

@@ -47,17 +47,16 @@ async def add_picture(
     async with desk.sample_pictures.coming:
         data = await request.body()
         try:
-            taken = await run_in_threadpool(desk.sample_pictures.take, samples, data)
+            sample = await run_in_threadpool(desk.sample_pictures.take, samples, data)
         except FrameError as error:
             raise HTTPException(422, str(error).removeprefix("frame: ")) from error
         except FullError as error:
             raise HTTPException(409, str(error)) from error
         except SamplesError as error:
             raise HTTPException(507, str(error)) from error
-    if taken.name is not None:
-        told = {"station": station, "by": user.name, "file": name, "sample": taken.name}
-        log.info("sample added", extra=told)
-    return {"taken": taken.name is not None, "name": taken.name}
+    if sample is not None:
+        log.info("sample added", extra={"station": station, "by": user.name, "file": name, "sample": sample})
+    return {"taken": sample is not None, "name": sample}
 
 
 def _answer(desk: Desk, station: str, name: str, read: Callable[[Path], Picture]) -> Response:
