@@ -22,6 +22,7 @@ from inspector.web.address import MOST_SCORE, AddressQuery, Score, Text
 from inspector.web.desk import Desk, DeskDep
 from inspector.web.message import Message
 from inspector.web.navigation import NavEntry
+from inspector.web.pages.banks import Reason, Seen, Station
 from inspector.web.trials import Trial
 
 NAV = NavEntry("/thresholds", Message("Thresholds"), Role.ENGINEER)
@@ -75,11 +76,11 @@ def apply(
     request: Request,
     desk: DeskDep,
     user: Engineer,
-    station: Annotated[str, Form(max_length=260)],
+    station: Station,
     ok: Annotated[float, Form(ge=0, le=MOST_SCORE, allow_inf_nan=False)],
     ng: Annotated[float, Form(ge=0, le=MOST_SCORE, allow_inf_nan=False)],
-    bank: Annotated[str, Form(max_length=64)],
-    reason: Annotated[str, Form(max_length=2000)] = "",
+    bank: Seen,
+    reason: Reason = "",
     passing: Annotated[int, Form(ge=0)] = 0,
 ) -> Response:
     """Takes the thresholds into use. bank: the digest of the bank that was on the screen. passing: how many confirmed
