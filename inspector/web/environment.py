@@ -57,6 +57,7 @@ def _open(settings: Settings, language: Language, languages: tuple[Language, ...
     environment.filters["moment"] = _moment(settings)
     environment.filters["field_time"] = partial(_field_time, zone=settings.review.zone)
     environment.filters["short_station"] = partial(short_station, among=settings.station_names)
+    environment.filters["score"] = _score
     environment.filters["duration"] = _duration
     environment.filters["grouped"] = grouped
     environment.filters["pace"] = pace
@@ -72,6 +73,11 @@ def _csrf_field(context: Context) -> Markup:
 def _is_message(text: str) -> bool:
     """Whether a text can be said in other languages; what cannot is English, and marked so."""
     return isinstance(text, Message)
+
+
+def _score(value: float | None) -> str:
+    """A score or threshold to four significant digits; a dash where there is none."""
+    return "–" if value is None else f"{value:.4g}"
 
 
 def _duration(seconds: float) -> Message:

@@ -39,11 +39,6 @@ WORDS = {
 """By word. `ok` and `ng` are marks, the same in every language; the last ones stand on English pages alone."""
 
 
-def answer(disposition: str, decision: str) -> str:
-    """What a person said of a frame, as it is shown: where the line passed it, nothing alarmed, so it is good."""
-    return WORDS["good" if disposition == "false_alarm" and decision == "ok" else disposition]
-
-
 REASONS: Mapping[str, Message] = {
     "bad_frame": Message("cannot be inspected"),
     "bad_message": Message("message not understood"),
@@ -88,3 +83,12 @@ PLANT_WORDS: Mapping[str, Message] = {
 def plant_word(word: str) -> str:
     """A defect type or a shift as it is shown: as a message, where it is one of the defaults."""
     return PLANT_WORDS.get(word, word)
+
+
+def answer(disposition: str, decision: str, defect_type: str | None = None) -> str:
+    """What a person said of a frame, as it is shown: the type of a defect, where one is given; where the line passed
+    it, nothing alarmed, so it is good.
+    """
+    if defect_type:
+        return plant_word(defect_type)
+    return WORDS["good" if disposition == "false_alarm" and decision == "ok" else disposition]
