@@ -44,6 +44,11 @@ class Candidate:
     document: Mapping[str, Any]
 
     @property
+    def running(self) -> bool:
+        """Whether somebody works on it, as far as it is told."""
+        return self.state in RUNNING
+
+    @property
     def stopped_by(self) -> str | None:
         """Who said that the work on it is to stop; None where nobody did."""
         name: str | None = self.document.get("stop")

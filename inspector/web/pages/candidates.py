@@ -15,7 +15,7 @@ from inspector.banks.shelf import NO_BANK, ChangedError, Move, Shelf
 from inspector.errors import BankError, EngineError, SamplesError
 from inspector.samples.naming import named_moment
 from inspector.store import Candidate, Candidates
-from inspector.store.candidates import PROMOTABLE, RUNNING
+from inspector.store.candidates import PROMOTABLE
 from inspector.store.frame_row import MAX_ID
 from inspector.web.access import Engineer
 from inspector.web.desk import Desk, DeskDep
@@ -91,7 +91,7 @@ def promote(
 def stop(desk: DeskDep, user: Engineer, number: int) -> Response:
     """Ends the work on it."""
     candidate = _settled(desk, candidate_or_404(desk, number))
-    if candidate.state in RUNNING:
+    if candidate.running:
         rebuilding.stop(desk.settings, desk.engine, candidate, by=user.name)
     return to_candidate(number)
 
@@ -125,7 +125,7 @@ def candidate_page(
     place = desk.settings.station(candidate.station).bank
     promotion.record(desk.settings, desk.engine, place)
     candidate = _settled(desk, candidate_or_404(desk, candidate.id))
-    awaited = candidate.state in (*RUNNING, *PROMOTABLE)
+    awaited = candidate.running or candidate.state in PROMOTABLE
     found, shadow = candidate.document.get("found"), candidate.document.get("shadow")
     if passing is None:
         passing = len(shadow["missed"]) if shadow else 0
