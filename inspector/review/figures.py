@@ -19,6 +19,12 @@ from typing import TypeVar
 from inspector.review.intervals import Rate, lower, rate, upper
 from inspector.review.shifts import Span
 
+VERDICTS = ("ok", "uncertain", "ng")
+"""What the line says of a frame that could be inspected."""
+
+WORDS = (*VERDICTS, "error", "drop")
+"""All that becomes of frames, the harmless first."""
+
 UNTYPED = "no type given"
 """Defects that nobody named."""
 
@@ -178,7 +184,6 @@ def figures(
     lost = 0 if removed is None else sum(span.begin <= removed for span in spans)
     whole, said = [one for one in outcomes if one.span >= lost], [one for one in reviews if one.span >= lost]
     totals = _totals(whole)
-    verdicts = totals["ok"] + totals["ng"] + totals["uncertain"]
     alarms = _number(said, lambda review: review.word in _FLAGGED and review.disposition == "false_alarm")
     decided = _number(said, lambda review: review.word in _FLAGGED and review.disposition in ("false_alarm", "defect"))
     seen, asked = _grouped(outcomes, attrgetter("span")), _grouped(reviews, attrgetter("span"))
@@ -190,12 +195,17 @@ def figures(
         pareto=pareto(reviews),
         false_rejects=false_rejects(whole, said),
         false_alarms=rate(alarms, decided),
-        uncertain=rate(totals["uncertain"], verdicts),
+        uncertain=rate(totals["uncertain"], inspected(totals)),
         escapes=escapes(whole, said),
         spans=tuple(_span(span, seen[number], asked[number]) for number, span in enumerate(spans)),
         stations=tuple(_station(name, seen_at[name], asked_at[name], lost) for name in sorted({*seen_at, *asked_at})),
         complete_since=None if lost == 0 else spans[lost].begin if lost < len(spans) else spans[-1].end,
     )
+
+
+def inspected(outcomes: Counter[str]) -> int:
+    """How many of these frames have a verdict."""
+    return sum(outcomes[word] for word in VERDICTS)
 
 
 def pareto(reviews: Iterable[ReviewCount]) -> tuple[Bar, ...]:
@@ -217,14 +227,12 @@ def pareto(reviews: Iterable[ReviewCount]) -> tuple[Bar, ...]:
 
 def false_rejects(outcomes: Iterable[OutcomeCount], reviews: Sequence[ReviewCount]) -> FalseRejects:
     """The share of good parts that were rejected. Ok frames count as good but for the defects found among them."""
-    totals = _totals(outcomes)
     ng = [review for review in reviews if review.word == "ng"]
     found = _number(ng, lambda review: review.disposition == "false_alarm")
     waiting = _number(ng, _undecided)
     defects = _number(reviews, lambda review: review.disposition == "defect")
     doubtful = _number(reviews, lambda review: review.word == "uncertain" and _undecided(review))
-    verdicts = totals["ok"] + totals["ng"] + totals["uncertain"]
-    good = max(found, verdicts - defects - waiting)
+    good = max(found, inspected(_totals(outcomes)) - defects - waiting)
     least = max(found, good - doubtful)
     bounds = lower(found, good + waiting), upper(found + waiting, least + waiting)
     return FalseRejects(Rate(found, good, *bounds), found, _number(ng) - waiting, waiting, doubtful)
@@ -296,7 +304,7 @@ def _number(reviews: Iterable[ReviewCount], wanted: Callable[[ReviewCount], bool
 
 
 def _totals(outcomes: Iterable[OutcomeCount]) -> Counter[str]:
-    counts: Counter[str] = Counter(dict.fromkeys(("ok", "uncertain", "ng", "error", "drop"), 0))
+    counts: Counter[str] = Counter(dict.fromkeys(WORDS, 0))
     for one in outcomes:
         counts[one.word] += one.frames
     return counts

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from inspector.review.figures import WORDS, inspected
 from inspector.review.wording import grouped, share
 
 SHOWN = 60
@@ -16,9 +17,6 @@ AHEAD = timedelta(minutes=1)
 """What says that it arrived later than so from now was recorded by a clock that was wrong then, and is not the newest;
 the clocks of two machines may differ by less.
 """
-
-WORDS = ("ok", "uncertain", "ng", "error", "drop")
-"""Every word, the harmless ones first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,6 @@ class StationNow:
     @property
     def not_ok(self) -> list[tuple[str, str]]:
         """What of the last hour was not ok: the word, and its share of the verdicts; of errors and drops the number."""
-        verdicts = sum(self.hour[word] for word in ("ok", "uncertain", "ng"))
+        verdicts = inspected(self.hour)
         shares = [(word, share(self.hour[word] / verdicts)) for word in ("ng", "uncertain") if self.hour[word]]
         return shares + [(word, grouped(self.hour[word])) for word in ("error", "drop") if self.hour[word]]

@@ -9,7 +9,7 @@ from inspector.charts import bars, svg
 from inspector.charts.markup import Markup
 from inspector.charts.wording import count, short_station
 from inspector.review.agreement import ENOUGH, LABELS, Agreement
-from inspector.review.figures import FalseRejects, Figures, SpanCounts
+from inspector.review.figures import VERDICTS, WORDS, FalseRejects, Figures, SpanCounts, inspected
 from inspector.review.intervals import Rate
 from inspector.review.waiting import Waiting
 from inspector.review.wording import between, duration, share, so_far
@@ -71,7 +71,7 @@ def _pareto(found: Figures) -> Panel:
 def _rates(found: Figures) -> Panel:
     """False rejects by station, with what they rest on."""
     title = "False-reject rate by station"
-    stations = [s for s in found.stations if s.outcomes["ok"] + s.outcomes["ng"] + s.outcomes["uncertain"]]
+    stations = [s for s in found.stations if inspected(s.outcomes)]
     if not stations:
         return Panel("rates", title, missing="No frames were inspected in this time.")
     names = [s.station for s in stations]
@@ -131,7 +131,7 @@ def _over_time(found: Figures) -> list[Panel]:
 
     shown = {
         "throughput": [
-            bars.Series("inspected", svg.GOOD, of("ok", "ng", "uncertain")),
+            bars.Series("inspected", svg.GOOD, of(*VERDICTS)),
             bars.Series("in error", svg.INK, of("error")),
         ],
         "flagged": [bars.Series("ng", svg.DEFECT, of("ng")), bars.Series("uncertain", svg.UNCERTAIN, of("uncertain"))],
@@ -193,7 +193,7 @@ def _stations(found: Figures) -> Panel:
         rows.append(
             (
                 one.station,
-                *(f"{one.outcomes[word]:,}" for word in ("ok", "uncertain", "ng", "error", "drop")),
+                *(f"{one.outcomes[word]:,}" for word in WORDS),
                 f"{one.waiting:,} of {one.asked:,}",
                 _counted(rejects.rate) if rejects.value is not None else "–",
                 _counted(passed) if passed.of else "–",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from inspector.charts.wording import count
 from inspector.review.agreement import Agreement
-from inspector.review.figures import Figures
+from inspector.review.figures import Figures, inspected
 from inspector.review.waiting import Waiting
 from inspector.review.wording import between, duration, share, so_far
 
@@ -23,7 +23,7 @@ class Tile:
 def tiles(found: Figures, agreed: Agreement, waited: Waiting) -> list[Tile]:
     """The figures that one looks for first."""
     rejects, passed = found.false_rejects, found.escapes
-    verdicts = sum(found.outcomes[word] for word in ("ok", "ng", "uncertain"))
+    verdicts = inspected(found.outcomes)
     lost = _LOST if verdicts and not found.uncertain.of else None
     return [
         Tile("Inspected", f"{verdicts:,}", _inspected(found)),
