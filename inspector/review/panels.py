@@ -1,5 +1,6 @@
 """The figures in detail: panels with a chart, its table, and, where there is nothing to draw, what is missing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -119,33 +120,29 @@ def _drawn(rejects: FalseRejects) -> str:
 def _over_time(found: Figures) -> list[Panel]:
     """Throughput, what was flagged, what waits: by shift, or by day where there are many."""
     columns, names, groups = _columns(found.spans)
-    titles = ("Frames inspected", "Flagged by the bank", "Asked of people")
-    if not any(one.frames for one in columns):
-        gone = "No frames arrived in this time."
-        keys = ("throughput", "flagged", "backlog")
-        return [Panel(key, title, missing=gone) for key, title in zip(keys, titles, strict=True)]
     unit = "day" if len(found.spans) > MOST_COLUMNS else "shift"
+    nothing = "No frames arrived in this time."
 
     def of(*words: str) -> list[int]:
         return [sum(one.outcomes[word] for word in words) for one in columns]
 
-    shown = {
-        "throughput": [
-            bars.Series("inspected", svg.GOOD, of(*VERDICTS)),
-            bars.Series("in error", svg.INK, of("error")),
-        ],
-        "flagged": [bars.Series("ng", svg.DEFECT, of("ng")), bars.Series("uncertain", svg.UNCERTAIN, of("uncertain"))],
-        "backlog": [
-            bars.Series("decided", _PALE, [one.asked - one.waiting for one in columns]),
-            bars.Series("waiting", svg.INK, [one.waiting for one in columns]),
-        ],
-    }  # fmt: skip
+    shown = (
+        ("throughput", "Frames inspected", nothing,
+         [bars.Series("inspected", svg.GOOD, of(*VERDICTS)), bars.Series("in error", svg.INK, of("error"))]),
+        ("flagged", "Flagged by the bank", "No frame was flagged in this time.",
+         [bars.Series("ng", svg.DEFECT, of("ng")), bars.Series("uncertain", svg.UNCERTAIN, of("uncertain"))]),
+        ("backlog", "Asked of people", "People were asked for no frame.",
+         [bars.Series("decided", _PALE, [one.asked - one.waiting for one in columns]),
+          bars.Series("waiting", svg.INK, [one.waiting for one in columns])]),
+    )  # fmt: skip
+    if not any(one.frames for one in columns):
+        return [Panel(key, title, missing=nothing) for key, title, _, _ in shown]
     made = []
-    for (key, parts), title in zip(shown.items(), titles, strict=True):
+    for key, what, missing, parts in shown:
+        title = f"{what} by {unit}"
         totals = [sum(part.values[n] for part in parts) for n in range(len(columns))]
         if not any(totals):
-            missing = {"flagged": "No frame was flagged in this time.", "backlog": "People were asked for no frame."}
-            made.append(Panel(key, f"{title} by {unit}", missing=missing[key]))
+            made.append(Panel(key, title, missing=missing))
             continue
         busiest = max(range(len(columns)), key=totals.__getitem__)
         most = f"most in {names[busiest]}: {totals[busiest]:,}"
@@ -153,8 +150,8 @@ def _over_time(found: Figures) -> list[Panel]:
         made.append(
             Panel(
                 key,
-                f"{title} by {unit}",
-                bars.columns(f"{title} by {unit}", desc, names, parts, groups),
+                title,
+                bars.columns(title, desc, names, parts, groups),
                 head=(unit, *(part.name for part in parts)),
                 rows=[(name, *(f"{part.values[n]:,}" for part in parts)) for n, name in enumerate(names)],
                 over_time=True,
@@ -174,12 +171,8 @@ def _columns(spans: Sequence[SpanCounts]) -> tuple[list[SpanCounts], list[str], 
 
 
 def _merged(spans: Sequence[SpanCounts]) -> SpanCounts:
-    outcomes = spans[0].outcomes.copy()
-    for one in spans[1:]:
-        outcomes.update(one.outcomes)
-    return SpanCounts(
-        spans[0].span, outcomes, sum(one.asked for one in spans), sum(one.waiting for one in spans)
-    )  # fmt: skip
+    outcomes = sum((one.outcomes for one in spans), Counter[str]())
+    return SpanCounts(spans[0].span, outcomes, sum(one.asked for one in spans), sum(one.waiting for one in spans))
 
 
 def _stations(found: Figures) -> Panel:
