@@ -108,8 +108,7 @@ def banks_page(
         "reason": reason,
         "did": did,
     }
-    page_at = f"/banks?station={station}" if fault else None
-    return desk.page(request, "banks.html", status=status if fault else 200, page_at=page_at, **values)
+    return desk.page(request, "banks.html", status=status if fault else 200, **values)
 
 
 def _ancestors(manifest: Manifest, kept: Mapping[str, Path]) -> list[tuple[str, Manifest | None]]:
