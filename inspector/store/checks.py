@@ -51,6 +51,11 @@ class FoundChecks:
     more: bool
     passed_over: bool
 
+    @property
+    def passed(self) -> int:
+        """How many were told for what they are."""
+        return sum(one.passed for one in self.checks)
+
 
 class Checks:
     """Reads them. Safe from any thread.

@@ -1,6 +1,5 @@
 """Checks: known parts that stations were shown, for whoever must prove that they still tell good from bad."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -8,8 +7,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from inspector.export import check_table
-from inspector.review.checks import Check
 from inspector.store import Checks, Role, Tally
+from inspector.store.checks import FoundChecks
 from inspector.web.access import Viewer
 from inspector.web.desk import Desk, DeskDep, without_empty_fields
 from inspector.web.download import CSV, download
@@ -27,34 +26,19 @@ LOOKED_THROUGH = 20_000
 _IN_A_FILE = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What was asked for, newest first. more: whether there were more than `checks` holds. passed_over: whether there
-    were so many errors that not all were looked through.
-    """
-
-    period: Period
-    checks: list[Check]
-    more: bool
-    passed_over: bool
-    stations: list[str]
-
-    @property
-    def passed(self) -> int:
-        """How many were told for what they are."""
-        return sum(one.passed for one in self.checks)
-
-
 @router.get("/checks", include_in_schema=False)
 def show_checks(request: Request, desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> Response:
     """A table with the count above; a form's empty fields are cleared out of the address first."""
     if (cleared := without_empty_fields(request, query)) is not None:
         return cleared
+    period, stations, found = _find(desk, query, SHOWN, LOOKED_THROUGH)
     return desk.page(
         request,
         "checks.html",
         query=query,
-        found=_find(desk, query, SHOWN, LOOKED_THROUGH),
+        period=period,
+        stations=stations,
+        found=found,
         looked_through=LOOKED_THROUGH,
         shifts=list(desk.settings.review.shifts),
         ranges=RANGES,
@@ -66,10 +50,10 @@ def checks_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQue
     """Newest first. `more`: there are further ones in this time, or so many frames that could not be inspected that
     not all were looked through; so ask for a shorter one.
     """
-    found = _find(desk, query, SHOWN, LOOKED_THROUGH)
+    period, _, found = _find(desk, query, SHOWN, LOOKED_THROUGH)
     return {
-        "since": found.period.since,
-        "until": found.period.until,
+        "since": period.since,
+        "until": period.until,
         "passed": found.passed,
         "checks": [
             {"received_at": one.at, "station": one.station, "frame_id": one.frame_id, "part_id": one.part_id,
@@ -91,13 +75,13 @@ def checks_for_machines(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQue
 )
 def checks_as_csv(desk: DeskDep, _user: Viewer, query: Annotated[PeriodQuery, Query()]) -> StreamingResponse:
     """Newest first, a hundred thousand at most."""
-    found = _find(desk, query, _IN_A_FILE, _IN_A_FILE)
+    _, _, found = _find(desk, query, _IN_A_FILE, _IN_A_FILE)
     return download(check_table(found.checks), "checks.csv", CSV)
 
 
-def _find(desk: Desk, query: PeriodQuery, most: int, look: int) -> _Found:
+def _find(desk: Desk, query: PeriodQuery, most: int, look: int) -> tuple[Period, list[str], FoundChecks]:
+    """What was asked for, with its time, and all stations that one can ask for."""
     period = query.period(desk.settings.review, datetime.now(UTC))
     stations = desk.stations(Tally(desk.engine).stations())
     asked = stations if query.station is None else [query.station]
-    found = Checks(desk.engine).of(asked, period.spans, most=most, look=look)
-    return _Found(period, found.checks, found.more, found.passed_over, stations)
+    return period, stations, Checks(desk.engine).of(asked, period.spans, most=most, look=look)
