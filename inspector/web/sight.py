@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from inspector.explain import FlaggedPatch, Neighbour
 from inspector.store import FrameRow
 from inspector.web.evidence import Why
 
@@ -60,29 +61,19 @@ class Sight:
         """From an explanation."""
         told = why.explanation
         view = Box(told.view.x, told.view.y, told.view.width, told.view.height)
-        return cls(
-            told.size_wh,
-            view,
-            tuple(
-                PatchView(
-                    number,
-                    patch.score,
-                    _around(view, told.grid_hw, patch.row, patch.column, CONTEXT),
-                    _around(view, told.grid_hw, patch.row, patch.column, 0),
-                    tuple(
-                        NearView(
-                            near.sample,
-                            why.sample_names[near.sample],
-                            near.distance,
-                            _around(view, told.grid_hw, near.row, near.column, CONTEXT),
-                            _around(view, told.grid_hw, near.row, near.column, 0),
-                        )
-                        for near in patch.neighbours
-                    ),
-                )
-                for number, patch in enumerate(told.patches, 1)
-            ),
+
+        def around(patch: FlaggedPatch | Neighbour, context: int) -> Box:
+            return _around(view, told.grid_hw, patch.row, patch.column, context)
+
+        def near(one: Neighbour) -> NearView:
+            name = why.sample_names[one.sample]
+            return NearView(one.sample, name, one.distance, around(one, CONTEXT), around(one, 0))
+
+        patches = tuple(
+            PatchView(number, one.score, around(one, CONTEXT), around(one, 0), tuple(map(near, one.neighbours)))
+            for number, one in enumerate(told.patches, 1)
         )
+        return cls(told.size_wh, view, patches)
 
 
 @dataclass(frozen=True, slots=True)
