@@ -67,16 +67,9 @@ def _first_two(said: Iterable[Opinion]) -> tuple[str, str] | None:
                 standing.pop()
         elif one.disposition in LABELS:
             standing.append(one)
-    if not standing:
-        return None
-    second = next((index for index, one in enumerate(standing) if one.reviewer != standing[0].reviewer), None)
-    if second is None:
-        return None
-    # A second reviewer's own correction, made before anybody else spoke, is their opinion.
-    last = second
-    while last + 1 < len(standing) and standing[last + 1].reviewer == standing[second].reviewer:
-        last += 1
-    return str(standing[second - 1].disposition), str(standing[last].disposition)
+    # A reviewer's own correction, made before anybody else spoke, is their opinion.
+    opinions = [str([*words][-1].disposition) for _, words in groupby(standing, key=lambda one: one.reviewer)]
+    return (opinions[0], opinions[1]) if len(opinions) > 1 else None
 
 
 def _kappa(table: Mapping[tuple[str, str], int], same: Rate) -> tuple[float, float, float] | None:
