@@ -1,6 +1,6 @@
 """The templates, with what all of them may use: one environment for each language."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
@@ -54,7 +54,7 @@ def _open(settings: Settings, language: Language, languages: tuple[Language, ...
     environment.filters["translated"] = language.text
     environment.filters["why"] = lambda word: language.text(REASONS.get(word, word))
     environment.filters["plant_word"] = lambda word: language.text(plant_word(word))
-    environment.filters["moment"] = _moment(settings)
+    environment.filters["moment"] = partial(_moment, zone=settings.review.zone)
     environment.filters["field_time"] = partial(_field_time, zone=settings.review.zone)
     environment.filters["short_station"] = partial(short_station, among=settings.station_names)
     environment.filters["score"] = _score
@@ -100,17 +100,13 @@ def _field_time(text: str | None, *, zone: tzinfo) -> str:
     return "" if moment is None else moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="minutes")
 
 
-def _moment(settings: Settings) -> Callable[[datetime | None], Markup]:
+def _moment(at: datetime | None, *, zone: tzinfo) -> Markup:
     """A time by the plant's clock, with the exact one for machines and on hover."""
-
-    def moment(at: datetime | None) -> Markup:
-        if at is None:
-            return Markup("–")
-        try:
-            local = at.astimezone(settings.review.zone)
-        except OverflowError:
-            local = at  # of a camera that says the first or the last day there is: no other zone has it
-        text = local.strftime("%Y-%m-%d %H:%M:%S")
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), local.isoformat(), text)
-
-    return moment
+    if at is None:
+        return Markup("–")
+    try:
+        local = at.astimezone(zone)
+    except OverflowError:
+        local = at  # of a camera that says the first or the last day there is: no other zone has it
+    text = local.strftime("%Y-%m-%d %H:%M:%S")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), local.isoformat(), text)
