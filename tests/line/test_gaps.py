@@ -19,6 +19,7 @@ from inspector.line.gaps import SequenceGaps
         ([500_000, 2, 3, 4, 50, 60], 54),
         ([1, 2, 2**63 - 1, 3, 4, 9], 4),
         ([100, 2, 5, 6], 2),
+        ([100, 50, 40, 101], 0),
     ],
 )
 def test_gaps_between_sequence_numbers(numbers: list[int], missing: int) -> None:
