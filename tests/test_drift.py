@@ -98,6 +98,12 @@ def test_nothing_moves_before_normals_of_one_level(picture: UInt8Image) -> None:
         np.testing.assert_array_equal(moved, 0)
 
 
+def test_a_dimension_in_which_normals_hardly_differ_weighs_no_more_than_ten_usual_ones() -> None:
+    small = np.zeros((2, PICTURE_SIDE, PICTURE_SIDE), np.uint8)
+    np.testing.assert_allclose(Reference.of(small, np.array([[0, 0], [2, 0]], np.float32)).spread, [1, 0.05])
+    np.testing.assert_allclose(Reference.of(small, np.zeros((2, 2), np.float32)).spread, [1e-6, 1e-6])
+
+
 def test_each_normal_was_held_against_others(bank: Path) -> None:
     """Against a reference that holds it, a sample would lie nearer: ten samples pull their own mean a tenth."""
     baseline = Bank.load(bank).drift

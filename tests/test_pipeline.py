@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 
 import cv2
 import numpy as np
@@ -67,12 +68,15 @@ def test_good_parts_are_told_from_scratched_ones(pipeline: Pipeline) -> None:
 
 
 def test_an_inspection_is_complete(pipeline: Pipeline) -> None:
+    began = perf_counter()
     inspection = pipeline.inspect(SCRATCHED[0])
+    took_ms = (perf_counter() - began) * 1e3
     assert inspection.size_wh == (96, 96)
     assert inspection.anomaly_map.shape == (64, 64)
     assert inspection.anomaly_map.dtype == np.float32
     assert tuple(inspection.stage_ms) == STAGES
     assert all(ms >= 0 for ms in inspection.stage_ms.values())
+    assert sum(inspection.stage_ms.values()) <= took_ms
 
 
 def test_regions_cover_the_scratch_in_the_frames_own_pixels(pipeline: Pipeline) -> None:

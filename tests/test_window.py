@@ -133,6 +133,14 @@ def test_a_patch_counts_from_half_inside() -> None:
     assert not inside[5].any()
 
 
+def test_a_pixel_counts_though_a_thin_line_through_its_middle_does_not() -> None:
+    line = [[274, 0], [275, 0], [275, 639], [274, 639]]  # of the pixels of ten by ten that begin at 270
+    roi = Roi.model_validate({"frame_wh": (640, 640), "exclude": [line]})
+    window = window_of(Recipe(size_wh=(64, 64), roi=roi))
+    assert window is not None
+    assert window.counts.all()
+
+
 def test_a_region_thinner_than_a_patch() -> None:
     recipe = Recipe(name="wire", size_wh=(64, 64), roi=box((640, 640), 0, 100, 640, 130))
     with pytest.raises(RecipeError, match="'wire': roi is thinner than any patch, which is 80x80 pixels of the frame"):
