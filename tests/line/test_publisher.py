@@ -219,3 +219,17 @@ def test_what_is_committed_late_goes_all_the_same_and_what_has_a_lower_number_th
     commit("b", [4])
     wait_until(lambda: watched.depth() == 0, "it goes")
     assert broker.taken == [b"2", b"3", b"1", b"9", b"4"]
+
+
+def test_no_more_than_so_many_messages_are_kept_in_memory_while_the_broker_is_away() -> None:
+    publisher = Publisher(
+        cast(Outbox, None),
+        cast(Connection, None),
+        Health(),
+        confirm=lambda _: None,
+        on_held=lambda _: None,
+        on_fault=lambda _: None,
+    )
+    publisher.publish([OutboxMessage(row, "verdict", b"") for row in range(1, _MAX_FRESH + 1)])
+    publisher.publish([OutboxMessage(_MAX_FRESH + 1, "verdict", b"")])
+    assert len(publisher._fresh) == _MAX_FRESH

@@ -18,6 +18,7 @@ from services import wait_until
 from sqlalchemy import Engine
 
 from inspector.errors import FrameDamagedError, StoreError
+from inspector.line import recorder as recorder_module
 from inspector.line.delivery import Delivery
 from inspector.line.entries import Entries
 from inspector.line.health import Health
@@ -296,6 +297,32 @@ def test_a_picture_that_cannot_be_kept_holds_back_no_verdict(ledger: Ledger, url
     with open_database(url) as engine:
         rows = ReviewQueue(engine).page(QueueFilter(order="newest")).rows
     assert [(row.frame_id, row.image) for row in rows] == [("f1", "png"), ("f0", None)]
+
+
+@pytest.mark.parametrize("bound", ["_MAX_WAITING", "_MAX_WAITING_BYTES"])
+def test_who_hands_over_waits_while_as_many_wait_as_may(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(recorder_module, bound, 8)
+    monkeypatch.setattr(recorder_module, "_MAX_BATCH", 4)
+    answers, told, outcomes = threading.Event(), Told(), [outcome(f"f{i}") for i in range(20)]
+
+    class Slow(Ledger):
+        def commit(self, *entries: Any, **more: Any) -> list[OutboxMessage]:
+            answers.wait(60)
+            return super().commit(*entries, **more)
+
+    with open_database(url) as engine, recorder(Slow(engine), tmp_path, told, Health()) as writer:
+        handed: list[int] = []
+        handing_over = threading.Thread(target=lambda: handed.extend(map(writer.record, outcomes)))
+        handing_over.start()
+        handing_over.join(0.5)
+        held_back = handing_over.is_alive()
+        answers.set()
+        handing_over.join(60)
+        assert held_back
+        assert writer.flush(60)
+    assert len(told.settled) == 20
 
 
 def test_a_bug_releases_who_waits(tmp_path: Path) -> None:
