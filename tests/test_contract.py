@@ -207,6 +207,7 @@ def test_a_broken_envelope_is_told(payload: bytes, hint: str) -> None:
         ({"captured_at": "2026-03-01T12:00:00"}, False),
         ({"captured_at": "0001-01-01T00:00:00+01:00"}, False),
         ({"crc32": "DEADBEE"}, False),
+        ({"crc32": 12345678}, False),
         ({"crc32": "e8b7be43\n"}, False),
         ({"crc32": "E8B7BE43"}, True),
     ],
