@@ -131,3 +131,12 @@ def test_a_given_threshold_beyond_all_samples_or_below_them() -> None:
     assert beyond.interval[0] == 0
     assert 0.04 < beyond.interval[1] < 0.05
     assert promise_of(scores, -1.0, 0.005).interval[1] == 1.0
+
+
+def test_a_given_threshold_is_estimated_only_where_samples_are_too_few_and_none_lies_above() -> None:
+    scores = np.arange(50, dtype=np.float32)
+    some_above = promise_of(scores, 40.5, 0.005)
+    assert not some_above.estimated
+    assert some_above.expected_false_reject == pytest.approx(10 / 51)
+    assert 0.05 < some_above.interval[0] < 10 / 51 < some_above.interval[1]
+    assert not promise_of(scores, 1e6, 0.1).estimated
