@@ -20,6 +20,9 @@ _STARTS_WITHIN_S = 30.0
 _TRIES = 4
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
+_KEPT = ("max_queued_messages 20000", f"max_queued_bytes {1 << 30}")
+"""For a daemon that is late. By default mosquitto loses all but 1000 without a word; it keeps them in memory."""
+
 Kind = Literal["mosquitto", "amqtt"]
 
 
@@ -87,7 +90,7 @@ def _mosquitto(folder: Path, port: int) -> list[str]:
     program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:{_SBIN}")
     if program is None:
         raise BrokerError("broker mosquitto: is not installed")
-    lines = [f"listener {port} {HOST}", "allow_anonymous true", "persistence false", "log_dest stderr"]
+    lines = [f"listener {port} {HOST}", "allow_anonymous true", "persistence false", "log_dest stderr", *_KEPT]
     if os.geteuid() == 0:
         lines.insert(0, "user root")
     configuration = folder / "mosquitto.conf"

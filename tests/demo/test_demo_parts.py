@@ -20,8 +20,10 @@ from inspector.demo.port import check_port, free_port
 from inspector.demo.report import live_line, summary_text
 from inspector.demo.score import Book, Caught, quantile
 from inspector.demo.workplace import workplace
+from inspector.doctor.broker import broker as examined
 from inspector.errors import BrokerError
 from inspector.leash import child, last_words
+from inspector.settings import Settings
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -170,6 +172,19 @@ def test_a_broker_runs_beside_others_and_ends_with_its_block(tmp_path: Path, kin
         assert one.port != two.port
         processes = [psutil.Process(broker.process.pid) for broker in (one, two)]
     assert not any(process.is_running() for process in processes)
+
+
+def test_its_mosquitto_loses_no_frame_that_a_slow_machine_is_late_for(tmp_path: Path) -> None:
+    with running_broker(tmp_path, "mosquitto") as broker:
+        settings = Settings.model_validate(
+            {
+                "broker": broker.settings,
+                "data_dir": tmp_path / "data",
+                "stations": [{"id": "demo/hall1/line1/plate", "bank": tmp_path / "bank"}],
+            }
+        )
+        (queue,) = [found for found in examined(settings, publish=False) if found.what == "queue"]
+    assert queue.mark == "ok", queue
 
 
 def test_a_broker_that_ends_is_told(tmp_path: Path) -> None:
