@@ -32,7 +32,7 @@ def account() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line")
 def list_accounts(config: Path, as_json: bool) -> None:
     """Show every account."""
-    with _accounts(config, migrate=False) as accounts:
+    with _accounts(config) as accounts:
         found = accounts.all()
         if not found:
             click.echo("no account yet; inspector account add NAME --role admin makes one", err=True)
@@ -109,13 +109,13 @@ def enable(name: str, config: Path) -> None:
 
 
 @contextmanager
-def _accounts(config: Path, *, migrate: bool = True) -> "Iterator[Accounts]":
+def _accounts(config: Path) -> "Iterator[Accounts]":
     from inspector import settings
     from inspector.errors import MissingExtraError, to_install
     from inspector.store import Accounts, open_database
 
     url = settings.load(config).database_url
-    with open_database(url, migrate=migrate) as database:
+    with open_database(url) as database:
         try:
             accounts = Accounts(database)
         except ModuleNotFoundError as error:

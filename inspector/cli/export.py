@@ -54,7 +54,7 @@ def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
     filters = query.filter(loaded.review)
     archive = Archive(loaded.frames_dir)
     size, types = size_of(archive.path), loaded.review.defect_types
-    with open_database(loaded.database_url, migrate=False) as engine:
+    with open_database(loaded.database_url) as engine:
         if query.station is not None:
             known = {*Tally(engine).stations(), *(str(one.id) for one in loaded.stations)}
             options.one_of(query.station, sorted(known))

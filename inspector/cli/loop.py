@@ -36,7 +36,7 @@ def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: b
     from inspector.store import Archive, Cases, Tally, open_database
 
     pictures, database, known = _recorded(config)
-    with open_database(database, migrate=False) as engine:
+    with open_database(database) as engine:
         name = options.one_of(station, known or Tally(engine).stations())
         cases = Cases(engine)
         rows = (*cases.guard(name), *cases.false_alarms(name), *cases.recent(name, limit=limit))

@@ -115,7 +115,7 @@ class _Daemon:
             port = opened.enter_context(self._serve_http())
             log.info("starting", extra={"version": __version__, "instance": settings.instance, "http_port": port})
             opened.enter_context(sole_daemon(settings.database_url, partial(self._health.set, _DATABASE)))
-            database = opened.enter_context(open_database(settings.database_url))
+            database = opened.enter_context(open_database(settings.database_url, migrate=True))
             ledger, outbox, quarantine = Ledger(database), Outbox(database), self._open_quarantine()
             archive = self._open_archive()
             self._bank_watch = self._posts.open(self._fault)

@@ -80,11 +80,11 @@ def store_errors(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_database(url: str, *, migrate: bool = True) -> Iterator[Engine]:
-    """The database, migrated; closed at the end.
+def open_database(url: str, *, migrate: bool = False) -> Iterator[Engine]:
+    """The database, with the newest tables; closed at the end.
 
-    migrate: False for who only reads: the version that wrote the ledger could not read it afterwards, and may be the
-    one on the line. New tables are made all the same.
+    migrate: True for the daemon alone: the version that wrote the ledger could not read it afterwards, and may be the
+    one on the line. Where there are no tables yet, they are made all the same.
 
     Raises:
         StoreError: the URL is wrong, the database cannot be opened, does not hold every text, or was written by a
@@ -250,8 +250,8 @@ def _migrate(engine: Engine, *, older: bool) -> None:
             return
         if not older and current in schemas():
             raise StoreError(
-                f"{named(engine)}: got schema {current}, expected {HEAD}; this command only reads: start the daemon of "
-                "this version, which migrates it, or use the version that wrote it"
+                f"{named(engine)}: got schema {current}, expected {HEAD}; start the daemon of this version, which "
+                "migrates it, or use the version that wrote it"
             )
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":

@@ -134,7 +134,7 @@ def test_a_filled_database_of_the_first_version_is_upgraded(url: str) -> None:
         )
         connection.execute(text("INSERT INTO outbox (topic, payload) VALUES ('t', '{}')"))
         connection.commit()
-    with open_database(url) as engine, engine.connect() as connection:
+    with open_database(url, migrate=True) as engine, engine.connect() as connection:
         row = connection.execute(select(frames)).one()
         assert (row.frame_id, row.score, row.duplicates, row.received_at) == ("f1", 2.5, 3, NOON)
         assert (row.queued, row.sampled, row.version, row.disposition, row.image) == (False, False, 0, None, None)
@@ -174,7 +174,7 @@ def test_a_database_from_before_changes_of_accounts_were_told_keeps_its_accounts
             {"noon": "2026-03-01 12:00:00.000000"},
         )
         connection.commit()
-    with open_database(url) as engine:
+    with open_database(url, migrate=True) as engine:
         accounts, audit = Accounts(engine), Audit(engine)
         assert [(one.name, one.role, one.created_at) for one in accounts.all()] == [
             ("ann", Role.OPERATOR, NOON),
@@ -216,7 +216,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
         pass
 
 
-def test_what_only_reads_leaves_a_ledger_of_an_older_version_to_that_version(
+def test_whatever_is_no_daemon_leaves_a_ledger_of_an_older_version_to_that_version(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     older = sorted(schemas())[-2]
@@ -225,22 +225,28 @@ def test_what_only_reads_leaves_a_ledger_of_an_older_version_to_that_version(
         connection.commit()
     config = tmp_path / "inspector.yaml"
     config.write_text(f"{{data_dir: ./data, database: '{url}', stations: [{{id: {CAM1}, bank: ./bank}}]}}")
+    password = tmp_path / "password"
+    password.write_text("correct horse battery\n")
     for asked in (
         ("replay", tmp_path / "bank", "--from", config),
         ("export", "--format", "csv", "-o", "-", "-c", config),
         ("account", "list", "-c", config),
+        ("account", "add", "ann", "--role", "viewer", "--password-file", password, "-c", config),
+        ("rebuild", "-c", config),
+        ("bank", "promote", tmp_path / "other", tmp_path / "bank", "-c", config),
+        ("review", "-c", config),
     ):
         told = Cli(capsys).fails(*asked)
-        assert f": got schema {older}, expected {HEAD}; this command only reads: start the daemon of this vers" in told
+        assert f": got schema {older}, expected {HEAD}; start the daemon of this version, which migrates it" in told
         with connected(url) as connection:
             assert revision(connection) == older
-    with open_database(url) as engine, engine.connect() as connection:
+    with open_database(url, migrate=True) as engine, engine.connect() as connection:
         assert revision(connection) == HEAD
     assert Cli(capsys)("account", "list", "-c", config).err.startswith("no account yet")
 
 
-def test_what_only_reads_makes_the_ledger_where_there_is_none_yet(url: str) -> None:
-    with open_database(url, migrate=False) as engine, engine.connect() as connection:
+def test_what_is_no_daemon_makes_the_ledger_where_there_is_none_yet(url: str) -> None:
+    with open_database(url) as engine, engine.connect() as connection:
         assert revision(connection) == HEAD
 
 
