@@ -202,7 +202,9 @@ def read_manifest(path: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:
-        raise BankError(f"bank {path}: manifest.json, {explain(error.errors()[0], Manifest)}") from error
+        first = error.errors()[0]
+        newer = "; was the bank made by a newer version?" if first["type"] == "extra_forbidden" else ""
+        raise BankError(f"bank {path}: manifest.json, {explain(first, Manifest)}{newer}") from error
     try:
         _ = manifest.thresholds
     except ValueError as error:

@@ -102,7 +102,8 @@ def test_another_schema(copied: Path, schema: object) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda m: m.update(typo=1), "manifest.json, typo"),
+        (lambda m: m.update(typo=1), "manifest.json, typo: unknown key, "),
+        (lambda m: m["samples"][0].update(newer=1), "; was the bank made by a newer version?"),
         (lambda m: m.pop("seed"), "manifest.json, seed"),
         (lambda m: m["recipe"].update(pooling=2), "manifest.json, recipe"),
         (lambda m: m["calibration"].update(ok=float("nan")), "thresholds"),
