@@ -29,13 +29,16 @@ def locate(
     """
     loc = place(problem)
     said = explain(problem, model)
-    variable = _variable(root, loc, overrides)
-    return f"environment: {variable}: {said}" if variable else f"{path}:{_line(root, loc)}: {said}"
+    lines = _lines(root, loc)
+    variable = _variable(loc, len(lines) - 1, overrides)
+    return f"environment: {variable}: {said}" if variable else f"{path}:{lines[-1]}: {said}"
 
 
-def _variable(root: yaml.Node, loc: Sequence[str | int], overrides: Sequence[Override]) -> str | None:
-    """The variable that set what is wrong, or what holds it, or all there is of what the file does not have."""
-    depth = _depth(root, loc)
+def _variable(loc: Sequence[str | int], depth: int, overrides: Sequence[Override]) -> str | None:
+    """The variable that set what is wrong, or what holds it, or all there is of what the file does not have.
+
+    depth: how many levels of the place the file has.
+    """
     for one in overrides:
         told = list(one.loc)
         if loc and told == list(loc[: len(told)]):
@@ -45,33 +48,15 @@ def _variable(root: yaml.Node, loc: Sequence[str | int], overrides: Sequence[Ove
     return None
 
 
-def _depth(node: yaml.Node, loc: Sequence[str | int]) -> int:
-    """How many levels of a place the file has."""
-    for depth, part in enumerate(loc):
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-        elif isinstance(node, yaml.MappingNode) and (
-            below := [value for key, value in node.value if key.value == part]
-        ):
-            node = below[0]
-        else:
-            return depth
-    return len(loc)
-
-
-def _line(node: yaml.Node, loc: Sequence[str | int]) -> int:
-    line: int = node.start_mark.line + 1
+def _lines(node: yaml.Node, loc: Sequence[str | int]) -> list[int]:
+    """The line of the whole, from 1, then of each level of a place, as far as the file has it."""
+    lines = [node.start_mark.line + 1]
     for part in loc:
         if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-        elif isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == part), None)
-            if found is None:
-                break
-            key, node = found
-            line = key.start_mark.line + 1
-            continue
+            key = node = node.value[part]
+        elif isinstance(node, yaml.MappingNode) and (found := [pair for pair in node.value if pair[0].value == part]):
+            key, node = found[0]
         else:
             break
-        line = node.start_mark.line + 1
-    return line
+        lines.append(key.start_mark.line + 1)
+    return lines
