@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -28,7 +28,7 @@ _NICE = 15
 _STOP_S = 8.0
 _BUSY = "station {}: a candidate is being made already; wait until that is done, or stop it"
 
-Work = Callable[[Settings, Engine], object]
+Work = Callable[[Settings, Engine], None]
 
 
 def candidates_folder(settings: Settings, station: str) -> Path:
@@ -61,12 +61,12 @@ def start(settings: Settings, engine: Engine, station: str, *, by: str) -> int:
         SamplesError: a candidate of this station is being made already, the process ended before it had begun, or
             what makes banks is not installed.
     """
-    return _begin(settings, engine, station, _Rebuild(station, by))
+    return _begin(settings, engine, station, partial(_rebuild, station=station, by=by))
 
 
 def start_calibration(settings: Settings, engine: Engine, station: str, asked: Asked, *, by: str) -> int:
     """Begins a calibration from the station's samples. Returns, Raises: as `start`."""
-    return _begin(settings, engine, station, _Calibrate(station, asked, by))
+    return _begin(settings, engine, station, partial(_calibrate, station=station, asked=asked, by=by))
 
 
 def stop(settings: Settings, engine: Engine, candidate: Candidate, *, by: str) -> None:
@@ -124,27 +124,16 @@ def _newest(engine: Engine, station: str) -> int:
     return next((one.id for one in Candidates(engine).of(station, limit=1)), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rebuild:
-    station: str
-    by: str
+def _rebuild(settings: Settings, engine: Engine, *, station: str, by: str) -> None:
+    from calibration.candidates.rebuild import rebuild
 
-    def __call__(self, settings: Settings, engine: Engine) -> None:
-        from calibration.candidates.rebuild import rebuild
-
-        rebuild(settings, engine, self.station, by=self.by, on_begun=_step_back)
+    rebuild(settings, engine, station, by=by, on_begun=_step_back)
 
 
-@dataclass(frozen=True, slots=True)
-class _Calibrate:
-    station: str
-    asked: Asked
-    by: str
+def _calibrate(settings: Settings, engine: Engine, *, station: str, asked: Asked, by: str) -> None:
+    from calibration.candidates.anew import calibrate_anew
 
-    def __call__(self, settings: Settings, engine: Engine) -> None:
-        from calibration.candidates.anew import calibrate_anew
-
-        calibrate_anew(settings, engine, self.station, self.asked, by=self.by, on_begun=_step_back)
+    calibrate_anew(settings, engine, station, asked, by=by, on_begun=_step_back)
 
 
 def _run(settings: Settings, work: Work) -> None:
