@@ -10,7 +10,6 @@ from inspector import yaml_text
 from inspector.errors import RecipeError
 from inspector.planes import MOST_VECTORS
 from inspector.problem import explain
-from inspector.repeated import repeated_key
 from inspector.roi import Roi
 
 LARGEST: Final = 4096
@@ -141,7 +140,7 @@ def load(path: Path, *, mask: Path | None = None) -> Recipe:
         raise RecipeError(f"recipe {path}: cannot be read ({error.strerror}); expected a YAML file") from error
     except yaml_text.FAULTS as error:
         raise RecipeError(f"recipe {path}: not YAML ({yaml_text.why(error)})") from error
-    if root is not None and (repeated := repeated_key(root)) is not None:
+    if root is not None and (repeated := yaml_text.repeated_key(root)) is not None:
         line, key = repeated
         raise RecipeError(f"recipe {path}: line {line}: {key}: given twice, expected once")
     if not isinstance(data, dict):

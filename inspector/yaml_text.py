@@ -45,6 +45,27 @@ def read(text: str) -> tuple[yaml.Node | None, Any]:
     return root, yaml.safe_load(text)
 
 
+def repeated_key(root: yaml.Node) -> tuple[int, str] | None:
+    """The first key that is given twice in one mapping, with its line, from 1; None where there is none. YAML takes the
+    last of the two, and which was meant, nobody knows.
+
+    A node with many aliases, or in itself, is looked at once.
+    """
+    waiting, known = [root], {id(root)}
+    while waiting:
+        node = waiting.pop()
+        below: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            if (found := _repeated_in(node)) is not None:
+                return found
+            below = [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            below = node.value
+        waiting += [each for each in below if id(each) not in known]
+        known |= {id(each) for each in below}
+    return None
+
+
 def why(error: Exception) -> str:
     """What is wrong, with line and column from 1 where the parser knows them. It calls any text `<unicode string>`."""
     mark = getattr(error, "problem_mark", None)
@@ -66,3 +87,12 @@ def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
         below = node.value
     sizes[id(node)] = 1 + sum(_size(each, sizes) for each in below)
     return sizes[id(node)]
+
+
+def _repeated_in(node: yaml.MappingNode) -> tuple[int, str] | None:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            return key.start_mark.line + 1, str(key.value)
+        seen.add(key.value)
+    return None

@@ -49,7 +49,6 @@ CORE = {
         "owner",
         "problem",
         "progress",
-        "repeated",
         "samples.collection",
         "samples.asked",
         "samples.enough",

@@ -70,7 +70,9 @@ def _read(path: Path) -> tuple[yaml.MappingNode, dict[Any, Any]]:
     if not isinstance(root, yaml.MappingNode):
         got = "nothing" if content is None else type(content).__name__
         raise SettingsError(f"{path}: got {got}, expected keys and values")
-    mistakes.refuse_repeated_keys(path, root)
+    if (repeated := yaml_text.repeated_key(root)) is not None:
+        line, key = repeated
+        raise SettingsError(f"{path}:{line}: {key}: given twice, expected once")
     return root, content
 
 

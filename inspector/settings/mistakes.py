@@ -7,17 +7,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from inspector.errors import SettingsError
 from inspector.problem import explain, place
-from inspector.repeated import repeated_key
 from inspector.settings.overrides import Override
-
-
-def refuse_repeated_keys(path: Path, root: yaml.Node) -> None:
-    """Raises SettingsError: a key is given twice in one mapping."""
-    if (found := repeated_key(root)) is not None:
-        line, key = found
-        raise SettingsError(f"{path}:{line}: {key}: given twice, expected once")
 
 
 def locate(
