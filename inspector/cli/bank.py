@@ -1,8 +1,6 @@
 """`inspector bank`: look at banks, compare them, take them into use."""
 
-import getpass
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,7 +144,7 @@ def verify(path: Path, as_json: bool) -> None:
 @options.by
 @options.as_json
 def promote(
-    candidate: Path, path: Path, config: Path | None, no_guard: bool, reason: str | None, by: str | None, as_json: bool
+    candidate: Path, path: Path, config: Path | None, no_guard: bool, reason: str | None, by: str, as_json: bool
 ) -> None:
     """Take a copy of CANDIDATE into use as BANK, in one step.
 
@@ -160,7 +158,7 @@ def promote(
     if no_guard and (reason is None or config is not None):
         raise UsageError("--no-guard: got it " + ("without --reason" if reason is None else "with --config")
                          + ", expected a reason why nobody is asked, and no settings")  # fmt: skip
-    done = take_into_use(candidate, path, config=config, by=by or user(), reason=reason, guarded=not no_guard)
+    done = take_into_use(candidate, path, config=config, by=by, reason=reason, guarded=not no_guard)
     if as_json:
         click.echo(json.dumps(done.to_json()))
     else:
@@ -172,23 +170,15 @@ def promote(
 @options.reason
 @options.by
 @options.as_json
-def rollback(path: Path, reason: str | None, by: str | None, as_json: bool) -> None:
+def rollback(path: Path, reason: str | None, by: str, as_json: bool) -> None:
     """Take the bank that BANK replaced into use again, in one step; once more goes one further back."""
     from inspector.banks.shelf import Shelf
 
-    _tell(Shelf(path).rollback(by=by or user(), reason=reason), path, as_json)
+    _tell(Shelf(path).rollback(by=by, reason=reason), path, as_json)
 
 
 def _tell(move: "Move", path: Path, as_json: bool) -> None:
     _say(json.dumps(move.model_dump(mode="json")) if as_json else f"{path}: {_move(move)}")
-
-
-def user() -> str:
-    """Who asks, as the system knows them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container the number may have no name
-        return f"uid {os.getuid()}"
 
 
 @bank.command()

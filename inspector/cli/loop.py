@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inspector.cli import options
-from inspector.cli.bank import user
 from inspector.cli.progress import track
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def replay(bank: Path, config: Path, station: str | None, limit: int, as_json: b
 @click.option("--good", type=options.PATH, help="Folder of further good samples")
 @options.by
 @options.as_json
-def rebuild(config: Path, station: str | None, good: Path | None, by: str | None, as_json: bool) -> None:
+def rebuild(config: Path, station: str | None, good: Path | None, by: str, as_json: bool) -> None:
     """Make a candidate bank from false alarms, and try it on recorded frames.
 
     The bank in use is not changed. `inspector bank promote`, or the page Banks, takes the candidate into use.
@@ -68,9 +67,9 @@ def rebuild(config: Path, station: str | None, good: Path | None, by: str | None
     from inspector.store import open_database
 
     loaded = settings.load(config)
-    name = options.one_of(station, [str(one.id) for one in loaded.stations])
+    name = options.one_of(station, loaded.station_names)
     with open_database(loaded.database_url) as engine:
-        candidate = build(loaded, engine, name, by=by or user(), good=good, track=track)
+        candidate = build(loaded, engine, name, by=by, good=good, track=track)
     if as_json:
         click.echo(json.dumps({"id": candidate.id, "path": candidate.path, "state": candidate.state,
                                "digest": candidate.digest, **candidate.document}))  # fmt: skip
@@ -90,7 +89,7 @@ def _recorded(config: Path) -> tuple[Path, str, list[str]]:
             raise UsageError(f"{config}: holds no {LEDGER}, expected a data_dir; with another database, settings")
         return config / FRAMES, f"sqlite:///{ledger}", []
     loaded = settings.load(config)
-    return loaded.frames_dir, loaded.database_url, [str(one.id) for one in loaded.stations]
+    return loaded.frames_dir, loaded.database_url, loaded.station_names
 
 
 def _text(found: dict[str, Any]) -> str:

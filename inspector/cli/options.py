@@ -1,5 +1,7 @@
 """Options and argument types that several commands have in common."""
 
+import getpass
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,11 +28,20 @@ report = click.option("--report", type=PATH, help="Write one HTML page into this
 
 replace_new = click.option("--replace", is_flag=True, help="Replace the new bank's folder if it exists")
 
-by = click.option("--by", help="Who, for the records  [the user]")
-
 reason = click.option("--reason", help="Why, for the journal")
 
 station = click.option("--station", help="site/area/line/station  [the only one]")
+
+
+def _user() -> str:
+    """Who asks, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container the number may have no name
+        return f"uid {os.getuid()}"
+
+
+by = click.option("--by", callback=lambda _ctx, _param, name: name or _user(), help="Who, for the records  [the user]")
 
 
 def written(write: Callable[[], Path], there: str) -> Path:
