@@ -48,17 +48,14 @@ def collect(folder: Path, config: Path, station: str | None, count: int, over_s:
     from inspector.errors import SamplesError
     from inspector.samples.collect import CollectOptions
     from inspector.samples.collect import collect as run
-    from inspector.types import StationId
 
     loaded = settings.load(config)
-    banks = {str(one.id): one.bank for one in loaded.stations}
-    name = options.one_of(station, list(banks))
+    name = options.one_of(station, loaded.station_names)
+    here = loaded.station(name)
     live = Live(f"collect {name}")
     logging.getLogger("inspector.mqtt").addHandler(logging.NullHandler())  # what it logs is told by notices
     collected = run(
-        CollectOptions(
-            StationId.parse(name), folder, loaded.broker, count, over_s, beside=loaded.beside(loaded.station(name))
-        ),
+        CollectOptions(here.id, folder, loaded.broker, count, over_s, beside=loaded.beside(here)),
         stop=stop_by_signals(),
         on_notice=live.notice,
         on_tally=lambda collected, next_s: live.show(_now(collected, count, next_s)),
@@ -67,7 +64,7 @@ def collect(folder: Path, config: Path, station: str | None, count: int, over_s:
     if as_json:
         click.echo(_as_json(name, folder, collected))
     else:
-        click.echo(_as_text(name, folder, collected, _commands(folder, banks[name], config)))
+        click.echo(_as_text(name, folder, collected, _commands(folder, here.bank, config)))
     if not collected.taken:
         raise SamplesError(f"{folder}: no sample was collected; {collected.why or 'no new frame came'}")
 

@@ -56,7 +56,7 @@ def export(config: Path, kind: str, output: Path, **asked: str | None) -> None:
     size, types = size_of(archive.path), loaded.review.defect_types
     with open_database(loaded.database_url) as engine:
         if query.station is not None:
-            known = {*Tally(engine).stations(), *(str(one.id) for one in loaded.stations)}
+            known = {*Tally(engine).stations(), *loaded.station_names}
             options.one_of(query.station, sorted(known))
         with _written(output) as file:
             counted = _Counted(ReviewQueue(engine).walk(filters))
