@@ -7,8 +7,9 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from inspector.banks import guard
+from inspector.banks.journal import Move
 from inspector.banks.replay import Judged
-from inspector.banks.shelf import Move, Shelf
+from inspector.banks.shelf import Shelf
 from inspector.draft import draft_folder
 from inspector.errors import BankError, InspectorError, StoreError
 from inspector.manifest import read_manifest

@@ -20,10 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from inspector.bank import manifest_digest, verify_files
 from inspector.bank_place import draft_prefix, is_bank_or_empty, shelf_folder, shelf_journal
+from inspector.banks.journal import Journal, Move
 from inspector.draft import clear_abandoned
 from inspector.durable import sync_dir, sync_files
 from inspector.errors import BankError
@@ -33,7 +32,7 @@ from inspector.legible import legible
 from inspector.manifest import read_manifest
 from inspector.owner import hand_over, open_to_readers, owner_beside
 from inspector.pipeline import Pipeline
-from inspector.types import BankRef, Exchange, ExchangeAction
+from inspector.types import BankRef, ExchangeAction
 
 KEEP: Final = 5
 """How many earlier banks stay on the shelf."""
@@ -48,13 +47,6 @@ class ChangedError(BankError):
     """A bank is no longer the one that was looked at."""
 
 
-class Move(Exchange):
-    """An exchange in the journal. done: False where the process ended before it happened."""
-
-    number: int
-    done: bool = False
-
-
 def _check_words(*words: str | None) -> None:
     """Raises BankError: the audit, which takes them from the journal, cannot hold them."""
     if not all(legible(word or "") for word in words):
@@ -67,7 +59,7 @@ class Shelf:
     def __init__(self, bank: Path) -> None:
         self.bank = bank.resolve()
         self.folder = shelf_folder(self.bank)
-        self._journal = shelf_journal(self.bank)
+        self._journal = Journal(shelf_journal(self.bank))
 
     def promote(
         self,
@@ -150,27 +142,10 @@ class Shelf:
         """The journal, oldest first. The last one is done also where the process ended behind the exchange, before it
         wrote that down.
         """
-        moves = self._written()
+        moves = self._journal.read()
         if moves and not moves[-1].done and self._holds(moves[-1].after):
             return *moves[:-1], moves[-1].model_copy(update={"done": True})
         return moves
-
-    def _written(self) -> tuple[Move, ...]:
-        try:
-            # Not splitlines(), which also ends lines at characters that a reason may hold.
-            lines = self._journal.read_text(encoding="utf-8", errors="replace").split("\n")
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise BankError(f"shelf {self.folder}: journal.jsonl cannot be read ({error})") from error
-        found: dict[int, Move] = {}
-        for line in lines:
-            try:
-                move = Move.model_validate_json(line)
-            except ValidationError:
-                continue  # the end of a line that a crash cut off: it was written ahead, so nothing had happened
-            found[move.number] = move
-        return tuple(found.values())
 
     def with_memory_of(self, digest: str) -> set[str]:
         """The digests of all banks that differ from this one in their thresholds alone, by the journal; its own too."""
@@ -224,7 +199,7 @@ class Shelf:
         try:
             return _named(self.bank)
         except BankError:
-            taken = [move.after for move in self._written() if move.done]
+            taken = [move.after for move in self._journal.read() if move.done]
             if not taken:
                 raise
             return taken[-1]
@@ -251,7 +226,7 @@ class Shelf:
         before = self._in_use()
         self._check_place()
         move = Move(number=number, at=datetime.now(UTC), before=before, after=after, **said)
-        self._write(move)
+        self._journal.write(move)
         try:
             if self.bank.exists():
                 exchange(folder, self.bank)
@@ -262,22 +237,11 @@ class Shelf:
         done = move.model_copy(update={"done": True})
         try:
             sync_dir(self.bank.parent)
-            self._write(done)
+            self._journal.write(done)
             self._tidy()
         except (BankError, OSError) as error:
             raise BankError(f"bank {self.bank}: {after.id} is in use now, but: {error}") from error
         return done
-
-    def _write(self, move: Move) -> None:
-        try:
-            with self._journal.open("ab") as stream:
-                if stream.tell() and not self._journal.read_bytes().endswith(b"\n"):
-                    stream.write(b"\n")
-                stream.write(move.model_dump_json().encode() + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise BankError(f"shelf {self.folder}: journal.jsonl cannot be written ({error.strerror})") from error
 
     @contextmanager
     def _exchanging(self) -> Iterator[None]:
@@ -305,8 +269,8 @@ class Shelf:
     def _tell_what_happened(self) -> None:
         """Completes the record of an exchange after which the process ended."""
         moves = self.moves()
-        if moves != self._written():
-            self._write(moves[-1])
+        if moves != self._journal.read():
+            self._journal.write(moves[-1])
 
     def _tidy(self) -> None:
         """Each folder under its own digest, the last KEEP in the order in which they were replaced, no draft."""

@@ -11,7 +11,7 @@ from inspector.cli.growth import add, remove
 from inspector.legible import on_one_line
 
 if TYPE_CHECKING:
-    from inspector.banks.shelf import Move
+    from inspector.banks.journal import Move
     from inspector.manifest import Lineage
 
 _SHOWN = 10

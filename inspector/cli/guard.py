@@ -7,17 +7,15 @@ where the command is called. A bank that no settings speak of, as on an engineer
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from inspector import settings
+from inspector.banks.journal import Move
 from inspector.banks.promotion import promote
-from inspector.banks.shelf import Move, Shelf
+from inspector.banks.shelf import Shelf
 from inspector.cli.progress import track
 from inspector.errors import UsageError
 from inspector.store import open_database
-
-if TYPE_CHECKING:
-    from inspector.settings import Settings
 
 USUAL = Path("inspector.yaml")
 """Where settings are looked for when none are named."""
@@ -81,7 +79,7 @@ def take_into_use(
     return TakenIntoUse(done.move, missed=tuple(one.frame for one in done.missed), lost=done.lost)
 
 
-def _ask_whom(config: Path | None, bank: Path) -> "Settings | str":
+def _ask_whom(config: Path | None, bank: Path) -> settings.Settings | str:
     """The settings whose ledger has the bank's defects, or why there are none."""
     if config is None and not _is_usual_there():
         return f"there is no {USUAL} in this folder, so nobody knows which defects are confirmed"

@@ -10,8 +10,9 @@ from fastapi.responses import RedirectResponse
 
 from inspector.bank import manifest_digest
 from inspector.banks import promotion, rebuilding
+from inspector.banks.journal import Move
 from inspector.banks.promotion import GuardError
-from inspector.banks.shelf import NO_BANK, ChangedError, Move, Shelf
+from inspector.banks.shelf import NO_BANK, ChangedError, Shelf
 from inspector.errors import BankError, EngineError, SamplesError
 from inspector.samples.naming import named_moment
 from inspector.store import Candidate, Candidates

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
+from inspector.banks.journal import Move
 from inspector.banks.promotion import GuardError, apply_thresholds
-from inspector.banks.shelf import ChangedError, Move, Shelf
+from inspector.banks.shelf import ChangedError, Shelf
 from inspector.charts import scores, svg
 from inspector.charts.markup import Markup
 from inspector.errors import BankError, EngineError, UsageError
