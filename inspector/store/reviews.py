@@ -84,7 +84,7 @@ class Reviews:
         """
         note = checked(to, defect_type, reviewer, note)
         said = Said("dispose", reviewer, datetime.now(UTC), note)
-        return _only(self._dispose([(frame, version)], FrameState(to, defect_type, reviewer, said.at), said), frame)
+        return _only(self._dispose([(frame, version)], to, defect_type, said), frame)
 
     def escape(
         self, frame: int, *, reviewer: str, version: int, defect_type: str | None = None, note: str | None = None
@@ -95,9 +95,7 @@ class Reviews:
         """
         note = checked("defect", defect_type, reviewer, note)
         said = Said("escape", reviewer, datetime.now(UTC), note)
-        return _only(
-            self._dispose([(frame, version)], FrameState("defect", defect_type, reviewer, said.at), said), frame
-        )
+        return _only(self._dispose([(frame, version)], "defect", defect_type, said), frame)
 
     def dispose_many(
         self,
@@ -122,7 +120,7 @@ class Reviews:
         result = BatchResult(batch or str(uuid.uuid4()))
         for part in _parts(selection):
             said = Said("dispose", reviewer, datetime.now(UTC), note, result.batch)
-            _add(result, self._dispose(part, FrameState(to, defect_type, reviewer, said.at), said))
+            _add(result, self._dispose(part, to, defect_type, said))
         return result
 
     def undo(self, frame: int, *, reviewer: str, version: int) -> FrameRow:
@@ -185,14 +183,17 @@ class Reviews:
                 counted[station, outcome] = counted.get((station, outcome), 0) + count
             return newest, counted
 
-    def _dispose(self, selection: Sequence[tuple[int, int]], state: FrameState, said: Said) -> BatchResult:
+    def _dispose(
+        self, selection: Sequence[tuple[int, int]], to: Disposition, defect_type: str | None, said: Said
+    ) -> BatchResult:
+        state = FrameState(to, defect_type, said.reviewer, said.at)
         result = BatchResult(said.batch or "")
         changes: list[tuple[FrameRow, FrameState]] = []
         with store_errors("reviews"), writing(self._engine) as connection:
             for row, version in _locked(connection, selection, result):
                 if row.version != version:
                     history = _history(connection, row.id)
-                    same = (row.disposition, row.defect_type) == (state.disposition, state.defect_type)
+                    same = (row.disposition, row.defect_type) == (to, defect_type)
                     if same and _repeats(history, version, said):
                         result.done.append(row)
                     else:
