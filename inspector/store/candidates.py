@@ -76,10 +76,7 @@ class Candidates:
             "document": json.dumps(({"base_id": base.id} if base else {}) | said),
         }
         with store_errors("candidates"), writing(self._engine) as connection:
-            number = connection.execute(insert(candidates).values(row)).inserted_primary_key
-        if number is None:
-            raise StoreError("candidates: the database gave no id, expected one for each row")
-        return self.get(int(number[0]))
+            return _candidate(connection.execute(insert(candidates).returning(candidates), row).one())
 
     def get(self, number: int) -> Candidate:
         """The candidate with this id.
