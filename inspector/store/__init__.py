@@ -18,13 +18,14 @@ from inspector.store.promotions import Promotions
 from inspector.store.quarantine import Quarantine
 from inspector.store.queue import Counts, Cursor, Page, ReviewQueue
 from inspector.store.queue_filter import QueueFilter, ShiftHours
+from inspector.store.recorded import Recorded, RecordedScores
 from inspector.store.retention import Freed, Policy, Retention
 from inspector.store.review_row import ReviewRow
 from inspector.store.reviews import BatchResult, Reviews, StaleError, UnknownFrameError
 from inspector.store.sessions import Sessions
 from inspector.store.setup import Setup
 from inspector.store.statement import ReviewError
-from inspector.store.tally import Recorded, Tally
+from inspector.store.tally import Tally
 from inspector.store.tokens import Token, Tokens
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "Quarantine",
     "QueueFilter",
     "Recorded",
+    "RecordedScores",
     "Retention",
     "ReviewError",
     "ReviewQueue",

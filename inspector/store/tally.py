@@ -1,18 +1,15 @@
 """Counts for the figures: the ledger and the audit, summed up by the database.
 
-The counts and scores come out of covering indexes, so their cost is that of the frames of the asked time alone, a
+The counts come out of covering indexes, so their cost is that of the frames of the asked time alone, a
 fraction of a microsecond each; many stations and all shifts are counted by one statement. Rows of the ledger are read
 for delays and opinions alone, those of decided frames.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import (
     CTE,
     ColumnElement,
@@ -27,7 +24,6 @@ from sqlalchemy import (
     bindparam,
     case,
     column,
-    false,
     func,
     literal,
     or_,
@@ -45,7 +41,7 @@ from inspector.review.agreement import Opinion
 from inspector.review.figures import OutcomeCount, ReviewCount
 from inspector.review.shifts import Span
 from inspector.store.database import reading, store_errors
-from inspector.store.tables import UtcDateTime, frames, promotions, queued, removed, reviews
+from inspector.store.tables import UtcDateTime, frames, queued, removed, reviews
 from inspector.types import Drop
 
 MOST_DELAYS = 100_000
@@ -57,9 +53,6 @@ _TOGETHER = 100
 """So many stations are counted by one statement: with each of WORDS, and 92 days of twelve shifts, these are 9,400
 values. SQLite takes 32,766 and PostgreSQL 65,535.
 """
-
-_TICK = timedelta(microseconds=1)
-"""Moments in the ledger are no nearer to each other."""
 
 
 class _Seconds(FunctionElement[float]):
@@ -101,28 +94,6 @@ _OCCURRING = union_all(
         for outcome, word in WORDS
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """Image scores of one station's frames under one memory bank, float64 (n,), in no order.
-
-    The arrays by what is known of the frame: passed and nobody objected; flagged and found good; flagged and not
-    decided; found to be a defect. Defects are all that are known, the others those of one stretch of time. arrived:
-    when the frames of that time did, in order. elsewhere: known defects of the station that other banks scored.
-    """
-
-    arrived: Sequence[datetime]
-    ok: NDArray[np.float64]
-    false_alarm: NDArray[np.float64]
-    waiting: NDArray[np.float64]
-    defect: NDArray[np.float64]
-    elsewhere: int
-
-    @property
-    def begin(self) -> datetime | None:
-        """When the first of them arrived; None without any."""
-        return self.arrived[0] if self.arrived else None
 
 
 class Tally:
@@ -176,7 +147,7 @@ class Tally:
         asked after what is counted, so that nothing is removed between the two unnoticed.
         """
         with store_errors("figures"), self._engine.connect() as connection:
-            return _removed(connection, stations)
+            return removed_until(connection, stations)
 
     def delays(self, stations: Sequence[str], spans: Sequence[Span]) -> list[float]:
         """Seconds from verdict to disposition of the decided frames that arrived in these spans."""
@@ -211,50 +182,6 @@ class Tally:
         )
         with store_errors("figures"), self._engine.connect() as connection:
             return [Opinion(*row) for row in connection.execute(query)]
-
-    def recorded(self, station: str, bank_id: str, *, since: datetime, most: int) -> Recorded:
-        """Scores of the newest `most` ok frames since a moment, of the flagged ones of the same time, and of all
-        known defects; all under this bank or one that differs from it in its thresholds alone. Of a time that lost
-        some of its frames to retention there are only defects.
-        """
-        with store_errors("thresholds"), reading(self._engine) as connection:
-            banks = _same_memory(connection, station, bank_id)
-            passed = connection.execute(
-                select(frames.c.received_at, frames.c.score)
-                .where(
-                    frames.c.station == station,
-                    frames.c.outcome == "verdict",
-                    frames.c.word == "ok",
-                    frames.c.received_at >= since,
-                    frames.c.queued == false(),
-                    frames.c.bank_id.in_(banks),
-                )
-                .order_by(frames.c.received_at.desc())
-                .limit(most)
-            ).all()
-            begin = passed[-1][0] if len(passed) == most else since
-            columns = (frames.c.received_at, frames.c.score, frames.c.word, frames.c.disposition, frames.c.bank_id)
-            asked = connection.execute(
-                select(*columns).where(
-                    queued,
-                    frames.c.station == station,
-                    or_(frames.c.received_at >= begin, frames.c.disposition == "defect"),
-                    frames.c.score.is_not(None),
-                )
-            ).all()
-            gone = _removed(connection, [station])
-        if gone is not None:
-            passed, begin = [row for row in passed if row.received_at > gone], max(begin, gone + _TICK)
-        same = [row for row in asked if row.bank_id in banks]
-        now = [row for row in same if row.received_at >= begin]
-        return Recorded(
-            sorted(row.received_at for row in (*passed, *now)),
-            _scores([*passed, *(row for row in now if row.word == "ok" and row.disposition != "defect")]),
-            _scores(row for row in now if row.word != "ok" and row.disposition == "false_alarm"),
-            _scores(row for row in now if row.word != "ok" and row.disposition in (None, "unsure")),
-            _scores(row for row in same if row.disposition == "defect"),
-            sum(row.disposition == "defect" and row.bank_id not in banks for row in asked),
-        )
 
 
 def _asked(spans: Sequence[Span]) -> CTE:
@@ -311,29 +238,10 @@ def _number(begins: Sequence[tuple[datetime, int | None]]) -> ColumnElement[int 
     return case((later, _number(begins[half:])), else_=_number(begins[:half]))
 
 
-def _same_memory(connection: Connection, station: str, bank_id: str) -> set[str]:
-    """Ids of the banks that differ from this one in thresholds alone, and its own."""
-    links = connection.execute(
-        select(promotions.c.from_id, promotions.c.to_id).where(
-            promotions.c.station == station, promotions.c.action == "thresholds"
-        )
-    ).all()
-    known, grown = {bank_id}, True
-    while grown:
-        linked = {name for pair in links if known & set(pair) for name in pair if name is not None}
-        grown = not linked <= known
-        known |= linked
-    return known
-
-
-def _removed(connection: Connection, stations: Sequence[str]) -> datetime | None:
+def removed_until(connection: Connection, stations: Sequence[str]) -> datetime | None:
+    """When the newest verdict of these stations came that retention has removed."""
     newest = select(func.max(removed.c.received_at)).where(removed.c.station.in_(list(filter(legible, stations))))
     return connection.execute(newest).scalar()
-
-
-def _scores(rows: Any) -> NDArray[np.float64]:
-    scores = np.array([row.score for row in rows], np.float64)
-    return scores[np.isfinite(scores)]
 
 
 def _in(stations: Sequence[str]) -> ColumnElement[bool]:

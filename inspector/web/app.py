@@ -20,12 +20,12 @@ from inspector.settings import Settings
 from inspector.store import (
     Accounts,
     Archive,
+    RecordedScores,
     ReviewQueue,
     Reviews,
     Sessions,
     Setup,
     StaleError,
-    Tally,
     Tokens,
     UnknownFrameError,
 )
@@ -95,7 +95,7 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         evidence=Evidence(settings, archive),
         sample_pictures=SamplePictures(settings.max_pixels),
         live=Live(queue),
-        trials=Trials(settings, Tally(engine)),
+        trials=Trials(settings, RecordedScores(engine)),
     )
     for page in PAGES:
         app.include_router(page.router)

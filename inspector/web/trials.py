@@ -17,8 +17,7 @@ from inspector.manifest import Promise
 from inspector.review.preview import Scores, ScoresSeen, ascending
 from inspector.review.shifts import spans
 from inspector.settings import ReviewSettings, Settings, StationSettings
-from inspector.store import Tally
-from inspector.store.tally import Recorded
+from inspector.store import Recorded, RecordedScores
 from inspector.types import BankRef, Thresholds
 from inspector.web.bank_readings import BankReadings
 
@@ -58,9 +57,9 @@ class Trial:
 class Trials:
     """Reads banks and ledger. Threads may share it."""
 
-    def __init__(self, settings: Settings, tally: Tally) -> None:
+    def __init__(self, settings: Settings, scores: RecordedScores) -> None:
         self._settings = settings
-        self._tally = tally
+        self._scores = scores
         self._kept: dict[str, tuple[float, Trial]] = {}
         self._banks = BankReadings(_read)
 
@@ -89,7 +88,7 @@ class Trials:
     def _look(self, station: str, bank: InUse) -> Trial:
         now = datetime.now(UTC)
         sharing = self._settings.stations_at(self._settings.station(station).bank)
-        recorded = [self._tally.recorded(one, bank.ref.id, since=now - BACK, most=NEWEST) for one in sharing]
+        recorded = [self._scores.of(one, bank.ref.id, since=now - BACK, most=NEWEST) for one in sharing]
         seen = ScoresSeen(
             bank.normals,
             _together(one.ok for one in recorded),

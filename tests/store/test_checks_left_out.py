@@ -22,6 +22,7 @@ from inspector.store import (
     Newest,
     Policy,
     QueueFilter,
+    RecordedScores,
     Retention,
     ReviewQueue,
     Reviews,
@@ -64,7 +65,7 @@ def test_no_figure_counts_them(database: Engine, checked: list[int]) -> None:
 
 def test_no_threshold_is_tried_on_them(database: Engine, checked: list[int]) -> None:
     assert checked
-    found = Tally(database).recorded(CAM1, "bank1", since=NOON, most=100)
+    found = RecordedScores(database).of(CAM1, "bank1", since=NOON, most=100)
     assert found.ok.tolist() == [11.0]
     assert [len(part) for part in (found.false_alarm, found.waiting, found.defect)] == [0, 0, 0]
 

@@ -6,16 +6,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from reviewing import CAM1, CAM2, NOON, after_first_read, filled, verdict
-from sqlalchemy import Engine, event, insert
+from sqlalchemy import Engine, event
 
 from inspector.review.agreement import agreement
 from inspector.review.figures import Figures, OutcomeCount, ReviewCount, figures
 from inspector.review.shifts import Span, spans
-from inspector.store import Archive, Checks, Entry, Ledger, Policy, Retention, Reviews, Tally, open_database
-from inspector.store.tables import promotions
+from inspector.store import (
+    Archive,
+    Checks,
+    Entry,
+    Ledger,
+    Policy,
+    RecordedScores,
+    Retention,
+    Reviews,
+    Tally,
+    open_database,
+)
 from inspector.store.tally import WORDS
 
 EIGHT = {"early": "06:00", "late": "14:00", "night": "22:00"}
@@ -164,7 +173,7 @@ def test_where_ok_frames_are_removed_rates_begin_after_them_and_say_so(
     assert after.complete_since == DAY[2].begin
     assert after.outcomes["ok"] + after.outcomes["ng"] == 550
     assert (after.false_rejects.rate.count, after.false_rejects.rate.of) == (4, 400)
-    scores = tally.recorded(CAM1, "bank1", since=NOON - timedelta(days=1), most=10_000)
+    scores = RecordedScores(database).of(CAM1, "bank1", since=NOON - timedelta(days=1), most=10_000)
     assert scores.begin == NOON + timedelta(minutes=455), "455 frames came before: 450 ok that are gone, 5 flagged"
     assert (len(scores.ok), len(scores.false_alarm)) == (540, 5)
 
@@ -204,62 +213,6 @@ def test_a_station_that_no_database_can_hold_has_no_frames(name: str, tally: Tal
     assert tally.delays([name], DAY) == tally.opinions([name], DAY) == tally.opinions([], DAY) == []
 
 
-def test_recorded_scores_by_what_is_known(database: Engine, tally: Tally) -> None:
-    other = {"bank_id": "older", "bank_digest": "c" * 64}
-    ids = filled(
-        database,
-        *(verdict(n, "ok", score=float(n)) for n in range(6)),
-        verdict(10, "ok", score=1.5, sampled=True, queued=True),
-        *(verdict(n, score=float(n)) for n in range(20, 24)),
-        verdict(30, "uncertain", score=9.5),
-        verdict(40, score=50.0, **other),
-        verdict(41, "ok", score=51.0, **other),
-    )
-    said = Reviews(database)
-    said.dispose(ids[7], to="defect", reviewer="ann", version=0)
-    said.dispose(ids[8], to="false_alarm", reviewer="ann", version=0)
-    said.dispose(ids[9], to="unsure", reviewer="ann", version=0)
-    said.dispose(ids[12], to="defect", reviewer="ann", version=0)
-    said.escape(ids[0], reviewer="ann", version=0)
-    found = tally.recorded(CAM1, "bank1", since=NOON - timedelta(days=1), most=100)
-    assert sorted(found.ok) == [1.0, 1.5, 2.0, 3.0, 4.0, 5.0]
-    assert list(found.false_alarm) == [21.0]
-    assert sorted(found.waiting) == [9.5, 22.0, 23.0]
-    assert sorted(found.defect) == [0.0, 20.0]
-    assert (found.elsewhere, found.begin) == (1, NOON)
-    assert len(found.arrived) == 12, "those of the other bank are not among them"
-    assert list(found.arrived) == sorted(found.arrived)
-
-
-def test_the_newest_frames_are_taken_and_all_known_defects(database: Engine, tally: Tally) -> None:
-    ids = filled(database, verdict(0), *(verdict(n, "ok", score=float(n)) for n in range(1, 11)), verdict(11))
-    Reviews(database).dispose(ids[0], to="defect", reviewer="ann", version=0)
-    found = tally.recorded(CAM1, "bank1", since=NOON - timedelta(days=1), most=3)
-    assert sorted(found.ok) == [8.0, 9.0, 10.0]
-    assert (len(found.waiting), len(found.defect)) == (1, 1)
-    assert found.begin == NOON + timedelta(minutes=8)
-
-
-def test_other_thresholds_leave_scores_comparable(database: Engine, tally: Tally) -> None:
-    filled(database, verdict(1, "ok", score=1.0, bank_id="a"), verdict(2, "ok", score=2.0, bank_id="b"))
-    row = {"at": NOON, "station": CAM1, "by": "eve", "from_id": "a", "from_digest": "1", "to_id": "b", "to_digest": "2"}
-    with database.begin() as connection:
-        connection.execute(insert(promotions).values(action="promote", **row))
-    since = NOON - timedelta(days=1)
-    assert list(tally.recorded(CAM1, "b", since=since, most=9).ok) == [2.0]
-    with database.begin() as connection:
-        connection.execute(insert(promotions).values(action="thresholds", **row))
-    assert sorted(tally.recorded(CAM1, "b", since=since, most=9).ok) == [1.0, 2.0]
-    assert sorted(tally.recorded(CAM1, "a", since=since, most=9).ok) == [1.0, 2.0]
-
-
-def test_nothing_recorded(tally: Tally) -> None:
-    found = tally.recorded(CAM1, "bank1", since=NOON, most=9)
-    assert (found.begin, len(found.arrived), len(found.ok), found.elsewhere) == (None, 0, 0, 0)
-    assert tally.counts([CAM1], DAY) == ([], [])
-    assert isinstance(found.ok, np.ndarray)
-
-
 def planned(database: Engine, ask: Callable[[], object]) -> list[str]:
     """How SQLite reads the frames for what is asked: a step of its plans each."""
     asked: list[tuple[str, Any]] = []
@@ -281,7 +234,7 @@ def test_counting_reads_indexes_alone(database: Engine, tally: Tally) -> None:
     Ledger(database).commit([verdict(n, "ok" if n % 9 else "ng") for n in range(300)])
     for ask in (
         lambda: tally.counts([CAM1], DAY[:1]),
-        lambda: tally.recorded(CAM1, "bank1", since=NOON, most=50),
+        lambda: RecordedScores(database).of(CAM1, "bank1", since=NOON, most=50),
     ):
         steps = planned(database, ask)
         assert steps
