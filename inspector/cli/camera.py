@@ -42,14 +42,7 @@ _SIZE = re.compile(r"(?P<width>[1-9][0-9]{0,4})x(?P<height>[1-9][0-9]{0,4})")
 @click.option("--defect-rate", type=float, default=0.1, show_default=True, help="Synthetic parts: share of defects.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def camera(
-    source: str,
     station: str,
-    fps: float | None,
-    count: int | None,
-    loop: bool,
-    watch: bool,
-    keep: int | None,
-    bridged: bool,
     broker: str,
     protocol: str,
     username: str | None,
@@ -57,12 +50,9 @@ def camera(
     tls: bool,
     ca_file: Path | None,
     size: str | None,
-    lot: str | None,
-    recipe: str | None,
     expected: str | None,
-    seed: int | None,
-    defect_rate: float,
     as_json: bool,
+    **told: Any,
 ) -> None:
     """Publish frames as a camera station.
 
@@ -75,21 +65,11 @@ def camera(
     from inspector.types import Expected, StationId
 
     options = CameraOptions(
-        source=source,
         station=StationId.parse(station),
         broker=_broker(broker, protocol, username, password_file, tls=tls, ca_file=ca_file),
-        fps=fps,
-        count=count,
-        loop=loop,
-        watch=watch,
-        keep=keep,
-        bridged=bridged,
-        lot=lot,
-        recipe=recipe,
         expected=None if expected is None else Expected(expected),
-        seed=seed,
-        defect_rate=defect_rate,
         size_wh=None if size is None else _size_wh(size),
+        **told,
     )
     live = Live(f"camera {station}")
     summary = publish(
@@ -99,9 +79,9 @@ def camera(
         on_tally=lambda tally: live.show(f"{tally.sent} frames, {tally.acknowledged} acknowledged"),
     )
     live.clear()
-    click.echo(_as_json(summary) if as_json else _as_text(summary, watch=watch, bridged=bridged))
+    click.echo(_as_json(summary) if as_json else _as_text(summary, watch=options.watch, bridged=options.bridged))
     tally = summary.tally
-    if (lost := tally.refused + tally.given_up) and not watch:
+    if (lost := tally.refused + tally.given_up) and not options.watch:
         raise BrokerError(f"broker {broker}: did not take {lost} of {tally.sent} frames of {station}")
 
 

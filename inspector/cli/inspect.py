@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,8 @@ from inspector.cli.progress import track
 from inspector.legible import on_one_line
 
 if TYPE_CHECKING:
-    from inspector.types import Inspection
+    from inspector.bank import Bank
+    from inspector.types import Float32Array, Frame, Inspection
 
 _LONGEST_NAME: Final = 255
 """Bytes of the name of a file, on all file systems in use."""
@@ -49,7 +51,7 @@ def inspect(bank: Path, images: tuple[Path, ...], as_json: bool, heatmaps: Path 
         else:
             outcome = _found(path, inspection)
             if heatmaps:
-                _write_heatmap(heatmaps, _name(number, path), frame, inspection.anomaly_map, pipeline)
+                _write_heatmap(heatmaps, _name(number, path), frame, inspection.anomaly_map, pipeline.bank)
             del frame  # or two large ones would be held while the next is decoded
         click.echo(json.dumps(outcome) if as_json else _line(outcome))
     if failed:
@@ -111,10 +113,7 @@ def _found(path: Path, inspection: "Inspection") -> dict[str, Any]:
         "score": inspection.score,
         "p_value": inspection.p_value,
         "reason": inspection.reason,
-        "regions": [
-            {"x": r.x, "y": r.y, "width": r.width, "height": r.height, "area": r.area, "score": r.score}
-            for r in inspection.regions
-        ],
+        "regions": [asdict(region) for region in inspection.regions],
     }
 
 
@@ -136,7 +135,7 @@ def _name(number: int, path: Path) -> str:
     return f"{begin}{stem}{end}"
 
 
-def _write_heatmap(folder: Path, name: str, frame: Any, anomaly_map: Any, pipeline: Any) -> None:
+def _write_heatmap(folder: Path, name: str, frame: "Frame", anomaly_map: "Float32Array", bank: "Bank") -> None:
     import cv2
 
     from inspector import heatmap
@@ -144,7 +143,6 @@ def _write_heatmap(folder: Path, name: str, frame: Any, anomaly_map: Any, pipeli
     from inspector.patches import view_of
     from inspector.window import view_counts
 
-    bank = pipeline.bank
     seen = view_of(frame, bank.recipe).cut(frame.pixels)
     over = heatmap.overlay(seen, anomaly_map, bank.thresholds.pixel)
     over = heatmap.shade(over, view_counts(bank.recipe, (seen.shape[1], seen.shape[0])))
