@@ -59,13 +59,13 @@ def start(command: Sequence[str], *, output: IO[bytes] | None = None) -> subproc
     )
 
 
-def last_words(log: Path, lines: int = 1) -> str:
-    """The last lines of a child's output that say anything, in one line."""
+def last_words(log: Path) -> str:
+    """The last line of a child's output that says anything."""
     try:
-        said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        said = log.read_text(errors="replace").splitlines()
     except OSError:
-        return "it said nothing"
-    return " / ".join(said[-lines:]) or "it said nothing"
+        said = []
+    return next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
 
 
 def main() -> None:

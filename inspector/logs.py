@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from pythonjsonlogger.json import JsonFormatter
 
 
-def configure(level: int = logging.INFO) -> None:
+def configure() -> None:
     """All of the process's logs become JSON lines: timestamp, level, logger, message, and what `extra` adds."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -22,7 +22,7 @@ def configure(level: int = logging.INFO) -> None:
             datefmt="%Y-%m-%dT%H:%M:%S%z",
         )
     )
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 

@@ -16,6 +16,8 @@ PASSED = "ok"
 NO_PICTURE: Final = "no_picture"
 """Why a frame could not be tried: the archive does not have its picture."""
 
+_LISTED = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -112,8 +114,8 @@ class Shadow:
         """False alarms that would pass."""
         return tuple(one for one in self.false_alarms if one.after == PASSED)
 
-    def to_json(self, *, most: int = 500) -> dict[str, Any]:
-        """One object; `most`: changed frames that are listed."""
+    def to_json(self) -> dict[str, Any]:
+        """One object; of the changed frames at most _LISTED are listed."""
         moves = Counter((one.before, one.after) for one in self.judged)
         return {
             "frames": len(self.judged),
@@ -127,7 +129,7 @@ class Shadow:
             "missed_before": sum(one.before == PASSED for one in self.guard),
             "false_alarms": len(self.false_alarms),
             "cleared": len(self.cleared),
-            "changed": [one.to_json() for one in self.changed[:most]],
+            "changed": [one.to_json() for one in self.changed[:_LISTED]],
             "changed_total": len(self.changed),
         }
 
