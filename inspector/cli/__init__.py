@@ -5,7 +5,7 @@ import os
 import resource
 import sys
 from importlib import import_module
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -90,39 +90,36 @@ def main(arguments: list[str] | None = None) -> None:
         with tidy():
             code: Any = cli.main(arguments, prog_name="inspector", standalone_mode=False)
     except InspectorError as error:
-        click.echo("\n".join(map(on_one_line, f"error: {error}".split("\n"))), err=True)
-        sys.exit(error.exit_code)
+        _fail("\n".join(map(on_one_line, f"error: {error}".split("\n"))), error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        _fail("interrupted", 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
     except MemoryError as error:
-        click.echo(f"error: out of memory ({_line(error)}); expected more, see free -m and ulimit -v", err=True)
-        sys.exit(1)
+        _fail(f"error: out of memory ({_line(error)}); expected more, see free -m and ulimit -v")
     except RuntimeError as error:
         if str(error) != _NO_THREAD:
             raise
-        click.echo(f"error: {error}; expected more of them, or more memory: see ulimit -u and -v, TasksMax", err=True)
-        sys.exit(1)
+        _fail(f"error: {error}; expected more of them, or more memory: see ulimit -u and -v, TasksMax")
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name in BANK:
-            told = f"{error.name} is not installed; {to_install('bank')}"
-        else:
-            told = (
-                f"a library cannot be loaded: {_line(error)}; expected a whole installation, and memory that no "
-                "limit cuts short (ulimit -v)"
-            )
-        click.echo(f"error: {told}", err=True)
-        sys.exit(1)
+            _fail(f"error: {error.name} is not installed; {to_install('bank')}")
+        _fail(
+            f"error: a library cannot be loaded: {_line(error)}; expected a whole installation, and memory that no "
+            "limit cuts short (ulimit -v)"
+        )
     except OSError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        _fail(f"error: {error}")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(told: str, code: int = 1) -> NoReturn:
+    click.echo(told, err=True)
+    sys.exit(code)
 
 
 def _nowhere() -> TextIO:
