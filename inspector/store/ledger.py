@@ -216,7 +216,8 @@ class Ledger:
         with store_errors("ledger"), writing(self._engine) as connection:
             if connection.execute(_COUNT_ATTEMPT, frame).rowcount:
                 return int(connection.execute(_READ_ATTEMPT, frame).scalar_one())
-            _begin_attempts(connection, station, frame_id, sha256)
+            begun = {"station": station, "frame_id": frame_id, "sha256": sha256, "count": 1}
+            connection.execute(insert(attempts), begun)
             return 1
 
 
@@ -245,7 +246,3 @@ def _keyed(key: Key) -> dict[str, str]:
 
 def _named(attempt: tuple[str, str, str]) -> dict[str, str]:
     return dict(zip(("of_station", "of_frame_id", "of_sha256"), attempt, strict=True))
-
-
-def _begin_attempts(connection: Connection, station: str, frame_id: str, sha256: str) -> None:
-    connection.execute(insert(attempts), {"station": station, "frame_id": frame_id, "sha256": sha256, "count": 1})
