@@ -154,7 +154,6 @@ def promote(
     from inspector.cli.guard import take_into_use
     from inspector.errors import UsageError
 
-    reason = (reason or "").strip() or None
     if no_guard and (reason is None or config is not None):
         raise UsageError("--no-guard: got it " + ("without --reason" if reason is None else "with --config")
                          + ", expected a reason why nobody is asked, and no settings")  # fmt: skip

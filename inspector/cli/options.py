@@ -28,7 +28,9 @@ report = click.option("--report", type=PATH, help="Write one HTML page into this
 
 replace_new = click.option("--replace", is_flag=True, help="Replace the new bank's folder if it exists")
 
-reason = click.option("--reason", help="Why, for the journal")
+reason = click.option(
+    "--reason", callback=lambda _ctx, _param, said: (said or "").strip() or None, help="Why, for the journal"
+)
 
 station = click.option("--station", help="site/area/line/station  [the only one]")
 

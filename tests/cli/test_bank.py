@@ -138,7 +138,8 @@ def test_bank_promote_rollback_and_diff(cli: Cli, bank: Path, tmp_path: Path) ->
     assert "64 -> 64, 64 in both" in difference.out
     assert json.loads(cli("bank", "diff", bank, place, "--json").out)["changes"]["thresholds.pixel"]["after"] == 9.5
     assert "is in use" in cli.fails("bank", "promote", candidate, place)
-    assert "rollback" in cli("bank", "rollback", place, "--by", "ben").out
+    back = json.loads(cli("bank", "rollback", place, "--by", "ben", "--reason", " ", "--json").out)
+    assert (back["action"], back["reason"]) == ("rollback", None), "blanks give no reason"
     assert "the same: every frame gets the same verdict" in cli("bank", "diff", bank, place).out
     assert "nothing to roll back to" in cli.fails("bank", "rollback", place)
 
