@@ -42,6 +42,15 @@ class Cases:
         with store_errors("cases"), self._engine.connect() as connection:
             return list(connection.scalars(_alarms(stations, frames.c.sha256)))
 
+    def good(self, station: str) -> list[FrameRow]:
+        """Frames that an operator called good, whatever the line said of them, oldest first."""
+        return self._read(_said((station,), "false_alarm", *COLUMNS).order_by(frames.c.id))
+
+    def good_digests(self, station: str) -> set[str]:
+        """The sha256 of the picture of each that `good` gives."""
+        with store_errors("cases"), self._engine.connect() as connection:
+            return set(connection.scalars(_said((station,), "false_alarm", frames.c.sha256)))
+
     def recent(self, *stations: str, limit: int) -> list[FrameRow]:
         """The newest frames of them all, decided or not, newest first."""
         kept = frames.c.image.is_not(None), _station.in_(stations), _is_verdict

@@ -95,6 +95,7 @@ NEEDED = {
         ("POST", "/samples/pictures"),
         ("POST", "/samples/remove"),
         ("POST", "/samples/stop"),
+        ("POST", "/samples/take"),
         ("POST", "/samples/take_back"),
         ("POST", "/thresholds"),
     },

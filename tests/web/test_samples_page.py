@@ -1,5 +1,6 @@
 """The page Samples by its answers: what it shows, what it takes, what it refuses."""
 
+import hashlib
 import io
 import socket
 import time
@@ -17,13 +18,13 @@ from line import CAM1, drawn_part
 from pages import HOSTILE
 from pages import Page as Parsed
 from PIL import Image
-from review_site import NOON, ReviewSite, running_site
+from review_site import NOON, ReviewSite, posted, running_site
 
 from inspector import recipe as recipes
 from inspector.roi import Roi
 from inspector.samples import folder as folder_module
 from inspector.samples.folder import SampleFolder
-from inspector.samples.naming import digest_of
+from inspector.samples.naming import digest_of, named_digest
 from inspector.web import body
 from inspector.web.pages.samples import PAGE
 
@@ -55,6 +56,11 @@ def put(samples: SampleFolder, number: int) -> list[str]:
 
 def send(client: httpx.Client, data: bytes, station: str = STATION, name: str = "part.png") -> httpx.Response:
     return client.post(f"/samples/pictures?{urlencode({'station': station, 'name': name})}", content=data, headers=RAW)
+
+
+def text(client: httpx.Client) -> str:
+    """The page of the station, its spaces made one."""
+    return " ".join(client.get(f"/samples?{urlencode({'station': STATION})}").raise_for_status().text.split())
 
 
 def of(name: str, station: str = STATION) -> str:
@@ -383,6 +389,30 @@ def test_pictures_that_come_at_once_are_all_taken(emil: httpx.Client, samples: S
         answers = list(pool.map(lambda seed: send(emil, drawn_part(seed)).json()["taken"], [*range(12)] * 2))
     assert answers.count(True) == 12
     assert len(samples.samples()) == 12
+
+
+def test_what_operators_called_good_becomes_samples_once(
+    site: ReviewSite, emil: httpx.Client, samples: SampleFolder
+) -> None:
+    parts = [drawn_part(9100 + number, scratched=True) for number in range(5)]
+    alarm, passed, defect, gone, left_out = (
+        site.add(part, sampled=number == 1, minutes=float(number)) for number, part in enumerate(parts)
+    )
+    for frame in (alarm, passed, gone, left_out):
+        posted(emil, f"/api/v1/frames/{frame}/disposition", version=0, to="false_alarm").raise_for_status()
+    posted(emil, f"/api/v1/frames/{defect}/disposition", version=0, to="defect").raise_for_status()
+    aside = samples.add(parts[4], NOON)
+    assert aside is not None
+    samples.leave_out([aside])
+    before = text(emil)
+    site.archive.path(hashlib.sha256(parts[3]).hexdigest(), "png").unlink()
+    answer = emil.post(f"/samples/take?{urlencode({'station': STATION})}")
+    here = {named_digest(one.name) for one in samples.samples() if not one.left_out}
+    assert "Operators called 3 frames good that are no samples yet" in before
+    assert answer.status_code == 409
+    assert "2 were taken. Of 1 more the picture cannot be read" in answer.text
+    assert here == {digest_of(part) for part in parts[:2]}
+    assert "Operators called 1 frame good" in text(emil)
 
 
 def test_operators_and_forged_requests_change_nothing(site: ReviewSite, samples: SampleFolder) -> None:

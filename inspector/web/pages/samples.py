@@ -22,8 +22,8 @@ from inspector.samples.asked import Asked
 from inspector.samples.collection import Collection
 from inspector.samples.enough import MINIMUM, samples_needed
 from inspector.samples.folder import MOST, Sample, SampleFolder
-from inspector.samples.naming import named_moment
-from inspector.store import Candidate, Candidates, Role
+from inspector.samples.naming import DIGEST, named_digest, named_moment
+from inspector.store import Candidate, Candidates, Cases, Role
 from inspector.web.access import Engineer
 from inspector.web.address import AddressQuery, Text
 from inspector.web.desk import Desk, DeskDep, without_empty_fields
@@ -46,7 +46,7 @@ _LOTS_SHOWN = 6
 router = APIRouter(prefix="/samples", include_in_schema=False)
 
 _Names = Annotated[list[str], Form(max_length=MOST)]
-_Did = Literal["left_out", "taken_back", "deleted"]
+_Did = Literal["left_out", "taken_back", "deleted", "taken"]
 
 
 class SamplesQuery(AddressQuery):
@@ -137,6 +137,33 @@ def remove(
     return to_samples(query, did="deleted", number=gone)
 
 
+@router.post("/take")
+def take(request: Request, desk: DeskDep, user: Engineer, query: Query) -> Response:
+    """What operators called good are samples too, each once; what was left out stays so."""
+    station = desk.station_asked(query.station)
+    samples, taken, gone = desk.samples(station), 0, 0
+    fault: str | None = None
+    try:
+        known = samples.digests()
+        for row in Cases(desk.engine).good(station):
+            if row.image is None or row.sha256[:DIGEST] in known:
+                continue
+            try:
+                payload = desk.archive.path(row.sha256, row.image).read_bytes()
+            except OSError:
+                gone += 1
+                continue
+            taken += samples.add(payload, row.captured_at or row.received_at) is not None
+    except SamplesError as error:
+        fault = f"{error}; {taken} were taken"
+    log.info("samples taken from the review", extra={"station": station, "by": user.name, "number": taken})
+    if fault is None and gone:
+        fault = f"{taken} were taken. Of {gone} more the picture cannot be read: it was removed, or its disk is not there."
+    if fault is not None:
+        return samples_page(request, desk, query, fault=fault, status=409)
+    return to_samples(query, did="taken", number=taken)
+
+
 def _move(
     request: Request,
     desk: Desk,
@@ -179,6 +206,7 @@ def samples_page(
         contents = _contents(samples)
     except SamplesError as error:
         contents, trouble = _Contents((), (), None, None), fault or str(error)
+    known = {digest for one in (*contents.used, *contents.left_out) if (digest := named_digest(one.name)) is not None}
     return desk.page(
         request,
         "samples.html",
@@ -190,6 +218,7 @@ def samples_page(
         did=did,
         number=number,
         contents=contents,
+        said_good=sum(digest[:DIGEST] not in known for digest in Cases(desk.engine).good_digests(station)),
         part=_part(contents.left_out if query.show == "left_out" else contents.used, query.page),
         moment_of=named_moment,
         now=now,
