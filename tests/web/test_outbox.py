@@ -163,7 +163,7 @@ def test_a_decision_of_ones_own_from_elsewhere_is_told_as_that(site: ReviewSite,
     site.reviews.dispose(frames[1], to="unsure", reviewer="olga", version=0)
     say(page, "d")
     told = page.locator("#conflict")
-    expect(told).to_contain_text("Your own decision was recorded meanwhile")
+    expect(told).to_contain_text("Another decision of yours was recorded meanwhile")
     at = site.reviews.history(frames[1])[0].at.astimezone(UTC)
     expect(told).to_contain_text(f"Recorded: “unsure”, {at:%Y-%m-%d %H:%M:%S}.")  # the plant's clock
     expect(page.get_by_role("button", name="Decide again")).to_be_focused()

@@ -142,7 +142,6 @@ def take(request: Request, desk: DeskDep, user: Engineer, query: Query) -> Respo
     """What operators called good are samples too, each once; what was left out stays so."""
     station = desk.station_asked(query.station)
     samples, taken, gone = desk.samples(station), 0, 0
-    fault: str | None = None
     try:
         known = samples.digests()
         for row in Cases(desk.engine).good(station):
@@ -152,15 +151,14 @@ def take(request: Request, desk: DeskDep, user: Engineer, query: Query) -> Respo
                 payload = desk.archive.path(row.sha256, row.image).read_bytes()
             except OSError:
                 gone += 1
-                continue
-            taken += samples.add(payload, row.captured_at or row.received_at) is not None
+            else:
+                taken += samples.add(payload, row.captured_at or row.received_at) is not None
     except SamplesError as error:
-        fault = f"{error}; {taken} were taken"
+        return samples_page(request, desk, query, fault=f"{error}; {taken} were taken")
     log.info("samples taken from the review", extra={"station": station, "by": user.name, "number": taken})
-    if fault is None and gone:
-        fault = f"{taken} were taken. Of {gone} more the picture cannot be read: it was removed, or its disk is not there."
-    if fault is not None:
-        return samples_page(request, desk, query, fault=fault, status=409)
+    if gone:
+        text = f"{taken} were taken. Of {gone} more the picture cannot be read: was it removed by hand?"
+        return samples_page(request, desk, query, fault=text, status=409)
     return to_samples(query, did="taken", number=taken)
 
 

@@ -29,11 +29,11 @@ export class Conflict {
     const { conflict, entry } = first;
     const own = conflict.reviewer === user; // from another browser
     const write = (name, text) => { part(name).textContent = text; };
-    write("title", own ? t("Your own decision was recorded meanwhile") : t("Somebody else was quicker"));
+    write("title", own ? t("Another decision of yours was recorded meanwhile") : t("Somebody else was quicker"));
     const name = own ? t("Recorded") : (conflict.reviewer ?? t("Somebody"));
     write("theirs", t("%(name)s: %(what)s, %(time)s.", { name, what: words(conflict, entry.passed), time: conflict.at ? clock(conflict.at) : "" }));
     write("yours", entry.undo || entry.back ? t("You: took it back.") : t("You: %(what)s (%(label)s).", { what: words(entry.body, entry.passed), label: entry.name ?? entry.label }));
-    write("keep", own ? t("Keep it") : t("Keep theirs"));
+    write("keep", own ? t("Keep the recorded one") : t("Keep theirs"));
     const like = (one) => one.key === first.key || (one.conflict.reviewer !== user && !one.entry.body.note);
     this.together = own ? [] : conflicts().filter(like).map(({ key }) => key);
     write("all", t("Keep all %(number)s of theirs", { number: this.together.length }));
