@@ -18,6 +18,7 @@ def run(config: Path) -> None:
     from functools import partial
 
     from inspector import settings
+    from inspector.cli.ending import leave
     from inspector.leash import PYTHON
     from inspector.line import daemon
     from inspector.line.companion import Companion
@@ -25,3 +26,4 @@ def run(config: Path) -> None:
     loaded = settings.load(config)
     review = partial(Companion, "review", (*PYTHON, "-m", "inspector", "review", "-c", str(config)))
     daemon.run(loaded, beside=(review,) if loaded.review.enabled else ())
+    leave()

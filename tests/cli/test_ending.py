@@ -23,3 +23,28 @@ def test_a_calibration_that_is_ended_leaves_no_draft(tmp_path: Path, told: signa
     assert process.returncode == (130 if told is signal.SIGINT else -told), said
     assert "Traceback" not in said
     assert list(banks.iterdir()) == []
+
+
+def test_a_bank_that_is_still_being_opened_does_not_end_the_daemon_by_a_signal(bank: Path) -> None:
+    left_behind = """
+import sys, threading, time
+from pathlib import Path
+from inspector.cli.ending import leave
+from inspector.pipeline import Pipeline
+
+def open_banks():
+    while True:
+        Pipeline.open(Path(sys.argv[1]))
+        opened.set()
+
+opened = threading.Event()
+threading.Thread(target=open_banks, daemon=True).start()
+opened.wait()
+time.sleep(0.3)
+print("stopped")
+leave()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", left_behind, bank], capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    assert (ended.returncode, ended.stdout) == (0, "stopped\n"), ended.stderr
