@@ -64,6 +64,11 @@ def test_a_raw_image_with_properties_and_an_envelope_say_the_same() -> None:
     assert contract.check(STATION, declared) == sent
 
 
+def test_what_is_declared_an_image_is_one_whatever_its_bytes_begin_with() -> None:
+    envelope = contract.frame_envelope(message())
+    assert contract.unpack(envelope, content_type="image/jpeg").image == envelope
+
+
 def test_only_the_frame_id_is_required() -> None:
     checked = contract.check(STATION, raw())
     assert (checked.seq, checked.captured_at, checked.part_id, checked.recipe) == (None, None, None, None)
