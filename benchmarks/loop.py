@@ -84,7 +84,8 @@ def measure(data: Path, work: Path, first: int, rounds: int) -> dict[str, Judged
             path for path, decision in zip(came, _decisions(bank, came)[1], strict=True) if decision is not Decision.OK
         ]
         alarmed += alarms
-        bank, refused = _fed(bank, alarms, guards, work / f"round{turn}")
+        newcomers = [Newcomer(path.relative_to(good_in(data)).as_posix(), path) for path in alarms]
+        bank, refused = _fed(bank, newcomers, guards, work / f"round{turn}")
         found[f"round {turn}"] = judge(bank, judges, came=len(came), alarms=len(alarms), refused=refused)
     if alarmed:
         found["anew, with false alarms"] = judge(_calibrated(good[:first] + alarmed, work / "alarmed"), judges)
@@ -118,14 +119,11 @@ def _decisions(bank: Path, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarra
     return scores, np.array([pipeline.bank.thresholds.decide(score) for score in scores])
 
 
-def _fed(bank: Path, alarms: Sequence[Path], guards: Sequence[GuardFrame], out: Path) -> tuple[Path, int]:
+def _fed(bank: Path, newcomers: Sequence[Newcomer], guards: Sequence[GuardFrame], out: Path) -> tuple[Path, int]:
     """The bank that knows these false alarms too, but for those that the guard refuses; and how many it refuses."""
-    newcomers = [Newcomer(path.name, path) for path in alarms]
     refused = {conflict.newcomer for conflict in conflicts(Reader(bank), newcomers, guards)}
     fed = [newcomer for newcomer in newcomers if newcomer.name not in refused]
-    if not fed:
-        return bank, len(refused)
-    return grow(bank, fed, out).path, len(refused)
+    return (grow(bank, fed, out).path if fed else bank), len(refused)
 
 
 def _calibrated(samples: Sequence[Path], work: Path) -> Path:

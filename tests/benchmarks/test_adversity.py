@@ -1,5 +1,6 @@
 """Robustness and contamination: changes change what they say, and mixed-in defects are not judged by."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,7 @@ import pytest
 from banks import write_good
 from line import drawn_part
 
-from benchmarks import contamination, robustness
+from benchmarks import contamination, loop, robustness
 from calibration.calibrate import Options, calibrate
 from calibration.evaluation.cases import GOOD, find_cases
 from inspector import frame as decoder
@@ -101,3 +102,17 @@ def test_what_contamination_costs_is_told() -> None:
     look = {"image_auroc": 0.85, "defects": 2, "escape_rate": 0.25}
     shown = contamination.markdown({"plate": sets["plate"] | {"look 1": look}})
     assert "| plate | look 1 | 2 | 0.850 | 25% |" in shown
+
+
+def test_false_alarms_are_fed_back_and_judged_by_frames_that_no_bank_saw(data: Path, tmp_path: Path) -> None:
+    for seed in range(3):  # good here, and unlike the first
+        odd = drawn_part(300 + seed, scratched=True)
+        (data / "train" / "good" / f"{900 + seed}.png").write_bytes(odd)
+    found = loop.measure(data, tmp_path, first=6, rounds=1)
+    fed = found["round 1"]
+    assert fed.came == 9
+    assert fed.alarms >= 3
+    assert fed.refused < fed.alarms
+    assert fed.vectors > found["first"].vectors
+    assert found["anew, with all that came"].image_auroc is not None
+    assert f"{fed.alarms} of 9, {fed.refused} refused" in loop.markdown({"plate": {"round 1": asdict(fed)}})
