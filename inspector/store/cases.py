@@ -42,14 +42,14 @@ class Cases:
         with store_errors("cases"), self._engine.connect() as connection:
             return list(connection.scalars(_alarms(stations, frames.c.sha256)))
 
-    def good(self, station: str) -> list[FrameRow]:
-        """Frames that an operator called good, whatever the line said of them, oldest first."""
-        return self._read(_said((station,), "false_alarm", *COLUMNS).order_by(frames.c.id))
+    def good(self, station: str, *, limit: int) -> list[FrameRow]:
+        """The newest frames that an operator called good, whatever the line said of them, newest first."""
+        return self._read(_good(station, limit, *COLUMNS))
 
-    def good_digests(self, station: str) -> set[str]:
+    def good_digests(self, station: str, *, limit: int) -> set[str]:
         """The sha256 of the picture of each that `good` gives."""
         with store_errors("cases"), self._engine.connect() as connection:
-            return set(connection.scalars(_said((station,), "false_alarm", frames.c.sha256)))
+            return set(connection.scalars(_good(station, limit, frames.c.sha256)))
 
     def recent(self, *stations: str, limit: int) -> list[FrameRow]:
         """The newest frames of them all, decided or not, newest first."""
@@ -76,6 +76,10 @@ class Cases:
     def _read(self, query: Select[Any]) -> list[FrameRow]:
         with store_errors("cases"), self._engine.connect() as connection:
             return [FrameRow.of(row) for row in connection.execute(query)]
+
+
+def _good(station: str, limit: int, *columns: _Asked) -> Select[Any]:
+    return _said((station,), "false_alarm", *columns).order_by(frames.c.id.desc()).limit(limit)
 
 
 def _alarms(stations: Sequence[str], *columns: _Asked) -> Select[Any]:

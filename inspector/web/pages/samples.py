@@ -144,7 +144,7 @@ def take(request: Request, desk: DeskDep, user: Engineer, query: Query) -> Respo
     samples, taken, gone = desk.samples(station), 0, 0
     try:
         known = samples.digests()
-        for row in Cases(desk.engine).good(station):
+        for row in Cases(desk.engine).good(station, limit=MOST):
             if row.image is None or row.sha256[:DIGEST] in known:
                 continue
             try:
@@ -216,7 +216,7 @@ def samples_page(
         did=did,
         number=number,
         contents=contents,
-        said_good=sum(digest[:DIGEST] not in known for digest in Cases(desk.engine).good_digests(station)),
+        said_good=sum(digest[:DIGEST] not in known for digest in Cases(desk.engine).good_digests(station, limit=MOST)),
         part=_part(contents.left_out if query.show == "left_out" else contents.used, query.page),
         moment_of=named_moment,
         now=now,
