@@ -374,7 +374,7 @@ def test_a_copy_of_an_older_schema_keeps_its_audit_as_it_was_written(source: str
 def test_a_copy_from_before_there_was_an_audit_is_restored(source: str, tmp_path: Path) -> None:
     at_schema(tmp_path / "copy.sqlite3", "0001")
     assert restore(source, tmp_path / "copy.sqlite3") is None
-    with open_database(source) as engine:
+    with open_database(source, migrate=True) as engine:
         filled(engine, verdict(1))
 
 
