@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ours import SAMPLES, command, data_sets, good_files
+from benchmarks.ours import SAMPLES, command, data_sets, good_files, link_all
 from benchmarks.report import machine, mean, number, table, write
 from calibration.evaluation.cases import GOOD, Case, find_cases
 from calibration.samples import evenly
@@ -80,8 +80,8 @@ def arrange(data: Path, work: Path, share: float) -> tuple[int, set[str]]:
     good = good_files(data, SAMPLES)
     cases = find_cases(data / "test")
     taken = evenly([case for case in cases if case.label != GOOD], round(share / (1 - share) * len(good)))
-    _link(work / "clean", good)
-    _link(work / "mixed", good)
+    link_all(work / "clean", good)
+    link_all(work / "mixed", good)
     names = set()
     for turn, case in enumerate(taken):
         between = turn * len(good) // len(taken)
@@ -92,12 +92,6 @@ def arrange(data: Path, work: Path, share: float) -> tuple[int, set[str]]:
         if case not in taken:
             _place(work / "data" / "test", case, index)
     return len(good), names
-
-
-def _link(folder: Path, files: list[Path]) -> None:
-    folder.mkdir(parents=True)
-    for index, file in enumerate(files):
-        (folder / f"{index:05d}{file.suffix}").symlink_to(file.resolve())
 
 
 def _place(test: Path, case: Case, index: int) -> None:

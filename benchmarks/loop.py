@@ -12,7 +12,6 @@ bank calibrated anew of the first samples and all false alarms, and one of all g
 
 import argparse
 import json
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.ours import command, data_sets, good_in, readable, readable_cases
+from benchmarks.ours import command, data_sets, good_in, link_all, readable, readable_cases
 from benchmarks.report import machine, mean, number, table, write
 from calibration.evaluation.cases import GOOD, Case, find_cases
 from calibration.evaluation.metrics import image_auroc
@@ -29,6 +28,7 @@ from calibration.growth.grow import grow
 from calibration.growth.guard import GuardFrame, conflicts
 from calibration.growth.reader import Newcomer, Reader
 from inspector.folder import image_files
+from inspector.manifest import read_manifest
 from inspector.pipeline import Pipeline
 from inspector.types import Decision
 
@@ -102,7 +102,7 @@ def judge(bank: Path, cases: Sequence[Case], **of_the_round: int) -> Judged:
         return float(((decisions[of] == which) != not_so).mean()) if of.any() else None
 
     return Judged(
-        vectors=len(Pipeline.open(bank).bank.vectors),
+        vectors=read_manifest(bank).vectors,
         image_auroc=image_auroc(scores[~defective], scores[defective]),
         rejected=share(~defective, Decision.NG),
         flagged=share(~defective, Decision.OK, not_so=True),
@@ -128,11 +128,8 @@ def _fed(bank: Path, newcomers: Sequence[Newcomer], guards: Sequence[GuardFrame]
 
 def _calibrated(samples: Sequence[Path], work: Path) -> Path:
     """A bank of these samples, by default settings."""
-    folder = work / "samples"
-    folder.mkdir(parents=True)
-    for index, path in enumerate(samples):
-        shutil.copyfile(path, folder / f"{index:05d}{path.suffix}")
-    command("calibrate", folder, "-o", work / "bank")
+    link_all(work / "samples", samples)
+    command("calibrate", work / "samples", "-o", work / "bank")
     return work / "bank"
 
 

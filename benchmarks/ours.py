@@ -113,6 +113,13 @@ def good_files(data: Path, limit: int | None = SAMPLES) -> list[Path]:
     return image_files(good_in(data))[:limit]
 
 
+def link_all(folder: Path, files: Iterable[Path]) -> None:
+    """Makes the folder, with a numbered link to each file, as files of several folders may have one name."""
+    folder.mkdir(parents=True)
+    for index, file in enumerate(files):
+        (folder / f"{index:05d}{file.suffix}").symlink_to(file.resolve())
+
+
 def picture(path: Path, recipe: Recipe) -> UInt8Image:
     """What the backbone sees of a file."""
     return picture_of(decoder.decode(path.read_bytes()), recipe)[0]
