@@ -19,7 +19,6 @@ from inspector.file_lock import is_locked
 from inspector.samples.asked import Asked
 from inspector.settings import Settings
 from inspector.store import Candidate, Candidates
-from inspector.store.candidates import RUNNING
 
 _TURN = threading.Lock()
 """Of two who begin at once the second is told of the first: its process would wait, and begin when the first ends."""
@@ -79,13 +78,13 @@ def stop(settings: Settings, engine: Engine, candidate: Candidate, *, by: str) -
 
 def settled(settings: Settings, engine: Engine, candidate: Candidate) -> Candidate:
     """As it is; a candidate on which nobody works any more has failed. Who works at a station makes its newest one."""
-    if candidate.state not in RUNNING:
+    if not candidate.running:
         return candidate
     if candidate.id == _newest(engine, candidate.station) and is_running(settings, candidate.station):
         return candidate
     store = Candidates(engine)
     now = store.get(candidate.id)
-    if now.state not in RUNNING:
+    if not now.running:
         return now
     fault = f"stopped by {now.stopped_by}" if now.stopped_by else "its process ended before it was done"
     store.tell(candidate.id, state="failed", fault=fault, progress=None)
@@ -116,7 +115,7 @@ def _lock_file(settings: Settings, station: str) -> Path:
 
 def _has_ended(engine: Engine, station: str) -> bool:
     """Whether its newest candidate is told to be done, or there is none."""
-    return all(one.state not in RUNNING for one in Candidates(engine).of(station, limit=1))
+    return all(not one.running for one in Candidates(engine).of(station, limit=1))
 
 
 def _newest(engine: Engine, station: str) -> int:

@@ -15,7 +15,7 @@ from inspector.types import BankRef
 
 CandidateState = Literal["building", "built", "shadowed", "promoted", "rolled_back", "rejected", "failed"]
 
-RUNNING: Final = ("building", "built")
+_RUNNING: Final = ("building", "built")
 """States in which somebody works on it."""
 
 PROMOTABLE: Final = ("shadowed", "rolled_back")
@@ -46,7 +46,7 @@ class Candidate:
     @property
     def running(self) -> bool:
         """Whether somebody works on it, as far as it is told."""
-        return self.state in RUNNING
+        return self.state in _RUNNING
 
     @property
     def stopped_by(self) -> str | None:
