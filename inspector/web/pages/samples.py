@@ -14,7 +14,7 @@ from pydantic import Field
 
 from inspector.banks import rebuilding
 from inspector.charts.wording import span
-from inspector.errors import BankError, RecipeError, SamplesError
+from inspector.errors import BankError, RecipeError, SamplesError, StoreError
 from inspector.folder import CONTENT_TYPES
 from inspector.manifest import read_manifest
 from inspector.samples import collecting
@@ -145,11 +145,11 @@ def take(request: Request, desk: DeskDep, user: Engineer, query: Query) -> Respo
     try:
         known = samples.digests()
         for row in Cases(desk.engine).good(station, limit=MOST):
-            if row.image is None or row.sha256[:DIGEST] in known:
+            if row.sha256[:DIGEST] in known:
                 continue
             try:
-                payload = desk.archive.path(row.sha256, row.image).read_bytes()
-            except OSError:
+                payload = desk.archive.read(row.sha256, row.image or "")
+            except StoreError:
                 gone += 1
             else:
                 taken += samples.add(payload, row.captured_at or row.received_at) is not None
